@@ -1,0 +1,1 @@
+"""The gateway of Glasshouse: keys, engines, relay, metrics. `gateway.app.create_app` is the way in."""

@@ -1,0 +1,55 @@
+"""How gunicorn runs the gateway: `gunicorn -c services/api/gunicorn.conf.py "gateway.app:create_app()"`.
+
+The environment decides (see .env.example); gunicorn's own command line beats what stands here.
+"""
+
+import sys
+from typing import Any
+
+from gateway.settings import Settings
+from gateway.telemetry import exposition, slots
+
+_settings = Settings.load_or_exit()
+
+bind = f"{_settings.gateway_host}:{_settings.gateway_port}"
+workers = _settings.workers
+worker_class = "gateway.worker.Worker"
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat must not wait for a disk
+graceful_timeout = _settings.shutdown_grace
+# Longer than nginx's 60 s, so that it is never this side that closes a connection nginx is about to use.
+keepalive = 75
+# A worker whose event loop stands still for so long is hung. Running streams do not count: they do not block it.
+timeout = 60
+# Recycling would cut streams; memory is measured flat instead.
+max_requests = 0
+loglevel = _settings.log_level
+logger_class = "gateway.worker.Log"
+accesslog = None
+control_socket_disable = True
+
+
+def on_starting(_: Any) -> None:
+    """Before anything listens: nothing of an earlier gateway may be counted."""
+    try:
+        slots.wipe(_settings.metrics_dir)
+    except slots.MetricsDirError as error:
+        _refuse(str(error))
+    try:
+        exposition.serve_metrics(_settings.metrics_host, _settings.metrics_port, _settings.metrics_dir)
+    except OSError as error:
+        _refuse(f"METRICS_PORT={_settings.metrics_port} on {_settings.metrics_host}: {error.strerror}.")
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """In a new worker, before the application is loaded: its counters get their place."""
+    slots.claim(_settings.metrics_dir)
+
+
+def child_exit(_server: Any, _worker: Any) -> None:
+    """In the master, when a worker has ended in whatever way: what it had in flight is no longer."""
+    slots.release_dead(_settings.metrics_dir)
+
+
+def _refuse(reason: str) -> None:
+    print(f"gateway: {reason}", file=sys.stderr)
+    raise SystemExit(2)

@@ -1,0 +1,109 @@
+"""Wiring: from settings to the one ASGI callable that gunicorn runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from gateway.asgi import App
+from gateway.attempt import Timeouts
+from gateway.edge import Edge
+from gateway.engines import Engine, Fleet, Watcher, WatchTimes
+from gateway.keys import KeyRing
+from gateway.relay import Relay
+from gateway.routes import rest_of_the_api
+from gateway.settings import Settings
+from gateway.telemetry.catalogue import Catalogue
+from gateway.telemetry.logs import set_up_logs
+from gateway.telemetry.recorder import Recorder
+from gateway.upstream import Upstream
+from gateway.wire.request import ENDPOINTS
+
+# A worker takes requests once it has looked at every engine, but waits no longer than this for a silent one.
+_FIRST_LOOK_TIMEOUT_S = 5.0
+
+
+def create_app(settings: Settings | None = None) -> App:
+    """Builds the gateway.
+
+    Args:
+        settings: Read from the environment when left out.
+
+    Returns:
+        The ASGI callable: relayed paths go straight to the relay, all else to FastAPI.
+
+    Raises:
+        SettingsError, KeysFileError: Something it needs is missing or wrong.
+    """
+    settings = settings or Settings.load()
+    set_up_logs(settings.log_level)
+    catalogue = Catalogue(CollectorRegistry())
+    recorder = Recorder(catalogue, workers=settings.workers)
+    keys = KeyRing(settings.keys_file)
+    watchers, fleet = _engines(settings, catalogue, recorder)
+    relay = Relay(
+        keys=keys,
+        fleet=fleet,
+        timeouts=Timeouts(
+            body=settings.idle_timeout,
+            ttft=settings.ttft_timeout,
+            idle=settings.idle_timeout,
+            send=settings.send_timeout,
+            total=settings.total_timeout,
+        ),
+        max_body=settings.max_body_bytes,
+        catalogue=catalogue,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for watcher in watchers:
+                for upstream in watcher.upstreams:
+                    await stack.enter_async_context(upstream)
+            background = [
+                asyncio.create_task(work)
+                for work in (
+                    *(watcher.watch() for watcher in watchers),
+                    keys.watch(),
+                    recorder.watch_event_loop(),
+                )
+            ]
+            await _first_look(watchers)
+            try:
+                yield
+            finally:
+                for task in background:
+                    task.cancel()
+                await asyncio.gather(*background, return_exceptions=True)
+
+    return Edge(ENDPOINTS, relay, rest_of_the_api(fleet, relay, lifespan), recorder)
+
+
+def _engines(settings: Settings, catalogue: Catalogue, recorder: Recorder) -> tuple[list[Watcher], Fleet]:
+    key = settings.engine_key()
+    times = WatchTimes(settings.discovery_interval, settings.probe_interval, settings.probe_timeout)
+    know = partial(recorder.know_models, tuple(ENDPOINTS))
+    watchers = []
+    for name, url, status_url in settings.engines:
+        upstream = Upstream(
+            name, url, key=key.get_secret_value() if key else None, connect_timeout=settings.connect_timeout
+        )
+        launcher = status_url and Upstream(
+            f"{name}'s launcher", status_url, key=None, connect_timeout=settings.connect_timeout
+        )
+        watchers.append(Watcher(Engine(name, upstream, catalogue), launcher or None, times, know))
+    # Twice the interval and a probe's own time: a proof may be that old before it stops being one.
+    fleet = Fleet([watcher.engine for watcher in watchers], proof_age=2 * times.probe_interval + times.probe_timeout)
+    return watchers, fleet
+
+
+async def _first_look(watchers: list[Watcher]) -> None:
+    try:
+        async with asyncio.timeout(_FIRST_LOOK_TIMEOUT_S):
+            await asyncio.gather(*(watcher.looked.wait() for watcher in watchers))
+    except TimeoutError:
+        return  # an engine that hangs is seen as what it is by its watcher; the others serve meanwhile

@@ -1,0 +1,98 @@
+"""The few pieces of ASGI that the gateway speaks by hand: reading a body, answering, saying who asked."""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from gateway.errors import BodyTooLarge, ClientGone, GatewayError, MethodNotAllowed, Unauthorized
+from gateway.telemetry.observation import Observation
+from gateway.wire.answer import error_body
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON = (b"content-type", b"application/json")
+EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """A request header's value; `name` in lower case. None when it is not there."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return None
+
+
+def request_id(scope: Scope) -> str:
+    """The client's own `x-request-id` if it is harmless, else a new one of 128 random bits."""
+    given = header(scope, b"x-request-id")
+    return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The request's whole body.
+
+    Raises:
+        BodyTooLarge: It is, or says that it is, longer than `limit` bytes.
+        ClientGone: The client left before its end.
+    """
+    length = header(scope, b"content-length")
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone("The client closed the connection while it sent its request.")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request's body is larger than {limit} bytes, the most that is taken here.")
+
+
+async def client_gone(receive: Receive) -> None:
+    """Returns when the client has closed its connection. Only after the whole body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def answer(send: Send, observation: Observation, status: int, body: bytes, *headers: Header) -> None:
+    """Sends a whole answer."""
+    observation.status = status
+    length = (b"content-length", str(len(body)).encode())
+    name = (b"x-request-id", observation.request_id.encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length, name]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def answer_error(send: Send, observation: Observation, error: GatewayError) -> None:
+    """Sends an error in OpenAI's shape. Only where no answer has begun."""
+    await answer(send, observation, error.http_status, error_body(error), JSON, *error_headers(error))
+
+
+def error_headers(error: GatewayError) -> list[Header]:
+    """The headers that belong to an error."""
+    headers: list[Header] = []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if isinstance(error, Unauthorized):
+        headers.append((b"www-authenticate", b"Bearer"))
+    elif isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allow.encode()))
+    elif isinstance(error, BodyTooLarge):
+        headers.append((b"connection", b"close"))  # the rest of the body is not waited for
+    return headers

@@ -1,0 +1,78 @@
+"""All engines together: which one takes a request, and what to say when none can."""
+
+import time
+from collections.abc import Collection, Sequence
+
+from gateway.engines.budget import RetryBudget
+from gateway.engines.engine import Engine
+from gateway.errors import ModelNotFound, NoEngineReady
+
+# Seconds after which a client may try again, by what keeps an engine from being ready.
+_RETRY_AFTER = {"starting": 10, "draining": 10, "ejected": 15, "down": 5, "failed": 60}
+
+
+class Fleet:
+    """The engines of this gateway.
+
+    Args:
+        engines: All of them.
+        proof_age: Seconds for which one generated token counts as proof that an engine works.
+    """
+
+    def __init__(self, engines: Sequence[Engine], *, proof_age: float) -> None:
+        self.engines = tuple(engines)
+        self.budget = RetryBudget()
+        self._proof_age = proof_age
+
+    def models(self) -> dict[str, str]:
+        """Every model that a ready engine serves, and the kind of that engine."""
+        return {model: engine.kind for engine in self.engines if engine.ready for model in engine.models}
+
+    def working(self) -> bool:
+        """Whether an engine is ready and has just shown that it generates; what /readyz says."""
+        now = time.monotonic()
+        return any(engine.ready and now - engine.proved_at < self._proof_age for engine in self.engines)
+
+    def choose(self, model: str, *, without: Collection[Engine] = ()) -> Engine:
+        """The least busy ready engine that serves `model`.
+
+        Raises:
+            ModelNotFound: Nobody serves it.
+            NoEngineReady: Somebody does, or may come to, but not now.
+        """
+        serving = [engine for engine in self.engines if model in engine.models and engine not in without]
+        ready = [engine for engine in serving if engine.ready]
+        if ready:
+            return min(ready, key=lambda engine: engine.pressure)
+        # An engine that is still starting has not said yet what it will serve.
+        hopeful = serving or [engine for engine in self.engines if not engine.models and engine.state == "starting"]
+        if hopeful or not any(engine.models for engine in self.engines):
+            raise self.not_ready(hopeful or self.engines)
+        raise ModelNotFound(f"This model is not served here. There is: {', '.join(self._known())}.", param="model")
+
+    def not_ready(self, engines: Sequence[Engine] = ()) -> NoEngineReady:
+        """Why nobody can take a request now, as the error that says so."""
+        waited_for = engines or self.engines
+        why = "; ".join(f"{engine.name} is {engine.state}{_because(engine)}" for engine in waited_for)
+        loading = any(engine.state == "starting" for engine in waited_for)
+        return NoEngineReady(
+            f"No engine is ready: {why}.",
+            code="model_loading" if loading else None,
+            retry_after=min(_RETRY_AFTER.get(engine.state, 1) for engine in waited_for),
+        )
+
+    def label(self, model: str) -> str:
+        """The model's label in metrics: its name if an engine serves it, else "other": a client's text is no label."""
+        return model if any(model in engine.models for engine in self.engines) else "other"
+
+    def others_ready(self, engine: Engine) -> bool:
+        """Whether every model of `engine` has another ready engine."""
+        elsewhere = {model for other in self.engines if other is not engine and other.ready for model in other.models}
+        return elsewhere.issuperset(engine.models)
+
+    def _known(self) -> list[str]:
+        return sorted({model for engine in self.engines for model in engine.models})
+
+
+def _because(engine: Engine) -> str:
+    return f" ({engine.reason})" if engine.reason else ""

@@ -1,0 +1,224 @@
+"""The exception tree: every way in which a request can end other than well.
+
+GatewayError
+├── ClientError                 the client can mend it (4xx)
+│   ├── InvalidRequest          400, names the field in `param`
+│   │   └── ContextLengthExceeded
+│   ├── Unauthorized            401
+│   ├── Forbidden               403
+│   ├── NotFound                404
+│   │   └── ModelNotFound
+│   ├── MethodNotAllowed        405
+│   ├── RequestTimeout          408, the body did not come
+│   ├── BodyTooLarge            413
+│   └── EngineRejected          what an engine found wrong with the request, with its own 4xx
+├── ClientGone                  nobody is left to answer
+├── NoEngineReady               503, with a reason and a time to come back
+├── EngineError                 an engine failed
+│   ├── EngineUnreachable       refused: nothing listens there
+│   ├── EngineReset             the connection broke
+│   ├── EngineBroken            a 5xx, or bytes that are no answer
+│   └── EngineTimeout           504, names the phase
+└── Interrupted                 503, the gateway is shutting down
+
+Each class says how it is answered (`status`, `type`, `code`) and counted (`outcome`), so that no handler has to choose.
+"""
+
+from typing import ClassVar, Literal, get_args
+
+Outcome = Literal[
+    "ok",
+    "client_error",
+    "rate_limited",
+    "queue_full",
+    "cancelled",
+    "timeout",
+    "engine_error",
+    "stream_error",
+    "internal_error",
+]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+Phase = Literal["body", "connect", "ttft", "idle", "send", "total"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+
+
+class GatewayError(Exception):
+    """A request's end that is answered with an error.
+
+    Args:
+        message: What a person reads: what is wrong and what to do.
+        param: The field of the request at fault, where there is one.
+        code: Overrides the class's machine-readable code.
+        retry_after: Seconds after which trying again makes sense; becomes the `retry-after` header.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    outcome: ClassVar[Outcome] = "internal_error"
+    code: str | None = "internal_error"
+
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+        if code is not None:
+            self.code = code
+
+    @property
+    def http_status(self) -> int:
+        """The status that the client gets; only `EngineRejected` has its own per instance."""
+        return self.status
+
+
+class ClientError(GatewayError):
+    """Something that the client can mend."""
+
+    status = 400
+    type = "invalid_request_error"
+    outcome: ClassVar[Outcome] = "client_error"
+    code: str | None = None
+
+
+class InvalidRequest(ClientError):
+    """400: the body is not what the endpoint takes."""
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """400: prompt and answer do not fit the model's context."""
+
+    code = "context_length_exceeded"
+
+
+class Unauthorized(ClientError):
+    """401: no key, a wrong one, or one that has been revoked or has expired."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class Forbidden(ClientError):
+    """403: a good key that may not do this."""
+
+    status = 403
+    type = "permission_error"
+    code = "forbidden"
+
+
+class NotFound(ClientError):
+    """404: no such path."""
+
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """404: no engine serves this model."""
+
+    code = "model_not_found"
+
+
+class MethodNotAllowed(ClientError):
+    """405: the path exists, the method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class RequestTimeout(ClientError):
+    """408: the request's body stopped coming."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class BodyTooLarge(ClientError):
+    """413: the body is larger than the gateway takes."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class EngineRejected(ClientError):
+    """An engine's own 4xx about the request; passed on with the engine's status and words."""
+
+    def __init__(self, message: str, *, status: int, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, param=param, code=code)
+        self.engine_status = status
+
+    @property
+    def http_status(self) -> int:
+        """The engine's own status, 400 to 499."""
+        return self.engine_status
+
+
+class ClientGone(GatewayError):
+    """The client closed its connection; counted as 499 where no status had been sent."""
+
+    status = 499
+    outcome = "cancelled"
+    code = "client_closed_request"
+
+
+class NoEngineReady(GatewayError):
+    """503: engines that serve the model exist, or may come to, but none can take a request now."""
+
+    status = 503
+    type = "service_unavailable"
+    outcome = "engine_error"
+    code = "no_engine_ready"
+
+
+class EngineError(GatewayError):
+    """An engine failed."""
+
+    status = 502
+    type = "engine_error"
+    outcome: ClassVar[Outcome] = "engine_error"
+    code: str | None = "engine_error"
+
+
+class EngineUnreachable(EngineError):
+    """Nothing takes connections at the engine's address; another engine may always try."""
+
+    code = "engine_unreachable"
+
+
+class EngineReset(EngineError):
+    """The engine broke the connection before its answer was complete; before the first byte another may always try."""
+
+    code = "engine_reset"
+
+
+class EngineBroken(EngineError):
+    """The engine answered with a 5xx, or with bytes that are no answer."""
+
+    code = "engine_broken"
+
+
+class EngineTimeout(EngineError):
+    """The engine did not answer, or stopped answering, within the time of a phase."""
+
+    status = 504
+    type = "timeout_error"
+    outcome = "timeout"
+    code = "engine_timeout"
+
+    def __init__(self, message: str, *, phase: Phase) -> None:
+        super().__init__(message)
+        self.phase = phase
+
+
+class Interrupted(GatewayError):
+    """503: the worker was told to stop and its grace ran out with the request unfinished."""
+
+    status = 503
+    type = "service_unavailable"
+    code = "shutting_down"

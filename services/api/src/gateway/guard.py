@@ -1,0 +1,115 @@
+"""What may cut a request short: a phase that takes too long, and a client that has gone.
+
+Both cancel the task that serves the request, and the guard turns that cancellation into the exception that says why. A
+phase costs two attribute writes per event: the timer only looks whether the deadline has moved when it fires.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+from gateway.errors import ClientGone, EngineTimeout, GatewayError, Phase, RequestTimeout
+
+
+class Guard:
+    """Guards the task that enters it. Reusable: each `with` that ends by a cancellation of ours raises its reason.
+
+    Args:
+        total: Seconds that the request may take in all.
+
+    Raises:
+        EngineTimeout: On leaving the block: the phase ran out of time (ttft, idle, total).
+        RequestTimeout: The request's body stopped coming.
+        ClientGone: The client closed its connection, or would not read.
+    """
+
+    __slots__ = (
+        "_deadline",
+        "_ends_at",
+        "_loop",
+        "_phase",
+        "_reason",
+        "_seconds",
+        "_task",
+        "_timer",
+        "_total",
+        "_watcher",
+    )
+
+    def __init__(self, *, total: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("A guard guards a task.")
+        self._task = task
+        self._total = total
+        self._ends_at = self._loop.time() + total
+        self._phase: Phase = "total"
+        self._seconds = total
+        self._deadline = self._ends_at
+        self._timer: asyncio.TimerHandle | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._reason: GatewayError | None = None
+
+    def phase(self, name: Phase, seconds: float) -> None:
+        """From now on, the request is in this phase for at most `seconds`."""
+        self._phase, self._seconds = name, seconds
+        self._deadline = min(self._loop.time() + seconds, self._ends_at)
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._arm()
+
+    def watch(self, client_gone: Coroutine[Any, Any, None]) -> None:
+        """Takes a coroutine that returns when the client has gone."""
+        self._watcher = self._loop.create_task(self._wait_for(client_gone))
+
+    def stop(self) -> None:
+        """The last bytes are on their way: nothing cuts the request short any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._reason is not None and kind is not None and issubclass(kind, asyncio.CancelledError):
+            reason, self._reason = self._reason, None
+            self._task.uncancel()
+            raise reason
+
+    async def _wait_for(self, client_gone: Coroutine[Any, Any, None]) -> None:
+        await client_gone
+        self._watcher = None
+        self._interrupt(ClientGone("The client closed the connection."))
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._loop.time() < self._deadline:
+            self._arm()
+        else:
+            self._interrupt(self._timed_out())
+
+    def _timed_out(self) -> GatewayError:
+        if self._loop.time() >= self._ends_at:
+            return EngineTimeout(f"The request was not finished within {self._total:g} s.", phase="total")
+        if self._phase == "body":
+            return RequestTimeout(f"The request's body stopped coming for {self._seconds:g} s.")
+        if self._phase == "send":
+            return ClientGone(f"The client read nothing for {self._seconds:g} s.", code="client_too_slow")
+        what = "began to answer" if self._phase == "ttft" else "sent anything more"
+        return EngineTimeout(f"The engine has not {what} within {self._seconds:g} s.", phase=self._phase)
+
+    def _interrupt(self, reason: GatewayError) -> None:
+        if self._reason is None:
+            self._reason = reason
+            self._task.cancel()

@@ -1,0 +1,184 @@
+"""API keys: who may call. Hashes in a file that may change at any time; the keys themselves are nowhere."""
+
+import asyncio
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from loguru import logger
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gateway.errors import Forbidden, Unauthorized
+
+# Half of the five seconds within which a revoked key must stop working.
+WATCH_INTERVAL_S = 1.0
+
+
+class KeysFileError(Exception):
+    """The keys file cannot be used; the text is one sentence naming file, field, value and what is allowed."""
+
+
+class _Entry(BaseModel):
+    """One entry of keys.yaml; no other fields exist."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    role: Literal["user", "admin"] = "user"
+    expires: date | None = None
+    models: tuple[str, ...] | None = None
+    revoked: bool = False
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keys: tuple[_Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that has been found good. `name` is the id that metrics and logs show."""
+
+    name: str
+    role: Literal["user", "admin"]
+    digest: bytes
+    expires: date | None
+    models: frozenset[str] | None
+    revoked: bool
+
+    def may_use(self, model: str) -> bool:
+        """Whether this key is allowed to use `model`."""
+        return self.models is None or model in self.models
+
+    def check_model(self, model: str) -> None:
+        """Raises `Forbidden` unless this key may use `model`."""
+        if not self.may_use(model):
+            raise Forbidden(
+                f"The key {self.name!r} may not use this model. It may use: {', '.join(sorted(self.models or ()))}.",
+                param="model",
+                code="model_not_allowed",
+            )
+
+
+class KeyRing:
+    """The keys of one file, and the newest good reading of it.
+
+    Args:
+        path: keys.yaml; see `_Entry` for its fields.
+
+    Raises:
+        KeysFileError: On construction, when the file is not good. Later bad versions are refused and logged, and the
+            keys of the last good one stay in force.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = _stamp(path)
+        self._keys = read_keys(path)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def authenticate(self, authorization: bytes | None) -> Key:
+        """The key named by an `Authorization: Bearer …` header.
+
+        Raises:
+            Unauthorized: No header, another scheme, or a key that is unknown, revoked or past its date; `code` is
+                `missing_api_key`, `invalid_api_key`, `revoked_api_key` or `expired_api_key`.
+        """
+        if not authorization:
+            raise Unauthorized(
+                "No API key. Send it in the header 'Authorization: Bearer YOUR_KEY'.", code="missing_api_key"
+            )
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() != b"bearer" or not token:
+            raise Unauthorized("The Authorization header must read 'Bearer YOUR_KEY'.", code="missing_api_key")
+        digest = hashlib.sha256(token.strip()).digest()
+        key = self._keys.get(digest)
+        # The look-up is by hash, so its timing tells nothing about a key; the comparison is for those who audit.
+        if key is None or not hmac.compare_digest(key.digest, digest):
+            raise Unauthorized("This API key is not known here. Check it, or ask for a new one (make key NAME=…).")
+        if key.revoked:
+            raise Unauthorized("This API key has been revoked.", code="revoked_api_key")
+        if key.expires is not None and datetime.now(UTC).date() > key.expires:
+            raise Unauthorized(f"This API key expired on {key.expires}.", code="expired_api_key")
+        return key
+
+    def refresh(self) -> bool:
+        """Reads the file again if it has changed; True when new keys are in force.
+
+        A bad version is logged once and changes nothing.
+        """
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        try:
+            self._keys = read_keys(self._path)
+        except KeysFileError as error:
+            logger.error("keys file refused, the old keys stay in force: {}", error)
+            return False
+        logger.info("keys file read again: {} keys", len(self._keys))
+        return True
+
+    async def watch(self) -> None:
+        """Refreshes for ever, so that a revoked key stops working within five seconds."""
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            self.refresh()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = os.stat(path)  # noqa: PTH116 - once a second on the event loop: the cheap call
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size
+
+
+def read_keys(path: Path) -> dict[bytes, Key]:
+    """Reads keys.yaml into a table by SHA-256 digest (32 bytes).
+
+    Raises:
+        KeysFileError: The file is missing, is no YAML, or an entry is wrong.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise KeysFileError(
+            f"The keys file {str(path)!r} does not exist: make one with 'make key NAME=…', or set KEYS_FILE."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeysFileError(f"The keys file {str(path)!r} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise KeysFileError(f"The keys file {str(path)!r} is not YAML: {_one_line(error)}.") from error
+    try:
+        entries = _File.model_validate(content).keys
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        # The value is shown unless it could be a key that somebody pasted where its hash belongs.
+        shown = "" if "sha256" in where else f" = {first['input']!r}"
+        raise KeysFileError(f"The keys file {str(path)!r}: {where}{shown} is not allowed: {first['msg']}.") from error
+    return {
+        bytes.fromhex(entry.sha256): Key(
+            name=entry.name,
+            role=entry.role,
+            digest=bytes.fromhex(entry.sha256),
+            expires=entry.expires,
+            models=None if entry.models is None else frozenset(entry.models),
+            revoked=entry.revoked,
+        )
+        for entry in entries
+    }
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,221 @@
+"""The whole way of a request, top to bottom: authenticate → choose → open → stream → record.
+
+Nothing else writes to the client once the first byte is out. Before it, an attempt that fails may move on to one other
+engine; after it, a failure ends the stream with an error event and is never replayed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from loguru import logger
+
+from gateway.asgi import EVENTS, JSON, Receive, Scope, Send, answer, answer_error, client_gone, header, read_body
+from gateway.attempt import Opened, Timeouts, attempt, next_bytes
+from gateway.engines import Engine, Fleet
+from gateway.errors import (
+    ClientGone,
+    EngineBroken,
+    EngineError,
+    EngineReset,
+    EngineTimeout,
+    EngineUnreachable,
+    GatewayError,
+    Interrupted,
+    MethodNotAllowed,
+)
+from gateway.guard import Guard
+from gateway.keys import Key, KeyRing
+from gateway.telemetry.catalogue import Catalogue
+from gateway.telemetry.observation import Observation
+from gateway.wire.answer import error_event
+from gateway.wire.request import Endpoint, Inference, parse_request
+from gateway.wire.stream import EventStream
+
+_OK = 200
+_LAST_WORD_TIMEOUT_S = 5.0
+
+
+class Relay:
+    """Serves the relayed endpoints.
+
+    Args:
+        keys: Who may call.
+        fleet: Where to.
+        timeouts: How long each phase may take.
+        max_body: Largest request body, bytes.
+        catalogue: Where attempts and failed keys are counted; the request itself is counted by its observation.
+    """
+
+    def __init__(self, *, keys: KeyRing, fleet: Fleet, timeouts: Timeouts, max_body: int, catalogue: Catalogue) -> None:
+        self._keys = keys
+        self._fleet = fleet
+        self._timeouts = timeouts
+        self._max_body = max_body
+        self._catalogue = catalogue
+
+    async def serve(
+        self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send, observation: Observation
+    ) -> None:
+        """Serves one request, and answers it whatever happens. The caller finishes the observation."""
+        guard = Guard(total=self._timeouts.total)
+        try:
+            with guard:
+                await self._way(endpoint, scope, receive, send, observation, guard)
+        except GatewayError as error:
+            observation.error = error
+        except asyncio.CancelledError:
+            observation.error = Interrupted("The gateway is shutting down. Please try again.", retry_after=1)
+        except Exception:  # noqa: BLE001 - the last line: whatever it is, the client gets an answer
+            logger.exception("request {} failed inside the gateway", observation.request_id)
+            observation.error = GatewayError(f"The gateway failed. Its log tells more of {observation.request_id}.")
+        finally:
+            guard.stop()
+        if observation.error is not None:
+            await self._answer_failure(send, observation, observation.error)
+
+    async def _way(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        observation: Observation,
+        guard: Guard,
+    ) -> None:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(f"{endpoint.path} takes POST only.", allow="POST")
+        key = self.authenticate(scope, observation)
+        guard.phase("body", self._timeouts.body)
+        request = parse_request(endpoint, await read_body(scope, receive, self._max_body))
+        key.check_model(request.model)
+        observation.stream = request.stream
+        observation.begin(self._fleet.label(request.model))
+        guard.watch(client_gone(receive))
+        async with self._open(endpoint, request, observation, guard) as (engine, opened):
+            if opened.events is None:
+                guard.stop()
+                await answer(send, observation, _OK, opened.first, JSON)
+            else:
+                with guard:
+                    await self._stream(engine, opened, opened.events, send, observation, guard)
+
+    def authenticate(self, scope: Scope, observation: Observation) -> Key:
+        """The key of a request; failures are counted.
+
+        Raises:
+            Unauthorized: There is no good key.
+        """
+        try:
+            key = self._keys.authenticate(header(scope, b"authorization"))
+        except GatewayError as error:
+            self._catalogue.auth_failures.labels(error.code).inc()
+            raise
+        observation.key = key.name
+        return key
+
+    @asynccontextmanager
+    async def _open(
+        self, endpoint: Endpoint, request: Inference, observation: Observation, guard: Guard
+    ) -> AsyncIterator[tuple[Engine, Opened]]:
+        """Finds an engine that answers, and yields it with its answer.
+
+        Raises:
+            EngineError: The last attempt's failure.
+            NoEngineReady: No engine is left that could be asked.
+        """
+        self._fleet.budget.request()
+        tried: list[Engine] = []
+        while True:
+            engine = self._fleet.choose(request.model, without=tried)
+            observation.engine = engine.name
+            observation.attempts += 1
+            result = "cancelled"
+            try:
+                async with attempt(engine, endpoint, request, observation, guard, self._timeouts) as opened:
+                    engine.worked()
+                    yield engine, opened
+                result = "ok"
+            except GatewayError as error:
+                result = _RESULTS.get(type(error), "rejected" if error.outcome == "client_error" else "error")
+                if not self._may_move_on(error, engine, tried, request, observation):
+                    raise
+            else:
+                return
+            finally:
+                self._catalogue.engine_requests.labels(engine.name, result).inc()
+            tried.append(engine)
+
+    def _may_move_on(
+        self, error: GatewayError, engine: Engine, tried: list[Engine], request: Inference, observation: Observation
+    ) -> bool:
+        """Whether a failed attempt may go on to another engine; the engine's standing is settled here too."""
+        if not isinstance(error, EngineError):
+            return False
+        if isinstance(error, EngineUnreachable):
+            engine.unreachable(error.message)
+        begun = observation.status is not None
+        if begun or tried or (isinstance(error, EngineTimeout) and error.phase == "total"):
+            # When both engines fail alike it may be the request's own doing: that ejects nobody.
+            return False
+        engine.failed_once(others_ready=self._fleet.others_ready(engine))
+        others = [other for other in self._fleet.engines if other is not engine and other.ready]
+        if not any(request.model in other.models for other in others):
+            return False
+        if not isinstance(error, EngineUnreachable | EngineReset) and not self._fleet.budget.spend():
+            return False
+        self._catalogue.engine_retries.labels(engine.name).inc()
+        return True
+
+    async def _stream(
+        self, engine: Engine, opened: Opened, events: EventStream, send: Send, observation: Observation, guard: Guard
+    ) -> None:
+        """Relays a stream to its end.
+
+        Raises:
+            EngineError: It broke on the way.
+            ClientGone: The client went away, or would not read.
+        """
+        timeouts, response, data = self._timeouts, opened.response, opened.first
+        name = (b"x-request-id", observation.request_id.encode())
+        observation.status = _OK
+        await send({"type": "http.response.start", "status": _OK, "headers": [*EVENTS, name]})
+        while True:
+            if events.done:
+                guard.stop()
+            else:
+                guard.phase("send", timeouts.send)
+            if data or events.done:
+                await send({"type": "http.response.body", "body": data, "more_body": not events.done})
+            if events.events > observation.events:
+                observation.token(events.events)
+                engine.worked()
+            if events.done:
+                observation.usage = events.usage
+                return
+            if events.failure is not None:
+                raise EngineBroken(f"The engine failed: {events.failure}")
+            guard.phase("idle", timeouts.idle)
+            data = events.feed(await next_bytes(response))
+
+    async def _answer_failure(self, send: Send, observation: Observation, error: GatewayError) -> None:
+        """The last word of a request that failed: an answer before the first byte, an error event after it."""
+        if isinstance(error, ClientGone):
+            return
+        try:
+            async with asyncio.timeout(_LAST_WORD_TIMEOUT_S):
+                if observation.status is None:
+                    await answer_error(send, observation, error)
+                else:
+                    await send({"type": "http.response.body", "body": error_event(error)})
+        except TimeoutError:
+            logger.bind(request_id=observation.request_id).debug("the client does not read its error")
+
+
+_RESULTS: dict[type[GatewayError], str] = {
+    EngineUnreachable: "unreachable",
+    EngineReset: "reset",
+    EngineBroken: "broken",
+    EngineTimeout: "timeout",
+    ClientGone: "cancelled",
+}

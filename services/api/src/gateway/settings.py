@@ -1,0 +1,157 @@
+"""Every knob of the gateway: typed, frozen, read once from the environment."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+# What examples and guides write where a secret belongs. Whoever starts with one of these has no secret.
+_PLACEHOLDERS = ("changeme", "change-me", "your-", "example", "secret", "password", "token-abc123", "admin")
+_SHORTEST_SECRET = 24
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class SettingsError(Exception):
+    """A knob is wrong; the text is one sentence naming it, its value and what is allowed."""
+
+
+class EngineAddress(NamedTuple):
+    """Where one engine listens, and its launcher's status port where it has one."""
+
+    name: str
+    url: str
+    status_url: str | None
+
+
+class Settings(BaseSettings):
+    """The gateway's settings; each field is the environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    engines: Annotated[tuple[EngineAddress, ...], NoDecode] = Field(
+        description="Engines to serve from: name=url, or name=url+launcher-status-url, separated by commas."
+    )
+    gateway_host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
+    gateway_port: Port = Field(8000, description="Port that the gateway listens on.")
+    metrics_host: str = Field("127.0.0.1", description="Address of the gateway's own /metrics.")
+    metrics_port: Port = Field(9091, description="Port of the gateway's own /metrics, apart from the API's.")
+    metrics_dir: Path = Field(
+        Path("/dev/shm/glasshouse-metrics"),  # noqa: S108 - tmpfs on purpose; wiped and made 0700 at start
+        description="Where workers keep their counters: on tmpfs, emptied at every start.",
+    )
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Gateway processes; one outruns any L4.")
+    keys_file: Path = Field(Path("secrets/keys.yaml"), description="API keys (hashes), re-read when it changes.")
+    engine_key_file: Path | None = Field(None, description="File with the key that the engines ask for.")
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
+        "info", description="debug, info, warning or error."
+    )
+    max_body_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = Field(
+        10_485_760, description="Largest request body; above it 413."
+    )
+    connect_timeout: Seconds = Field(2, description="Seconds to connect to an engine before trying another.")
+    ttft_timeout: Seconds = Field(120, description="Seconds until an engine's first event, or its whole plain answer.")
+    idle_timeout: Seconds = Field(60, description="Seconds without an event in a running stream.")
+    send_timeout: Seconds = Field(30, description="Seconds that a client may refuse to read before it is dropped.")
+    total_timeout: Seconds = Field(900, description="Seconds that one request may take in all.")
+    discovery_interval: Seconds = Field(1, description="Seconds between two looks at an engine.")
+    probe_interval: Seconds = Field(15, description="Seconds after which an engine must prove again that it generates.")
+    probe_timeout: Seconds = Field(10, description="Seconds that the one-token probe may take.")
+    shutdown_grace: Annotated[int, Field(ge=1, le=3_600)] = Field(
+        30, description="Seconds that running requests get when the gateway stops."
+    )
+
+    @field_validator("engines", mode="before")
+    @classmethod
+    def _parse_engines(cls, value: Any) -> Any:
+        return parse_engines(value) if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Reads the environment; `overrides` beat it.
+
+        Raises:
+            SettingsError: A variable is missing or wrong; the first one found is named.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            raise SettingsError(_first_sentence(error)) from error
+
+    @classmethod
+    def load_or_exit(cls) -> Self:
+        """Reads the environment, or ends the process with status 2 and one sentence on standard error."""
+        try:
+            settings = cls.load()
+            settings.engine_key()
+        except SettingsError as error:
+            print(f"gateway: {error}", file=sys.stderr)  # noqa: T201 - logging is not set up before the settings
+            raise SystemExit(2) from None
+        return settings
+
+    def engine_key(self) -> SecretStr | None:
+        """The key that engines ask for, from `engine_key_file`; None when no file is set.
+
+        Raises:
+            SettingsError: The file cannot be read, or holds a placeholder or something short enough to guess.
+        """
+        if self.engine_key_file is None:
+            return None
+        try:
+            key = self.engine_key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"ENGINE_KEY_FILE={str(self.engine_key_file)!r} cannot be read ({error.__class__.__name__}): "
+                "name a file that holds the engines' key, or leave the variable out."
+            ) from error
+        if len(key) < _SHORTEST_SECRET or any(word in key.lower() for word in _PLACEHOLDERS):
+            raise SettingsError(
+                f"The engine key in {str(self.engine_key_file)!r} is a placeholder or shorter than "
+                f"{_SHORTEST_SECRET} characters: put a random one there, as `glasshouse init` does."
+            )
+        return SecretStr(key)
+
+
+def parse_engines(text: str) -> tuple[EngineAddress, ...]:
+    """Parses `name=url[+status-url],…` into addresses.
+
+    Raises:
+        ValueError: The text has another form, a name comes twice, or a URL is not http(s)://host[:port].
+    """
+    engines: dict[str, EngineAddress] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, urls = item.partition("=")
+        url, _, status_url = urls.partition("+")
+        if not equals or not name.replace("-", "").replace("_", "").isalnum():
+            raise ValueError(f"{item!r} is not name=url, with a name of letters, digits, - and _")
+        if name in engines:
+            raise ValueError(f"the engine name {name!r} comes twice")
+        for address in filter(None, (url, status_url)):
+            _check_url(address)
+        if not url:
+            raise ValueError(f"the engine {name!r} has no url")
+        engines[name] = EngineAddress(name, url.rstrip("/"), status_url.rstrip("/") or None)
+    if not engines:
+        raise ValueError("at least one engine is needed, such as llamacpp=http://127.0.0.1:8002")
+    return tuple(engines.values())
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.rstrip("/") or parts.query:
+        raise ValueError(f"{url!r} is not http://host:port")
+    _ = parts.port  # raises ValueError itself when it is no port
+
+
+def _first_sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]).upper()
+    if first["type"] == "missing":
+        hint = Settings.model_fields[name.lower()].description
+        return f"{name} is not set in the environment. {hint}"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{name}={first['input']!r} in the environment is not allowed: {reason}."

@@ -1,0 +1,87 @@
+"""Logs: one JSON line an event on standard output. Never a prompt, a completion, a key, or a local variable."""
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from loguru import logger
+
+from gateway.telemetry.record import RequestRecord
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+_MS = 1000.0
+
+
+def set_up_logs(level: str) -> None:
+    """Sends loguru's and the standard library's logs to standard output as JSON lines.
+
+    Args:
+        level: debug, info, warning or error.
+    """
+    logger.remove()
+    # diagnose=True, loguru's default, prints the local variables of a traceback: prompts and keys among them.
+    logger.add(sys.stdout, level=level.upper(), format=_format, diagnose=False, backtrace=False)
+    logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
+    for name, quietest in (("gunicorn.error", level.upper()), ("uvicorn.error", "WARNING")):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+        logging.getLogger(name).setLevel(quietest)
+
+
+def log_request(record: RequestRecord) -> None:
+    """Writes the one line of a finished request."""
+    usage = record.usage
+    logger.bind(
+        event="request",
+        request_id=record.request_id,
+        key=record.key,
+        route=record.route,
+        model=record.model,
+        engine=record.engine,
+        stream=record.stream,
+        status=record.code,
+        outcome=record.outcome,
+        ttft_ms=_milliseconds(record.ttft),
+        duration_ms=_milliseconds(record.duration),
+        input_tokens=None if usage is None else usage.input,
+        output_tokens=None if usage is None else usage.output,
+        cached_tokens=None if usage is None else usage.cached,
+        attempts=record.attempts,
+        error_code=record.error_code,
+    ).info("")
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * _MS, 3)
+
+
+def _format(record: "Record") -> str:
+    """Renders a record; what is returned is a template of loguru's, so the line travels in `extra`."""
+    extra = record["extra"]
+    line: dict[str, Any] = {
+        "ts": record["time"].isoformat(timespec="milliseconds"),
+        "level": record["level"].name.lower(),
+    }
+    line["event"] = extra.get("event", "log")
+    if record["message"]:
+        line["message"] = record["message"]
+    line.update((name, value) for name, value in extra.items() if name not in {"event", "line"})
+    if (exception := record["exception"]) is not None and exception.type is not None:
+        line["exception"] = f"{exception.type.__name__}: {exception.value}"
+    extra["line"] = orjson.dumps(line, default=str).decode()
+    return "{extra[line]}\n" if exception is None else "{extra[line]}\n{exception}\n"
+
+
+class _ToLoguru(logging.Handler):
+    """Hands the standard library's records (uvicorn's, gunicorn's, asyncio's) to loguru."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger.bind(event="log", logger=record.name).opt(exception=record.exc_info).log(
+            record.levelname if record.levelname in _LEVELS else "INFO", "{}", record.getMessage()
+        )
+
+
+_LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})

@@ -1,0 +1,95 @@
+"""Stable places for the workers' counters.
+
+prometheus-client keeps a worker's counters in files named after its process id. Workers that die leave files behind
+that slow every scrape, and deleting them makes counters fall. So a worker takes a numbered slot instead: a lock on a
+file, which the kernel gives back when the process ends in whatever way. The next worker takes the slot over with its
+files, and the counters go on where they stopped. Overlapping generations of workers (a reload) hold different slots.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import prometheus_client.values
+from prometheus_client.values import MultiProcessValue
+
+_ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class MetricsDirError(Exception):
+    """The directory of the counters cannot be used; the text is one sentence naming it."""
+
+
+def wipe(directory: Path) -> None:
+    """Makes the directory, 0700, and empties it of what an earlier gateway left.
+
+    Raises:
+        MetricsDirError: It cannot be made, or belongs to someone else, or another gateway is using it.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if directory.stat().st_uid != os.getuid():
+            raise MetricsDirError(f"METRICS_DIR={str(directory)!r} belongs to another user: choose another directory.")
+        for lock in directory.glob("slot-*.lock"):
+            with _locked(lock) as free:
+                if not free:
+                    raise MetricsDirError(
+                        f"METRICS_DIR={str(directory)!r} is in use by a gateway that runs: stop it, "
+                        "or choose another directory."
+                    )
+        for path in (*directory.glob("*.db"), *directory.glob("slot-*.lock")):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise MetricsDirError(f"METRICS_DIR={str(directory)!r} cannot be used: {error.strerror}.") from error
+
+
+def claim(directory: Path) -> int:
+    """Takes the lowest free slot for this process, for as long as it lives, and makes new metrics use its files.
+
+    Must run before any metric is made. Gauges of live workers start from nothing; counters go on.
+    """
+    slot = 0
+    while True:
+        descriptor = os.open(directory / f"slot-{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            slot += 1
+            continue
+        # The descriptor stays open on purpose: closing it would give the slot back.
+        break
+    _forget_live_gauges(directory, slot)
+    os.environ[_ENVIRONMENT] = str(directory)
+    # prometheus-client has no other way in: it chooses this class when it is imported, before the slot is known.
+    prometheus_client.values.ValueClass = MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+    return slot
+
+
+def release_dead(directory: Path) -> None:
+    """Drops the live gauges (in flight, up) of every slot that nobody holds. For gunicorn's `child_exit`."""
+    for lock in directory.glob("slot-*.lock"):
+        with _locked(lock) as free:
+            if free:
+                _forget_live_gauges(directory, int(lock.stem.removeprefix("slot-")))
+
+
+def _forget_live_gauges(directory: Path, slot: int) -> None:
+    for path in directory.glob(f"gauge_live*_{slot}.db"):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Holds the lock of a slot if nobody else does; yields whether that worked."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)

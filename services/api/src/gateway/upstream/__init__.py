@@ -1,0 +1,6 @@
+"""The HTTP client to the engines: a small one by hand, since this is the relay's hot path (docs/decisions)."""
+
+from gateway.upstream.client import Upstream
+from gateway.upstream.connection import Response
+
+__all__ = ["Response", "Upstream"]

@@ -1,0 +1,143 @@
+"""The client of one engine: a pool of connections, and the only place where foreign errors become ours."""
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from gateway.errors import EngineReset, EngineTimeout, EngineUnreachable, GatewayError
+from gateway.upstream.connection import Connection, Response
+
+# Engines on uvicorn close idle connections after 5 s; a connection idle for longer than this is not used again.
+_IDLE_LIMIT_S = 4.0
+_MOST_IDLE = 256
+
+# The table of foreign errors: what connecting can raise, and what it means to a request.
+_CONNECT_ERRORS: Mapping[type[Exception], str] = {
+    ConnectionRefusedError: "refuses connections",
+    ConnectionResetError: "resets connections",
+    socket.gaierror: "has a name that does not resolve",
+    ssl.SSLError: "does not complete the TLS handshake",
+    OSError: "cannot be reached",
+}
+
+
+class Upstream:
+    """Speaks HTTP/1.1 to one engine.
+
+    Args:
+        name: The engine's name, for messages.
+        url: http(s)://host:port.
+        key: The key that the engine asks for, or None.
+        connect_timeout: Seconds to connect.
+    """
+
+    def __init__(self, name: str, url: str, *, key: str | None, connect_timeout: float) -> None:
+        parts = urlsplit(url)
+        self._name = name
+        self._host = parts.hostname or ""
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._port = parts.port or (443 if self._tls else 80)
+        self._connect_timeout = connect_timeout
+        self._idle: deque[Connection] = deque()
+        authorization = f"authorization: Bearer {key}\r\n" if key else ""
+        self._common = f" HTTP/1.1\r\nhost: {parts.netloc}\r\n{authorization}".encode("latin-1")
+
+    async def request(
+        self, method: bytes, path: bytes, body: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> Response:
+        """Sends a request and returns once the head of the answer is there. Close what it returns.
+
+        Raises:
+            EngineTimeout: Connecting took too long (phase connect).
+            EngineUnreachable: Nothing takes connections there.
+            EngineReset: The connection broke before the head.
+            EngineBroken: What came is no HTTP.
+        """
+        request = self._encode(method, path, body, headers)
+        while (connection := self._take_idle()) is not None:
+            try:
+                return await self._send(connection, request)
+            except EngineReset:
+                # The engine had closed an idle connection just then: it has not seen the request.
+                continue
+        return await self._send(await self._connect(), request)
+
+    async def fetch(self, method: bytes, path: bytes, body: bytes = b"", *, limit: int) -> tuple[int, bytes]:
+        """Sends a request and reads the whole answer: status and body of at most `limit` bytes.
+
+        Raises:
+            EngineError: As `request` and `Response.read`.
+        """
+        response = await self.request(method, path, body)
+        try:
+            return response.status, await response.read(limit)
+        finally:
+            response.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes the idle connections; one with an answer under way belongs to whoever reads that."""
+        while self._idle:
+            self._idle.pop().abort()
+
+    def _encode(self, method: bytes, path: bytes, body: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+        extra = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if not body:
+            return b"%b %b%b%b\r\n" % (method, path, self._common, extra)
+        return b"%b %b%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+            *(method, path, self._common, extra),
+            len(body),
+            body,
+        )
+
+    async def _send(self, connection: Connection, request: bytes) -> Response:
+        try:
+            await connection.send(request)
+        except BaseException:
+            # Whatever it was, a cancellation too: nobody waits for this answer any more.
+            connection.abort()
+            raise
+        return connection
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self._give_back), self._host, self._port, ssl=self._tls
+                )
+        except TimeoutError as error:
+            raise EngineTimeout(
+                f"The engine {self._name} did not accept a connection within {self._connect_timeout:g} s.",
+                phase="connect",
+            ) from error
+        except OSError as error:
+            raise self._translate(error) from error
+        return connection
+
+    def _translate(self, error: OSError) -> GatewayError:
+        reason = next(text for kind, text in _CONNECT_ERRORS.items() if isinstance(error, kind))
+        return EngineUnreachable(f"The engine {self._name} {reason}.")
+
+    def _take_idle(self) -> Connection | None:
+        oldest = asyncio.get_running_loop().time() - _IDLE_LIMIT_S
+        while self._idle:
+            connection = self._idle.pop()  # the last one used: the others may grow old and go
+            if connection.usable and connection.idle_since > oldest:
+                return connection
+            connection.abort()
+        return None
+
+    def _give_back(self, connection: Connection) -> None:
+        self._idle.append(connection)
+        if len(self._idle) > _MOST_IDLE:
+            self._idle.popleft().abort()

@@ -1,0 +1,213 @@
+"""One HTTP/1.1 connection to an engine: an asyncio Protocol around httptools' parser."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, cast
+
+import httptools
+
+from gateway.errors import EngineBroken, EngineReset
+
+# How long a connection may take to end an answer of which all that matters has come, before it is cut.
+_LINGER_S = 1.0
+# Stop reading from the engine when this much waits for a slow client, in bytes.
+_HIGH_WATER = 65_536
+
+
+class Response(Protocol):
+    """An engine's answer, of which the head has come. `close` it, always."""
+
+    status: int
+    headers: dict[bytes, bytes]
+
+    async def chunk(self) -> bytes:
+        """The next bytes of the body as they come; b"" at its end.
+
+        Raises:
+            EngineReset: The connection broke before the body's end.
+            EngineBroken: The engine speaks no HTTP.
+        """
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body.
+
+        Raises:
+            EngineReset, EngineBroken: As `chunk`; EngineBroken too when it is longer than `limit` bytes.
+        """
+
+    def close(self, *, linger: bool = False) -> None:
+        """Gives the connection back if the answer is complete; otherwise cuts it, which frees the engine at once.
+
+        Args:
+            linger: All that matters has come ([DONE]); the few bytes that end the body may follow in their own time.
+        """
+
+
+class Connection(asyncio.Protocol):
+    """A connection and, while one is under way, its answer. One request at a time.
+
+    Args:
+        give_back: Called with this connection when its answer is complete and it can carry another request.
+    """
+
+    def __init__(self, give_back: Callable[["Connection"], None]) -> None:
+        self._give_back = give_back
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._failure: Exception | None = None
+        self._paused = False
+        self.idle_since = 0.0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._head = False
+        self._complete = False
+        self._keep_alive = False
+        self._linger: asyncio.TimerHandle | None = None
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+
+    # What a client of this connection calls.
+
+    @property
+    def usable(self) -> bool:
+        """Whether another request can be sent."""
+        return self._transport is not None and not self._transport.is_closing() and self._failure is None
+
+    async def send(self, request: bytes) -> None:
+        """Sends a whole request and waits for the head of its answer.
+
+        Raises:
+            EngineReset: The connection broke first.
+            EngineBroken: What came is no HTTP.
+        """
+        if self._transport is None:
+            raise EngineReset("The connection to the engine is closed.")
+        self._reset()
+        self._transport.write(request)
+        while not self._head:
+            await self._wait()
+
+    async def chunk(self) -> bytes:
+        """See `Response`."""
+        while not self._chunks:
+            if self._complete:
+                return b""
+            await self._wait()
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self._buffered = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    async def read(self, limit: int) -> bytes:
+        """See `Response`."""
+        parts: list[bytes] = []
+        size = 0
+        while data := await self.chunk():
+            parts.append(data)
+            size += len(data)
+            if size > limit:
+                raise EngineBroken(f"The engine's answer is longer than {limit} bytes.")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self, *, linger: bool = False) -> None:
+        """See `Response`."""
+        if not self.usable:
+            return
+        if self._complete and self._keep_alive:
+            self.idle_since = self._loop.time()
+            self._give_back(self)
+        elif linger and self._keep_alive:
+            self._linger = self._loop.call_later(_LINGER_S, self.abort)
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Cuts the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _wait(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, failure: Exception) -> None:
+        if self._failure is None:
+            self._failure = failure
+        self._wake()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(EngineBroken(f"The engine does not speak HTTP: {error}."))
+            self.abort()
+            return
+        if self._buffered > _HIGH_WATER and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """See `asyncio.Protocol`; the transport closes itself then."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._transport = None
+        if self._head and not self._complete and self._ends_with_connection():
+            self._complete = True
+            self._wake()
+        elif not self._complete:
+            where = "before it had finished answering" if self._head else "before it answered"
+            self._fail(EngineReset(f"The engine closed the connection {where}{f' ({exc})' if exc else ''}."))
+
+    def _ends_with_connection(self) -> bool:
+        return b"content-length" not in self.headers and b"transfer-encoding" not in self.headers
+
+    # What the parser calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See httptools."""
+        self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """See httptools."""
+        self.status = self._parser.get_status_code()
+        self._keep_alive = self._parser.should_keep_alive()
+        self._head = True
+
+    def on_body(self, body: bytes) -> None:
+        """See httptools."""
+        self._chunks.append(body)
+        self._buffered += len(body)
+
+    def on_message_complete(self) -> None:
+        """See httptools."""
+        self._complete = True
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+            self.close()

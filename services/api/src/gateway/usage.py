@@ -1,0 +1,12 @@
+"""How many tokens a request took, as the engine counted them."""
+
+from typing import NamedTuple
+
+
+class Usage(NamedTuple):
+    """Tokens of one request by the engine's own count. `cached` is part of `input`, `reasoning` of `output`."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    reasoning: int = 0

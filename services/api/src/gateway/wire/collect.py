@@ -1,0 +1,84 @@
+"""A stream folded back into the plain answer that the client asked for.
+
+llama.cpp never notices that the client of a plain request has gone and generates to the end (its issue 24496; watched
+here on a real one), but it does notice for a stream. So a plain request reaches it as a stream, and the answer is put
+together again here.
+"""
+
+from typing import Any
+
+import orjson
+
+
+def as_stream(body: bytes) -> bytes:
+    """A plain request's body as that of a stream with usage. The body has been parsed before and is a JSON object."""
+    return orjson.dumps({**orjson.loads(body), "stream": True, "stream_options": {"include_usage": True}})
+
+
+class Collector:
+    """Puts a plain answer together from the events of a stream."""
+
+    def __init__(self) -> None:
+        self._answer: dict[str, Any] = {}
+        self._choices: dict[int, dict[str, Any]] = {}
+
+    def add(self, events: bytes) -> None:
+        """Takes whole events, each one `data:` line as llama.cpp writes them; [DONE] and comments say nothing."""
+        for event in events.split(b"\n\n"):
+            if event.startswith(b"data: {"):
+                self._add(orjson.loads(event[6:]))
+
+    def answer(self) -> bytes:
+        """The plain answer, as JSON."""
+        kind = str(self._answer.get("object", "")).removesuffix(".chunk")
+        choices = [self._choices[index] for index in sorted(self._choices)]
+        for choice in choices:
+            message = choice.get("message")
+            if message is not None:
+                message.setdefault("content", None if message.get("tool_calls") else "")
+        return orjson.dumps({**self._answer, "object": kind, "choices": choices})
+
+    def _add(self, chunk: dict[str, Any]) -> None:
+        for part in chunk.pop("choices", None) or ():
+            index = part.get("index", 0)
+            choice = self._choices.setdefault(index, {"index": index, "finish_reason": None})
+            if "delta" in part:
+                _merge(choice.setdefault("message", {"role": "assistant"}), part["delta"])
+            if "text" in part:
+                choice["text"] = choice.get("text", "") + part["text"]
+            if part.get("logprobs") is not None:
+                _merge(choice.setdefault("logprobs", {}), part["logprobs"])
+            if part.get("finish_reason") is not None:
+                choice["finish_reason"] = part["finish_reason"]
+        self._answer.update(chunk)
+
+
+def _merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
+    """Adds what an event says to what is known: text is appended, lists grow, tool calls are told apart by index."""
+    for name, value in part.items():
+        known = whole.get(name)
+        if value is None:
+            continue
+        if name == "tool_calls":
+            calls = whole.setdefault("tool_calls", [])
+            for call in value:
+                _merge_call(calls, call)
+        elif name == "role":
+            whole[name] = value
+        elif isinstance(value, list):
+            whole[name] = [*(known or []), *value]
+        elif isinstance(value, str):
+            whole[name] = (known or "") + value
+        else:
+            whole[name] = value
+
+
+def _merge_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
+    index = part.get("index", len(calls))
+    while len(calls) <= index:
+        calls.append({"type": "function", "function": {"name": "", "arguments": ""}})
+    call = calls[index]
+    if part.get("id"):
+        call["id"] = part["id"]
+    for name, value in (part.get("function") or {}).items():
+        call["function"][name] = call["function"].get(name, "") + value

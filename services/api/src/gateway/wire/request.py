@@ -1,0 +1,118 @@
+"""The few fields of a request that the gateway must know. Everything else passes to the engine as it came."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import orjson
+
+from gateway.errors import InvalidRequest
+
+# Asks the engine to count its tokens at the end of a stream.
+_ASK_FOR_USAGE = b'"stream_options":{"include_usage":true}'
+
+
+class Endpoint(NamedTuple):
+    """A relayed path.
+
+    Attributes:
+        path: The path here and at the engine; the route label.
+        prompt: The field that every request must have.
+        check: Raises `InvalidRequest` unless the value of that field can be a prompt.
+        streams: Whether the endpoint knows `stream`.
+    """
+
+    path: str
+    prompt: str
+    check: Callable[[Any], None]
+    streams: bool
+
+
+class Inference(NamedTuple):
+    """What the gateway needs to know of a request.
+
+    Attributes:
+        model: The model asked for.
+        stream: Whether the answer is to be a stream of events.
+        usage_wanted: Whether the client itself asked for the usage event at the end of a stream.
+        body: What to send to the engine: the client's own bytes, with the wish for usage added in a stream.
+    """
+
+    model: str
+    stream: bool
+    usage_wanted: bool
+    body: bytes
+
+
+def _check_messages(value: Any) -> None:
+    if not isinstance(value, list) or not value:
+        raise InvalidRequest("'messages' must be a list of at least one message.", param="messages")
+    for index, message in enumerate(value):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise InvalidRequest(
+                f"'messages[{index}]' must be an object with a 'role' and a 'content'.", param=f"messages[{index}]"
+            )
+
+
+def _check_text_or_list(name: str) -> Callable[[Any], None]:
+    def check(value: Any) -> None:
+        if not isinstance(value, str | list) or (isinstance(value, list) and not value):
+            raise InvalidRequest(f"'{name}' must be a string or a list that is not empty.", param=name)
+
+    return check
+
+
+CHAT = Endpoint("/v1/chat/completions", "messages", _check_messages, streams=True)
+COMPLETIONS = Endpoint("/v1/completions", "prompt", _check_text_or_list("prompt"), streams=True)
+EMBEDDINGS = Endpoint("/v1/embeddings", "input", _check_text_or_list("input"), streams=False)
+ENDPOINTS = {endpoint.path: endpoint for endpoint in (CHAT, COMPLETIONS, EMBEDDINGS)}
+
+
+def parse_request(endpoint: Endpoint, body: bytes) -> Inference:
+    """Reads a body.
+
+    Raises:
+        InvalidRequest: It is not JSON (NaN, invalid UTF-8 and too deep nesting included), or a field that the gateway
+            reads has the wrong type; `param` names it.
+    """
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.") from error
+    if not isinstance(fields, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    model = fields.get("model")
+    if not isinstance(model, str) or not model:
+        raise InvalidRequest("'model' must name a model; GET /v1/models lists them.", param="model")
+    if endpoint.prompt not in fields:
+        raise InvalidRequest(f"'{endpoint.prompt}' is missing.", param=endpoint.prompt)
+    endpoint.check(fields[endpoint.prompt])
+    for name in ("max_tokens", "max_completion_tokens", "n"):
+        value = fields.get(name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise InvalidRequest(f"'{name}' must be a whole number of at least 1.", param=name)
+    stream = fields.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidRequest("'stream' must be true or false.", param="stream")
+    if not stream or not endpoint.streams:
+        return Inference(model, stream=False, usage_wanted=False, body=body)
+    return _streaming(model, fields, body)
+
+
+def _streaming(model: str, fields: dict[str, Any], body: bytes) -> Inference:
+    options = fields.get("stream_options")
+    if options is None and "stream_options" not in fields:
+        # The common case costs no re-encoding, and the client's bytes stay as they are.
+        head = body.rstrip()[:-1].rstrip()
+        return Inference(model, stream=True, usage_wanted=False, body=b"%b,%b}" % (head, _ASK_FOR_USAGE))
+    if options is not None and not isinstance(options, dict):
+        raise InvalidRequest("'stream_options' must be an object.", param="stream_options")
+    options = options or {}
+    wanted = options.get("include_usage")
+    if wanted is not None and not isinstance(wanted, bool):
+        raise InvalidRequest(
+            "'stream_options.include_usage' must be true or false.", param="stream_options.include_usage"
+        )
+    if wanted:
+        return Inference(model, stream=True, usage_wanted=True, body=body)
+    asked = {**fields, "stream_options": {**options, "include_usage": True}}
+    return Inference(model, stream=True, usage_wanted=False, body=orjson.dumps(asked))

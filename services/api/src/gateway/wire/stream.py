@@ -1,0 +1,125 @@
+"""A stream of server-sent events on its way through: cut into whole events, read only where that tells something."""
+
+from typing import Any
+
+import orjson
+
+from gateway.errors import EngineBroken
+from gateway.usage import Usage
+from gateway.wire.answer import parse_usage
+
+_END_OF_EVENT = b"\n\n"
+_DONE = b"[DONE]"
+# An event longer than this is no event: nothing that a model says in one token comes near it.
+_LONGEST_EVENT = 4_194_304
+# Bytes that only an event worth reading holds. In text they would be escaped (\"), so text does not trigger them.
+_MARKS = (b'"usage":{', b'"usage": {', _DONE, b'"error":', b'"error" :')
+
+
+class EventStream:
+    """Follows one stream. Feed it what the engine sends; it returns what may go to the client.
+
+    Args:
+        keep_usage: Whether the client asked for the usage event; otherwise that event is taken out.
+
+    Attributes:
+        events: Events with a token in them so far.
+        usage: The engine's token count, once it has come.
+        done: Whether `[DONE]` has come; only then was the stream complete.
+        failure: What the engine said in an error event, once it has.
+    """
+
+    __slots__ = ("_keep_usage", "_rest", "done", "events", "failure", "usage")
+
+    def __init__(self, *, keep_usage: bool) -> None:
+        self._keep_usage = keep_usage
+        self._rest = b""
+        self.events = 0
+        self.usage: Usage | None = None
+        self.done = False
+        self.failure: str | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """Takes the next bytes; returns whole events only, b"" while one is incomplete.
+
+        Raises:
+            EngineBroken: The bytes are no server-sent events with JSON in them.
+        """
+        if self._rest:
+            data = self._rest + data
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")
+        cut = data.rfind(_END_OF_EVENT)
+        if cut < 0:
+            if len(data) > _LONGEST_EVENT:
+                raise EngineBroken("The engine sent an event without an end.")
+            self._rest = data
+            return b""
+        cut += len(_END_OF_EVENT)
+        self._rest = data[cut:]
+        whole = data[:cut]
+        if self.events and not any(mark in whole for mark in _MARKS):
+            # The hot path: a token behind the first one. One event is one token but for rare batches of both.
+            self.events += whole.count(_END_OF_EVENT)
+            return whole
+        return b"".join(map(self._read, _events(whole)))
+
+    def _read(self, event: bytes) -> bytes:
+        """Learns from one event; returns what of it may go on to the client."""
+        if event.startswith(b":"):
+            return event  # a comment: keeps connections alive, says nothing
+        payload = _payload(event)
+        if payload == _DONE:
+            self.done = True
+            return event
+        try:
+            content = orjson.loads(payload)
+        except orjson.JSONDecodeError as error:
+            raise EngineBroken("The engine sent an event that is not JSON.") from error
+        if not isinstance(content, dict):
+            raise EngineBroken("The engine sent an event that is not a JSON object.")
+        if "error" in content:
+            self.failure = _reason(content["error"])
+            return b""
+        choices = content.get("choices")
+        if isinstance(usage := content.get("usage"), dict):
+            self.usage = parse_usage(usage)
+            if not self._keep_usage:
+                if not choices:
+                    return b""
+                # llama.cpp puts the usage of a completion into its last event, beside the end of the text.
+                event = b"data: %b\n\n" % orjson.dumps({name: content[name] for name in content if name != "usage"})
+        if choices and _has_token(choices):
+            self.events += 1
+        return event
+
+
+def _events(whole: bytes) -> list[bytes]:
+    return [event + _END_OF_EVENT for event in whole.split(_END_OF_EVENT) if event]
+
+
+def _payload(event: bytes) -> bytes:
+    """The data of an event: its `data:` lines, joined as the standard for server-sent events says."""
+    lines = event.rstrip(b"\n").split(b"\n")
+    data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+    if not data:
+        raise EngineBroken("The engine sent something that is no server-sent event.")
+    return b"\n".join(data)
+
+
+def _has_token(choices: Any) -> bool:
+    """Whether any choice carries a token: text, reasoning or a tool call. The event with only a role does not."""
+    for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choice, dict):
+            continue
+        if choice.get("text"):
+            return True
+        delta = choice.get("delta")
+        if isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role"):
+            return True
+    return False
+
+
+def _reason(error: Any) -> str:
+    message = error.get("message") if isinstance(error, dict) else error
+    return str(message or "no reason given")
