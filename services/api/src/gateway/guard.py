@@ -52,12 +52,23 @@ class Guard:
         self._watcher: asyncio.Task[None] | None = None
         self._reason: GatewayError | None = None
 
-    def phase(self, name: Phase, seconds: float) -> None:
-        """From now on, the request is in this phase for at most `seconds`."""
+    def phase(self, name: Phase, seconds: float, since: float | None = None) -> float:
+        """From now on, the request is in this phase, for at most `seconds`.
+
+        Args:
+            name: The phase; decides which exception ends it.
+            seconds: How long it may take.
+            since: When it began, by an earlier call's result; now when left out.
+
+        Returns:
+            When the phase began, by the event loop's clock.
+        """
+        began = self._loop.time() if since is None else since
         self._phase, self._seconds = name, seconds
-        self._deadline = min(self._loop.time() + seconds, self._ends_at)
+        self._deadline = min(began + seconds, self._ends_at)
         if self._timer is None or self._timer.when() > self._deadline:
             self._arm()
+        return began
 
     def watch(self, client_gone: Coroutine[Any, Any, None]) -> None:
         """Takes a coroutine that returns when the client has gone."""

@@ -134,6 +134,7 @@ class Relay:
             try:
                 async with attempt(engine, endpoint, request, observation, guard, self._timeouts) as opened:
                     engine.worked()
+                    self._blame(tried)
                     yield engine, opened
                 result = "ok"
             except GatewayError as error:
@@ -146,21 +147,20 @@ class Relay:
                 self._catalogue.engine_requests.labels(engine.name, result).inc()
             tried.append(engine)
 
+    def _blame(self, failed: list[Engine]) -> None:
+        """Another engine could answer: the failure was theirs. Where all fail, it may be the request's own doing."""
+        for engine in failed:
+            engine.failed_once(others_ready=self._fleet.others_ready(engine))
+
     def _may_move_on(
         self, error: GatewayError, engine: Engine, tried: list[Engine], request: Inference, observation: Observation
     ) -> bool:
-        """Whether a failed attempt may go on to another engine; the engine's standing is settled here too."""
-        if not isinstance(error, EngineError):
-            return False
+        """Whether a failed attempt may go on to one other engine."""
         if isinstance(error, EngineUnreachable):
             engine.unreachable(error.message)
         begun = observation.status is not None
-        if begun or tried or (isinstance(error, EngineTimeout) and error.phase == "total"):
-            # When both engines fail alike it may be the request's own doing: that ejects nobody.
-            return False
-        engine.failed_once(others_ready=self._fleet.others_ready(engine))
-        others = [other for other in self._fleet.engines if other is not engine and other.ready]
-        if not any(request.model in other.models for other in others):
+        final = not isinstance(error, EngineError) or (isinstance(error, EngineTimeout) and error.phase == "total")
+        if begun or final or tried or not self._fleet.others_serve(request.model, engine):
             return False
         if not isinstance(error, EngineUnreachable | EngineReset) and not self._fleet.budget.spend():
             return False
@@ -180,6 +180,7 @@ class Relay:
         name = (b"x-request-id", observation.request_id.encode())
         observation.status = _OK
         await send({"type": "http.response.start", "status": _OK, "headers": [*EVENTS, name]})
+        beats, heard = 0, None
         while True:
             if events.done:
                 guard.stop()
@@ -195,7 +196,9 @@ class Relay:
                 return
             if events.failure is not None:
                 raise EngineBroken(f"The engine failed: {events.failure}")
-            guard.phase("idle", timeouts.idle)
+            # A comment keeps the connection alive but is no sign of life: the silence goes on.
+            heard = guard.phase("idle", timeouts.idle, since=heard if events.beats == beats else None)
+            beats = events.beats
             data = events.feed(await next_bytes(response))
 
     async def _answer_failure(self, send: Send, observation: Observation, error: GatewayError) -> None:

@@ -33,5 +33,5 @@ class Log(Logger):
 
     def setup(self, cfg: Config) -> None:
         """See gunicorn; called in the master, before any worker."""
-        self.loglevel = self.LOG_LEVELS[cfg.loglevel]
+        self.cfg = cfg
         set_up_logs(cfg.loglevel)

@@ -65,10 +65,13 @@ class Fleet:
         """The model's label in metrics: its name if an engine serves it, else "other": a client's text is no label."""
         return model if any(model in engine.models for engine in self.engines) else "other"
 
+    def others_serve(self, model: str, engine: Engine) -> bool:
+        """Whether another ready engine serves `model`."""
+        return any(other.ready and model in other.models for other in self.engines if other is not engine)
+
     def others_ready(self, engine: Engine) -> bool:
         """Whether every model of `engine` has another ready engine."""
-        elsewhere = {model for other in self.engines if other is not engine and other.ready for model in other.models}
-        return elsewhere.issuperset(engine.models)
+        return all(self.others_serve(model, engine) for model in engine.models)
 
     def _known(self) -> list[str]:
         return sorted({model for engine in self.engines for model in engine.models})

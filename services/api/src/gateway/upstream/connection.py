@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """See `asyncio.Protocol`; the transport closes itself then."""
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._transport = None
         if self._head and not self._complete and self._ends_with_connection():
@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
             self._wake()
         elif not self._complete:
             where = "before it had finished answering" if self._head else "before it answered"
-            self._fail(EngineReset(f"The engine closed the connection {where}{f' ({exc})' if exc else ''}."))
+            self._fail(EngineReset(f"The engine closed the connection {where}."))
 
     def _ends_with_connection(self) -> bool:
         return b"content-length" not in self.headers and b"transfer-encoding" not in self.headers

@@ -10,10 +10,11 @@ from gateway.wire.answer import parse_usage
 
 _END_OF_EVENT = b"\n\n"
 _DONE = b"[DONE]"
+_COLON = ord(":")  # begins a comment
 # An event longer than this is no event: nothing that a model says in one token comes near it.
 _LONGEST_EVENT = 4_194_304
 # Bytes that only an event worth reading holds. In text they would be escaped (\"), so text does not trigger them.
-_MARKS = (b'"usage":{', b'"usage": {', _DONE, b'"error":', b'"error" :')
+_MARKS = (b'"usage":{', b'"usage": {', _DONE, b'"error":', b'"error" :', b"\n:")
 
 
 class EventStream:
@@ -24,17 +25,19 @@ class EventStream:
 
     Attributes:
         events: Events with a token in them so far.
+        beats: Events of any kind but comments so far: signs of life.
         usage: The engine's token count, once it has come.
         done: Whether `[DONE]` has come; only then was the stream complete.
         failure: What the engine said in an error event, once it has.
     """
 
-    __slots__ = ("_keep_usage", "_rest", "done", "events", "failure", "usage")
+    __slots__ = ("_keep_usage", "_rest", "beats", "done", "events", "failure", "usage")
 
     def __init__(self, *, keep_usage: bool) -> None:
         self._keep_usage = keep_usage
         self._rest = b""
         self.events = 0
+        self.beats = 0
         self.usage: Usage | None = None
         self.done = False
         self.failure: str | None = None
@@ -58,9 +61,11 @@ class EventStream:
         cut += len(_END_OF_EVENT)
         self._rest = data[cut:]
         whole = data[:cut]
-        if self.events and not any(mark in whole for mark in _MARKS):
-            # The hot path: a token behind the first one. One event is one token but for rare batches of both.
-            self.events += whole.count(_END_OF_EVENT)
+        if self.events and whole[0] != _COLON and not any(mark in whole for mark in _MARKS):
+            # The hot path: a token behind the first one.
+            count = whole.count(_END_OF_EVENT)
+            self.events += count
+            self.beats += count
             return whole
         return b"".join(map(self._read, _events(whole)))
 
@@ -68,6 +73,7 @@ class EventStream:
         """Learns from one event; returns what of it may go on to the client."""
         if event.startswith(b":"):
             return event  # a comment: keeps connections alive, says nothing
+        self.beats += 1
         payload = _payload(event)
         if payload == _DONE:
             self.done = True
