@@ -37,10 +37,10 @@ Outcome = Literal[
     "stream_error",
     "internal_error",
 ]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
-Phase = Literal["body", "connect", "ttft", "idle", "send", "total"]
-PHASES: tuple[Phase, ...] = get_args(Phase)
+# The phases in which an engine can be too slow.
+EnginePhase = Literal["connect", "ttft", "idle", "total"]
+ENGINE_PHASES: tuple[EnginePhase, ...] = get_args(EnginePhase)
 
 
 class GatewayError(Exception):
@@ -211,7 +211,7 @@ class EngineTimeout(EngineError):
     outcome = "timeout"
     code = "engine_timeout"
 
-    def __init__(self, message: str, *, phase: Phase) -> None:
+    def __init__(self, message: str, *, phase: EnginePhase) -> None:
         super().__init__(message)
         self.phase = phase
 

@@ -7,9 +7,12 @@ phase costs two attribute writes per event: the timer only looks whether the dea
 import asyncio
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from gateway.errors import ClientGone, EngineTimeout, GatewayError, Phase, RequestTimeout
+from gateway.errors import ClientGone, EnginePhase, EngineTimeout, GatewayError, RequestTimeout
+
+# In the two more phases it is the client that is slow: to send its request, or to read its answer.
+Phase = EnginePhase | Literal["body", "send"]
 
 
 class Guard:

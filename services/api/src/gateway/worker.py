@@ -21,6 +21,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped, as above
         "access_log": False,
         "server_header": False,
         "date_header": False,
+        "proxy_headers": False,  # nothing here looks at the client's address
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from gateway.errors import ClientGone, EngineTimeout, GatewayError, Outcome, Phase
+from gateway.errors import ClientGone, EnginePhase, EngineTimeout, GatewayError, Outcome
 from gateway.telemetry.record import RequestRecord
 from gateway.usage import Usage
 
@@ -82,7 +82,7 @@ class Observation:
 
     def _freeze(self, now: float) -> RequestRecord:
         error = self.error
-        phase: Phase | None = error.phase if isinstance(error, EngineTimeout) else None
+        phase: EnginePhase | None = error.phase if isinstance(error, EngineTimeout) else None
         first = self._first_token_at
         return RequestRecord(
             request_id=self.request_id,

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from gateway.errors import Outcome, Phase
+from gateway.errors import EnginePhase, Outcome
 from gateway.usage import Usage
 
 
@@ -26,7 +26,7 @@ class RequestRecord(NamedTuple):
     outcome: Outcome
     code: int
     error_code: str | None
-    timeout_phase: Phase | None
+    timeout_phase: EnginePhase | None
     duration: float
     ttft: float | None
     generating: float | None

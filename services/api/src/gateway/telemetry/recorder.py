@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Collection
 
-from gateway.errors import PHASES, Outcome
+from gateway.errors import ENGINE_PHASES, Outcome
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.logs import log_request
 from gateway.telemetry.observation import Observation
@@ -30,7 +30,7 @@ class Recorder:
         self._models: set[str] = set()
         catalogue.worker_up.set(1)
         catalogue.workers_expected.set(workers)
-        for phase in PHASES:
+        for phase in ENGINE_PHASES:
             catalogue.timeouts.labels(phase)
         for moment in ("before_first_event", "after_first_event"):
             catalogue.cancellations.labels(moment)
