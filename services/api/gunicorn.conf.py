@@ -6,6 +6,7 @@ The environment decides (see .env.example); gunicorn's own command line beats wh
 import sys
 from typing import Any
 
+from gateway.keys import KeysFileError, read_keys
 from gateway.settings import Settings
 from gateway.telemetry import exposition, slots
 
@@ -29,11 +30,14 @@ control_socket_disable = True
 
 
 def on_starting(_: Any) -> None:
-    """Before anything listens: nothing of an earlier gateway may be counted."""
+    """Before anything listens: what is wrong is said now, and nothing of an earlier gateway is counted or believed."""
     try:
+        read_keys(_settings.keys_file)
         slots.wipe(_settings.metrics_dir)
-    except slots.MetricsDirError as error:
+    except (KeysFileError, slots.MetricsDirError) as error:
         _refuse(str(error))
+    if _settings.last_good_keys is not None:
+        _settings.last_good_keys.unlink(missing_ok=True)
     try:
         exposition.serve_metrics(_settings.metrics_host, _settings.metrics_port, _settings.metrics_dir)
     except OSError as error:

@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None) -> App:
     set_up_logs(settings.log_level)
     catalogue = Catalogue(CollectorRegistry())
     recorder = Recorder(catalogue, workers=settings.workers)
-    keys = KeyRing(settings.keys_file)
+    keys = KeyRing(settings.keys_file, settings.last_good_keys)
     watchers, fleet = _engines(settings, catalogue, recorder)
     relay = Relay(
         keys=keys,

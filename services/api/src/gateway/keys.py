@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import os
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -68,20 +69,28 @@ class Key:
 
 
 class KeyRing:
-    """The keys of one file, and the newest good reading of it.
+    """The keys of one file, by its newest good version: a bad one is refused and logged, and changes nothing.
 
     Args:
         path: keys.yaml; see `_Entry` for its fields.
+        last_good: Where a copy of the newest good version is kept (hashes only), for a worker that is started while the
+            file is bad. The gateway must not go down with a worker because somebody is editing its keys.
 
     Raises:
-        KeysFileError: On construction, when the file is not good. Later bad versions are refused and logged, and the
-            keys of the last good one stay in force.
+        KeysFileError: On construction, when the file is bad and there is no good copy.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, last_good: Path | None = None) -> None:
         self._path = path
+        self._last_good = last_good
         self._stamp = _stamp(path)
-        self._keys = read_keys(path)
+        try:
+            self._keys = self._read()
+        except KeysFileError as error:
+            if last_good is None or not last_good.exists():
+                raise
+            logger.error("keys file refused, the last good keys stay in force: {}", error)
+            self._keys = read_keys(last_good)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -121,12 +130,20 @@ class KeyRing:
             return False
         self._stamp = stamp
         try:
-            self._keys = read_keys(self._path)
+            self._keys = self._read()
         except KeysFileError as error:
             logger.error("keys file refused, the old keys stay in force: {}", error)
             return False
         logger.info("keys file read again: {} keys", len(self._keys))
         return True
+
+    def _read(self) -> dict[bytes, Key]:
+        keys = read_keys(self._path)
+        if self._last_good is not None:
+            copy = self._last_good.with_suffix(f".{os.getpid()}")
+            shutil.copyfile(self._path, copy)
+            copy.replace(self._last_good)
+        return keys
 
     async def watch(self) -> None:
         """Refreshes for ever, so that a revoked key stops working within five seconds."""

@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         30, description="Seconds that running requests get when the gateway stops."
     )
 
+    @property
+    def last_good_keys(self) -> Path | None:
+        """Where workers keep a copy of the newest good keys file; beside their counters, gone at the next start."""
+        return self.metrics_dir / "keys.last-good" if self.metrics_dir.is_dir() else None
+
     @field_validator("engines", mode="before")
     @classmethod
     def _parse_engines(cls, value: Any) -> Any:
