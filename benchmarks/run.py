@@ -1,0 +1,216 @@
+"""Measure gateways side by side, in one interleaved run: CPU per request and per streamed event, added TTFT, memory.
+
+    python benchmarks/run.py --targets nginx,gateway --workers 1,2 --rounds 5 --out benchmarks/results/NAME.json
+
+`README.md` beside this file tells what is measured and how to read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":  # run as a file: let it find its own package
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import orjson
+import uvloop
+
+from benchmarks import child, figures, load, processes, targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+FREED_TIMEOUT_S = 2.0
+LIBRARIES = ("gunicorn", "uvicorn", "uvloop", "httptools", "orjson", "fastapi")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to measure.
+
+    Args:
+        rounds: how often each target is measured, in turn with the others.
+        requests: plain requests a round.
+        connections: that they are sent over.
+        plain_tokens: in each plain answer.
+        streams: that run at a time.
+        repeats: how often each is repeated in a round.
+        stream_tokens: token events in each.
+        interval_s: seconds between them.
+        timeout_s: for each of the two loads.
+    """
+
+    rounds: int = 5
+    requests: int = 20_000
+    connections: int = 32
+    plain_tokens: int = 16
+    streams: int = 100
+    repeats: int = 4
+    stream_tokens: int = 50
+    interval_s: float = 0.02
+    timeout_s: float = 300.0
+
+    def warm_up(self) -> Plan:
+        """Return a short plan, whose figures are thrown away: connections open, caches fill, imports happen."""
+        return Plan(
+            requests=min(self.requests, 1_000), repeats=1, streams=self.streams, connections=self.connections,
+            stream_tokens=self.stream_tokens, interval_s=self.interval_s, timeout_s=self.timeout_s,
+        )  # fmt: skip
+
+
+async def measure(target: targets.Target, place: targets.Place, plan: Plan) -> figures.Round:
+    """Measure one target once."""
+    door = load.Door(target.port, place.key)
+    root = target.process.pid
+    truth = _truth(place)
+    before = processes.usage(root)
+    plain = await load.plain_load(
+        door, requests=plan.requests, connections=plan.connections, tokens=plan.plain_tokens, timeout_s=plan.timeout_s
+    )
+    between = processes.usage(root)
+    streamed = await load.stream_load(
+        door,
+        streams=plan.streams,
+        repeats=plan.repeats,
+        tokens=plan.stream_tokens,
+        interval_s=plan.interval_s,
+        timeout_s=plan.timeout_s,
+    )
+    after = processes.usage(root)
+    return figures.Round(
+        plain_done=plain.done,
+        plain_cpu_s=round(between.cpu_s - before.cpu_s, 2),
+        plain_wall_s=plain.wall_s,
+        streams_done=streamed.done,
+        events=streamed.tokens,
+        stream_cpu_s=round(after.cpu_s - between.cpu_s, 2),
+        stream_wall_s=streamed.wall_s,
+        ttft_ms=streamed.ttft_ms,
+        rss_mb=after.rss_mb,
+        failures=plain.failures + streamed.failures + _disagreement(truth, _truth(place), plain.done + streamed.done),
+    )
+
+
+async def measure_all(running: Sequence[targets.Target], place: targets.Place, plan: Plan) -> list[list[figures.Round]]:
+    """Measure every target in every round, each round beginning with another; return the rounds by target."""
+    for target in running:
+        await measure(target, place, plan.warm_up())
+    rounds: list[list[figures.Round]] = [[] for _ in running]
+    for number in range(plan.rounds):
+        for turn in range(len(running)):
+            index = (number + turn) % len(running)
+            rounds[index].append(await measure(running[index], place, plan))
+            print(f"round {number + 1} of {plan.rounds}: {running[index].name} measured", file=sys.stderr, flush=True)
+    return rounds
+
+
+def run(plan: Plan, names: Sequence[str], workers: Sequence[int], first_port: int) -> dict[str, Any]:
+    """Start the targets, measure them, end them; return all that is to be known about the run."""
+    load_before = os.getloadavg()[0]
+    cpus = os.cpu_count() or 1
+    if load_before > cpus / 2:
+        print(f"others use this machine (load {load_before:.1f}): times will be noisy", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as directory:
+        place = targets.Place(Path(directory), first_port)
+        place.directory.chmod(0o711)  # nginx's worker is another user when the harness runs as root
+        running, missing = targets.start(place, names, workers)
+        for name, reason in missing.items():
+            print(f"{name} is left out: {reason}", file=sys.stderr, flush=True)
+        try:
+            rounds = uvloop.run(measure_all(running, place, plan))
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not leave half of the children
+                signal.signal(number, signal.SIG_IGN)
+            targets.stop(running)
+    rows = [figures.summarise(one.name, measured, rounds[0]) for one, measured in zip(running, rounds, strict=True)]
+    print(figures.table(rows))
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "cpus": cpus,
+            "load_before": load_before,
+            "system": platform.system(),
+            "python": platform.python_version(),
+        },
+        "versions": {name: metadata.version(name) for name in LIBRARIES} | {"nginx": targets.nginx_version()},
+        "plan": asdict(plan),
+        "left_out": missing,
+        "medians": {row.name: asdict(row) for row in rows},
+        "rounds": {
+            one.name: [each.as_json() for each in measured] for one, measured in zip(running, rounds, strict=True)
+        },
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line and run; 1 when a target failed requests or could not be measured."""
+    usual = Plan()
+    parser = argparse.ArgumentParser(description="Measure gateways in front of a mock engine, side by side.")
+    parser.add_argument("--targets", default="nginx,gateway", help=f"of {','.join(targets.STARTERS)}; direct always is")
+    parser.add_argument("--workers", default="1", help="of the gateway: 1,2 measures two gateways")
+    parser.add_argument("--rounds", type=int, default=usual.rounds)
+    parser.add_argument("--requests", type=int, default=usual.requests, help="plain requests a round")
+    parser.add_argument("--streams", type=int, default=usual.streams, help="streams at a time")
+    parser.add_argument("--repeats", type=int, default=usual.repeats, help="of each stream a round")
+    parser.add_argument("--first-port", type=int, default=18_200, help="uses up to 100 from here, on 127.0.0.1")
+    parser.add_argument("--out", type=Path, help="write everything measured there, as JSON")
+    given = parser.parse_args(arguments)
+    names = [name for name in given.targets.split(",") if name not in {"", figures.DIRECT}]
+    if unknown := [name for name in names if name not in targets.STARTERS]:
+        parser.error(f"unknown target {unknown[0]}")
+    workers = [int(number) for number in given.workers.split(",")]
+    if min(given.rounds, given.requests, given.streams, given.repeats, *workers) < 1:
+        parser.error("rounds, requests, streams, repeats and workers start at 1")
+    signal.signal(signal.SIGTERM, _interrupt)
+    plan = Plan(rounds=given.rounds, requests=given.requests, streams=given.streams, repeats=given.repeats)
+    results = run(plan, names, workers, given.first_port)
+    if given.out is not None:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    failed = any(row["failures"] for row in results["medians"].values())
+    return int(failed or bool(results["left_out"]))
+
+
+def _truth(place: targets.Place) -> dict[str, Any]:
+    """Ask the mock what really happened; wait a moment for it to be free.
+
+    This blocks the event loop, which has nothing to do between two loads.
+    """
+    truth: dict[str, Any] = {}
+    for _ in range(int(FREED_TIMEOUT_S / child.POLL_S)):
+        truth = orjson.loads(child.request(place.engine_port, "GET", "/mock")[1])
+        if not truth["running"]:
+            break
+        child.pause()
+    return truth
+
+
+def _disagreement(before: dict[str, Any], after: dict[str, Any], done: int) -> Counter[str]:
+    """Compare what the clients got with what the engine did; a gateway may not answer what no engine generated."""
+    failures: Counter[str] = Counter()
+    if gap := abs(after["finished"] - before["finished"] - done):
+        failures["requests that clients and engine count differently"] = gap
+    if after["running"]:
+        failures["requests still running in the engine"] = after["running"]
+    return failures
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Treat SIGTERM as Ctrl-C, so that the children are ended."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,131 @@
+"""The load generator against the mock engine: what it counts is what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from typing import Any
+
+import pytest
+from benchmarks import load
+from benchmarks.mock import ask, wire
+from benchmarks.mock.behaviour import CHAT, Behaviour
+
+
+async def _plain(port: int, **changes: Any) -> load.Outcome:
+    usual = {"requests": 200, "connections": 8, "tokens": 16, "timeout_s": 10}
+    return await load.plain_load(load.Door(port), **(usual | changes))
+
+
+async def _streams(port: int, **changes: Any) -> load.Outcome:
+    usual = {"streams": 10, "repeats": 2, "tokens": 20, "interval_s": 0.005, "timeout_s": 10}
+    return await load.stream_load(load.Door(port), **(usual | changes))
+
+
+async def test_plain_counts_equal_the_engines_truth(mock: Any) -> None:
+    outcome = await _plain(mock.port)
+    truth = mock.truth()
+    assert (outcome.done, outcome.failures) == (200, Counter())
+    assert (truth["requests"], truth["finished"], truth["tokens_sent"]) == (200, 200, 200 * 16)
+    assert truth["last_headers"]["authorization"] == "Bearer none"
+
+
+async def test_stream_counts_equal_the_engines_truth(mock: Any) -> None:
+    outcome = await _streams(mock.port)
+    truth = mock.truth()
+    assert (outcome.done, outcome.tokens, outcome.failures) == (20, 400, Counter())
+    assert (truth["requests"], truth["finished"], truth["tokens_sent"]) == (20, 20, 400)
+    assert truth["events_sent"] == 20 * (1 + 20 + 1)
+    assert len(outcome.ttft_ms) == 20
+    assert all(0 < ttft < 1_000 for ttft in outcome.ttft_ms)
+    assert outcome.wall_s >= 2 * 19 * 0.005
+
+
+async def test_time_to_first_token_is_that_of_the_engine(mock: Any) -> None:
+    mock.change(ttft_s=0.1)
+    outcome = await _streams(mock.port, streams=3, repeats=1)
+    assert all(95 < ttft < 500 for ttft in outcome.ttft_ms)
+
+
+@pytest.mark.parametrize(
+    ("fault", "plain", "stream"),
+    [
+        ("status:503", "status 503", "status 503"),
+        ("html", "wrong text", "ends within an event"),
+        ("garbage", "wrong text", "no [DONE]"),
+        ("reset", "no answer", "no answer"),
+        ("truncated", "broken off", "broken off"),
+        ("break:3", "broken off", "broken off"),
+        ("end_without_done:3", "wrong text", "no [DONE]"),
+        ("error_event:3", "status 500", "an event that is no chat chunk"),
+    ],
+)
+async def test_every_failure_is_counted_and_named(mock: Any, fault: str, plain: str, stream: str) -> None:
+    mock.change(fault=fault)
+    outcome = await _plain(mock.port, requests=20)
+    assert (outcome.done, outcome.failures) == (0, Counter({f"plain: {plain}": 20}))
+    outcome = await _streams(mock.port, streams=4)
+    assert (outcome.done, outcome.tokens, outcome.failures) == (0, 0, Counter({f"stream: {stream}": 8}))
+    assert mock.truth()["requests"] == 28
+
+
+async def test_failures_in_between_do_not_hide_what_worked(mock: Any) -> None:
+    running = asyncio.create_task(_plain(mock.port, requests=6_000))
+    await asyncio.sleep(0.1)
+    await asyncio.to_thread(mock.change, fault="status:500")
+    outcome = await running
+    assert outcome.done + outcome.failures.total() == 6_000
+    assert (outcome.done, outcome.failures.total()) == (mock.truth()["finished"], mock.truth()["faulted"])
+
+
+async def test_a_silent_engine_costs_the_timeout_and_no_more(mock: Any) -> None:
+    mock.change(fault="hang")
+    outcome = await _plain(mock.port, requests=10, connections=2, timeout_s=0.3)
+    assert outcome.failures == Counter({"plain: no answer": 2, "plain: not sent": 8})
+    assert outcome.wall_s < 2
+    assert mock.wait_for(lambda truth: not truth["running"])["cancelled"] == 2
+
+
+async def test_nobody_listening_is_a_failure_of_every_request() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        outcome = await _plain(unused.getsockname()[1], requests=10)
+    assert outcome.failures == Counter({"plain: no answer": 10})
+
+
+async def test_a_server_that_closes_after_each_answer_is_served_anew() -> None:
+    body = f'{{"content": "{load.words(16)}"}}'.encode()
+    answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+        writer.write(answer)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer_once, "127.0.0.1", 0) as server:
+        outcome = await _plain(server.sockets[0].getsockname()[1], requests=20)
+    assert (outcome.done, outcome.failures) == (20, Counter())
+
+
+def test_mock_and_generator_agree_about_the_words() -> None:
+    assert load.words(1_001) == wire.text(1_001)
+    assert load.words(1_001).endswith(" w999 w000")
+
+
+def test_a_stream_is_judged_by_all_that_it_says() -> None:
+    asked = ask.read_ask(CHAT, b'{"max_tokens": 3, "stream": true}', Behaviour(models=["mock"]))
+    good, _ = wire.stream_body(asked, 1)
+    events = good.split(b"\n\n")
+    assert load.judge_stream(good, 3) is None
+    assert load.judge_stream(good, 4) == "wrong text"
+    assert load.judge_stream(b"\n\n".join(events[:1] + events[2:]), 3) == "wrong text"  # one lost
+    assert load.judge_stream(b"\n\n".join(events[:2] + events[1:]), 3) == "wrong text"  # one doubled
+    assert load.judge_stream(good[:-1], 3) == "ends within an event"
+    assert load.judge_stream(b"", 3) == "no [DONE]"
+    merged = good.replace(events[2] + b"\n\n", b"").replace(b" w000", b" w000 w001")
+    assert load.judge_stream(merged, 3) == "tokens merged or split"
+    with_usage = good.replace(b"data: [DONE]", b'data: {"choices":[]}\n\ndata: [DONE]')
+    assert load.judge_stream(with_usage, 3) == "an event that is no chat chunk"  # nobody asked for it
