@@ -17,7 +17,7 @@ from gateway.relay import Relay
 from gateway.routes import rest_of_the_api
 from gateway.settings import Settings
 from gateway.telemetry.catalogue import Catalogue
-from gateway.telemetry.logs import set_up_logs
+from gateway.telemetry.logs import RequestLog, set_up_logs
 from gateway.telemetry.recorder import Recorder
 from gateway.upstream import Upstream
 from gateway.wire.request import ENDPOINTS
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> App:
     settings = settings or Settings.load()
     set_up_logs(settings.log_level)
     catalogue = Catalogue(CollectorRegistry())
-    recorder = Recorder(catalogue, workers=settings.workers)
+    recorder = Recorder(catalogue, RequestLog(settings.log_level), workers=settings.workers)
     keys = KeyRing(settings.keys_file, settings.last_good_keys)
     watchers, fleet = _engines(settings, catalogue, recorder)
     relay = Relay(

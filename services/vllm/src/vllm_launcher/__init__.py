@@ -1,0 +1,1 @@
+"""Starts vLLM from a model file and the environment, and keeps it running."""

@@ -3,10 +3,13 @@
 import asyncio
 import time
 from collections.abc import Collection
+from typing import Any, TypeVar, cast
+
+from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.errors import ENGINE_PHASES, Outcome
 from gateway.telemetry.catalogue import Catalogue
-from gateway.telemetry.logs import log_request
+from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.observation import Observation
 from gateway.telemetry.record import RequestRecord
 from gateway.usage import Usage
@@ -14,6 +17,11 @@ from gateway.usage import Usage
 # A key beyond this many is counted as "other": each costs a series in five metrics.
 MAX_KEYS = 200
 _LAG_PERIOD_S = 0.5
+# In the order of the fields of `Usage`.
+_TOKEN_TYPES = ("input", "output", "cached_input", "reasoning")
+_KEY_TOKEN_TYPES = frozenset({"input", "output"})
+
+M = TypeVar("M", bound=MetricWrapperBase)
 
 
 class Recorder:
@@ -21,11 +29,14 @@ class Recorder:
 
     Args:
         catalogue: The metrics to write to.
+        log: Where the lines of requests go.
         workers: How many workers there should be, for `gateway_workers_expected`.
     """
 
-    def __init__(self, catalogue: Catalogue, *, workers: int = 1) -> None:
+    def __init__(self, catalogue: Catalogue, log: RequestLog, *, workers: int = 1) -> None:
         self.catalogue = catalogue
+        self._log = log
+        self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
         self._keys: set[str] = set()
         self._models: set[str] = set()
         catalogue.worker_up.set(1)
@@ -44,7 +55,7 @@ class Recorder:
         for model in set(models) - self._models:
             self._models.add(model)
             self.catalogue.inflight.labels(model)
-            for kind in ("input", "cached_input", "output", "reasoning"):
+            for kind in _TOKEN_TYPES:
                 self.catalogue.tokens.labels(model, kind)
             for route in routes:
                 self.catalogue.requests_started.labels(route, model)
@@ -54,43 +65,48 @@ class Recorder:
 
     def started(self, route: str, model: str) -> None:
         """A request has begun."""
-        self.catalogue.requests_started.labels(route, model).inc()
-        self.catalogue.inflight.labels(model).inc()
+        self._of(self.catalogue.requests_started, route, model).inc()
+        self._of(self.catalogue.inflight, model).inc()
 
     def finished(self, record: RequestRecord) -> None:
         """A request has ended: every counter that it moves, and its log line."""
-        metrics, model = self.catalogue, record.model
+        metrics, model, of = self.catalogue, record.model, self._of
         stream = "true" if record.stream else "false"
-        metrics.inflight.labels(model).dec()
-        metrics.requests.labels(record.route, model, stream, record.outcome, str(record.code)).inc()
-        metrics.request_duration.labels(record.route, model, stream).observe(record.duration)
+        of(metrics.inflight, model).dec()
+        of(metrics.requests, record.route, model, stream, record.outcome, str(record.code)).inc()
+        of(metrics.request_duration, record.route, model, stream).observe(record.duration)
         if record.ttft is not None:
-            metrics.time_to_first_token.labels(model).observe(record.ttft)
+            of(metrics.time_to_first_token, model).observe(record.ttft)
         if (tpot := record.time_per_output_token) is not None:
-            metrics.time_per_output_token.labels(model).observe(tpot)
+            of(metrics.time_per_output_token, model).observe(tpot)
         if record.key is not None:
-            metrics.key_requests.labels(self._key_label(record.key)).inc()
+            of(metrics.key_requests, self._key_label(record.key)).inc()
         if record.usage is not None:
             self._spent(record, record.usage)
         if record.timeout_phase is not None:
-            metrics.timeouts.labels(record.timeout_phase).inc()
+            of(metrics.timeouts, record.timeout_phase).inc()
         if record.outcome == "cancelled":
-            metrics.cancellations.labels("after_first_event" if record.events else "before_first_event").inc()
+            of(metrics.cancellations, "after_first_event" if record.events else "before_first_event").inc()
         if record.events and record.outcome != "ok":
-            metrics.wasted_tokens.labels(model, record.outcome).inc(record.events)
+            of(metrics.wasted_tokens, model, record.outcome).inc(record.events)
         if not record.quiet:
-            log_request(record)
+            self._log.write(record)
 
     def _spent(self, record: RequestRecord, usage: Usage) -> None:
-        tokens, model = self.catalogue.tokens, record.model
-        tokens.labels(model, "input").inc(usage.input)
-        tokens.labels(model, "output").inc(usage.output)
-        tokens.labels(model, "cached_input").inc(usage.cached)
-        tokens.labels(model, "reasoning").inc(usage.reasoning)
-        if record.key is not None:
-            key = self._key_label(record.key)
-            self.catalogue.key_tokens.labels(key, "input").inc(usage.input)
-            self.catalogue.key_tokens.labels(key, "output").inc(usage.output)
+        key = None if record.key is None else self._key_label(record.key)
+        for kind, count in zip(_TOKEN_TYPES, usage, strict=True):
+            if count:
+                self._of(self.catalogue.tokens, record.model, kind).inc(count)
+                if key is not None and kind in _KEY_TOKEN_TYPES:
+                    self._of(self.catalogue.key_tokens, key, kind).inc(count)
+
+    def _of(self, metric: M, *labels: str) -> M:
+        """A metric's child; prometheus-client's own look-up costs more than counting does."""
+        name = (metric, labels)
+        child = self._children.get(name)
+        if child is None:
+            child = self._children[name] = metric.labels(*labels)
+        return cast(M, child)
 
     def _key_label(self, key: str) -> str:
         if key in self._keys:

@@ -13,6 +13,9 @@ _DONE = b"[DONE]"
 _COLON = ord(":")  # begins a comment
 # An event longer than this is no event: nothing that a model says in one token comes near it.
 _LONGEST_EVENT = 4_194_304
+_COLON = ord(":")  # begins a comment
+# An event longer than this is no event: nothing that a model says in one token comes near it.
+_LONGEST_EVENT = 4_194_304
 # Bytes that only an event worth reading holds. In text they would be escaped (\"), so text does not trigger them.
 _MARKS = (b'"usage":{', b'"usage": {', _DONE, b'"error":', b'"error" :', b"\n:")
 
@@ -50,24 +53,25 @@ class EventStream:
         """
         if self._rest:
             data = self._rest + data
+            self._rest = b""
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
-        cut = data.rfind(_END_OF_EVENT)
-        if cut < 0:
-            if len(data) > _LONGEST_EVENT:
+        if not data.endswith(_END_OF_EVENT):
+            cut = data.rfind(_END_OF_EVENT) + len(_END_OF_EVENT)
+            if cut < len(_END_OF_EVENT):
+                cut = 0
+            data, self._rest = data[:cut], data[cut:]
+            if len(self._rest) > _LONGEST_EVENT:
                 raise EngineBroken("The engine sent an event without an end.")
-            self._rest = data
-            return b""
-        cut += len(_END_OF_EVENT)
-        self._rest = data[cut:]
-        whole = data[:cut]
-        if self.events and whole[0] != _COLON and not any(mark in whole for mark in _MARKS):
+            if not data:
+                return b""
+        if self.events and not _says_something(data):
             # The hot path: a token behind the first one.
-            count = whole.count(_END_OF_EVENT)
+            count = data.count(_END_OF_EVENT)
             self.events += count
             self.beats += count
-            return whole
-        return b"".join(map(self._read, _events(whole)))
+            return data
+        return b"".join(map(self._read, _events(data)))
 
     def _read(self, event: bytes) -> bytes:
         """Learns from one event; returns what of it may go on to the client."""
@@ -98,6 +102,18 @@ class EventStream:
         if choices and _has_token(choices):
             self.events += 1
         return event
+
+
+def _says_something(data: bytes) -> bool:
+    """Whether whole events may hold more than tokens: inside a text these bytes would be escaped."""
+    return (
+        b'"usage":{' in data
+        or b'"usage": {' in data
+        or b'"error"' in data
+        or _DONE in data
+        or b"\n:" in data
+        or data[0] == _COLON
+    )
 
 
 def _events(whole: bytes) -> list[bytes]:

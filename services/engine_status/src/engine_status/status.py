@@ -1,0 +1,120 @@
+"""What a launcher knows about its engine, at one moment and over its life."""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+State = Literal["starting", "ready", "draining", "failed"]
+STATES: tuple[State, ...] = get_args(State)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The status at one moment; times are unix seconds, durations seconds.
+
+    `phases` holds how long each phase of the current attempt took, the running one included.
+    `up_since` is when the engine became ready, and None while it is not.
+    """
+
+    state: State
+    phase: str
+    reason: str
+    since: float
+    retry_at: float | None
+    model: str
+    phases: dict[str, float]
+    attempts: int
+    up_since: float | None
+
+    def as_json(self) -> dict[str, str | float | None]:
+        """Give the six fields that `GET /status` answers with."""
+        return {
+            "state": self.state,
+            "phase": self.phase,
+            "reason": self.reason,
+            "since": self.since,
+            "retry_at": self.retry_at,
+            "model": self.model,
+        }
+
+
+class Status:
+    """The thread-safe status of one engine: written by its launcher, read by the status port."""
+
+    def __init__(self, model: str) -> None:
+        self._lock = threading.Lock()
+        self._model = model
+        self._state: State = "starting"
+        self._phase = "launching"
+        self._reason = ""
+        self._since = time.time()
+        self._retry_at: float | None = None
+        self._phases: dict[str, float] = {}
+        self._phase_began = time.monotonic()
+        self._attempts = 0
+        self._up_since: float | None = None
+
+    def attempt(self, model: str) -> None:
+        """Begin a start of the engine: phases are counted from zero again."""
+        with self._lock:
+            self._model = model
+            self._attempts += 1
+            self._phases = {}
+            self._change("starting", "", None)
+            self._phase, self._phase_began = "launching", time.monotonic()
+
+    def enter(self, phase: str) -> None:
+        """Begin a phase of the start-up; the one that is already running goes on, and so does a finished start."""
+        with self._lock:
+            if self._state == "starting" and phase != self._phase:
+                self._close_phase()
+                self._phase, self._phase_began = phase, time.monotonic()
+
+    def ready(self) -> None:
+        """The engine answers."""
+        with self._lock:
+            self._close_phase()
+            self._change("ready", "", None)
+            self._phase = "ready"
+            self._up_since = self._since
+
+    def draining(self, reason: str) -> None:
+        """Running requests finish, new ones should go elsewhere."""
+        with self._lock:
+            self._close_phase()
+            self._change("draining", reason, None)
+            self._phase = "draining"
+
+    def failed(self, reason: str, retry_at: float | None) -> None:
+        """The engine is not there; the phase in which it failed is kept."""
+        with self._lock:
+            self._close_phase()
+            self._change("failed", reason, retry_at)
+
+    def snapshot(self) -> Snapshot:
+        """Give the status at this moment."""
+        with self._lock:
+            phases = dict(self._phases)
+            if self._state == "starting":
+                phases[self._phase] = phases.get(self._phase, 0.0) + time.monotonic() - self._phase_began
+            return Snapshot(
+                state=self._state,
+                phase=self._phase,
+                reason=self._reason,
+                since=self._since,
+                retry_at=self._retry_at,
+                model=self._model,
+                phases=phases,
+                attempts=self._attempts,
+                up_since=self._up_since,
+            )
+
+    def _change(self, state: State, reason: str, retry_at: float | None) -> None:
+        self._state, self._reason, self._retry_at = state, reason, retry_at
+        self._since, self._up_since = time.time(), None
+
+    def _close_phase(self) -> None:
+        if self._state == "starting":
+            spent = time.monotonic() - self._phase_began
+            self._phases[self._phase] = self._phases.get(self._phase, 0.0) + spent

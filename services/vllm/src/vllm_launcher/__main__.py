@@ -1,0 +1,48 @@
+"""`python -m vllm_launcher`: read model file, environment and command line, and keep vLLM running."""
+
+import os
+import sys
+
+from engine_status.errors import ConfigurationError
+from engine_status.pause import GrowingPause
+from engine_status.server import StatusServer
+from engine_status.status import Status
+from engine_status.supervisor import Supervisor
+from vllm_launcher import arguments as command_line
+from vllm_launcher.launch import Vllm
+from vllm_launcher.settings import Settings
+
+_EXIT_CONFIGURATION = 2
+_HELP = """python -m vllm_launcher [--model-file FILE] [--OPTION VALUE ...]
+
+  --model-file FILE     YAML of vLLM's options (VLLM_MODEL_FILE)
+  --status-host HOST    address of /status, /livez and /metrics of the launcher (VLLM_STATUS_HOST; 127.0.0.1)
+  --status-port PORT    their port (VLLM_STATUS_PORT; 8101)
+  --stop-grace SECONDS  what running requests get at a stop (VLLM_STOP_GRACE; 30)
+  --python PROGRAM      the interpreter that has vLLM (VLLM_PYTHON; this one, then `vllm` on the PATH)
+  --OPTION VALUE        any option of `vllm serve`; also as VLLM_OPTION, or in the model file
+  ENGINE_KEY_FILE       (environment only) file with the key that clients must show
+
+Command line over environment over model file."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run until a signal; gives the exit code: 0 after a stop, 2 when a setting or file cannot work."""
+    if {"-h", "--help"} & set(arguments):
+        print(_HELP)  # noqa: T201 -- asked for
+        return 0
+    try:
+        own, options = command_line.parse(arguments)
+        settings = Settings.read(os.environ, own)
+        engine = Vllm(settings, os.environ, options)
+        status = Status(engine.model())
+        with StatusServer(status, settings.status_host, settings.status_port):
+            Supervisor(engine, status, GrowingPause()).run()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)  # noqa: T201 -- one sentence for the operator
+        return _EXIT_CONFIGURATION
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,61 @@
+"""The command line: the launcher's own options, and any of vLLM's."""
+
+from engine_status.errors import ConfigurationError
+from vllm_launcher.options import Options, Value, canonical, kind_of, known
+
+_SOURCE = "The command line"
+OWN = frozenset({"model-file", "status-host", "status-port", "stop-grace", "python"})
+
+
+def parse(arguments: list[str]) -> tuple[dict[str, str], Options]:
+    """Split the command line into the launcher's own options and vLLM's.
+
+    Both `--name value` and `--name=value` are understood, and a model's name in front, as after `vllm serve`.
+
+    Raises:
+        ConfigurationError: an option does not exist or lacks its value.
+    """
+    own: dict[str, str] = {}
+    options: Options = {}
+    rest = list(arguments)
+    if rest and not rest[0].startswith("-"):
+        options["model"] = (rest.pop(0),)
+    while rest:
+        written, has_value, value = rest.pop(0).partition("=")
+        if not written.startswith("--"):
+            raise ConfigurationError(f"{_SOURCE}: {written} is no option; write it out, as in --max-model-len 4096.")
+        values = [value] if has_value else []
+        while not has_value and rest and not _is_option(rest[0]):
+            values.append(rest.pop(0))
+        name = canonical(written.removeprefix("--"))
+        if name in OWN:
+            own[name] = _one(name, values)
+        else:
+            name, parsed = _option(name, values)
+            options[name] = parsed
+    return own, options
+
+
+def _option(name: str, values: list[str]) -> tuple[str, Value]:
+    positive = name.removeprefix("no-")
+    negated = positive != name and known().get(positive) == "boolean"
+    kind = "boolean" if negated else kind_of(name, _SOURCE)
+    if kind in {"boolean", "switch"}:
+        if values:
+            raise ConfigurationError(f"{_SOURCE}: --{name} takes no value, but {values[0]} follows it.")
+        return (positive if negated else name), not negated
+    if kind == "value":
+        return name, (_one(name, values),)
+    if not values:
+        raise ConfigurationError(f"{_SOURCE}: --{name} needs at least one value.")
+    return name, tuple(values)
+
+
+def _one(name: str, values: list[str]) -> str:
+    if len(values) != 1:
+        raise ConfigurationError(f"{_SOURCE}: --{name} needs exactly one value, not {len(values)}.")
+    return values[0]
+
+
+def _is_option(text: str) -> bool:
+    return text.startswith("--") and len(text) > len("--")

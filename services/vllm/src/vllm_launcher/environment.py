@@ -1,0 +1,64 @@
+"""The environment: which variables are options of vLLM, which are vLLM's own, which are ours."""
+
+from collections.abc import Mapping
+
+from vllm_launcher.options import Options, is_known, kind_of
+from vllm_launcher.values import from_text
+
+_PREFIX = "VLLM_"
+OWN = frozenset({"VLLM_MODEL_FILE", "VLLM_STATUS_HOST", "VLLM_STATUS_PORT", "VLLM_STOP_GRACE", "VLLM_PYTHON"})
+KEY = "VLLM_API_KEY"
+# An option by name, but vLLM reads the variable itself and means the same by it. VLLM_PORT is one too, but means the
+# first port for its processes to talk among themselves there, so it must never get through.
+_READ_BY_VLLM = frozenset({"VLLM_DCP_Q_REPLICATE"})
+# Seed 002 keeps its clients' variables in the same file: nothing to vLLM, which warns about each one it does not know.
+_OF_CLIENTS = ("VLLM_BASE_URL", "VLLM_LORA_ADAPTER_")
+
+
+def options_of(environment: Mapping[str, str]) -> Options:
+    """Translate variables such as VLLM_MAX_MODEL_LEN=8192 into options; an empty one counts as not set.
+
+    Raises:
+        ConfigurationError: a value does not suit its option, or vLLM no longer has the option.
+    """
+    options: Options = {}
+    for variable, text in sorted(environment.items()):
+        if text and _is_option(variable):
+            name = _option(variable)
+            options[name] = from_text(text, kind_of(name, variable), variable)
+    return options
+
+
+def for_child(environment: Mapping[str, str], key: str | None) -> dict[str, str]:
+    """Give vLLM's environment: what it reads itself, without what was translated or is meant for others.
+
+    Args:
+        environment: the launcher's.
+        key: what clients must show, or None.
+    """
+    child = {variable: text for variable, text in environment.items() if not _is_ours(variable)}
+    # vLLM takes its key as an argument, which every process can see, or from here, which only its own user can.
+    if key is not None:
+        child[KEY] = key
+    child.setdefault("VLLM_NO_USAGE_STATS", "1")  # it reports to its makers by default
+    return child
+
+
+def _is_option(variable: str) -> bool:
+    if not variable.startswith(_PREFIX) or variable in OWN or variable == KEY or variable in _READ_BY_VLLM:
+        return False
+    return is_known(_option(variable))
+
+
+def _is_ours(variable: str) -> bool:
+    # With a directory for several processes' metrics vLLM would mix its numbers with the gateway's.
+    return (
+        variable in OWN
+        or variable in {KEY, "ENGINE_KEY_FILE", "PROMETHEUS_MULTIPROC_DIR"}
+        or variable.startswith(_OF_CLIENTS)
+        or _is_option(variable)
+    )
+
+
+def _option(variable: str) -> str:
+    return variable.removeprefix(_PREFIX).lower().replace("_", "-")

@@ -1,0 +1,96 @@
+"""What vLLM's log tells: the phase of the start-up, and why it failed."""
+
+import re
+from collections import deque
+
+_KEPT_LINES = 400  # a failure repeats its cause in every process, after which follow some tracebacks
+
+# vLLM 0.32; the first that matches counts.
+_PHASES = tuple(
+    (re.compile(pattern), phase)
+    for pattern, phase in (
+        (r"Starting vLLM server on ", "starting_server"),
+        (r"Capturing (CUDA graphs|cudagraphs)", "capturing_graphs"),
+        (r"(GPU|CPU) KV cache size: |Warming up done|Graph capturing finished", "warming_up"),
+        (
+            r"torch\.compile|Dynamo|Compiling a graph|Warming up model for the compilation",
+            "compiling",
+        ),
+        (r"Loading \w+ checkpoint shards|Time spent downloading weights|Loading weights took", "loading_weights"),
+        (r"^[\w./-]+\.(safetensors|bin|gguf|json|model|txt|py): +\d+%|^(Fetching|Downloading) ", "downloading"),
+        (r"Starting to load model ", "loading_weights"),
+        (r"Initializing a V1 LLM engine", "starting_engine"),
+        (r"non-default args: ", "reading_configuration"),
+    )
+)
+_PREFIX = re.compile(r"^(\([^)]*pid=\d+\) )?((?P<level>[A-Z]+) \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\] ?)?")
+_ERROR = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception): (?P<text>.+)")
+_USAGE_ERROR = re.compile(r"^\S+(?: serve)?: error: (?P<text>.+)")
+_VALUE_ERROR = re.compile(r"Value error, (?P<text>.+?)(?: \[type=|$)")
+# Errors that only say that another process has failed.
+_ECHOES = ("Engine core initialization failed", "EngineCore encountered an issue", "WorkerProc initialization failed")
+
+_KV_TOO_SMALL = re.compile(
+    r"max seq len \((?P<length>\d+)\), \((?P<needed>[\d.]+) GiB KV cache is needed, which is larger than the "
+    r"available KV cache memory \((?P<free>[\d.]+) GiB\)\."
+    r"(?: Based on the available memory, the estimated maximum model length is (?P<fits>\d+))?"
+)
+_NO_KV = re.compile(r"No available memory for the cache blocks")
+_GPU_BUSY = re.compile(
+    r"Free memory on device \S+ \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on startup is less than desired GPU memory "
+    r"utilization \((?P<share>[\d.]+), (?P<needed>[\d.]+) GiB\)"
+)
+_CUDA_OOM = re.compile(
+    r"CUDA out of memory\. Tried to allocate (?P<needed>[\d.]+ \w+)\..*?total capacity of (?P<total>[\d.]+ \w+) of "
+    r"which (?P<free>[\d.]+ \w+) is free"
+)
+
+
+class Log:
+    """Follows the log of one run of vLLM."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    def take(self, line: str) -> str | None:
+        """Take a line, and name the start-up phase that it begins, if any."""
+        text = _PREFIX.sub("", line, count=1).strip()
+        self._lines.append(text)
+        return next((phase for pattern, phase in _PHASES if pattern.search(text)), None)
+
+    def reason(self) -> str:
+        """Give the line that says why vLLM ended, or an empty text when none does; memory comes first."""
+        for line in self._lines:
+            if explained := _memory(line):
+                return explained
+        for pattern in (_VALUE_ERROR, _ERROR, _USAGE_ERROR):
+            for line in self._lines:
+                match = pattern.search(line)
+                if match and not any(echo in line for echo in _ECHOES):
+                    return match["text"] if pattern is not _ERROR else line
+        return ""
+
+
+def _memory(line: str) -> str:
+    if match := _KV_TOO_SMALL.search(line):
+        advice = f"set max-model-len to {match['fits']} or less, or " if match["fits"] else ""
+        return (
+            f"Out of memory: max-model-len {match['length']} needs {match['needed']} GiB of KV cache and there are "
+            f"{match['free']} GiB; {advice}raise gpu-memory-utilization, or take a smaller model."
+        )
+    if match := _GPU_BUSY.search(line):
+        return (
+            f"Out of memory: gpu-memory-utilization {match['share']} needs {match['needed']} GiB and of the "
+            f"{match['total']} GiB only {match['free']} are free; lower it, or end what else is on the GPU."
+        )
+    if match := _CUDA_OOM.search(line):
+        return (
+            f"Out of memory: {match['needed']} more were needed and of {match['total']} only {match['free']} are free; "
+            "lower max-model-len, max-num-seqs or gpu-memory-utilization, or take a smaller model."
+        )
+    if _NO_KV.search(line):
+        return (
+            "Out of memory: the weights leave nothing for the KV cache; raise gpu-memory-utilization, lower "
+            "max-model-len, or take a smaller model."
+        )
+    return ""

@@ -1,0 +1,89 @@
+"""Values of options: from YAML, from environment variables, and to `vllm serve`'s arguments."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from engine_status.errors import ConfigurationError
+from vllm_launcher.options import Kind, Options, Value, known
+
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def from_yaml(raw: Any, kind: Kind, where: str) -> Value:
+    """Take a value of a model file.
+
+    Raises:
+        ConfigurationError: its type does not suit the option.
+    """
+    if kind in {"boolean", "switch"}:
+        return _flag(str(raw), where)
+    if isinstance(raw, bool):
+        raise ConfigurationError(f"{where}={str(raw).lower()} cannot be used; the option takes a value, not a boolean.")
+    if isinstance(raw, list):
+        if kind != "list":
+            return (json.dumps(raw, ensure_ascii=False),)
+        if not raw:
+            raise ConfigurationError(f"{where}=[] cannot be used; name at least one item or leave it out.")
+        return tuple(_scalar(item) for item in raw)
+    return (_scalar(raw),)
+
+
+def from_text(text: str, kind: Kind, where: str) -> Value:
+    """Take a value of an environment variable.
+
+    A list may be a JSON list, JSON objects one after another (as seed 002 wrote its LoRA modules, which systemd then
+    split at their blanks), or words.
+
+    Raises:
+        ConfigurationError: it does not suit the option.
+    """
+    if kind in {"boolean", "switch"}:
+        return _flag(text, where)
+    if kind == "value":
+        return (text,)
+    if text.lstrip().startswith(("[", "{")):
+        return tuple(_scalar(item) for item in _json_items(text.strip(), where))
+    return tuple(text.split())
+
+
+def to_arguments(options: Options) -> list[str]:
+    """Write options as arguments of `vllm serve`; a switch that is off is left out, since off is what it is by default.
+
+    vLLM's own reader of `--config` drops `false` in silence where it knows no `--no-x` (0.32).
+    """
+    arguments: list[str] = []
+    for name, value in options.items():
+        match value:
+            case True:
+                arguments.append(f"--{name}")
+            case False if known()[name] == "boolean":
+                arguments.append(f"--no-{name}")
+            case tuple():
+                arguments += (f"--{name}", *value)
+    return arguments
+
+
+def _flag(text: str, where: str) -> bool:
+    try:
+        return _WORDS[text.strip().lower()]
+    except KeyError:
+        raise ConfigurationError(f"{where}={text} cannot be used; it must be true or false.") from None
+
+
+def _scalar(item: Any) -> str:
+    return json.dumps(item, ensure_ascii=False) if isinstance(item, (dict, list)) else str(item)
+
+
+def _json_items(text: str, where: str) -> Iterator[Any]:
+    decoder = json.JSONDecoder()
+    try:
+        while text:
+            item, end = decoder.raw_decode(text)
+            text = text[end:].lstrip(" \t\r\n,")
+            yield from item if isinstance(item, list) else [item]
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(
+            f"{where} is not JSON ({error.msg} at character {error.pos + 1} of what was left); "
+            'write a list of objects like [{"name": "a", "path": "b"}].'
+        ) from error
