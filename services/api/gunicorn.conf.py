@@ -3,6 +3,8 @@
 The environment decides (see .env.example); gunicorn's own command line beats what stands here.
 """
 
+import os
+import socket
 import sys
 from typing import Any
 
@@ -12,7 +14,8 @@ from gateway.telemetry import exposition, slots
 
 _settings = Settings.load_or_exit()
 
-bind = f"{_settings.gateway_host}:{_settings.gateway_port}"
+_host = f"[{_settings.gateway_host}]" if ":" in _settings.gateway_host else _settings.gateway_host
+bind = f"{_host}:{_settings.gateway_port}"
 workers = _settings.workers
 worker_class = "gateway.worker.Worker"
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat must not wait for a disk
@@ -20,7 +23,7 @@ graceful_timeout = _settings.shutdown_grace
 # Longer than nginx's 60 s, so that it is never this side that closes a connection nginx is about to use.
 keepalive = 75
 # A worker whose event loop stands still for so long is hung. Running streams do not count: they do not block it.
-timeout = 60
+timeout = max(60, 2 * graceful_timeout)
 # Recycling would cut streams; memory is measured flat instead.
 max_requests = 0
 loglevel = _settings.log_level
@@ -36,12 +39,23 @@ def on_starting(_: Any) -> None:
         slots.wipe(_settings.metrics_dir)
     except (KeysFileError, slots.MetricsDirError) as error:
         _refuse(str(error))
+    _check_free("GATEWAY_PORT", _settings.gateway_host, _settings.gateway_port)
     if _settings.last_good_keys is not None:
         _settings.last_good_keys.unlink(missing_ok=True)
     try:
         exposition.serve_metrics(_settings.metrics_host, _settings.metrics_port, _settings.metrics_dir)
     except OSError as error:
         _refuse(f"METRICS_PORT={_settings.metrics_port} on {_settings.metrics_host}: {error.strerror}.")
+
+
+def _check_free(name: str, host: str, port: int) -> None:
+    """Gunicorn itself would try a taken port for seconds and then not name the variable."""
+    if "GUNICORN_FD" in os.environ:  # an upgrade in place: the port is ours
+        return
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        _refuse(f"{name}={port} on {host}: {error.strerror}.")
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

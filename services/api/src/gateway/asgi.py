@@ -16,6 +16,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
+# The ASGI extension by which a server lets its application cut the connection, by its callable `abort`.
+DROP = "glasshouse.drop"
 JSON = (b"content-type", b"application/json")
 EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -70,6 +72,17 @@ async def client_gone(receive: Receive) -> None:
         pass
 
 
+async def drop_connection(scope: Scope, receive: Receive) -> None:
+    """Cuts the connection of a client that has gone or does not read, with whatever it has left unread.
+
+    Needs a server that offers the extension `DROP` (see `gateway.worker`); ASGI itself has no word for it.
+    """
+    drop = scope.get("extensions", {}).get(DROP)
+    if drop is not None:
+        drop["abort"]()
+        await client_gone(receive)
+
+
 async def answer(send: Send, observation: Observation, status: int, body: bytes, *headers: Header) -> None:
     """Sends a whole answer."""
     observation.status = status
@@ -93,6 +106,4 @@ def error_headers(error: GatewayError) -> list[Header]:
         headers.append((b"www-authenticate", b"Bearer"))
     elif isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode()))
-    elif isinstance(error, BodyTooLarge):
-        headers.append((b"connection", b"close"))  # the rest of the body is not waited for
     return headers

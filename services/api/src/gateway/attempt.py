@@ -99,8 +99,8 @@ async def _first_event(response: Response, events: EventStream) -> Opened:
     if not response.headers.get(b"content-type", b"").startswith(b"text/event-stream"):
         raise EngineBroken("The engine answered a stream with something else.")
     first = b""
-    while not first:
-        first = events.feed(await next_bytes(response))
+    while not events.beats:  # a comment is no event yet
+        first += events.feed(await next_bytes(response))
         if events.failure is not None:
             raise EngineBroken(f"The engine failed: {events.failure}")
     return Opened(response, events, first)

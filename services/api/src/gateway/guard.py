@@ -5,9 +5,9 @@ phase costs two attribute writes per event: the timer only looks whether the dea
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from gateway.errors import ClientGone, EnginePhase, EngineTimeout, GatewayError, RequestTimeout
 
@@ -73,12 +73,19 @@ class Guard:
             self._arm()
         return began
 
-    def watch(self, client_gone: Coroutine[Any, Any, None]) -> None:
-        """Takes a coroutine that returns when the client has gone."""
+    def watch(self, client_gone: Callable[[], Awaitable[None]]) -> None:
+        """Takes what returns when the client has gone."""
         self._watcher = self._loop.create_task(self._wait_for(client_gone))
 
+    def last_bytes(self, seconds: float) -> None:
+        """What follows is the end of the answer: the client may leave behind it, but must read it within `seconds`."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+        self.phase("send", seconds)
+
     def stop(self) -> None:
-        """The last bytes are on their way: nothing cuts the request short any more."""
+        """Nothing cuts the request short any more."""
         if self._timer is not None:
             self._timer.cancel()
         if self._watcher is not None:
@@ -96,8 +103,8 @@ class Guard:
             self._task.uncancel()
             raise reason
 
-    async def _wait_for(self, client_gone: Coroutine[Any, Any, None]) -> None:
-        await client_gone
+    async def _wait_for(self, client_gone: Callable[[], Awaitable[None]]) -> None:
+        await client_gone()
         self._watcher = None
         self._interrupt(ClientGone("The client closed the connection."))
 

@@ -18,6 +18,8 @@ from gateway.errors import Forbidden, Unauthorized
 
 # Half of the five seconds within which a revoked key must stop working.
 WATCH_INTERVAL_S = 1.0
+_HARMLESS = frozenset({"role", "expires", "models", "revoked"})
+_SHOWN = 40
 
 
 class KeysFileError(Exception):
@@ -141,8 +143,11 @@ class KeyRing:
         keys = read_keys(self._path)
         if self._last_good is not None:
             copy = self._last_good.with_suffix(f".{os.getpid()}")
-            shutil.copyfile(self._path, copy)
-            copy.replace(self._last_good)
+            try:
+                shutil.copyfile(self._path, copy)
+                copy.replace(self._last_good)
+            except OSError as error:
+                logger.warning("no copy of the keys file could be kept: {}", error.strerror)
         return keys
 
     async def watch(self) -> None:
@@ -174,16 +179,16 @@ def read_keys(path: Path) -> dict[bytes, Key]:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise KeysFileError(f"The keys file {str(path)!r} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise KeysFileError(f"The keys file {str(path)!r} is not YAML: {_one_line(error)}.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise KeysFileError(f"The keys file {str(path)!r} is not YAML that can be read{_where(error)}.") from None
     try:
         entries = _File.model_validate(content).keys
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        # The value is shown unless it could be a key that somebody pasted where its hash belongs.
-        shown = "" if "sha256" in where else f" = {first['input']!r}"
-        raise KeysFileError(f"The keys file {str(path)!r}: {where}{shown} is not allowed: {first['msg']}.") from error
+        # A value is shown only where nobody pastes a key by mistake.
+        shown = f" = {str(first['input'])[:_SHOWN]!r}" if first["loc"][-1:][0] in _HARMLESS else ""
+        raise KeysFileError(f"The keys file {str(path)!r}: {where}{shown} is not allowed: {first['msg']}.") from None
     return {
         bytes.fromhex(entry.sha256): Key(
             name=entry.name,
@@ -197,5 +202,9 @@ def read_keys(path: Path) -> dict[bytes, Key]:
     }
 
 
-def _one_line(error: yaml.YAMLError) -> str:
-    return " ".join(str(error).split())
+def _where(error: Exception) -> str:
+    """Line and column of a YAML error; not its text, which quotes the file."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f" ({error})" if isinstance(error, ValueError) and not isinstance(error, yaml.YAMLError) else ""
+    return f": see line {mark.line + 1}, column {mark.column + 1}"

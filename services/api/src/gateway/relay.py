@@ -7,10 +7,23 @@ engine; after it, a failure ends the stream with an error event and is never rep
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from loguru import logger
 
-from gateway.asgi import EVENTS, JSON, Receive, Scope, Send, answer, answer_error, client_gone, header, read_body
+from gateway.asgi import (
+    EVENTS,
+    JSON,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    answer_error,
+    client_gone,
+    drop_connection,
+    header,
+    read_body,
+)
 from gateway.attempt import Opened, Timeouts, attempt, next_bytes
 from gateway.engines import Engine, Fleet
 from gateway.errors import (
@@ -72,7 +85,7 @@ class Relay:
         finally:
             guard.stop()
         if observation.error is not None:
-            await self._answer_failure(send, observation, observation.error)
+            await self._last_word(scope, receive, send, observation, observation.error)
 
     async def _way(
         self,
@@ -91,13 +104,13 @@ class Relay:
         key.check_model(request.model)
         observation.stream = request.stream
         observation.begin(self._fleet.label(request.model))
-        guard.watch(client_gone(receive))
+        guard.watch(partial(client_gone, receive))
         async with self._open(endpoint, request, observation, guard) as (engine, opened):
-            if opened.events is None:
-                guard.stop()
-                await answer(send, observation, _OK, opened.first, JSON)
-            else:
-                with guard:
+            with guard:
+                if opened.events is None:
+                    guard.last_bytes(self._timeouts.send)
+                    await answer(send, observation, _OK, opened.first, JSON)
+                else:
                     await self._stream(engine, opened, opened.events, send, observation, guard)
 
     def authenticate(self, scope: Scope, observation: Observation) -> Key:
@@ -163,6 +176,8 @@ class Relay:
         if begun or final or tried or not self._fleet.others_serve(request.model, engine):
             return False
         if not isinstance(error, EngineUnreachable | EngineReset) and not self._fleet.budget.spend():
+            if engine.suspect:
+                self._blame([engine])  # another engine has shown before that the failure is this one's
             return False
         self._catalogue.engine_retries.labels(engine.name).inc()
         return True
@@ -183,7 +198,7 @@ class Relay:
         beats, heard = 0, None
         while True:
             if events.done:
-                guard.stop()
+                guard.last_bytes(timeouts.send)
             else:
                 guard.phase("send", timeouts.send)
             if data or events.done:
@@ -191,19 +206,22 @@ class Relay:
             if events.events > observation.events:
                 observation.token(events.events)
                 engine.worked()
+            if events.failure is not None:
+                raise EngineBroken(f"The engine failed: {events.failure}")
             if events.done:
                 observation.usage = events.usage
                 return
-            if events.failure is not None:
-                raise EngineBroken(f"The engine failed: {events.failure}")
             # A comment keeps the connection alive but is no sign of life: the silence goes on.
             heard = guard.phase("idle", timeouts.idle, since=heard if events.beats == beats else None)
             beats = events.beats
             data = events.feed(await next_bytes(response))
 
-    async def _answer_failure(self, send: Send, observation: Observation, error: GatewayError) -> None:
-        """The last word of a request that failed: an answer before the first byte, an error event after it."""
+    async def _last_word(
+        self, scope: Scope, receive: Receive, send: Send, observation: Observation, error: GatewayError
+    ) -> None:
+        """The end of a request that failed: an answer before the first byte, an error event after it."""
         if isinstance(error, ClientGone):
+            await drop_connection(scope, receive)
             return
         try:
             async with asyncio.timeout(_LAST_WORD_TIMEOUT_S):
@@ -212,7 +230,7 @@ class Relay:
                 else:
                     await send({"type": "http.response.body", "body": error_event(error)})
         except TimeoutError:
-            logger.bind(request_id=observation.request_id).debug("the client does not read its error")
+            await drop_connection(scope, receive)
 
 
 _RESULTS: dict[type[GatewayError], str] = {

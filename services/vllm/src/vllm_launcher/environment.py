@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
+from engine_status.errors import ConfigurationError
 from vllm_launcher.options import Options, is_known, kind_of
 from vllm_launcher.values import from_text
 
 _PREFIX = "VLLM_"
 OWN = frozenset({"VLLM_MODEL_FILE", "VLLM_STATUS_HOST", "VLLM_STATUS_PORT", "VLLM_STOP_GRACE", "VLLM_PYTHON"})
 KEY = "VLLM_API_KEY"
+_DEV_MODE = "VLLM_SERVER_DEV_MODE"
 # An option by name, but vLLM reads the variable itself and means the same by it. VLLM_PORT is one too, but means the
 # first port for its processes to talk among themselves there, so it must never get through.
 _READ_BY_VLLM = frozenset({"VLLM_DCP_Q_REPLICATE"})
@@ -19,8 +21,10 @@ def options_of(environment: Mapping[str, str]) -> Options:
     """Translate variables such as VLLM_MAX_MODEL_LEN=8192 into options; an empty one counts as not set.
 
     Raises:
-        ConfigurationError: a value does not suit its option, or vLLM no longer has the option.
+        ConfigurationError: a value does not suit its option, vLLM no longer has the option, or it would be open to all.
     """
+    if environment.get(_DEV_MODE, "0") not in {"", "0"}:
+        raise ConfigurationError(f"{_DEV_MODE} opens endpoints that run code in vLLM (/collective_rpc); leave it out.")
     options: Options = {}
     for variable, text in sorted(environment.items()):
         if text and _is_option(variable):

@@ -75,7 +75,7 @@ def make_plan(settings: Settings, environment: Mapping[str, str], arguments: Opt
         served_name=names[0] if isinstance(names, tuple) and names else model,
         host=_single(options["host"]),
         port=read_port(_single(options["port"]), "VLLM_PORT"),
-        drain_seconds=float(_single(options["shutdown-timeout"])),
+        drain_seconds=_seconds(_single(options["shutdown-timeout"])),
         options=options,
     )
 
@@ -95,6 +95,12 @@ def _require_pinned_code(model: str, options: Options) -> None:
             f"trust-remote-code runs the code of {model} on this machine, and revision={revision or '(not set)'} does "
             "not pin it; set revision to the 40 hexadecimal digits of the commit that you have read."
         )
+
+
+def _seconds(text: str) -> float:
+    if not text.isdecimal():
+        raise ConfigurationError(f"shutdown-timeout={text} cannot be used; it must be whole seconds.")
+    return float(text)
 
 
 def _single(value: bool | tuple[str, ...]) -> str:

@@ -75,6 +75,11 @@ class Engine:
         """Requests that it runs and holds waiting, or that we know to be there, whichever is more."""
         return max(self.load.running + self.load.waiting, self.inflight)
 
+    @property
+    def suspect(self) -> bool:
+        """Whether it has failed, since it last worked, at what another engine could do."""
+        return self._failures > 0
+
     def move(self, state: State, reason: str = "") -> None:
         """Sets the state. A change is logged once and shown in `gateway_engine_state`."""
         changed = state != self.state

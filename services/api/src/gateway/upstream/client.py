@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from gateway.errors import EngineReset, EngineTimeout, EngineUnreachable, GatewayError
+from gateway.errors import EngineTimeout, EngineUnreachable, GatewayError
 from gateway.upstream.connection import Connection, Response
 
 # Engines on uvicorn close idle connections after 5 s; a connection idle for longer than this is not used again.
@@ -58,14 +58,15 @@ class Upstream:
             EngineReset: The connection broke before the head.
             EngineBroken: What came is no HTTP.
         """
-        request = self._encode(method, path, body, headers)
-        while (connection := self._take_idle()) is not None:
-            try:
-                return await self._send(connection, request)
-            except EngineReset:
-                # The engine had closed an idle connection just then: it has not seen the request.
-                continue
-        return await self._send(await self._connect(), request)
+        connection = self._take_idle() or await self._connect()
+        # Sent once: whether an engine that breaks the connection has seen the request cannot be known here.
+        try:
+            await connection.send(self._encode(method, path, body, headers))
+        except BaseException:
+            # Whatever it was, a cancellation too: nobody waits for this answer any more.
+            connection.abort()
+            raise
+        return connection
 
     async def fetch(self, method: bytes, path: bytes, body: bytes = b"", *, limit: int) -> tuple[int, bytes]:
         """Sends a request and reads the whole answer: status and body of at most `limit` bytes.
@@ -98,15 +99,6 @@ class Upstream:
             len(body),
             body,
         )
-
-    async def _send(self, connection: Connection, request: bytes) -> Response:
-        try:
-            await connection.send(request)
-        except BaseException:
-            # Whatever it was, a cancellation too: nobody waits for this answer any more.
-            connection.abort()
-            raise
-        return connection
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()

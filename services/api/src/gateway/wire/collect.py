@@ -9,10 +9,17 @@ from typing import Any
 
 import orjson
 
+from gateway.errors import EngineBroken
+from gateway.wire.request import rewritten
+
 
 def as_stream(body: bytes) -> bytes:
-    """A plain request's body as that of a stream with usage. The body has been parsed before and is a JSON object."""
-    return orjson.dumps({**orjson.loads(body), "stream": True, "stream_options": {"include_usage": True}})
+    """A plain request's body as that of a stream with usage. The body has been parsed before and is a JSON object.
+
+    Raises:
+        InvalidRequest: As `rewritten`.
+    """
+    return rewritten(body, stream=True, stream_options={"include_usage": True})
 
 
 class Collector:
@@ -23,10 +30,17 @@ class Collector:
         self._choices: dict[int, dict[str, Any]] = {}
 
     def add(self, events: bytes) -> None:
-        """Takes whole events, each one `data:` line as llama.cpp writes them; [DONE] and comments say nothing."""
-        for event in events.split(b"\n\n"):
-            if event.startswith(b"data: {"):
-                self._add(orjson.loads(event[6:]))
+        """Takes whole events, each one `data:` line as llama.cpp writes them; [DONE] and comments say nothing.
+
+        Raises:
+            EngineBroken: An event does not have the shape of its kind.
+        """
+        try:
+            for event in events.split(b"\n\n"):
+                if event.startswith(b"data: {"):
+                    self._add(orjson.loads(event[6:]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise EngineBroken("The engine sent an event of another shape than its stream's.") from error
 
     def answer(self) -> bytes:
         """The plain answer, as JSON."""
@@ -42,9 +56,9 @@ class Collector:
         for part in chunk.pop("choices", None) or ():
             index = part.get("index", 0)
             choice = self._choices.setdefault(index, {"index": index, "finish_reason": None})
-            if "delta" in part:
+            if part.get("delta") is not None:
                 _merge(choice.setdefault("message", {"role": "assistant"}), part["delta"])
-            if "text" in part:
+            if part.get("text") is not None:
                 choice["text"] = choice.get("text", "") + part["text"]
             if part.get("logprobs") is not None:
                 _merge(choice.setdefault("logprobs", {}), part["logprobs"])

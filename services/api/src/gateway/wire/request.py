@@ -1,5 +1,6 @@
 """The few fields of a request that the gateway must know. Everything else passes to the engine as it came."""
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -114,5 +115,19 @@ def _streaming(model: str, fields: dict[str, Any], body: bytes) -> Inference:
         )
     if wanted:
         return Inference(model, stream=True, usage_wanted=True, body=body)
-    asked = {**fields, "stream_options": {**options, "include_usage": True}}
-    return Inference(model, stream=True, usage_wanted=False, body=orjson.dumps(asked))
+    asked = rewritten(body, stream_options={**options, "include_usage": True})
+    return Inference(model, stream=True, usage_wanted=False, body=asked)
+
+
+def rewritten(body: bytes, **fields: Any) -> bytes:
+    """A body, which has been parsed before, with some of its fields set.
+
+    By the standard library's json: slower than orjson, but it keeps integers of any size as they are.
+
+    Raises:
+        InvalidRequest: The body is nested too deeply, or holds a number beyond a double, and cannot be written again.
+    """
+    try:
+        return json.dumps({**json.loads(body), **fields}, allow_nan=False, separators=(",", ":")).encode()
+    except (RecursionError, ValueError) as error:
+        raise InvalidRequest(f"The body cannot be passed on: {error}.") from error

@@ -71,7 +71,12 @@ class EventStream:
             self.events += count
             self.beats += count
             return data
-        return b"".join(map(self._read, _events(data)))
+        kept: list[bytes] = []
+        for event in _events(data):
+            kept.append(self._read(event))
+            if self.failure is not None:
+                break  # what follows an error, [DONE] above all, would make it look like success
+        return b"".join(kept)
 
     def _read(self, event: bytes) -> bytes:
         """Learns from one event; returns what of it may go on to the client."""
@@ -91,7 +96,9 @@ class EventStream:
         if "error" in content:
             self.failure = _reason(content["error"])
             return b""
-        choices = content.get("choices")
+        choices = content.get("choices") or []
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+            raise EngineBroken("The engine sent an event whose choices are no list of objects.")
         if isinstance(usage := content.get("usage"), dict):
             self.usage = parse_usage(usage)
             if not self._keep_usage:
@@ -99,7 +106,7 @@ class EventStream:
                     return b""
                 # llama.cpp puts the usage of a completion into its last event, beside the end of the text.
                 event = b"data: %b\n\n" % orjson.dumps({name: content[name] for name in content if name != "usage"})
-        if choices and _has_token(choices):
+        if _has_token(choices):
             self.events += 1
         return event
 
@@ -129,11 +136,9 @@ def _payload(event: bytes) -> bytes:
     return b"\n".join(data)
 
 
-def _has_token(choices: Any) -> bool:
+def _has_token(choices: list[dict[str, Any]]) -> bool:
     """Whether any choice carries a token: text, reasoning or a tool call. The event with only a role does not."""
-    for choice in choices if isinstance(choices, list) else ():
-        if not isinstance(choice, dict):
-            continue
+    for choice in choices:
         if choice.get("text"):
             return True
         delta = choice.get("delta")
