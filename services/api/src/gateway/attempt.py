@@ -77,7 +77,9 @@ async def attempt(
             if not streamed:
                 opened = Opened(response, None, await response.read(_LONGEST_ANSWER))
             else:
-                opened = await _first_event(response, EventStream(keep_usage=folded or request.usage_wanted))
+                opened = await _first_event(
+                    response, EventStream(keep_usage=folded or request.usage_wanted, n=request.n)
+                )
             if folded:
                 opened = await _fold(opened, guard, timeouts.idle)
             if opened.events is None:
@@ -118,7 +120,7 @@ async def _fold(opened: Opened, guard: Guard, idle: float) -> Opened:
             break
         guard.phase("idle", idle)
         data = events.feed(await next_bytes(response))
-    return Opened(response, None, collector.answer())
+    return Opened(response, None, collector.answer(None if events is None else events.usage))
 
 
 async def next_bytes(response: Response) -> bytes:

@@ -21,6 +21,7 @@ _CONNECT_ERRORS: Mapping[type[Exception], str] = {
     ConnectionRefusedError: "refuses connections",
     ConnectionResetError: "resets connections",
     socket.gaierror: "has a name that does not resolve",
+    UnicodeError: "has a name that cannot be one",
     ssl.SSLError: "does not complete the TLS handshake",
     OSError: "cannot be reached",
 }
@@ -112,11 +113,11 @@ class Upstream:
                 f"The engine {self._name} did not accept a connection within {self._connect_timeout:g} s.",
                 phase="connect",
             ) from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise self._translate(error) from error
         return connection
 
-    def _translate(self, error: OSError) -> GatewayError:
+    def _translate(self, error: Exception) -> GatewayError:
         reason = next(text for kind, text in _CONNECT_ERRORS.items() if isinstance(error, kind))
         return EngineUnreachable(f"The engine {self._name} {reason}.")
 

@@ -66,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._head = False
         self._complete = False
+        self._spoiled = False
         self._keep_alive = False
         self._linger: asyncio.TimerHandle | None = None
         self.status = 0
@@ -121,7 +122,7 @@ class Connection(asyncio.Protocol):
         """See `Response`."""
         if not self.usable:
             return
-        if self._complete and self._keep_alive:
+        if self._complete and self._keep_alive and not self._chunks:
             self.idle_since = self._loop.time()
             self._give_back(self)
         elif linger and self._keep_alive:
@@ -174,10 +175,10 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """See `asyncio.Protocol`; the transport closes itself then."""
 
-    def connection_lost(self, _: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._transport = None
-        if self._head and not self._complete and self._ends_with_connection():
+        if exc is None and self._head and not self._complete and self._ends_with_connection():
             self._complete = True
             self._wake()
         elif not self._complete:
@@ -189,20 +190,29 @@ class Connection(asyncio.Protocol):
 
     # What the parser calls.
 
+    def on_message_begin(self) -> None:
+        """See httptools. A second answer to one request is nobody's, and spoils the connection."""
+        self._spoiled = self._complete
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools."""
-        self.headers[name.lower()] = value
+        if not self._spoiled:
+            self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """See httptools."""
+        if self._spoiled:
+            self._keep_alive = False
+            return
         self.status = self._parser.get_status_code()
         self._keep_alive = self._parser.should_keep_alive()
         self._head = True
 
     def on_body(self, body: bytes) -> None:
         """See httptools."""
-        self._chunks.append(body)
-        self._buffered += len(body)
+        if not self._spoiled:
+            self._chunks.append(body)
+            self._buffered += len(body)
 
     def on_message_complete(self) -> None:
         """See httptools."""

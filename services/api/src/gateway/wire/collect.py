@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from gateway.errors import EngineBroken
+from gateway.usage import Usage
 from gateway.wire.request import rewritten
 
 
@@ -42,14 +43,17 @@ class Collector:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise EngineBroken("The engine sent an event of another shape than its stream's.") from error
 
-    def answer(self) -> bytes:
-        """The plain answer, as JSON."""
+    def answer(self, usage: Usage | None = None) -> bytes:
+        """The plain answer, as JSON; `usage` is the count of all choices, of which each event knows only one."""
         kind = str(self._answer.get("object", "")).removesuffix(".chunk")
         choices = [self._choices[index] for index in sorted(self._choices)]
         for choice in choices:
             message = choice.get("message")
             if message is not None:
                 message.setdefault("content", None if message.get("tool_calls") else "")
+        if usage is not None:
+            counts = {"prompt_tokens": usage.input, "completion_tokens": usage.output}
+            self._answer["usage"] |= {**counts, "total_tokens": usage.input + usage.output}
         return orjson.dumps({**self._answer, "object": kind, "choices": choices})
 
     def _add(self, chunk: dict[str, Any]) -> None:

@@ -35,12 +35,14 @@ class Inference(NamedTuple):
         model: The model asked for.
         stream: Whether the answer is to be a stream of events.
         usage_wanted: Whether the client itself asked for the usage event at the end of a stream.
+        n: Choices per prompt.
         body: What to send to the engine: the client's own bytes, with the wish for usage added in a stream.
     """
 
     model: str
     stream: bool
     usage_wanted: bool
+    n: int
     body: bytes
 
 
@@ -95,16 +97,17 @@ def parse_request(endpoint: Endpoint, body: bytes) -> Inference:
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequest("'stream' must be true or false.", param="stream")
     if not stream or not endpoint.streams:
-        return Inference(model, stream=False, usage_wanted=False, body=body)
+        return Inference(model, stream=False, usage_wanted=False, n=fields.get("n") or 1, body=body)
     return _streaming(model, fields, body)
 
 
 def _streaming(model: str, fields: dict[str, Any], body: bytes) -> Inference:
+    n = fields.get("n") or 1
     options = fields.get("stream_options")
     if options is None and "stream_options" not in fields:
         # The common case costs no re-encoding, and the client's bytes stay as they are.
         head = body.rstrip()[:-1].rstrip()
-        return Inference(model, stream=True, usage_wanted=False, body=b"%b,%b}" % (head, _ASK_FOR_USAGE))
+        return Inference(model, stream=True, usage_wanted=False, n=n, body=b"%b,%b}" % (head, _ASK_FOR_USAGE))
     if options is not None and not isinstance(options, dict):
         raise InvalidRequest("'stream_options' must be an object.", param="stream_options")
     options = options or {}
@@ -114,9 +117,9 @@ def _streaming(model: str, fields: dict[str, Any], body: bytes) -> Inference:
             "'stream_options.include_usage' must be true or false.", param="stream_options.include_usage"
         )
     if wanted:
-        return Inference(model, stream=True, usage_wanted=True, body=body)
+        return Inference(model, stream=True, usage_wanted=True, n=n, body=body)
     asked = rewritten(body, stream_options={**options, "include_usage": True})
-    return Inference(model, stream=True, usage_wanted=False, body=asked)
+    return Inference(model, stream=True, usage_wanted=False, n=n, body=asked)
 
 
 def rewritten(body: bytes, **fields: Any) -> bytes:

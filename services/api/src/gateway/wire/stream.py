@@ -6,7 +6,7 @@ import orjson
 
 from gateway.errors import EngineBroken
 from gateway.usage import Usage
-from gateway.wire.answer import parse_usage
+from gateway.wire.tally import Tally
 
 _END_OF_EVENT = b"\n\n"
 _DONE = b"[DONE]"
@@ -25,25 +25,30 @@ class EventStream:
 
     Args:
         keep_usage: Whether the client asked for the usage event; otherwise that event is taken out.
+        n: Choices per prompt that were asked for.
 
     Attributes:
-        events: Events with a token in them so far.
+        events: Events so far, from the first with a token in it on.
         beats: Events of any kind but comments so far: signs of life.
-        usage: The engine's token count, once it has come.
         done: Whether `[DONE]` has come; only then was the stream complete.
         failure: What the engine said in an error event, once it has.
     """
 
-    __slots__ = ("_keep_usage", "_rest", "beats", "done", "events", "failure", "usage")
+    __slots__ = ("_keep_usage", "_rest", "_tally", "beats", "done", "events", "failure")
 
-    def __init__(self, *, keep_usage: bool) -> None:
+    def __init__(self, *, keep_usage: bool, n: int = 1) -> None:
         self._keep_usage = keep_usage
+        self._tally = Tally(n)
         self._rest = b""
         self.events = 0
         self.beats = 0
-        self.usage: Usage | None = None
         self.done = False
         self.failure: str | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The engine's token count, once it has come."""
+        return self._tally.usage
 
     def feed(self, data: bytes) -> bytes:
         """Takes the next bytes; returns whole events only, b"" while one is incomplete.
@@ -80,35 +85,51 @@ class EventStream:
 
     def _read(self, event: bytes) -> bytes:
         """Learns from one event; returns what of it may go on to the client."""
-        if event.startswith(b":"):
+        payload = _payload(event)
+        if payload is None:
             return event  # a comment: keeps connections alive, says nothing
         self.beats += 1
-        payload = _payload(event)
         if payload == _DONE:
             self.done = True
             return event
-        try:
-            content = orjson.loads(payload)
-        except orjson.JSONDecodeError as error:
-            raise EngineBroken("The engine sent an event that is not JSON.") from error
-        if not isinstance(content, dict):
-            raise EngineBroken("The engine sent an event that is not a JSON object.")
+        content = _parse(payload)
         if "error" in content:
             self.failure = _reason(content["error"])
             return b""
-        choices = content.get("choices") or []
-        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-            raise EngineBroken("The engine sent an event whose choices are no list of objects.")
-        if isinstance(usage := content.get("usage"), dict):
-            self.usage = parse_usage(usage)
-            if not self._keep_usage:
-                if not choices:
-                    return b""
-                # llama.cpp puts the usage of a completion into its last event, beside the end of the text.
-                event = b"data: %b\n\n" % orjson.dumps({name: content[name] for name in content if name != "usage"})
-        if _has_token(choices):
+        choices = _choices(content)
+        # Behind the first token every event counts, as on the hot path, however the bytes were cut.
+        if choices and (self.events or _has_token(choices)):
             self.events += 1
-        return event
+        usage = content.get("usage")
+        if not isinstance(usage, dict):
+            return event
+        self._tally.add(usage, choices)
+        return event if self._keep_usage else _without_usage(content, choices)
+
+
+def _without_usage(content: dict[str, Any], choices: list[dict[str, Any]]) -> bytes:
+    """An event for a client that did not ask for the usage; nothing is left of one that says no more than that."""
+    if not choices:
+        return b""
+    # llama.cpp puts the usage of a completion into its last event, beside the end of the text.
+    return b"data: %b\n\n" % orjson.dumps({name: content[name] for name in content if name != "usage"})
+
+
+def _parse(payload: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise EngineBroken("The engine sent an event that is not JSON.") from error
+    if not isinstance(content, dict):
+        raise EngineBroken("The engine sent an event that is not a JSON object.")
+    return content
+
+
+def _choices(content: dict[str, Any]) -> list[dict[str, Any]]:
+    choices = content.get("choices") or []
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        raise EngineBroken("The engine sent an event whose choices are no list of objects.")
+    return choices
 
 
 def _says_something(data: bytes) -> bool:
@@ -127,13 +148,19 @@ def _events(whole: bytes) -> list[bytes]:
     return [event + _END_OF_EVENT for event in whole.split(_END_OF_EVENT) if event]
 
 
-def _payload(event: bytes) -> bytes:
-    """The data of an event: its `data:` lines, joined as the standard for server-sent events says."""
+def _payload(event: bytes) -> bytes | None:
+    """The data of an event: its `data:` lines, joined as the standard for server-sent events says; None for a comment.
+
+    Raises:
+        EngineBroken: It is neither.
+    """
     lines = event.rstrip(b"\n").split(b"\n")
     data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
-    if not data:
-        raise EngineBroken("The engine sent something that is no server-sent event.")
-    return b"\n".join(data)
+    if data:
+        return b"\n".join(data)
+    if all(line.startswith(b":") for line in lines):
+        return None
+    raise EngineBroken("The engine sent something that is no server-sent event.")
 
 
 def _has_token(choices: list[dict[str, Any]]) -> bool:
