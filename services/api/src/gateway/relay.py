@@ -153,6 +153,8 @@ class Relay:
             except GatewayError as error:
                 result = _RESULTS.get(type(error), "rejected" if error.outcome == "client_error" else "error")
                 if not self._may_move_on(error, engine, tried, request, observation):
+                    if isinstance(error, EngineUnreachable) and not self._fleet.others_serve(request.model, engine):
+                        raise self._fleet.not_ready([engine]) from error
                     raise
             else:
                 return

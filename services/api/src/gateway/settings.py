@@ -1,5 +1,6 @@
 """Every knob of the gateway: typed, frozen, read once from the environment."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
@@ -113,10 +114,11 @@ class Settings(BaseSettings):
                 f"ENGINE_KEY_FILE={str(self.engine_key_file)!r} cannot be read ({error.__class__.__name__}): "
                 "name a file that holds the engines' key, or leave the variable out."
             ) from error
-        if len(key) < _SHORTEST_SECRET or any(word in key.lower() for word in _PLACEHOLDERS):
+        guessable = len(key) < _SHORTEST_SECRET or any(word in key.lower() for word in _PLACEHOLDERS)
+        if guessable or not re.fullmatch(r"[!-~]+", key):
             raise SettingsError(
-                f"The engine key in {str(self.engine_key_file)!r} is a placeholder or shorter than "
-                f"{_SHORTEST_SECRET} characters: put a random one there, as `glasshouse init` does."
+                f"The engine key in {str(self.engine_key_file)!r} is no key: it must be one line of at least "
+                f"{_SHORTEST_SECRET} visible ASCII characters and no placeholder. `glasshouse init` makes a random one."
             )
         return SecretStr(key)
 
@@ -147,8 +149,9 @@ def parse_engines(text: str) -> tuple[EngineAddress, ...]:
 
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.rstrip("/") or parts.query:
-        raise ValueError(f"{url!r} is not http://host:port")
+    beyond = parts.path.rstrip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme not in {"http", "https"} or not parts.hostname or beyond:
+        raise ValueError(f"{url.rpartition('@')[2]!r} is not http://host:port, and nothing more")
     _ = parts.port  # raises ValueError itself when it is no port
 
 

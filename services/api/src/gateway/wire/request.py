@@ -35,15 +35,15 @@ class Inference(NamedTuple):
         model: The model asked for.
         stream: Whether the answer is to be a stream of events.
         usage_wanted: Whether the client itself asked for the usage event at the end of a stream.
-        n: Choices per prompt.
         body: What to send to the engine: the client's own bytes, with the wish for usage added in a stream.
+        n: Choices per prompt.
     """
 
     model: str
     stream: bool
     usage_wanted: bool
-    n: int
     body: bytes
+    n: int = 1
 
 
 def _check_messages(value: Any) -> None:
