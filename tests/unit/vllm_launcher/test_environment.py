@@ -1,0 +1,83 @@
+import pytest
+
+from engine_status.errors import ConfigurationError
+from vllm_launcher.environment import for_child, options_of
+
+SEED_002 = {
+    "VLLM_MODEL": "LGAI-EXAONE/EXAONE-3.5-2.4B-Instruct",
+    "VLLM_HOST": "0.0.0.0",
+    "VLLM_PORT": "8001",
+    "VLLM_API_KEY": "sekret",
+    "VLLM_GPU_MEMORY_UTILIZATION": "0.85",
+    "VLLM_MAX_MODEL_LEN": "8192",
+    "VLLM_DTYPE": "bfloat16",
+    "VLLM_MAX_LORA_RANK": "16",
+    "VLLM_TENSOR_PARALLEL_SIZE": "1",
+    "VLLM_BASE_URL": "http://localhost:8001/v1",
+    "VLLM_LORA_ADAPTER_CHECKLIST": "checklist",
+}
+
+
+def test_seed_002s_file_becomes_options() -> None:
+    assert options_of(SEED_002) == {
+        "model": ("LGAI-EXAONE/EXAONE-3.5-2.4B-Instruct",),
+        "host": ("0.0.0.0",),
+        "port": ("8001",),
+        "gpu-memory-utilization": ("0.85",),
+        "max-model-len": ("8192",),
+        "dtype": ("bfloat16",),
+        "max-lora-rank": ("16",),
+        "tensor-parallel-size": ("1",),
+    }
+
+
+def test_nothing_of_it_reaches_vllm_but_the_key() -> None:
+    assert for_child(SEED_002, "other") == {"VLLM_API_KEY": "other", "VLLM_NO_USAGE_STATS": "1"}
+
+
+def test_what_vllm_reads_itself_is_kept() -> None:
+    own = {
+        "PATH": "/bin",
+        "HF_HOME": "/cache",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CACHE_ROOT": "/cache/vllm",
+        "VLLM_HOST_IP": "10.0.0.1",
+        "VLLM_DCP_Q_REPLICATE": "1",
+        "VLLM_NO_USAGE_STATS": "0",
+    }
+
+    assert options_of(own) == {}
+    assert for_child(own, None) == own
+
+
+def test_the_launchers_own_and_the_metrics_directory_are_not() -> None:
+    ours = {
+        "VLLM_MODEL_FILE": "a.yaml",
+        "VLLM_STATUS_HOST": "",
+        "VLLM_STATUS_PORT": "8101",
+        "VLLM_STOP_GRACE": "30",
+        "VLLM_PYTHON": "python",
+        "ENGINE_KEY_FILE": "key",
+        "PROMETHEUS_MULTIPROC_DIR": "/tmp/metrics",  # noqa: S108 -- only a name
+        "VLLM_SWAP_SPACE": "",
+    }
+
+    assert options_of(ours) == {}
+    assert for_child(ours, None) == {"VLLM_NO_USAGE_STATS": "1"}
+
+
+def test_a_removed_option_is_refused_here_too() -> None:
+    with pytest.raises(ConfigurationError, match=r"^VLLM_SWAP_SPACE: vLLM no longer accepts swap-space"):
+        options_of({"VLLM_SWAP_SPACE": "4"})
+
+
+def test_a_boolean_variable() -> None:
+    assert options_of({"VLLM_ENABLE_LORA": "1"}) == {"enable-lora": True}
+    with pytest.raises(ConfigurationError, match=r"^VLLM_ENABLE_LORA=maybe cannot be used"):
+        options_of({"VLLM_ENABLE_LORA": "maybe"})
+
+
+def test_development_mode_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"^VLLM_SERVER_DEV_MODE opens endpoints"):
+        options_of({"VLLM_SERVER_DEV_MODE": "1"})
+    assert options_of({"VLLM_SERVER_DEV_MODE": "0"}) == {}
