@@ -14,9 +14,10 @@ _CONTEXT_MARKS = (
     "exceeds the available context size",
     "maximum model length",
     "max_model_len",
+    "too large to process",
 )
+_NOT_OFFERED = frozenset({404, 405, 501})
 _SHOWN = 200
-_TOO_LARGE = 413
 
 
 def parse_usage(usage: Any) -> Usage | None:
@@ -59,17 +60,19 @@ def parse_answer(body: bytes) -> Usage | None:
 def engine_error(status: int, body: bytes) -> GatewayError:
     """An engine's error answer as one of ours: a 4xx is about the request, anything else about the engine.
 
-    Both engines' words are kept; a prompt that does not fit becomes `ContextLengthExceeded` whichever says it. A
-    refused key is ours, not the client's, and so the engine's failure too.
+    The engines' words are kept. A prompt that does not fit becomes `ContextLengthExceeded` whichever engine says it and
+    however (llama.cpp says 500 for an embedding's input). A refused key is ours, not the client's.
     """
     message, param, code = _read_error(body)
     if status in {401, 403}:
         return EngineBroken("The engine refuses the gateway's key: ENGINE_KEY_FILE differs between the two.")
+    if any(mark in text for mark in _CONTEXT_MARKS for text in (message, code or "")):
+        return ContextLengthExceeded(message, param=param)
+    if status in _NOT_OFFERED and param != "model":
+        return InvalidRequest(
+            f"The engine that serves this model does not offer this endpoint ({message}).", code="unsupported_endpoint"
+        )
     if 400 <= status < 500:  # noqa: PLR2004 - HTTP's own classes
-        if any(mark in text for mark in _CONTEXT_MARKS for text in (message, code or "")):
-            return ContextLengthExceeded(message, param=param)
-        if status == _TOO_LARGE:
-            return InvalidRequest(message, param=param)
         return EngineRejected(message, status=status, param=param, code=code)
     return EngineBroken(f"The engine answered {status}: {message}")
 
