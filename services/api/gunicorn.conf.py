@@ -3,7 +3,9 @@
 The environment decides (see .env.example); gunicorn's own command line beats what stands here.
 """
 
+import ctypes
 import os
+import signal
 import socket
 import sys
 from typing import Any
@@ -12,6 +14,7 @@ from gateway.keys import KeysFileError, read_keys
 from gateway.settings import Settings
 from gateway.telemetry import exposition, slots
 
+_PR_SET_PDEATHSIG = 1
 _settings = Settings.load_or_exit()
 
 _host = f"[{_settings.gateway_host}]" if ":" in _settings.gateway_host else _settings.gateway_host
@@ -60,7 +63,14 @@ def _check_free(name: str, host: str, port: int) -> None:
 
 def post_fork(_server: Any, _worker: Any) -> None:
     """In a new worker, before the application is loaded: its counters get their place."""
+    _end_with_master()
     slots.claim(_settings.metrics_dir)
+
+
+def _end_with_master() -> None:
+    """A worker whose master was killed would hold the port, and its slot, against the next master (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def child_exit(_server: Any, _worker: Any) -> None:

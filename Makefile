@@ -1,0 +1,119 @@
+# What a developer, the CI and the one who runs Glasshouse type. `make` alone prints the list.
+# Variables given to make (make up HTTPS_PORT=9443) reach the programs; .env.example has them all.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+GLASSHOUSE := .venv/bin/glasshouse
+PROJECTS := services/api services/vllm services/llamacpp services/engine_status client
+PACKAGES := gateway vllm_launcher llamacpp_server engine_status glasshouse
+# The gateway's unit tests hand keyword dictionaries to servers that are not typed for that.
+TYPED := benchmarks tests/integration $(filter-out tests/unit/gateway %__pycache__,$(wildcard tests/unit/*))
+MANIFESTS := pyproject.toml $(PROJECTS:%=%/pyproject.toml)
+# Progress goes to standard error: what a target prints on standard output (a key, say) can be piped.
+SAY := printf '\033[1m%s\033[0m\n' >&2
+ifeq ($(shell test -t 2 && echo yes),)
+SAY := printf '%s\n' >&2
+endif
+
+##@ Run
+
+.PHONY: up down ps logs smoke
+up: .venv/.installed  ## Start everything and wait until it answers (ATTACH=1: stay and show the logs)
+	@$(GLASSHOUSE) up $(if $(ATTACH),--attach)
+
+down: .venv/.installed  ## End everything that `make up` started, and nothing else
+	@$(GLASSHOUSE) down
+
+ps: .venv/.installed  ## Show what runs
+	@$(GLASSHOUSE) ps
+
+logs: .venv/.installed  ## Show the last lines of the logs (SERVICE=gateway, FOLLOW=1)
+	@$(GLASSHOUSE) logs $(if $(FOLLOW),--follow) $(SERVICE)
+
+smoke: .venv/.installed  ## Ask one streamed and one plain question; show answers, TTFT and tokens per second
+	@$(GLASSHOUSE) smoke $(if $(URL),--url '$(URL)') $(if $(KEY_FILE),--key-file '$(KEY_FILE)') $(if $(CA_FILE),--ca-file '$(CA_FILE)')
+
+.PHONY: key
+key: .venv/.installed  ## List the API keys; NAME=… makes one (ROLE=admin EXPIRES=2027-01-31 MODELS="a b" ROTATE=1), NAME=… REVOKE=1 ends it
+ifndef NAME
+	@$(GLASSHOUSE) key list
+else ifdef REVOKE
+	@$(GLASSHOUSE) key revoke -- '$(NAME)'
+else
+	@$(GLASSHOUSE) key add $(if $(ROLE),--role '$(ROLE)') $(if $(EXPIRES),--expires '$(EXPIRES)') $(foreach model,$(MODELS),--model '$(model)') $(if $(ROTATE),--rotate) -- '$(NAME)'
+endif
+
+##@ Develop
+
+.PHONY: test test-long check format lock demo-model bench clean
+test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
+	@if [ -e .venv-vllm/.installed ]; then marks='not gpu'; \
+	else marks='not gpu and not vllm'; $(SAY) 'not run here: the tests against real vLLM (make test-long installs it: 7 GB)'; fi; \
+	.venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
+
+test-long: .venv-vllm/.installed check  ## All tests, real vLLM on CPU included (installs it: 7 GB)
+	@.venv/bin/python -m pytest -m 'not gpu' $(PYTEST_ARGS)
+
+check: .venv/.installed  ## Lint, format, types, and the layers between the packages
+	@$(SAY) 'ruff …'; .venv/bin/ruff check --quiet
+	@.venv/bin/ruff format --check --quiet || { .venv/bin/ruff format --check; exit 1; }
+	@$(SAY) 'mypy …'; .venv/bin/mypy $(PACKAGES:%=-p %)
+	@.venv/bin/mypy $(TYPED)
+	@$(SAY) 'import-linter …'; said=$$(.venv/bin/lint-imports 2>&1) || { echo "$$said"; exit 1; }
+
+format: .venv/.installed  ## Put the source into its form
+	@.venv/bin/ruff check --fix --quiet || true
+	@.venv/bin/ruff format
+
+lock: .venv/.installed  ## Choose all versions anew, with hashes
+	@$(SAY) 'requirements.lock …'
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-package glasshouse-engine-status --group dev pyproject.toml services/*/pyproject.toml client/pyproject.toml -o requirements.lock
+	@$(SAY) 'requirements-torch.lock …'
+	@.venv/bin/uv pip compile -q --python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements-torch.overrides --generate-hashes requirements-torch.in -o requirements-torch.lock
+
+demo-model: .venv-vllm/.installed  ## Train the demo model again: minutes on 2 cores (installs torch: 7 GB)
+	@.venv-vllm/bin/python models/demo/train.py
+
+bench: .venv/.installed  ## Measure the gateway against a mock engine (ARGS="--help")
+	@.venv/bin/python benchmarks/run.py $(ARGS)
+
+clean:  ## End the stack; remove virtual environments, logs and caches (the secrets stay)
+	@if [ -e .venv/.installed ]; then $(GLASSHOUSE) down; fi
+	@rm -rf .venv .venv-vllm .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help:
+	@awk 'BEGIN {FS = ":.*##"} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*##/ {printf "  make %-11s%s\n", $$1, $$2} \
+	  END {print ""}' $(firstword $(MAKEFILE_LIST))
+
+# ---- The virtual environments. The mark is written last, so one without it is half made and is made again.
+
+.venv/.installed: requirements.lock $(MANIFESTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Glasshouse needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not on this machine). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "apt-get install -y python3-venv" >&2; exit 1; }
+	@if [ ! -e $@ ]; then \
+	  rm -rf .venv; \
+	  $(SAY) 'Making .venv (once) …'; \
+	  $(PYTHON) -m venv .venv; \
+	  .venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.8; \
+	fi
+	@$(SAY) 'Installing the locked packages …'
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --offline $(PROJECTS:%=-e %)
+	@touch $@
+
+.venv-vllm/.installed: requirements-torch.lock | .venv/.installed
+	@if [ ! -e $@ ]; then rm -rf .venv-vllm; fi
+	@$(SAY) 'Installing vLLM and torch for tests and training into .venv-vllm: 7 GB on disk, some minutes …'
+	@[ -e .venv-vllm ] || .venv/bin/uv venv --quiet --python .venv/bin/python .venv-vllm
+	@.venv/bin/uv pip install --python .venv-vllm/bin/python --no-deps --require-hashes -r requirements-torch.lock
+	@touch $@

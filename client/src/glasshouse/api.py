@@ -1,0 +1,158 @@
+"""The API as its first client sees it: plain HTTP/1.1 over one connection, and every failure as a sentence."""
+
+import http.client
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from glasshouse.errors import ApiError
+
+_CONNECT_S = 5.0
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and what the body holds: JSON where it is JSON, else text."""
+
+    status: int
+    body: Any
+
+    @property
+    def reason(self) -> str | None:
+        """The message of an error in OpenAI's shape; None when the body has another."""
+        return error_message(self.body)
+
+    def checked(self) -> dict[str, Any]:
+        """The JSON object of a good answer.
+
+        Raises:
+            ApiError: The status is not 200, with the reason that the API gave; or the body is no JSON object.
+        """
+        if self.status != _OK:
+            raise ApiError(f"The API answered {self.status}: {self.reason or str(self.body)[:200]}")
+        if not isinstance(self.body, dict):
+            raise ApiError(f"The API answered with something that is no JSON object: {str(self.body)[:200]}")
+        return self.body
+
+
+class Api:
+    """One connection to the API at `url` (without /v1), made when it is first needed.
+
+    Args:
+        url: http://host:port or https://host:port.
+        certificate: The one certificate to trust; None trusts what the system trusts.
+        key: Sent as `Authorization: Bearer …`.
+        timeout: Seconds of silence after which a request has failed.
+    """
+
+    def __init__(
+        self, url: str, *, certificate: Path | None = None, key: str | None = None, timeout: float = 30.0
+    ) -> None:
+        self.url = url
+        self._timeout = timeout
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        self._connection = _connection(url, certificate)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def get(self, path: str) -> Answer:
+        """Raises `ApiError` when nobody answers."""
+        with self._request("GET", path, None) as response:
+            return _answer(response)
+
+    def post(self, path: str, body: dict[str, Any]) -> Answer:
+        """Raises `ApiError` when nobody answers."""
+        with self._request("POST", path, body) as response:
+            return _answer(response)
+
+    def stream(self, path: str, body: dict[str, Any]) -> Iterator[str]:
+        """The lines of the answer as they come, without their ends.
+
+        Raises:
+            ApiError: Nobody answers, the status is not 200, or the connection breaks.
+        """
+        with self._request("POST", path, body) as response:
+            if response.status != _OK:
+                _answer(response).checked()
+            while line := response.readline():
+                yield line.decode(errors="replace").rstrip("\r\n")
+            response.read()  # nothing is left, but only this tells http.client so and frees the connection
+
+    def first_model(self) -> str:
+        """The first model that the API lists.
+
+        Raises:
+            ApiError: There is none, or nobody answers as `/v1/models` does.
+        """
+        models = self.get("/v1/models").checked().get("data")
+        if not isinstance(models, list) or not models or not isinstance(models[0], dict):
+            raise ApiError("The API lists no model. What the engine says: make logs SERVICE=llamacpp")
+        return str(models[0].get("id"))
+
+    @contextmanager
+    def _request(self, method: str, path: str, body: dict[str, Any] | None) -> Iterator[http.client.HTTPResponse]:
+        """The one table in which the network's errors become ours."""
+        content = None if body is None else json.dumps(body)
+        try:
+            if self._connection.sock is None:
+                self._connection.connect()
+            connected = self._connection.sock
+            if connected is not None:
+                connected.settimeout(self._timeout)
+        except ssl.SSLCertVerificationError as error:
+            raise ApiError(f"The certificate of {self.url} is not trusted: name its file with --ca-file.") from error
+        except OSError as error:
+            raise ApiError(f"Nothing answers at {self.url}. Is it running? make up") from error
+        try:
+            self._connection.request(method, path, content, self._headers)
+            yield self._connection.getresponse()
+        except TimeoutError as error:
+            raise ApiError(f"{self.url} was silent for {self._timeout:.0f} s. What it says: make logs") from error
+        except (OSError, http.client.HTTPException) as error:
+            broken = f"{error}" or type(error).__name__
+            raise ApiError(f"The connection to {self.url} broke ({broken}). What it says: make logs") from error
+
+
+def error_message(body: Any) -> str | None:
+    """The message of an error in OpenAI's shape; None when `body` has another."""
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        return str(body["error"].get("message") or "") or None
+    return None
+
+
+def _connection(url: str, certificate: Path | None) -> http.client.HTTPConnection:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or parts.scheme not in {"http", "https"}:
+        raise ApiError(f"{url!r} is no address of an API: write it http://host:port or https://host:port.")
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, port, timeout=_CONNECT_S)
+    try:
+        context = ssl.create_default_context(cafile=str(certificate) if certificate else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ApiError(f"The certificate {certificate} cannot be read: {error}.") from error
+    return http.client.HTTPSConnection(host, port, timeout=_CONNECT_S, context=context)
+
+
+def _answer(response: http.client.HTTPResponse) -> Answer:
+    text = response.read().decode(errors="replace")
+    try:
+        return Answer(response.status, json.loads(text))
+    except ValueError:
+        return Answer(response.status, text)

@@ -1,0 +1,208 @@
+"""The commands. Each reads the settings, does one thing, and says in one sentence what went wrong, if anything did."""
+
+import os
+import sys
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glasshouse import keys, logs, native, secret_files, shutdown, smoke, state, supervisor
+from glasshouse.errors import GlasshouseError, KeysError, SecretsError
+from glasshouse.screen import duration, table
+from glasshouse.settings import Settings, find_root, load
+
+app = typer.Typer(
+    help="Glasshouse: an LLM serving stack in which everything that happens can be seen.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+key_app = typer.Typer(help="API keys: make one, list them, revoke one.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
+
+_WORDS = {"RUNNING": "running", "STARTING": "starting", "STOPPED": "off", "BACKOFF": "failing", "EXITED": "failing"}
+
+
+class Role(StrEnum):
+    """What a key may do."""
+
+    USER = "user"
+    ADMIN = "admin"
+
+
+def main() -> None:
+    """Runs the command line; the process ends with status 0, 1 (it did not work), 2 (misuse) or 130 (Ctrl-C)."""
+    try:
+        app()
+    except GlasshouseError as error:
+        print(f"\n{error}" if "\n" in str(error) else str(error), file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as error:
+        print(f"That did not work: {error}.", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+@app.command()
+def up(
+    attach: Annotated[
+        bool, typer.Option("--attach", help="Stay, show the logs, and end everything on Ctrl-C.")
+    ] = False,
+) -> None:
+    """Start the stack and wait until it answers."""
+    native.up(_settings(), attach=attach)
+
+
+@app.command()
+def down() -> None:
+    """End everything that `up` started, and nothing else."""
+    ended = shutdown.stop(_settings())
+    if ended is None:
+        print("Glasshouse is not running; nothing to end.")
+        return
+    if ended.killed:
+        print("Had to be killed: " + ", ".join(ended.killed))
+    names = ", ".join(ended.programs) or "what was left of it"
+    print(f"Stopped {names} in {duration(ended.seconds)}; no process is left.")
+
+
+@app.command()
+def ps() -> None:
+    """Show what runs."""
+    settings = _settings()
+    current = state.read(settings.run_dir)
+    known = supervisor.programs(settings.socket) if current and current.is_running() else None
+    if current is None or known is None:
+        print("Glasshouse is not running. Start it: make up")
+        return
+    rows = [("PROGRAM", "STATE", "PID", "UP FOR")]
+    for program in known:
+        state_word = _WORDS.get(program.state, program.state.lower())
+        uptime = duration(program.uptime_s) if program.pid else "-"
+        rows.append((program.name, state_word, str(program.pid or "-"), uptime))
+    print(table(rows, indent=""))
+    print(f"\n{current.url}/v1")
+
+
+@app.command(name="logs")
+def show_logs(
+    service: Annotated[str | None, typer.Argument(help="One program: gateway, llamacpp, nginx, prometheus.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing new lines until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines of each.")] = 20,
+) -> None:
+    """Show what the programs said."""
+    settings = _settings()
+    logs.show(settings.logs, service, lines)
+    if follow:
+        with suppress(KeyboardInterrupt):  # the usual end of following
+            logs.follow(settings.logs, service, until=lambda: False)
+
+
+@app.command()
+def init() -> None:
+    """Make the secrets that are missing: keys, certificate. Shows where, never what."""
+    settings = _settings()
+    made = secret_files.init(settings)
+    native.print_made(settings, made)
+    if not made:
+        print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
+
+
+@app.command(name="smoke")
+def run_smoke(
+    url: Annotated[str | None, typer.Option(help="The API's address, without /v1 [default: what `up` started]")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="File with the key [default: secrets/api-key]")] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="Certificate to trust [default: the one `up` made]")] = None,
+) -> None:
+    """Send a streamed and a plain chat; show answers, TTFT and tokens per second."""
+    settings = _settings()
+    current = state.read(settings.run_dir)
+    if url is None:
+        if current is None or not current.is_running():
+            raise GlasshouseError("Glasshouse is not running here. Start it: make up. Or name another: --url")
+        url = current.url
+    if ca_file is None and current is not None and current.certificate and url.startswith(current.url):
+        ca_file = Path(current.certificate)
+    target = url.rstrip("/").removesuffix("/v1")
+    smoke.run(smoke.Target(target, key_file or settings.api_key_file, ca_file))
+
+
+@key_app.command(name="add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="Who it is for: a-z, 0-9, _ and -. Shown in logs and metrics.")],
+    role: Annotated[Role, typer.Option(help="user may call models; admin may also see the stack's state.")] = Role.USER,
+    expires: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day on which it is good (UTC).")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A model that it may use; repeat it. Without: all.")] = None,
+    rotate: Annotated[bool, typer.Option("--rotate", help="A second key for a name that has one.")] = False,
+) -> None:
+    """Make a key. It goes to standard output, once; only its hash is kept."""
+    settings = _settings()
+    key = keys.new_key()
+    models = tuple(model) if model else None
+    _make_directory(settings)
+    entry = keys.Entry(name, keys.digest(key), role.value, _day(expires), models)
+    keys.add(settings.keys_file, entry, rotate=rotate)
+    print(key)
+    note = f"The key of {name!r}, shown this once; the gateway takes it within 5 s. Its hash is in "
+    print(note + settings.shown(settings.keys_file), file=sys.stderr)
+
+
+@key_app.command(name="list")
+def list_keys() -> None:
+    """List the keys: names and what they may do, no secrets."""
+    settings = _settings()
+    entries = keys.read(settings.keys_file)
+    if not entries:
+        print("There are no keys yet. make up makes the first one; make key NAME=… makes more.")
+        return
+    today = datetime.now(UTC).date()
+    rows = [("NAME", "ROLE", "STATE", "EXPIRES", "MODELS", "SHA-256")]
+    rows += [
+        (
+            entry.name,
+            entry.role,
+            entry.state(today),
+            entry.expires.isoformat() if entry.expires else "-",
+            ", ".join(entry.models) if entry.models is not None else "all",
+            entry.sha256[:8],
+        )
+        for entry in entries
+    ]
+    print(table(rows, indent=""))
+
+
+@key_app.command(name="revoke")
+def revoke_key(name: Annotated[str, typer.Argument(help="Every key of this name ends.")]) -> None:
+    """Revoke a key. The gateway refuses it within 5 s."""
+    count = keys.revoke(_settings().keys_file, name)
+    print(f"Revoked {count} key(s) of {name!r}; refused within 5 s." if count else f"{name!r} was revoked already.")
+
+
+def _settings() -> Settings:
+    return load(find_root(Path.cwd()), os.environ)
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise KeysError(f"The date {text!r} is not allowed: write it YYYY-MM-DD.") from error
+    if day < datetime.now(UTC).date():
+        raise KeysError(f"The date {text!r} is past: the key would never be good.")
+    return day
+
+
+def _make_directory(settings: Settings) -> None:
+    try:
+        settings.keys_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SecretsError(f"{settings.shown(settings.keys_file.parent)} cannot be made: {error}.") from error

@@ -1,0 +1,38 @@
+"""What can go wrong on the command line. Each text is what the person in front of it reads, so it says what to do.
+
+GlasshouseError
+├── SettingsError    a variable or a line of .env is wrong
+├── SecretsError     a secret file cannot be made or read
+├── KeysError        keys.yaml is wrong, or a key cannot be added or revoked
+├── PortError        a port is taken or not allowed
+├── StackError       the stack cannot start, or cannot be ended
+└── ApiError         the running stack did not answer, or not as it should
+"""
+
+
+class GlasshouseError(Exception):
+    """Ends the command with status 1 and its text on standard error, without a stack trace."""
+
+
+class SettingsError(GlasshouseError):
+    """A variable or a line of .env is wrong."""
+
+
+class SecretsError(GlasshouseError):
+    """A secret file cannot be made or read."""
+
+
+class KeysError(GlasshouseError):
+    """keys.yaml is wrong, or a key cannot be added or revoked."""
+
+
+class PortError(GlasshouseError):
+    """A port is taken or not allowed."""
+
+
+class StackError(GlasshouseError):
+    """The stack cannot start, or cannot be ended."""
+
+
+class ApiError(GlasshouseError):
+    """The running stack did not answer, or not as it should."""

@@ -1,0 +1,42 @@
+"""Files that are either the old text or the new one, never half of it."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
+    """Writes `text` (UTF-8) to `path` with the permissions `mode`, replacing what was there in one step.
+
+    Raises:
+        OSError: The directory is missing or not writable, or the disk is full.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(mode)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Holds the lock file `path`, so that two commands at once do not undo each other's work.
+
+    Raises:
+        BlockingIOError: `wait` is false and another process holds the lock.
+        OSError: The file cannot be made.
+    """
+    with path.open("a", encoding="utf-8") as file:
+        path.chmod(0o600)
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield

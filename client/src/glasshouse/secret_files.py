@@ -1,0 +1,79 @@
+"""The files in `secrets/`: made at the first start, never shown, never made again while they are there."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from glasshouse import certificate, keys
+from glasshouse.errors import SecretsError
+from glasshouse.files import locked, write_atomically
+from glasshouse.settings import Settings
+
+FIRST_KEY_NAME = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One file that was made, and what its owner has to know about it."""
+
+    path: Path
+    what: str
+
+
+def init(settings: Settings) -> tuple[Made, ...]:
+    """Makes every secret that is missing and touches no other; returns what was made.
+
+    Raises:
+        SecretsError: A file or directory cannot be made or read.
+        KeysError: keys.yaml is there and is wrong.
+    """
+    try:
+        settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.secrets_dir.chmod(0o700)
+        with locked(settings.secrets_dir / ".lock"):
+            return (*_engine_key(settings), *_first_key(settings), *_certificate(settings))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecretsError(f"The secrets in {settings.shown(settings.secrets_dir)} cannot be made: {error}.") from error
+
+
+def _engine_key(settings: Settings) -> tuple[Made, ...]:
+    path = settings.engine_key_file
+    if path.exists():
+        return ()
+    # Hex, because hex can hold no word that a check for placeholders would take for one.
+    write_atomically(path, secrets.token_hex(32) + "\n")
+    return (Made(path, "what the gateway shows to the engines"),)
+
+
+def _first_key(settings: Settings) -> tuple[Made, ...]:
+    clear, table = settings.api_key_file, settings.keys_file
+    if clear.exists():
+        if table.exists():
+            return ()
+        key = clear.read_text(encoding="utf-8").strip()
+        keys.add(table, keys.Entry(FIRST_KEY_NAME, keys.digest(key), role="admin"))
+        return (Made(table, f"keys.yaml was missing: made with the key in {clear.name}"),)
+    if table.exists() and keys.read(table):
+        return ()  # the owner has moved the key in clear to where it belongs
+    key = keys.new_key()
+    # The hash goes first: a key in clear that the gateway does not know would be of no use.
+    keys.add(table, keys.Entry(FIRST_KEY_NAME, keys.digest(key), role="admin"))
+    write_atomically(clear, key + "\n")
+    return (Made(clear, "your first API key, in clear; move it to where you need it"), Made(table, "its hash"))
+
+
+def _certificate(settings: Settings) -> tuple[Made, ...]:
+    path, key_path = settings.certificate, settings.certificate_key
+    reason = "self-signed, for 199 days"
+    if path.exists() and key_path.exists():
+        try:
+            if not certificate.needs_renewal(path.read_text(encoding="utf-8")):
+                return ()
+        except ValueError as error:
+            raise SecretsError(f"{settings.shown(path)} holds no certificate: {error}.") from error
+        reason = "the old one was about to expire: a new one, self-signed, for 199 days"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    pair = certificate.make()
+    write_atomically(key_path, pair.key)
+    write_atomically(path, pair.certificate, mode=0o644)
+    return (Made(path, reason),)

@@ -1,0 +1,255 @@
+"""The settings of the stack: command line (make NAME=value) over environment over `.env` over these defaults.
+
+The programs of the stack read their own variables; here are the ones that the command line itself needs, and the
+environment that it hands on.
+"""
+
+import hashlib
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from glasshouse.errors import SettingsError
+
+_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
+_LONGEST_SOCKET_PATH = 90  # a Unix socket's path may have 104 bytes (macOS) or 108 (Linux), with supervisord's ending
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made there, not a guessable file
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line needs to know; durations are seconds, paths absolute."""
+
+    root: Path
+    run_dir: Path
+    secrets_dir: Path
+    keys_file: Path
+    engine_key_file: Path
+    gateway_host: str
+    gateway_port: int
+    metrics_host: str
+    metrics_port: int
+    metrics_dir: Path
+    llamacpp_model: str
+    llamacpp_port: int
+    llamacpp_status_port: int
+    https_port: int
+    prometheus_port: int
+    prometheus_retention: str
+    nginx: str
+    prometheus: str
+    max_body_bytes: int
+    total_timeout: int
+    shutdown_grace: int
+    stop_grace: int
+    start_timeout: int
+    environment: Mapping[str, str]
+
+    @property
+    def api_key_file(self) -> Path:
+        """The first key in clear."""
+        return self.secrets_dir / "api-key"
+
+    @property
+    def certificate(self) -> Path:
+        """The certificate that nginx shows; self-signed unless the owner put another there."""
+        return self.secrets_dir / "tls" / "cert.pem"
+
+    @property
+    def certificate_key(self) -> Path:
+        """The certificate's private key."""
+        return self.secrets_dir / "tls" / "key.pem"
+
+    @property
+    def logs(self) -> Path:
+        """One file a program, named after it."""
+        return self.run_dir / "logs"
+
+    @property
+    def default_metrics_dir(self) -> Path:
+        """Where workers keep their counters unless METRICS_DIR says otherwise: in memory where that is possible."""
+        return _default_metrics_dir(self.run_dir)
+
+    @property
+    def socket(self) -> Path:
+        """Where supervisord listens: in the run directory, or beside it in short where that path is too long."""
+        path = self.run_dir / "supervisor.sock"
+        if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+            return path
+        return Path("/tmp") / f"glasshouse-{_short_hash(self.run_dir)}.sock"  # noqa: S108 - bound 0700 by supervisord
+
+    def shown(self, path: Path) -> str:
+        """`path` as a person types it: relative to where they are, when it lies below."""
+        here = Path.cwd()
+        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def find_root(start: Path) -> Path:
+    """The checkout that `start` lies in, or the one that this package was installed from.
+
+    Raises:
+        SettingsError: Neither holds a supervisord.conf.
+    """
+    installed_from = Path(__file__).resolve().parents[3]
+    for directory in (start, *start.parents, installed_from):
+        if (directory / "supervisord.conf").is_file() and (directory / "services").is_dir():
+            return directory
+    raise SettingsError("This is not a checkout of Glasshouse: run the command in the directory of supervisord.conf.")
+
+
+def load(root: Path, environ: Mapping[str, str]) -> Settings:
+    """Reads `.env` in `root` and `environ`, which beats it.
+
+    Raises:
+        SettingsError: A line of `.env` or a variable is wrong; the text names it, its value and what is allowed.
+    """
+    merged = {**read_env_file(root / ".env"), **{name: value for name, value in environ.items() if value != ""}}
+    values = _Values(root, merged)
+    run_dir, secrets_dir = values.path("RUN_DIR", ".run"), values.path("SECRETS_DIR", "secrets")
+    llamacpp_port, status_port = values.port("LLAMACPP_PORT", 8002), values.port("LLAMACPP_STATUS_PORT", 8102)
+    shutdown_grace, stop_grace = values.graces()
+    settings = Settings(
+        root=root,
+        run_dir=run_dir,
+        secrets_dir=secrets_dir,
+        keys_file=values.path("KEYS_FILE", str(secrets_dir / "keys.yaml")),
+        engine_key_file=values.path("ENGINE_KEY_FILE", str(secrets_dir / "engine-key")),
+        gateway_host=merged.get("GATEWAY_HOST", "127.0.0.1"),
+        gateway_port=values.port("GATEWAY_PORT", 8000),
+        metrics_host=merged.get("METRICS_HOST", "127.0.0.1"),
+        metrics_port=values.port("METRICS_PORT", 9091),
+        metrics_dir=values.path("METRICS_DIR", str(_default_metrics_dir(run_dir))),
+        llamacpp_model=str(values.path("LLAMACPP_MODEL", "models/demo/glasshouse-demo.gguf")),
+        llamacpp_port=llamacpp_port,
+        llamacpp_status_port=status_port,
+        https_port=values.port("HTTPS_PORT", 8443),
+        prometheus_port=values.port("PROMETHEUS_PORT", 9090),
+        prometheus_retention=values.matching("PROMETHEUS_RETENTION", "15d", r"[1-9][0-9]*[mhdwy]", "like 12h or 15d"),
+        nginx=merged.get("NGINX", "auto"),
+        prometheus=merged.get("PROMETHEUS", "auto"),
+        max_body_bytes=values.whole("MAX_BODY_BYTES", 10_485_760, 1024, 2**30),
+        total_timeout=values.seconds("TOTAL_TIMEOUT", 900),
+        shutdown_grace=shutdown_grace,
+        stop_grace=stop_grace,
+        start_timeout=values.whole("START_TIMEOUT", 120, 1, 7200),
+        environment={},
+    )
+    defaults = {
+        "ENGINES": f"llamacpp=http://127.0.0.1:{llamacpp_port}+http://127.0.0.1:{status_port}",
+        "GATEWAY_HOST": settings.gateway_host,
+        "GATEWAY_PORT": str(settings.gateway_port),
+        "METRICS_HOST": settings.metrics_host,
+        "METRICS_PORT": str(settings.metrics_port),
+        "LLAMACPP_PORT": str(llamacpp_port),
+        "LLAMACPP_STATUS_PORT": str(status_port),
+        "SHUTDOWN_GRACE": str(shutdown_grace),
+        "LLAMACPP_STOP_GRACE": str(shutdown_grace),
+    }
+    # Paths are handed on absolute, so that a program finds them wherever it runs.
+    resolved = {
+        "RUN_DIR": str(run_dir),
+        "SECRETS_DIR": str(secrets_dir),
+        "KEYS_FILE": str(settings.keys_file),
+        "ENGINE_KEY_FILE": str(settings.engine_key_file),
+        "METRICS_DIR": str(settings.metrics_dir),
+        "LLAMACPP_MODEL": settings.llamacpp_model,
+        "STOP_GRACE": str(settings.stop_grace),
+        "PYTHONUNBUFFERED": "1",
+    }
+    environment = {**defaults, **merged, **resolved}
+    return Settings(**{**{name: getattr(settings, name) for name in Settings.__slots__}, "environment": environment})
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The variables of an env file: NAME=value lines, comments, optional quotes; nothing is expanded.
+
+    Raises:
+        SettingsError: A line is none of these, or the file cannot be read; a missing file is an empty one.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path.name} cannot be read: {error}.") from error
+    variables: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        match = _LINE.match(stripped)
+        if match is None:
+            raise SettingsError(f"{path.name}, line {number}: {stripped!r} is not NAME=value.")
+        name, value = match.groups()
+        if value[:1] in {'"', "'"}:
+            if len(value) < 2 or value[-1] != value[0]:  # noqa: PLR2004 - an opening and a closing quote
+                raise SettingsError(f"{path.name}, line {number}: the quote of {name} is not closed.")
+            value = value[1:-1]
+        else:
+            value = re.split(r"\s+#", value, maxsplit=1)[0]
+        if value:
+            variables[name] = value
+    return variables
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Typed look-ups in the merged variables; every refusal names variable, value and what is allowed."""
+
+    root: Path
+    variables: Mapping[str, str]
+
+    def path(self, name: str, default: str) -> Path:
+        return self.root / Path(self.variables.get(name, default)).expanduser()
+
+    def port(self, name: str, default: int) -> int:
+        return self.whole(name, default, 1, 65_535)
+
+    def whole(self, name: str, default: int, lowest: int, highest: int) -> int:
+        text = self.variables.get(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not lowest <= int(text) <= highest:
+            raise SettingsError(f"{name}={text!r} is not allowed: a whole number from {lowest} to {highest} is.")
+        return int(text)
+
+    def seconds(self, name: str, default: int) -> int:
+        """A duration, rounded up to whole seconds."""
+        text = self.variables.get(name, str(default))
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 < value <= 86_400:  # noqa: PLR2004 - a day
+            raise SettingsError(f"{name}={text!r} is not allowed: a number of seconds up to 86400 is.")
+        return math.ceil(value)
+
+    def graces(self) -> tuple[int, int]:
+        """What running requests get at a stop, and after what a program is killed: the second must be the longer."""
+        name, outer_name, margin = "SHUTDOWN_GRACE", "STOP_GRACE", 5
+        if outer_name in self.variables and name not in self.variables:
+            outer = self.whole(outer_name, 35, 2, 3600 + margin)
+            return max(outer - margin, 1), outer
+        inner = self.whole(name, 30, 1, 3600)
+        outer = self.whole(outer_name, inner + margin, 2, 3600 + margin)
+        if outer <= inner:
+            raise SettingsError(f"STOP_GRACE={outer} is not allowed: it must be longer than SHUTDOWN_GRACE={inner}.")
+        return inner, outer
+
+    def matching(self, name: str, default: str, pattern: str, allowed: str) -> str:
+        text = self.variables.get(name, default)
+        if not re.fullmatch(pattern, text):
+            raise SettingsError(f"{name}={text!r} is not allowed: write it {allowed}.")
+        return text
+
+
+def _default_metrics_dir(run_dir: Path) -> Path:
+    if _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK):
+        return _SHARED_MEMORY / f"glasshouse-{_short_hash(run_dir)}"
+    return run_dir / "metrics"
+
+
+def _short_hash(path: Path) -> str:
+    """Tells two checkouts of one machine, and two users of it, apart."""
+    return hashlib.sha256(f"{os.getuid()}:{path}".encode()).hexdigest()[:12]

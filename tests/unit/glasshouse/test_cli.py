@@ -1,0 +1,103 @@
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from glasshouse import cli, keys
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command as a person runs it in `root`, with only the variables of the test."""
+    monkeypatch.chdir(root)
+
+    def run(*arguments: str, **variables: str) -> Done:
+        monkeypatch.setattr("glasshouse.cli.os.environ", variables)
+        monkeypatch.setattr(sys, "argv", ["glasshouse", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return Done(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+def test_init_says_where_and_never_what(run: Run, root: Path) -> None:
+    done = run("init")
+    assert done.status == 0
+    for name in ("secrets/api-key", "secrets/keys.yaml", "secrets/engine-key", "secrets/tls/cert.pem"):
+        assert name in done.out
+    for name in ("api-key", "engine-key"):
+        assert (root / "secrets" / name).read_text().strip() not in done.out + done.err
+    assert "nothing to make" in run("init").out
+
+
+def test_a_new_key_is_all_that_standard_output_gets(run: Run, root: Path) -> None:
+    done = run("key", "add", "alice", "--role", "admin", "--expires", "2099-01-31", "--model", "a", "--model", "b")
+    assert re.fullmatch(r"sk-[\w-]{43}\n", done.out)
+    assert done.out.strip() not in done.err
+    (entry,) = keys.read(root / "secrets" / "keys.yaml")
+    assert (entry.sha256, entry.models) == (keys.digest(done.out.strip()), ("a", "b"))
+
+    listed = run("key", "list").out
+    assert re.search(r"alice +admin +valid +2099-01-31 +a, b", listed)
+    assert "1 key(s)" in run("key", "revoke", "alice").out
+    assert re.search(r"alice +admin +revoked", run("key", "list").out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("key", "add", "Alice"), "'Alice' is not allowed"),
+        (("key", "add", "alice", "--expires", "tomorrow"), "'tomorrow' is not allowed"),
+        (("key", "add", "alice", "--expires", "2001-01-01"), "is past"),
+        (("key", "add", "alice", "--rotate"), "There is no key named 'alice' to rotate"),
+        (("key", "revoke", "alice"), "There is no key named 'alice'"),
+        (("logs",), "no logs yet"),
+        (("smoke",), "Start it: make up"),
+        (("smoke", "--url", "http://127.0.0.1:1"), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_status_1(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments)
+    assert done.status == 1
+    assert said in done.err
+    assert done.out == ""
+
+
+def test_a_wrong_variable_and_a_wrong_file_are_sentences_too(run: Run, root: Path) -> None:
+    assert "GATEWAY_PORT='x' is not allowed" in run("ps", GATEWAY_PORT="x").err
+    (root / ".env").write_text("oops\n")
+    assert ".env, line 1" in run("ps").err
+
+
+def test_nothing_running_is_no_error(run: Run) -> None:
+    for command in ("down", "ps"):
+        done = run(command)
+        assert done.status == 0
+        assert "not running" in done.out
+
+
+def test_a_stale_state_is_put_away(run: Run, root: Path) -> None:
+    (root / ".run").mkdir()
+    (root / ".run" / "state.json").write_text(
+        '{"pid": 1, "started": 1, "boot": "old", "url": "http://x", "certificate": null, "prometheus": null,'
+        ' "stop_grace": 5}'
+    )
+    assert "nothing to end" in run("down").out
+    assert not (root / ".run" / "state.json").exists()

@@ -1,0 +1,77 @@
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from glasshouse import certificate, configuration
+from glasshouse.settings import load
+
+
+def test_the_files_name_this_starts_ports_and_nothing_is_left_open(root: Path) -> None:
+    settings = load(root, {"GATEWAY_PORT": "18311", "HTTPS_PORT": "18312", "TOTAL_TIMEOUT": "70.5"})
+    configuration.write(settings)
+    nginx = (settings.run_dir / "nginx" / "nginx.conf").read_text()
+    assert "server 127.0.0.1:18311" in nginx
+    assert "listen 127.0.0.1:18312 ssl" in nginx
+    assert "proxy_read_timeout 101s" in nginx
+    assert f"client_max_body_size {settings.max_body_bytes};" in nginx
+    assert not re.search(r"\$\{\w", nginx)
+
+
+def test_prometheus_scrapes_every_part(root: Path) -> None:
+    settings = load(root, {"METRICS_HOST": "0.0.0.0", "SECRETS_DIR": 'a "b" c'})
+    configuration.write(settings)
+    read = yaml.safe_load((settings.run_dir / "prometheus" / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in read["scrape_configs"]}
+    targets = {name: job["static_configs"][0]["targets"] for name, job in jobs.items()}
+    assert targets == {
+        "gateway": ["127.0.0.1:9091"],
+        "llamacpp": ["127.0.0.1:8002"],
+        "llamacpp-launcher": ["127.0.0.1:8102"],
+        "prometheus": ["127.0.0.1:9090"],
+    }
+    assert jobs["llamacpp"]["authorization"]["credentials_file"] == str(settings.engine_key_file)
+
+
+def test_every_error_of_nginx_itself_has_openais_shape(root: Path) -> None:
+    settings = load(root, {})
+    configuration.write(settings)
+    nginx = (settings.run_dir / "nginx" / "nginx.conf").read_text()
+    bodies = re.findall(r"return \d+ '(.*)';", nginx)
+    assert len(bodies) == len(re.findall(r"^\s*return ", nginx, re.MULTILINE)) >= 6
+    for body in bodies:
+        assert set(yaml.safe_load(body)["error"]) == {"message", "type", "param", "code"}
+
+
+def test_an_unknown_place_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        configuration.fill_in("${NOBODY_KNOWS}", {})
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::1", "[::1]"), ("h", "h")]
+)
+def test_hosts_in_urls(host: str, shown: str) -> None:
+    assert configuration.url_host(host) == shown
+
+
+@pytest.mark.skipif(shutil.which("nginx", path="/usr/sbin:/usr/bin") is None, reason="nginx is not installed")
+def test_nginx_accepts_its_file_without_a_warning(root: Path) -> None:
+    settings = load(root, {"HTTPS_PORT": "18313"})
+    configuration.write(settings)
+    settings.certificate.parent.mkdir(parents=True)
+    pair = certificate.make()
+    settings.certificate.write_text(pair.certificate)
+    settings.certificate_key.write_text(pair.key)
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin") or ""
+    prefix = settings.run_dir / "nginx"
+    done = subprocess.run(
+        [program, "-t", "-q", "-e", "stderr", "-p", str(prefix), "-c", str(prefix / "nginx.conf")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,65 @@
+"""`.env.example` and the settings of the programs say the same."""
+
+import itertools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+import glasshouse.settings
+from gateway.settings import Settings as GatewaySettings
+from llamacpp_server.settings import Settings as LlamacppSettings
+from vllm_launcher.environment import OWN
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+# These defaults come from elsewhere, as the file says beside them.
+_ELSEWHERE = {"ENGINES", "ENGINE_KEY_FILE", "KEYS_FILE", "LLAMACPP_THREADS"}
+
+
+@pytest.fixture(scope="module")
+def example() -> dict[str, str]:
+    lines = (REPOSITORY / ".env.example").read_text(encoding="utf-8").splitlines()
+    return dict(line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z_]+=", line))
+
+
+def _defaults() -> Mapping[str, object]:
+    gateway = {name.upper(): field.default for name, field in GatewaySettings.model_fields.items()}
+    llamacpp = {f"LLAMACPP_{name.upper()}": field.default for name, field in LlamacppSettings.model_fields.items()}
+    del llamacpp["LLAMACPP_ENGINE_KEY_FILE"]  # shared by all engines, without a prefix
+    return {**gateway, **llamacpp}
+
+
+def _own() -> set[str]:
+    source = Path(glasshouse.settings.__file__).read_text(encoding="utf-8")
+    return set(re.findall(r'(?:values\.\w+|merged\.get|name, outer_name, margin =)\(?\s*"([A-Z_]+)"', source)) | {
+        "STOP_GRACE"
+    }
+
+
+def test_it_has_every_knob_and_no_other(example: dict[str, str]) -> None:
+    known = {*_defaults(), *_own(), *OWN, "VLLM_MODEL", "LLAMACPP_SETTINGS_FILE"}
+    assert set(example) == known
+
+
+def test_it_shows_the_defaults(example: dict[str, str]) -> None:
+    for name, default in _defaults().items():
+        if name not in _ELSEWHERE and default not in (None, PydanticUndefined):
+            text = str(default).lower() if isinstance(default, bool) else str(default)
+            shown = example[name]
+            assert (
+                float(shown) == float(text) if re.fullmatch(r"-?[0-9.]+", text) and "." not in shown else shown == text
+            )
+
+
+def test_uncommented_as_it_stands_it_is_accepted(example: dict[str, str], root: Path) -> None:
+    (root / ".env").write_text("\n".join(f"{name}={value}" for name, value in example.items()))
+    assert glasshouse.settings.load(root, {}).gateway_port == 8000
+
+
+def test_every_knob_has_a_reason_above_it() -> None:
+    lines = (REPOSITORY / ".env.example").read_text(encoding="utf-8").splitlines()
+    for above, line in itertools.pairwise(lines):
+        if re.match(r"#[A-Z_]+=", line):
+            assert above.startswith("# "), line

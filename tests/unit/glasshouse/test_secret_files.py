@@ -1,0 +1,105 @@
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.keys import KeyRing
+from gateway.settings import Settings as GatewaySettings
+from glasshouse import certificate, keys, secret_files
+from glasshouse.errors import KeysError, SecretsError
+from glasshouse.settings import Settings
+
+
+def _contents(settings: Settings) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in settings.secrets_dir.rglob("*") if path.is_file()}
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_first_start_makes_everything_that_the_programs_need(settings: Settings) -> None:
+    made = {one.path for one in secret_files.init(settings)}
+    assert made == {settings.engine_key_file, settings.api_key_file, settings.keys_file, settings.certificate}
+    assert _mode(settings.secrets_dir) == 0o700
+    assert _mode(settings.secrets_dir / "tls") == 0o700
+    private = (settings.engine_key_file, settings.api_key_file, settings.keys_file, settings.certificate_key)
+    assert {_mode(path) for path in private} == {0o600}
+
+    key = settings.api_key_file.read_text().strip()
+    assert KeyRing(settings.keys_file).authenticate(f"Bearer {key}".encode()).role == "admin"
+    assert key not in settings.keys_file.read_text()
+    accepted = GatewaySettings.load(engines="a=http://h:1", engine_key_file=settings.engine_key_file)
+    assert accepted.engine_key() is not None
+
+
+def test_a_second_run_changes_nothing(settings: Settings) -> None:
+    secret_files.init(settings)
+    before = _contents(settings)
+    assert secret_files.init(settings) == ()
+    assert _contents(settings) == before
+
+
+@pytest.mark.parametrize("lost", ["engine-key", "tls/cert.pem", "tls/key.pem", "keys.yaml"])
+def test_a_lost_file_is_made_again_without_touching_the_others(settings: Settings, lost: str) -> None:
+    secret_files.init(settings)
+    before = _contents(settings)
+    (settings.secrets_dir / lost).unlink()
+    assert len(secret_files.init(settings)) == 1
+    after = _contents(settings)
+    assert set(after) == set(before)
+    changed = {str(path.relative_to(settings.secrets_dir)) for path in after if after[path] != before[path]}
+    pair = {"tls/cert.pem", "tls/key.pem"}
+    assert changed <= (pair if lost in pair else {lost})
+
+
+def test_a_lost_table_is_made_with_the_key_that_is_there(settings: Settings) -> None:
+    secret_files.init(settings)
+    settings.keys_file.unlink()
+    secret_files.init(settings)
+    key = settings.api_key_file.read_text().strip()
+    assert [entry.sha256 for entry in keys.read(settings.keys_file)] == [keys.digest(key)]
+
+
+def test_a_key_that_its_owner_moved_away_is_left_alone(settings: Settings) -> None:
+    secret_files.init(settings)
+    before = settings.keys_file.read_text()
+    settings.api_key_file.unlink()
+    assert secret_files.init(settings) == ()
+    assert (settings.api_key_file.exists(), settings.keys_file.read_text()) == (False, before)
+
+
+def test_a_table_without_a_key_gets_the_first_one(settings: Settings) -> None:
+    secret_files.init(settings)
+    settings.api_key_file.unlink()
+    settings.keys_file.write_text("keys: []\n")
+    secret_files.init(settings)
+    key = settings.api_key_file.read_text().strip()
+    assert [entry.sha256 for entry in keys.read(settings.keys_file)] == [keys.digest(key)]
+
+
+def test_a_certificate_about_to_expire_is_renewed_and_an_owners_own_is_not(settings: Settings) -> None:
+    secret_files.init(settings)
+    settings.certificate.write_text(certificate.make(datetime.now(UTC) - timedelta(days=195)).certificate)
+    (made,) = secret_files.init(settings)
+    assert made.path == settings.certificate
+    assert "expire" in made.what
+
+
+def test_wrong_files_are_named_and_left(settings: Settings) -> None:
+    secret_files.init(settings)
+    settings.certificate.write_text("nonsense")
+    with pytest.raises(SecretsError, match=r"cert\.pem holds no certificate"):
+        secret_files.init(settings)
+    settings.api_key_file.unlink()
+    settings.keys_file.write_text("keys: 3")
+    with pytest.raises(KeysError, match=r"keys\.yaml"):
+        secret_files.init(settings)
+    assert not settings.api_key_file.exists()
+
+
+def test_a_directory_that_cannot_be_made_is_said(settings: Settings) -> None:
+    settings.secrets_dir.write_text("a file in its place")
+    with pytest.raises(SecretsError, match="cannot be made"):
+        secret_files.init(settings)

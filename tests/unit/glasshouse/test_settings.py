@@ -1,0 +1,108 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from glasshouse.errors import SettingsError
+from glasshouse.settings import find_root, load, read_env_file
+
+
+def test_defaults_are_those_of_the_design(root: Path) -> None:
+    settings = load(root, {})
+    assert (settings.gateway_port, settings.https_port, settings.prometheus_port) == (8000, 8443, 9090)
+    assert settings.environment["ENGINES"] == "llamacpp=http://127.0.0.1:8002+http://127.0.0.1:8102"
+    assert settings.keys_file == root / "secrets" / "keys.yaml"
+    assert settings.stop_grace == settings.shutdown_grace + 5
+
+
+def test_environment_beats_file_and_file_beats_default(root: Path) -> None:
+    (root / ".env").write_text("GATEWAY_PORT=8010\nHTTPS_PORT=8444\n")
+    settings = load(root, {"GATEWAY_PORT": "8020"})
+    assert (settings.gateway_port, settings.https_port) == (8020, 8444)
+    assert settings.environment["GATEWAY_PORT"] == "8020"
+
+
+def test_an_empty_variable_counts_as_not_set(root: Path) -> None:
+    (root / ".env").write_text("GATEWAY_PORT=8010\n")
+    assert load(root, {"GATEWAY_PORT": ""}).gateway_port == 8010
+
+
+def test_engines_follow_the_ports_unless_they_are_named(root: Path) -> None:
+    moved = load(root, {"LLAMACPP_PORT": "9002", "LLAMACPP_STATUS_PORT": "9102"})
+    assert moved.environment["ENGINES"] == "llamacpp=http://127.0.0.1:9002+http://127.0.0.1:9102"
+    assert (
+        load(root, {"ENGINES": "vllm=http://h:1", "LLAMACPP_PORT": "9002"}).environment["ENGINES"] == "vllm=http://h:1"
+    )
+
+
+def test_paths_are_handed_on_absolute(root: Path) -> None:
+    settings = load(root, {"SECRETS_DIR": "elsewhere", "LLAMACPP_MODEL": "m.gguf"})
+    assert settings.environment["KEYS_FILE"] == str(root / "elsewhere" / "keys.yaml")
+    assert settings.environment["LLAMACPP_MODEL"] == str(root / "m.gguf")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("GATEWAY_PORT", "0", "from 1 to 65535"),
+        ("HTTPS_PORT", "65536", "from 1 to 65535"),
+        ("HTTPS_PORT", "٣٠٠٠", "from 1 to 65535"),
+        ("STOP_GRACE", "soon", "whole number"),
+        ("TOTAL_TIMEOUT", "nan", "seconds"),
+        ("TOTAL_TIMEOUT", "-1", "seconds"),
+        ("MAX_BODY_BYTES", "12", "from 1024"),
+        ("PROMETHEUS_RETENTION", "15 days", "15d"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(
+    root: Path, variable: str, value: str, allowed: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(root, {variable: value})
+    assert variable in str(caught.value)
+    assert repr(value) in str(caught.value)
+    assert allowed in str(caught.value)
+
+
+def test_the_graces_follow_one_another(root: Path) -> None:
+    assert load(root, {"STOP_GRACE": "8"}).shutdown_grace == 3
+    assert load(root, {"SHUTDOWN_GRACE": "60"}).stop_grace == 65
+    assert load(root, {"SHUTDOWN_GRACE": "60"}).environment["LLAMACPP_STOP_GRACE"] == "60"
+    with pytest.raises(SettingsError, match=r"STOP_GRACE=5 .* longer than SHUTDOWN_GRACE=9"):
+        load(root, {"STOP_GRACE": "5", "SHUTDOWN_GRACE": "9"})
+
+
+def test_env_files_may_have_comments_quotes_and_export(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# why\n\nexport A=1\nB = two # not this\nC=\"x # y\"\nD='q'\nE=\nF=a#b\n")
+    assert read_env_file(file) == {"A": "1", "B": "two", "C": "x # y", "D": "q", "F": "a#b"}
+
+
+@pytest.mark.parametrize("line", ["nonsense", "1A=2", "A='open"])
+def test_a_wrong_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"OK=1\n{line}\n")
+    with pytest.raises(SettingsError, match=r"\.env, line 2"):
+        read_env_file(file)
+
+
+def test_a_missing_env_file_is_an_empty_one(tmp_path: Path) -> None:
+    assert read_env_file(tmp_path / ".env") == {}
+
+
+def test_the_root_is_found_from_below_and_from_anywhere(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert find_root(root / "services") == root
+    assert (find_root(tmp_path_factory.mktemp("far")) / "supervisord.conf").is_file()
+
+
+def test_a_long_run_directory_gets_a_short_socket(root: Path) -> None:
+    assert load(root, {"RUN_DIR": "/srv/run"}).socket == Path("/srv/run/supervisor.sock")
+    assert len(os.fsencode(load(root, {"RUN_DIR": "/srv/" + "x" * 120}).socket)) < 100
+
+
+def test_paths_are_shown_as_they_are_typed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(root, {})
+    monkeypatch.chdir(root)
+    assert settings.shown(settings.api_key_file) == "secrets/api-key"
+    monkeypatch.chdir("/")
+    assert settings.shown(Path("/etc/x")) == "etc/x"
