@@ -86,7 +86,7 @@ def create_app(settings: Settings | None = None) -> App:
 def _engines(settings: Settings, catalogue: Catalogue, recorder: Recorder) -> tuple[list[Watcher], Fleet]:
     key = settings.engine_key()
     times = WatchTimes(settings.discovery_interval, settings.probe_interval, settings.probe_timeout)
-    know = partial(recorder.know_models, tuple(ENDPOINTS))
+    know = partial(recorder.know_models, {path: endpoint.streams for path, endpoint in ENDPOINTS.items()})
     watchers = []
     for name, url, status_url in settings.engines:
         upstream = Upstream(

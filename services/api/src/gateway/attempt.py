@@ -89,7 +89,7 @@ async def attempt(
     finally:
         engine.inflight -= 1
         if response is not None:
-            response.close(linger=finished)
+            response.close(linger=finished, reuse=not (streamed and engine.closes_after_streams))
 
 
 async def _first_event(response: Response, events: EventStream) -> Opened:

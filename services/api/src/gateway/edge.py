@@ -68,6 +68,6 @@ class Edge:
             observation.error = error
         except Exception:  # noqa: BLE001 - the last line: whatever it is, the client gets an answer
             logger.exception("request {} failed inside the gateway", observation.request_id)
-            observation.error = GatewayError(f"The gateway failed. Its log tells more of {observation.request_id}.")
+            observation.error = GatewayError.unexpected(observation.request_id)
             if observation.status is None:
                 await answer_error(send, observation, observation.error)

@@ -68,6 +68,11 @@ class GatewayError(Exception):
         if code is not None:
             self.code = code
 
+    @classmethod
+    def unexpected(cls, request_id: str) -> "GatewayError":
+        """The gateway's own fault, for whoever asked; what it was is in the log."""
+        return cls(f"The gateway failed. Its log tells more of {request_id}.")
+
     @property
     def http_status(self) -> int:
         """The status that the client gets; only `EngineRejected` has its own per instance."""

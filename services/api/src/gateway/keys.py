@@ -13,13 +13,14 @@ from typing import Annotated, Literal
 import yaml
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from gateway.errors import Forbidden, Unauthorized
 
 # Half of the five seconds within which a revoked key must stop working.
 WATCH_INTERVAL_S = 1.0
 _HARMLESS = frozenset({"role", "expires", "models", "revoked"})
-_SHOWN = 40
+_SHOWN = 24
 
 
 class KeysFileError(Exception):
@@ -185,10 +186,7 @@ def read_keys(path: Path) -> dict[bytes, Key]:
         entries = _File.model_validate(content).keys
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        # A value is shown only where nobody pastes a key by mistake.
-        shown = f" = {str(first['input'])[:_SHOWN]!r}" if first["loc"][-1:][0] in _HARMLESS else ""
-        raise KeysFileError(f"The keys file {str(path)!r}: {where}{shown} is not allowed: {first['msg']}.") from None
+        raise KeysFileError(f"The keys file {str(path)!r}: {_place(first)} is not allowed: {first['msg']}.") from None
     return {
         bytes.fromhex(entry.sha256): Key(
             name=entry.name,
@@ -200,6 +198,14 @@ def read_keys(path: Path) -> dict[bytes, Key]:
         )
         for entry in entries
     }
+
+
+def _place(error: ErrorDetails) -> str:
+    """The field at fault, with its value where nobody pastes a key; what is long may be one, and is not shown."""
+    path = [str(part) if len(str(part)) <= _SHOWN else "…" for part in error["loc"]]
+    value = str(error["input"])
+    shown = f" = {value!r}" if path and path[-1] in _HARMLESS and len(value) <= _SHOWN else ""
+    return f"{'.'.join(path) or 'the whole file'}{shown}"
 
 
 def _where(error: Exception) -> str:

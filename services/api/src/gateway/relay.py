@@ -81,7 +81,7 @@ class Relay:
             observation.error = Interrupted("The gateway is shutting down. Please try again.", retry_after=1)
         except Exception:  # noqa: BLE001 - the last line: whatever it is, the client gets an answer
             logger.exception("request {} failed inside the gateway", observation.request_id)
-            observation.error = GatewayError(f"The gateway failed. Its log tells more of {observation.request_id}.")
+            observation.error = GatewayError.unexpected(observation.request_id)
         finally:
             guard.stop()
         if observation.error is not None:

@@ -133,7 +133,10 @@ class Watcher:
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise EngineBroken("its /v1/models is no list of models") from error
         self._on_models(engine.models)
-        status, body = await self._get(b"/metrics")
+        try:
+            status, body = await self._get(b"/metrics")
+        except EngineError:
+            return  # it may serve without telling how busy it is
         if status == _OK:
             engine.load = parse_load(body)
 

@@ -76,6 +76,11 @@ class Engine:
         return max(self.load.running + self.load.waiting, self.inflight)
 
     @property
+    def closes_after_streams(self) -> bool:
+        """Whether it closes the connection behind a stream although it said that it would not; llama.cpp does."""
+        return self.kind == "llama_cpp"
+
+    @property
     def suspect(self) -> bool:
         """Whether it has failed, since it last worked, at what another engine could do."""
         return self._failures > 0

@@ -1,5 +1,7 @@
 """How busy an engine is, read from its own /metrics: the one place where foreign metric names are known."""
 
+import math
+
 from gateway.engines.engine import Load
 
 _RUNNING = ("vllm:num_requests_running", "llamacpp:requests_processing")
@@ -24,6 +26,8 @@ def parse_load(exposition: bytes) -> Load:
         try:
             number = float(value)
         except ValueError:
+            continue
+        if not math.isfinite(number):
             continue
         if name in _RUNNING:
             running += number

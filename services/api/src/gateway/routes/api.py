@@ -34,12 +34,13 @@ def rest_of_the_api(
     """
     app = FastAPI(
         title="Glasshouse", version="0.1.0", description=_DESCRIPTION, lifespan=lifespan, redoc_url=None,
-        docs_url="/docs", openapi_url="/openapi.json",
+        docs_url="/docs", openapi_url="/openapi.json", redirect_slashes=False,
     )  # fmt: skip
     app.include_router(status.router(fleet, relay))
     app.include_router(models.router(fleet, relay))
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _own_fault)
     relayed.document(app)
     return app
 
@@ -62,3 +63,9 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         allow = (error.headers or {}).get("Allow", "GET")
         return await _gateway_error(request, MethodNotAllowed(f"This path takes {allow} only.", allow=allow))
     return await _gateway_error(request, InvalidRequest(str(error.detail)))
+
+
+async def _own_fault(request: Request, _: Exception) -> Response:
+    """What nobody expected; it is raised again behind this answer, and logged by the edge."""
+    number = request.scope["state"]["observation"].request_id
+    return Response(error_body(GatewayError.unexpected(number)), 500, None, "application/json")

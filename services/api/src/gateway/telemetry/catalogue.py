@@ -95,5 +95,5 @@ class Catalogue:
             "gateway_workers_expected", "Workers that there should be.", registry=registry, multiprocess_mode="livemax"
         )
         self.label_overflow = counter(
-            "label_overflow_total", "Label values counted as 'other' because their metric was full.", "metric"
+            "label_overflow_total", "Requests whose key or model was counted as 'other': there were too many.", "label"
         )

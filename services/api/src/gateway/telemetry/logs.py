@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from datetime import UTC, datetime
+from traceback import format_tb
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
@@ -101,8 +102,9 @@ def _format(record: "Record") -> str:
     line.update((name, value) for name, value in extra.items() if name not in {"event", "line"})
     if (exception := record["exception"]) is not None and exception.type is not None:
         line["exception"] = f"{exception.type.__name__}: {exception.value}"
+        line["traceback"] = "".join(format_tb(exception.traceback))
     extra["line"] = orjson.dumps(line, default=str).decode()
-    return "{extra[line]}\n" if exception is None else "{extra[line]}\n{exception}\n"
+    return "{extra[line]}\n"
 
 
 class _ToLoguru(logging.Handler):

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar, cast
 
+from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.errors import ENGINE_PHASES, Outcome
@@ -14,8 +15,10 @@ from gateway.telemetry.observation import Observation
 from gateway.telemetry.record import RequestRecord
 from gateway.usage import Usage
 
-# A key beyond this many is counted as "other": each costs a series in five metrics.
-MAX_KEYS = 200
+# Models and keys beyond these are counted as "other", so that a gateway never has more than 2,000 series: a model has
+# 191 if every route and outcome of it is seen (50 outcomes, 127 for its histograms), a key 3.
+MAX_MODELS = 8
+MAX_KEYS = 60
 _LAG_PERIOD_S = 0.5
 # In the order of the fields of `Usage`.
 _TOKEN_TYPES = ("input", "output", "cached_input", "reasoning")
@@ -37,8 +40,8 @@ class Recorder:
         self.catalogue = catalogue
         self._log = log
         self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
-        self._keys: set[str] = set()
-        self._models: set[str] = set()
+        self._keys = _Labels(MAX_KEYS, catalogue.label_overflow.labels("key"))
+        self._models = _Labels(MAX_MODELS, catalogue.label_overflow.labels("model"))
         catalogue.worker_up.set(1)
         catalogue.workers_expected.set(workers)
         for phase in ENGINE_PHASES:
@@ -50,27 +53,35 @@ class Recorder:
         """Starts to observe a request."""
         return Observation(self, request_id, route, quiet=quiet)
 
-    def know_models(self, routes: Collection[str], models: Collection[str]) -> None:
-        """Makes the series of newly discovered models exist at zero, so that their first failure is an increase."""
-        for model in set(models) - self._models:
-            self._models.add(model)
+    def know_models(self, routes: Mapping[str, bool], models: Collection[str]) -> None:
+        """Makes the series of newly discovered models exist at zero, so that their first failure is an increase.
+
+        Args:
+            routes: The relayed routes, and whether each can stream.
+            models: What an engine serves.
+        """
+        for model in models:
+            if not self._models.add(model):
+                continue
             self.catalogue.inflight.labels(model)
             for kind in _TOKEN_TYPES:
                 self.catalogue.tokens.labels(model, kind)
-            for route in routes:
+            for route, streams in routes.items():
                 self.catalogue.requests_started.labels(route, model)
-                for stream in ("true", "false"):
+                for stream in ("true", "false") if streams else ("false",):
                     for outcome, code in _POSSIBLE:
                         self.catalogue.requests.labels(route, model, stream, outcome, code)
 
     def started(self, route: str, model: str) -> None:
         """A request has begun."""
-        self._of(self.catalogue.requests_started, route, model).inc()
-        self._of(self.catalogue.inflight, model).inc()
+        label = self._models.of(model)
+        self._of(self.catalogue.requests_started, route, label).inc()
+        self._of(self.catalogue.inflight, label).inc()
 
     def finished(self, record: RequestRecord) -> None:
         """A request has ended: every counter that it moves, and its log line."""
-        metrics, model, of = self.catalogue, record.model, self._of
+        metrics, of = self.catalogue, self._of
+        model = self._models.of(record.model, again=True)
         stream = "true" if record.stream else "false"
         of(metrics.inflight, model).dec()
         of(metrics.requests, record.route, model, stream, record.outcome, str(record.code)).inc()
@@ -79,10 +90,11 @@ class Recorder:
             of(metrics.time_to_first_token, model).observe(record.ttft)
         if (tpot := record.time_per_output_token) is not None:
             of(metrics.time_per_output_token, model).observe(tpot)
-        if record.key is not None:
-            of(metrics.key_requests, self._key_label(record.key)).inc()
+        key = None if record.key is None else self._keys.of(record.key)
+        if key is not None:
+            of(metrics.key_requests, key).inc()
         if record.usage is not None:
-            self._spent(record, record.usage)
+            self._spent(model, key, record.usage)
         if record.timeout_phase is not None:
             of(metrics.timeouts, record.timeout_phase).inc()
         if record.outcome == "cancelled":
@@ -92,11 +104,10 @@ class Recorder:
         if not record.quiet:
             self._log.write(record)
 
-    def _spent(self, record: RequestRecord, usage: Usage) -> None:
-        key = None if record.key is None else self._key_label(record.key)
+    def _spent(self, model: str, key: str | None, usage: Usage) -> None:
         for kind, count in zip(_TOKEN_TYPES, usage, strict=True):
             if count:
-                self._of(self.catalogue.tokens, record.model, kind).inc(count)
+                self._of(self.catalogue.tokens, model, kind).inc(count)
                 if key is not None and kind in _KEY_TOKEN_TYPES:
                     self._of(self.catalogue.key_tokens, key, kind).inc(count)
 
@@ -108,21 +119,41 @@ class Recorder:
             child = self._children[name] = metric.labels(*labels)
         return cast(M, child)
 
-    def _key_label(self, key: str) -> str:
-        if key in self._keys:
-            return key
-        if len(self._keys) >= MAX_KEYS:
-            self.catalogue.label_overflow.labels("key_requests_total").inc()
-            return "other"
-        self._keys.add(key)
-        return key
-
     async def watch_event_loop(self) -> None:
         """Measures for ever how late the event loop's timers fire."""
         while True:
             before = time.perf_counter()
             await asyncio.sleep(_LAG_PERIOD_S)
             self.catalogue.event_loop_lag.observe(max(0.0, time.perf_counter() - before - _LAG_PERIOD_S))
+
+
+class _Labels:
+    """The values that a label may have: the first ones seen, up to a limit; all others are "other".
+
+    Args:
+        limit: How many.
+        overflow: Counts the uses of a value that came too late.
+    """
+
+    def __init__(self, limit: int, overflow: Counter) -> None:
+        self._limit = limit
+        self._overflow = overflow
+        self._known = {"none", "other"}
+
+    def add(self, value: str) -> bool:
+        """Takes a value in; False when it is known already, or there is no room."""
+        if value in self._known or len(self._known) >= self._limit + 2:
+            return False
+        self._known.add(value)
+        return True
+
+    def of(self, value: str, *, again: bool = False) -> str:
+        """The label for `value`; `again` for the second look-up of the same request, which is not counted."""
+        if value in self._known or self.add(value):
+            return value
+        if not again:
+            self._overflow.inc()
+        return "other"
 
 
 # Pairs of outcome and code that a relayed request to a known model can end with.

@@ -8,6 +8,7 @@ files, and the counters go on where they stopped. Overlapping generations of wor
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ import prometheus_client.values
 from prometheus_client.values import MultiProcessValue
 
 _ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
+# prometheus-client's files, by our slots' numbers, and the locks. Nothing else in the directory is touched.
+_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock")
 
 
 class MetricsDirError(Exception):
@@ -39,8 +42,9 @@ def wipe(directory: Path) -> None:
                         f"METRICS_DIR={str(directory)!r} is in use by a gateway that runs: stop it, "
                         "or choose another directory."
                     )
-        for path in (*directory.glob("*.db"), *directory.glob("slot-*.lock")):
-            path.unlink(missing_ok=True)
+        for path in directory.iterdir():
+            if _OURS.fullmatch(path.name):
+                path.unlink(missing_ok=True)
     except OSError as error:
         raise MetricsDirError(f"METRICS_DIR={str(directory)!r} cannot be used: {error.strerror}.") from error
 

@@ -35,11 +35,12 @@ class Response(Protocol):
             EngineReset, EngineBroken: As `chunk`; EngineBroken too when it is longer than `limit` bytes.
         """
 
-    def close(self, *, linger: bool = False) -> None:
+    def close(self, *, linger: bool = False, reuse: bool = True) -> None:
         """Gives the connection back if the answer is complete; otherwise cuts it, which frees the engine at once.
 
         Args:
             linger: All that matters has come ([DONE]); the few bytes that end the body may follow in their own time.
+            reuse: False for an engine that is known to close the connection now.
         """
 
 
@@ -118,10 +119,11 @@ class Connection(asyncio.Protocol):
                 raise EngineBroken(f"The engine's answer is longer than {limit} bytes.")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def close(self, *, linger: bool = False) -> None:
+    def close(self, *, linger: bool = False, reuse: bool = True) -> None:
         """See `Response`."""
         if not self.usable:
             return
+        self._keep_alive &= reuse
         if self._complete and self._keep_alive and not self._chunks:
             self.idle_since = self._loop.time()
             self._give_back(self)

@@ -53,7 +53,8 @@ class Collector:
                 message.setdefault("content", None if message.get("tool_calls") else "")
         if usage is not None:
             counts = {"prompt_tokens": usage.input, "completion_tokens": usage.output}
-            self._answer["usage"] |= {**counts, "total_tokens": usage.input + usage.output}
+            counts["total_tokens"] = usage.input + usage.output
+            self._answer["usage"] = {**(self._answer.get("usage") or {}), **counts}
         return orjson.dumps({**self._answer, "object": kind, "choices": choices})
 
     def _add(self, chunk: dict[str, Any]) -> None:
@@ -93,7 +94,9 @@ def _merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
 
 def _merge_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
     index = part.get("index", len(calls))
-    while len(calls) <= index:
+    if not 0 <= index <= len(calls):  # calls come in order; a number is not believed, however large
+        raise ValueError(f"tool call {index} before {len(calls)}")
+    if index == len(calls):
         calls.append({"type": "function", "function": {"name": "", "arguments": ""}})
     call = calls[index]
     if part.get("id"):

@@ -92,6 +92,8 @@ class EventStream:
         if payload == _DONE:
             self.done = True
             return event
+        if payload == b"null":
+            return b""  # llama.cpp begins the answer to a list of prompts with it; clients break on it
         content = _parse(payload)
         if "error" in content:
             self.failure = _reason(content["error"])

@@ -1,0 +1,272 @@
+"""Watching an engine: every state that it can be in, seen from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.gateway.harness.mock import Mock, mock_process
+from tests.unit.gateway.harness.server import moved, until
+from tests.unit.gateway.harness.wire import plain
+
+from gateway.engines import Engine, Watcher, WatchTimes
+from gateway.engines.engine import Load
+from gateway.upstream import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.telemetry.catalogue import Catalogue
+
+TIMES = WatchTimes(interval=0.02, probe_interval=60, probe_timeout=0.3)
+
+
+class Watched:
+    def __init__(self, url: str, catalogue: Catalogue, launcher: str | None = None, key: str | None = None) -> None:
+        self.known: list[str] = []
+        self.engine = Engine("e", Upstream("e", url, key=key, connect_timeout=0.3), catalogue)
+        status = launcher and Upstream("l", launcher, key=None, connect_timeout=0.3)
+        self.watcher = Watcher(self.engine, status or None, TIMES, self.known.extend)
+
+    @property
+    def now(self) -> tuple[str, str]:
+        return self.engine.state, self.engine.reason
+
+    async def look(self) -> tuple[str, str]:
+        await self.watcher.look()
+        return self.now
+
+
+@asynccontextmanager
+async def watched(url: str, catalogue: Catalogue, **more: str | None) -> AsyncIterator[Watched]:
+    it = Watched(url, catalogue, **more)
+    try:
+        yield it
+    finally:
+        for upstream in it.watcher.upstreams:
+            await upstream.__aexit__(None, None, None)
+
+
+@pytest.fixture
+async def it(alpha: Mock, catalogue: Catalogue) -> AsyncIterator[Watched]:
+    async with watched(alpha.url, catalogue) as made:
+        yield made
+
+
+@asynccontextmanager
+async def launcher(**status: object) -> AsyncIterator[tuple[str, dict[str, object]]]:
+    """A launcher's status port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(plain(json.dumps(status).encode()))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", status
+    finally:
+        server.close()
+        await asyncio.sleep(0.01)
+
+
+async def test_before_the_first_look(it: Watched) -> None:
+    assert it.now == ("starting", "not looked at yet")
+    assert not it.engine.ready
+
+
+async def test_what_an_engine_is_and_serves_is_discovered(it: Watched, alpha: Mock) -> None:
+    await alpha.change(models=["base", {"id": "adapter", "parent": "base"}], running=3, waiting=2, kv_cache_usage=0.25)
+    assert await it.look() == ("ready", "")
+    assert (it.engine.models, it.engine.kind, it.known) == (("base", "adapter"), "vllm", ["base", "adapter"])
+    assert it.engine.load == Load(3, 2, 0.25)
+    assert it.engine.notices_plain_disconnect
+    assert (await alpha.truth())["probes"]["finished"] == 1
+
+
+async def test_a_llama_cpp(llama: Mock, catalogue: Catalogue) -> None:
+    async with watched(llama.url, catalogue) as it:
+        assert await it.look() == ("ready", "")
+        assert it.engine.kind == "llama_cpp"
+        assert not it.engine.notices_plain_disconnect
+        await llama.change(health=503)
+        assert await it.look() == ("starting", "loading the model")
+
+
+async def test_an_unknown_kind(alpha: Mock, it: Watched) -> None:
+    await alpha.change(owned_by="somebody")
+    assert await it.look() == ("ready", "")
+    assert it.engine.kind == ""
+
+
+async def test_nothing_listens(catalogue: Catalogue) -> None:
+    with mock_process() as (_, port):
+        pass
+    async with watched(f"http://127.0.0.1:{port}", catalogue) as it:
+        state, reason = await it.look()
+        assert state == "down"
+        assert "refuses connections" in reason
+
+
+async def test_an_engine_that_dies_and_comes_back_keeps_its_models_known(it: Watched, alpha: Mock) -> None:
+    await it.look()
+    await alpha.change(path_faults={"/health": "reset"})
+    assert (await it.look())[0] == "down"
+    assert it.engine.models == ("mock",)
+    assert it.engine.proved_at == float("-inf")
+    await alpha.change(path_faults={})
+    assert await it.look() == ("ready", "")
+    assert (await alpha.truth())["probes"]["finished"] == 2, "it must show again that it generates"
+
+
+@pytest.mark.parametrize("status", [500, 503])
+async def test_vllm_with_a_dead_engine_is_down(it: Watched, alpha: Mock, status: int) -> None:
+    await it.look()
+    await alpha.change(health=status)
+    assert await it.look() == ("down", f"its /health says {status}")
+
+
+@pytest.mark.parametrize("fault", ["status:500", "status:401", "html", "garbage", "reset"])
+async def test_an_engine_that_does_not_list_its_models_is_down(it: Watched, alpha: Mock, fault: str) -> None:
+    await alpha.change(path_faults={"/v1/models": fault})
+    state, reason = await it.look()
+    assert state == "down"
+    assert ("ENGINE_KEY_FILE" in reason) == (fault == "status:401")
+
+
+@pytest.mark.parametrize("fault", ["status:500", "html", "garbage", "reset"])
+async def test_an_engine_without_metrics_still_serves(it: Watched, alpha: Mock, fault: str) -> None:
+    """Load is for choosing well; an engine that generates is not taken out for the lack of it."""
+    await alpha.change(path_faults={"/metrics": fault})
+    assert await it.look() == ("ready", "")
+
+
+async def test_a_hanging_page_is_not_waited_for_for_ever(
+    it: Watched, alpha: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.engines.discovery._LOOK_TIMEOUT_S", 0.2)
+    await alpha.change(path_faults={"/health": "hang"})
+    assert await it.look() == ("down", "/health took longer than 0.2 s")
+
+
+@pytest.mark.parametrize("fault", ["status:500", "html", "garbage", "reset"])
+async def test_row_9_a_zombie_that_fails_its_probe_is_ejected(
+    it: Watched, alpha: Mock, catalogue: Catalogue, fault: str
+) -> None:
+    await alpha.change(probe_fault=fault)
+    for _ in range(3):
+        assert (await it.look())[0] == "ejected"
+    assert moved(catalogue.engine_ejections) == {("e",): 1}
+    await alpha.change(probe_fault=None)
+    assert await it.look() == ("ready", "")
+
+
+async def test_row_9_a_zombie_that_says_nothing_is_ejected(it: Watched, alpha: Mock) -> None:
+    await alpha.change(probe_fault="hang")
+    assert await it.look() == ("ejected", "no token within 0.3 s")
+    assert (await alpha.wait_for(lambda truth: truth["probes"]["running"] == 0))["probes"]["cancelled"] == 1
+
+
+async def test_a_slow_probe_is_forgiven_while_real_requests_get_tokens(it: Watched, alpha: Mock) -> None:
+    await it.look()
+    it.engine.proved_at = float("-inf")
+    await alpha.change(probe_fault="hang")
+    asyncio.get_running_loop().call_later(0.15, it.engine.worked)
+    assert await it.look() == ("ready", "")
+
+
+async def test_a_proof_is_good_for_the_interval(it: Watched, alpha: Mock) -> None:
+    for _ in range(5):
+        await it.look()
+    assert (await alpha.truth())["probes"]["requests"] == 1
+    it.engine.proved_at -= 61
+    await it.look()
+    assert (await alpha.truth())["probes"]["requests"] == 2
+
+
+async def test_an_ejected_engine_is_left_alone_for_its_time(it: Watched, alpha: Mock) -> None:
+    await it.look()
+    for _ in range(5):
+        it.engine.failed_once(others_ready=True)
+    for _ in range(3):
+        assert (await it.look())[0] == "ejected"
+    assert (await alpha.truth())["probes"]["requests"] == 1
+    it.engine.ejected_until = 0
+    assert await it.look() == ("ready", "")
+
+
+async def test_an_engine_that_only_embeds_is_probed_so(it: Watched, alpha: Mock) -> None:
+    await alpha.change(probe_fault="status:404")
+    assert await it.look() == ("ready", "")
+    it.engine.proved_at = float("-inf")
+    assert await it.look() == ("ready", "")
+    assert (await alpha.truth())["probes"]["requests"] == 1, "what worked is asked first from then on"
+
+
+@pytest.mark.parametrize("state", ["failed", "draining"])
+async def test_a_launchers_word_goes_first(alpha: Mock, catalogue: Catalogue, state: str) -> None:
+    async with (
+        launcher(state=state, reason="out of memory") as (url, said),
+        watched(alpha.url, catalogue, launcher=url) as it,
+    ):
+        assert await it.look() == (state, "out of memory")
+        assert (await alpha.truth())["probes"]["requests"] == 0
+        said["state"] = "ready"
+        assert await it.look() == ("ready", "")
+
+
+async def test_row_8_a_model_that_loads_tells_its_phase(catalogue: Catalogue) -> None:
+    with mock_process() as (_, port):
+        pass
+    async with (
+        launcher(state="starting", phase="loading weights") as (url, _),
+        watched(f"http://127.0.0.1:{port}", catalogue, launcher=url) as it,
+    ):
+        assert await it.look() == ("starting", "loading weights")
+
+
+@pytest.mark.parametrize("status", [{}, {"state": "what"}, {"state": None, "phase": 7}])
+async def test_a_launcher_that_makes_no_sense_is_no_news(
+    alpha: Mock, catalogue: Catalogue, status: dict[str, object]
+) -> None:
+    async with launcher(**status) as (url, _), watched(alpha.url, catalogue, launcher=url) as it:
+        assert await it.look() == ("ready", "")
+    async with watched(alpha.url, catalogue, launcher="http://127.0.0.1:9") as it:
+        assert await it.look() == ("ready", "")
+
+
+async def test_the_engines_key(catalogue: Catalogue) -> None:
+    with mock_process("--key", "the-engine-key") as (_, port):
+        url = f"http://127.0.0.1:{port}"
+        async with watched(url, catalogue, key="the-engine-key") as it:
+            assert await it.look() == ("ready", "")
+        async with watched(url, catalogue, key="wrong") as it:
+            state, reason = await it.look()
+            assert (state, "ENGINE_KEY_FILE" in reason) == ("down", True)
+
+
+async def test_watching_goes_on_whatever_happens(it: Watched, alpha: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    real = it.watcher.look
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise ZeroDivisionError
+        await real()
+
+    monkeypatch.setattr(it.watcher, "look", look)
+    watch = asyncio.create_task(it.watcher.watch())
+    await it.watcher.looked.wait()
+    await until(lambda: it.engine.ready)
+    await alpha.change(health=500)
+    await until(lambda: it.engine.state == "down")
+    watch.cancel()
+    with suppress(asyncio.CancelledError):
+        await watch

@@ -1,0 +1,208 @@
+"""Which engine takes a request, and what is said when none can; the retry budget; the load that engines tell."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.unit.gateway.harness.server import moved
+
+from gateway.engines import Engine, Fleet
+from gateway.engines.budget import RESERVE, RetryBudget
+from gateway.engines.engine import STATES, Load, State
+from gateway.engines.load import parse_load
+from gateway.errors import ModelNotFound, NoEngineReady
+from gateway.upstream import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.telemetry.catalogue import Catalogue
+
+    Make = Callable[..., Engine]
+
+
+@pytest.fixture
+def make(catalogue: Catalogue) -> Make:
+    def engine(name: str, *models: str, state: State = "ready", running: int = 0) -> Engine:
+        made = Engine(name, Upstream(name, "http://h:1", key=None, connect_timeout=1), catalogue)
+        made.models, made.load = models, Load(running=running)
+        made.move(state, "" if state == "ready" else "why")
+        return made
+
+    return engine
+
+
+def fleet(*engines: Engine) -> Fleet:
+    return Fleet(engines, proof_age=10)
+
+
+def test_the_least_busy_ready_engine_that_serves_the_model(make: Make) -> None:
+    busy, idle = make("a", "m", running=5), make("b", "m", running=2)
+    others = make("c", "n"), make("d", "m", state="draining")
+    assert fleet(busy, idle, *others).choose("m") is idle
+    assert fleet(busy, idle, *others).choose("m", without=[idle]) is busy
+    idle.inflight = 9  # what this process knows beats what the engine told a second ago
+    assert fleet(busy, idle, *others).choose("m") is busy
+    busy.load = Load(running=5, waiting=20)
+    assert fleet(busy, idle, *others).choose("m") is idle
+
+
+def test_an_unknown_model_lists_what_there_is(make: Make) -> None:
+    with pytest.raises(ModelNotFound, match=r"There is: a, b, z\.") as caught:
+        fleet(make("x", "z", "a"), make("y", "b", state="down")).choose("canary")
+    assert "canary" not in caught.value.message
+    assert caught.value.param == "model"
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state != "ready"])
+def test_a_model_whose_engine_is_away(make: Make, state: State) -> None:
+    with pytest.raises(NoEngineReady, match=f"a is {state} \\(why\\)") as caught:
+        fleet(make("a", "m", state=state), make("b", "n")).choose("m")
+    assert caught.value.code == ("model_loading" if state == "starting" else "no_engine_ready")
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after > 0
+
+
+def test_an_engine_that_starts_may_come_to_serve_anything(make: Make) -> None:
+    with pytest.raises(NoEngineReady) as caught:
+        fleet(make("a", state="starting"), make("b", "n")).choose("m")
+    assert caught.value.code == "model_loading"
+
+
+def test_before_any_engine_has_said_what_it_serves(make: Make) -> None:
+    with pytest.raises(NoEngineReady):
+        fleet(make("a", state="down"), make("b", state="failed")).choose("m")
+
+
+def test_models_and_labels(make: Make) -> None:
+    both = fleet(make("a", "m"), make("b", "n", state="down"))
+    assert both.models() == {"m": ""}
+    assert [both.label(model) for model in ("m", "n", "canary")] == ["m", "n", "other"]
+
+
+def test_who_else_is_ready(make: Make) -> None:
+    first, second = make("a", "m", "adapter"), make("b", "m")
+    both = fleet(first, second)
+    assert (both.others_ready(first), both.others_ready(second)) == (False, True)
+    second.models = ("m", "adapter")
+    assert both.others_ready(first)
+    second.move("ejected")
+    assert not both.others_ready(first)
+
+
+def test_working_needs_a_fresh_proof(make: Make) -> None:
+    engine = make("a", "m")
+    assert not fleet(engine).working()
+    engine.worked()
+    assert fleet(engine).working()
+    engine.move("draining")
+    assert not fleet(engine).working()
+    engine.move("ready")
+    engine.proved_at -= 11
+    assert not fleet(engine).working()
+
+
+def test_five_in_a_row_eject_for_longer_each_time(make: Make, catalogue: Catalogue) -> None:
+    engine = make("a", "m")
+    lengths = []
+    for round_ in (1, 2, 3):
+        for _ in range(4):
+            engine.failed_once(others_ready=True)
+        assert engine.ready
+        engine.failed_once(others_ready=True)
+        assert engine.state == "ejected"
+        lengths.append(engine.ejected_until)
+        assert moved(catalogue.engine_ejections) == {("a",): round_}
+        engine.move("ready")
+    assert [round(after - before) for before, after in pairwise(lengths)] == [30, 30]
+
+
+def test_the_last_one_stays_and_goes_once_there_is_another(make: Make) -> None:
+    engine = make("a", "m")
+    for _ in range(20):
+        engine.failed_once(others_ready=False)
+    assert engine.ready
+    engine.worked()
+    for _ in range(4):
+        engine.failed_once(others_ready=True)
+    assert engine.ready
+
+
+def test_states_are_shown_as_one_of_all(make: Make, catalogue: Catalogue) -> None:
+    engine = make("a", "m")
+    for state in STATES:
+        engine.move(state, "why")
+        assert moved(catalogue.engine_state) == {("a", state): 1}
+
+
+def test_a_stuck_engine_counts_as_one_ejection(make: Make, catalogue: Catalogue) -> None:
+    engine = make("a", "m")
+    engine.worked()
+    for _ in range(3):
+        engine.stuck("no token")
+    assert (engine.state, engine.reason, engine.proved_at) == ("ejected", "no token", float("-inf"))
+    assert moved(catalogue.engine_ejections) == {("a",): 1}
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr("gateway.engines.budget.time.monotonic", lambda: self.now)
+
+
+def test_three_retries_are_always_affordable(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    budget = RetryBudget()
+    assert [budget.spend() for _ in range(5)] == [True] * RESERVE + [False, False]
+    clock.now += 10
+    assert not budget.spend(), "the window before still counts"
+    clock.now += 20
+    assert budget.spend()
+
+
+def test_a_fifth_of_the_requests_may_be_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    budget = RetryBudget()
+    for _ in range(100):
+        budget.request()
+    assert sum(budget.spend() for _ in range(60)) == 20
+    clock.now += 10
+    for _ in range(50):
+        budget.request()
+    assert sum(budget.spend() for _ in range(60)) == 10
+    clock.now += 10
+    assert sum(budget.spend() for _ in range(60)) == 0
+
+
+VLLM = b"""# HELP vllm:num_requests_running x
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="a b"} 3.0
+vllm:num_requests_running{engine="1",model_name="a b"} 2.0
+vllm:num_requests_waiting{engine="0"} 4.0
+vllm:num_requests_waiting_by_reason{reason="x"} 100.0
+vllm:kv_cache_usage_perc{engine="0"} 0.25
+vllm:kv_cache_usage_perc{engine="1"} 0.75
+"""
+
+
+@pytest.mark.parametrize(
+    ("exposition", "load"),
+    [
+        (VLLM, Load(5, 4, 0.75)),
+        (b"llamacpp:requests_processing 2\nllamacpp:requests_deferred 1\n", Load(2, 1, None)),
+        (b"", Load()),
+        (b"vllm:num_requests_running{} nothing\nvllm:num_requests_waiting 1e0\n", Load(0, 1)),
+        (b"\xff\xfe\n\n#\nx\n", Load()),
+    ],
+)
+def test_load(exposition: bytes, load: Load) -> None:
+    assert parse_load(exposition) == load
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"+Inf", b"-Inf", b"1e999"])
+@pytest.mark.parametrize("name", [b"vllm:num_requests_running", b"llamacpp:requests_deferred"])
+def test_load_that_is_no_count_is_passed_over(name: bytes, value: bytes) -> None:
+    loaded: Any = parse_load(b"%b %b\n" % (name, value))
+    assert loaded == Load()

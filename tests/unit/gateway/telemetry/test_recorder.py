@@ -1,0 +1,296 @@
+"""One record, and exactly which counters and which line it becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.unit.gateway.harness.server import moved
+
+from gateway.errors import ENGINE_PHASES, ClientGone, EngineBroken, EngineTimeout, GatewayError, InvalidRequest
+from gateway.telemetry.logs import RequestLog
+from gateway.telemetry.record import RequestRecord
+from gateway.telemetry.recorder import MAX_KEYS, MAX_MODELS, Recorder
+from gateway.usage import Usage
+from gateway.wire.request import ENDPOINTS
+
+if TYPE_CHECKING:
+    from gateway.telemetry.catalogue import Catalogue
+
+DESIGN = (
+    *("ts", "level", "event", "request_id", "key", "route", "model", "engine", "stream", "status", "outcome"),
+    *("ttft_ms", "duration_ms", "input_tokens", "output_tokens", "cached_tokens"),
+    *("attempts", "error_code"),
+)
+RECORD = RequestRecord(
+    request_id="r1",
+    route="/v1/x",
+    key="tester",
+    model="m",
+    engine="e",
+    stream=True,
+    outcome="ok",
+    code=200,
+    error_code=None,
+    timeout_phase=None,
+    duration=2.5,
+    ttft=0.25,
+    generating=1.0,
+    usage=Usage(input=10, output=5, cached=4, reasoning=2),
+    events=5,
+    attempts=2,
+    quiet=False,
+)
+
+
+class Recorded:
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.stream = io.BytesIO()
+        self.recorder = Recorder(catalogue, RequestLog("info", self.stream), workers=3)
+
+    def __getattr__(self, name: str) -> Any:
+        return moved(getattr(self.catalogue, name))
+
+    def record(self, **changes: Any) -> None:
+        record = RECORD._replace(**changes)
+        self.recorder.started(record.route, record.model)
+        self.recorder.finished(record)
+
+    async def lines(self) -> list[dict[str, Any]]:
+        await asyncio.sleep(0.01)
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+
+@pytest.fixture
+async def it(catalogue: Catalogue) -> Recorded:
+    return Recorded(catalogue)
+
+
+async def test_what_exists_before_anything_happened(it: Recorded) -> None:
+    assert (it.worker_up, it.workers_expected) == ({(): 1}, {(): 3})
+    phases = {sample.labels["phase"] for family in it.catalogue.timeouts.collect() for sample in family.samples}
+    assert phases == set(ENGINE_PHASES)
+
+
+async def test_a_good_stream(it: Recorded) -> None:
+    it.record()
+    assert it.requests_started == {("/v1/x", "m"): 1}
+    assert it.requests == {("/v1/x", "m", "true", "ok", "200"): 1}
+    assert it.request_duration == {("/v1/x", "m", "true"): 1}
+    assert (it.time_to_first_token, it.time_per_output_token) == ({("m",): 1}, {("m",): 1})
+    types = {"input": 10, "output": 5, "cached_input": 4, "reasoning": 2}
+    assert it.tokens == {("m", kind): count for kind, count in types.items()}
+    assert it.key_requests == {("tester",): 1}
+    assert it.key_tokens == {("tester", "input"): 10, ("tester", "output"): 5}
+    assert (it.inflight, it.timeouts, it.cancellations, it.wasted_tokens, it.label_overflow) == ({}, {}, {}, {}, {})
+
+
+async def test_times_are_in_seconds(it: Recorded) -> None:
+    it.record()
+    sums = {
+        sample.name: sample.value
+        for metric in ("request_duration", "time_to_first_token", "time_per_output_token")
+        for family in getattr(it.catalogue, metric).collect()
+        for sample in family.samples
+        if sample.name.endswith("_sum")
+    }
+    assert sums == {
+        "gateway_request_duration_seconds_sum": 2.5,
+        "gateway_time_to_first_token_seconds_sum": 0.25,
+        "gateway_time_per_output_token_seconds_sum": 0.25,
+    }
+
+
+@pytest.mark.parametrize(
+    ("usage", "generating"), [(None, 1.0), (Usage(5, 1), 1.0), (Usage(5, 0), 1.0), (Usage(5, 9), None)]
+)
+async def test_time_per_token_means_nothing_for_one(it: Recorded, usage: Usage | None, generating: Any) -> None:
+    it.record(usage=usage, generating=generating)
+    assert it.time_per_output_token == {}
+
+
+async def test_a_request_in_flight(it: Recorded) -> None:
+    observation = it.recorder.begin("r1", "/v1/x")
+    assert (it.requests_started, it.inflight) == ({}, {})
+    observation.begin("m")
+    assert (it.requests_started, it.inflight) == ({("/v1/x", "m"): 1}, {("m",): 1})
+    observation.status = 200
+    observation.finish()
+    assert it.inflight == {}
+    assert it.requests == {("/v1/x", "m", "false", "ok", "200"): 1}
+
+
+async def test_a_request_that_ends_before_its_model_is_known_counts_as_started_too(it: Recorded) -> None:
+    observation = it.recorder.begin("r1", "/v1/x")
+    observation.status, observation.error = 401, InvalidRequest("x")
+    observation.finish()
+    assert it.requests_started == {("/v1/x", "none"): 1}
+    assert it.requests == {("/v1/x", "none", "false", "client_error", "401"): 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "outcome", "code"),
+    [
+        (None, 200, "ok", "200"),
+        (None, 302, "ok", "302"),
+        (None, 404, "client_error", "404"),
+        (None, 503, "internal_error", "503"),
+        (None, None, "internal_error", "499"),
+        (ClientGone("x"), None, "cancelled", "499"),
+        (ClientGone("x"), 200, "cancelled", "200"),
+        (EngineTimeout("x", phase="ttft"), 504, "timeout", "504"),
+        (EngineTimeout("x", phase="idle"), 200, "timeout", "200"),
+        (EngineBroken("x"), 502, "engine_error", "502"),
+        (EngineBroken("x"), 200, "stream_error", "200"),
+        (GatewayError("x"), 500, "internal_error", "500"),
+        (GatewayError("x"), 200, "stream_error", "200"),
+        (InvalidRequest("x"), 400, "client_error", "400"),
+    ],
+)
+async def test_outcomes(it: Recorded, error: GatewayError | None, status: int | None, outcome: str, code: str) -> None:
+    observation = it.recorder.begin("r1", "/v1/x")
+    observation.begin("m")
+    observation.status, observation.error = status, error
+    observation.finish()
+    assert it.requests == {("/v1/x", "m", "false", outcome, code): 1}
+    assert it.timeouts == ({(error.phase,): 1} if isinstance(error, EngineTimeout) else {})
+
+
+@pytest.mark.parametrize(("events", "phase"), [(0, "before_first_event"), (7, "after_first_event")])
+async def test_a_cancelled_stream(it: Recorded, events: int, phase: str) -> None:
+    it.record(outcome="cancelled", code=200, usage=None, events=events)
+    assert it.cancellations == {(phase,): 1}
+    assert it.wasted_tokens == ({("m", "cancelled"): events} if events else {})
+    assert (it.tokens, it.key_tokens) == ({}, {})
+    assert it.key_requests == {("tester",): 1}
+
+
+async def test_first_and_last_token_are_timed(it: Recorded) -> None:
+    observation = it.recorder.begin("r1", "/v1/x")
+    observation.begin("m")
+    await asyncio.sleep(0.05)
+    observation.token(1)
+    await asyncio.sleep(0.06)
+    observation.token(4)
+    observation.status, observation.usage = 200, Usage(1, 4)
+    observation.finish()
+    [line] = await it.lines()
+    assert 50 <= line["ttft_ms"] < 500
+    assert line["duration_ms"] >= line["ttft_ms"] + 60
+    assert it.time_per_output_token == {("m",): 1}
+
+
+async def test_the_line_has_exactly_the_fields_of_the_design(it: Recorded) -> None:
+    it.record()
+    [line] = await it.lines()
+    assert set(line) == set(DESIGN)
+    shown = {name: line[name] for name in DESIGN if name != "ts"}
+    assert shown == {
+        "level": "info",
+        "event": "request",
+        "request_id": "r1",
+        "key": "tester",
+        "route": "/v1/x",
+        "model": "m",
+        "engine": "e",
+        "stream": True,
+        "status": 200,
+        "outcome": "ok",
+        "ttft_ms": 250.0,
+        "duration_ms": 2500.0,
+        "input_tokens": 10,
+        "output_tokens": 5,
+        "cached_tokens": 4,
+        "attempts": 2,
+        "error_code": None,
+    }
+
+
+async def test_a_line_without_tokens_has_nulls(it: Recorded) -> None:
+    it.record(usage=None, ttft=None, key=None, engine=None)
+    [line] = await it.lines()
+    names = ("input_tokens", "output_tokens", "cached_tokens", "ttft_ms", "key", "engine")
+    assert [line[name] for name in names] == [None] * len(names)
+
+
+async def test_quiet_requests_are_counted_and_not_logged(it: Recorded) -> None:
+    it.record(quiet=True)
+    assert await it.lines() == []
+    assert sum(it.requests.values()) == 1
+
+
+@pytest.mark.parametrize(("level", "lines"), [("debug", 1), ("info", 1), ("warning", 0), ("error", 0)])
+async def test_the_level_decides_about_lines(catalogue: Catalogue, level: str, lines: int) -> None:
+    it = Recorded(catalogue)
+    it.recorder = Recorder(catalogue, RequestLog(level, it.stream))
+    it.record()
+    assert len(await it.lines()) == lines
+
+
+async def test_many_lines_of_one_turn_stay_whole_and_in_order(it: Recorded) -> None:
+    for number in range(300):
+        it.record(request_id=str(number))
+    assert [line["request_id"] for line in await it.lines()] == [str(number) for number in range(300)]
+
+
+async def test_keys_beyond_the_limit_are_other(it: Recorded) -> None:
+    for number in range(MAX_KEYS + 5):
+        it.record(key=f"key-{number}")
+    it.record(key="key-0")
+    assert len(it.key_requests) == MAX_KEYS + 1
+    assert (it.key_requests[("other",)], it.key_requests[("key-0",)]) == (5, 2)
+    assert it.key_tokens[("other", "input")] == 50
+    assert it.label_overflow == {("key",): 5}
+
+
+async def test_models_beyond_the_limit_are_other(it: Recorded) -> None:
+    it.recorder.know_models({"/v1/x": True}, [f"m{number}" for number in range(MAX_MODELS)])
+    for model in ("late", "m0", "other", "none"):
+        it.record(model=model)
+    counted = {key[1]: count for key, count in it.requests.items()}
+    assert counted == {"other": 2, "m0": 1, "none": 1}
+    assert it.label_overflow == {("model",): 1}
+    assert it.inflight == {}
+    assert [line["model"] for line in await it.lines()] == ["late", "m0", "other", "none"]
+
+
+async def test_known_models_exist_at_zero(it: Recorded) -> None:
+    it.recorder.know_models({"/v1/x": True, "/v1/y": False}, ("m", "n"))
+    it.recorder.know_models({"/v1/x": True}, ("m",))
+    children = {
+        tuple(sample.labels.values())
+        for family in it.catalogue.requests.collect()
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    }
+    for model in ("m", "n"):
+        for outcome, code in (("ok", "200"), ("stream_error", "200"), ("cancelled", "499"), ("engine_error", "502")):
+            assert ("/v1/x", model, "true", outcome, code) in children
+            assert ("/v1/y", model, "true", outcome, code) not in children
+            assert ("/v1/y", model, "false", outcome, code) in children
+    assert it.requests == {}
+
+
+async def test_no_engine_can_blow_up_the_number_of_series(it: Recorded) -> None:
+    """At most 2,000 series a gateway, however many adapters an engine lists."""
+    it.recorder.know_models(dict.fromkeys(ENDPOINTS, True), [f"adapter-{number}" for number in range(500)])
+    for number in range(500):
+        it.record(model=f"adapter-{number}", key=f"key-{number}")
+    families = [family for metric in vars(it.catalogue).values() for family in metric.collect()]
+    series = sum(1 for family in families for sample in family.samples if not sample.name.endswith("_created"))
+    assert series <= 2000
+
+
+async def test_the_event_loops_lag_is_seen(it: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.telemetry.recorder._LAG_PERIOD_S", 0.01)
+    watch = asyncio.create_task(it.recorder.watch_event_loop())
+    await asyncio.sleep(0.2)
+    watch.cancel()
+    with suppress(asyncio.CancelledError):
+        await watch
+    assert it.event_loop_lag[()] >= 2
