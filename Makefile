@@ -11,7 +11,7 @@ GLASSHOUSE := .venv/bin/glasshouse
 PROJECTS := services/api services/vllm services/llamacpp services/engine_status client
 PACKAGES := gateway vllm_launcher llamacpp_server engine_status glasshouse
 # The gateway's unit tests hand keyword dictionaries to servers that are not typed for that.
-TYPED := benchmarks tests/integration $(filter-out tests/unit/gateway %__pycache__,$(wildcard tests/unit/*))
+TYPED := tests benchmarks conftest.py
 MANIFESTS := pyproject.toml $(PROJECTS:%=%/pyproject.toml)
 # Progress goes to standard error: what a target prints on standard output (a key, say) can be piped.
 SAY := printf '\033[1m%s\033[0m\n' >&2
@@ -51,7 +51,8 @@ endif
 
 .PHONY: test test-long check format lock demo-model bench clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
-	@if [ -e .venv-vllm/.installed ]; then marks='not gpu'; \
+	@$(SAY) 'not run here: tests that need an NVIDIA GPU'; \
+	if [ -e .venv-vllm/.installed ]; then marks='not gpu'; \
 	else marks='not gpu and not vllm'; $(SAY) 'not run here: the tests against real vLLM (make test-long installs it: 7 GB)'; fi; \
 	.venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
 

@@ -24,8 +24,6 @@ VLLM_PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
 KEY = "sekret-engine-key"
 CANARY = "canary-prompt"
 
-needs_gguf = pytest.mark.skipif(not (DEMO / "glasshouse-demo.gguf").exists(), reason="no demo model has been trained")
-needs_weights = pytest.mark.skipif(not (DEMO / "model.safetensors").exists(), reason="no demo model has been trained")
 
 
 def free_port() -> int:
@@ -164,7 +162,6 @@ def check_nothing_is_left(launcher: Launched, session: int) -> None:
     assert KEY not in log
 
 
-@needs_gguf
 def test_llama_cpp_from_start_to_stop(tmp_path: Path) -> None:
     with launched(tmp_path, "llamacpp_server", {"LLAMACPP_STOP_GRACE": "30"}, 30) as launcher:
         assert launcher.until("ready", "failed")["state"] == "ready"
@@ -189,7 +186,6 @@ def test_llama_cpp_from_start_to_stop(tmp_path: Path) -> None:
     check_nothing_is_left(launcher, engine)
 
 
-@needs_gguf
 def test_llama_cpp_cuts_what_outlasts_the_grace(tmp_path: Path) -> None:
     variables = {"LLAMACPP_STOP_GRACE": "0", "LLAMACPP_THREADS": "1"}
     with launched(tmp_path, "llamacpp_server", variables, 30) as launcher:
@@ -202,7 +198,6 @@ def test_llama_cpp_cuts_what_outlasts_the_grace(tmp_path: Path) -> None:
     check_nothing_is_left(launcher, engine)
 
 
-@needs_gguf
 def test_llama_cpp_waits_for_a_broken_model_to_change(tmp_path: Path) -> None:
     whole = (DEMO / "glasshouse-demo.gguf").read_bytes()
     model = tmp_path / "cut.gguf"
@@ -217,7 +212,6 @@ def test_llama_cpp_waits_for_a_broken_model_to_change(tmp_path: Path) -> None:
         assert launcher.until("ready")["model"] == "cut"
 
 
-@needs_gguf
 def test_llama_cpp_does_not_outlive_a_killed_launcher(tmp_path: Path) -> None:
     with launched(tmp_path, "llamacpp_server", {}, 30) as launcher:
         launcher.until("ready")
@@ -238,7 +232,6 @@ VLLM = {
 
 @pytest.mark.vllm
 @pytest.mark.timeout(600)
-@needs_weights
 def test_vllm_from_start_to_stop(tmp_path: Path) -> None:
     with launched(tmp_path, "vllm_launcher", VLLM, 400) as launcher:
         assert launcher.until("ready", "failed")["state"] == "ready"
@@ -257,7 +250,6 @@ def test_vllm_from_start_to_stop(tmp_path: Path) -> None:
 
 @pytest.mark.vllm
 @pytest.mark.timeout(600)
-@needs_weights
 def test_vllm_says_which_length_fits_and_does_not_outlive_a_killed_launcher(tmp_path: Path) -> None:
     variables = {**VLLM, "VLLM_MAX_MODEL_LEN": "50000000", "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1"}
     with launched(tmp_path, "vllm_launcher", variables, 400) as launcher:

@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from gateway.errors import ENGINE_PHASES, Outcome
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.logs import RequestLog
-from gateway.telemetry.observation import Observation
+from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, Observation
 from gateway.telemetry.record import RequestRecord
 from gateway.usage import Usage
 
@@ -98,7 +98,8 @@ class Recorder:
         if record.timeout_phase is not None:
             of(metrics.timeouts, record.timeout_phase).inc()
         if record.outcome == "cancelled":
-            of(metrics.cancellations, "after_first_event" if record.events else "before_first_event").inc()
+            left_early = record.code == CLIENT_CLOSED_REQUEST
+            of(metrics.cancellations, "before_first_event" if left_early else "after_first_event").inc()
         if record.events and record.outcome != "ok":
             of(metrics.wasted_tokens, model, record.outcome).inc(record.events)
         if not record.quiet:

@@ -1,0 +1,109 @@
+"""Real parts for the tests: engines that start once, gateways of 1, 2 and 4 workers before them, OpenAI's own SDK."""
+
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import openai
+import pytest
+from tests.integration.parts.engine import Engine
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.program import HOST, free_port
+from tests.integration.parts.stage import Stage
+
+# Without .venv-vllm the Makefile leaves these out by their mark; asked for all the same, they fail and say why.
+VLLM = pytest.param("vllm", marks=[pytest.mark.vllm, pytest.mark.timeout(500)])
+
+
+_MEASURED = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_MEASURED] = []
+    # Ended from outside, say by `timeout`, pytest ends what it has started all the same: as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if lines := config.stash[_MEASURED]:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes a figure, or a table of them, to show at the end of the run."""
+    return request.config.stash[_MEASURED].append
+
+
+@pytest.fixture(scope="module")
+def module_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Parts that live as long as one file of tests."""
+    with contextlib.ExitStack() as exits:
+        yield Stage(tmp_path_factory.mktemp("module"), exits)
+
+
+@pytest.fixture
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Parts that live as long as one test."""
+    with contextlib.ExitStack() as exits:
+        yield Stage(tmp_path_factory.mktemp("test"), exits)
+
+
+@pytest.fixture(scope="session", params=["llamacpp", VLLM])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Each real engine in turn, with the demo model."""
+    with contextlib.ExitStack() as exits:
+        stage = Stage(tmp_path_factory.mktemp(request.param), exits)
+        yield stage.vllm() if request.param == "vllm" else stage.llamacpp()
+
+
+@pytest.fixture(scope="session")
+def gateway_of(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Gateway]]:
+    """Gateways before the engine, by their number of workers; each is started when it is first asked for."""
+    known: dict[int, Gateway] = {}
+    with contextlib.ExitStack() as exits:
+        stage = Stage(tmp_path_factory.mktemp("gateways"), exits)
+
+        def gateway_of(workers: int) -> Gateway:
+            if workers not in known:
+                known[workers] = stage.gateway(engine, workers=workers)
+            return known[workers]
+
+        yield gateway_of
+
+
+@pytest.fixture(params=[1, 2, 4], ids=lambda workers: f"{workers}w")
+def gateway(request: pytest.FixtureRequest, gateway_of: Callable[[int], Gateway]) -> Gateway:
+    """A gateway before the engine. A file whose tests need only one says how many workers that has."""
+    return gateway_of(request.param)
+
+
+@pytest.fixture
+def client(gateway: Gateway) -> Iterator[openai.OpenAI]:
+    """OpenAI's SDK."""
+    transport = openai.DefaultHttpxClient(trust_env=False)
+    with openai.OpenAI(
+        base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0, timeout=60, http_client=transport
+    ) as sdk:
+        yield sdk
+
+
+@pytest.fixture
+async def aclient(gateway: Gateway) -> AsyncIterator[openai.AsyncOpenAI]:
+    """OpenAI's SDK, asynchronous."""
+    transport = openai.DefaultAsyncHttpxClient(trust_env=False)
+    async with openai.AsyncOpenAI(
+        base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0, timeout=60, http_client=transport
+    ) as sdk:
+        yield sdk
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port on which something else listens."""
+    port = free_port()
+    with socket.create_server((HOST, port)):
+        yield port

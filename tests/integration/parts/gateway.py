@@ -1,0 +1,141 @@
+"""A gateway under test, as it is run: gunicorn, its configuration file, and the environment."""
+
+import hashlib
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from tests.integration.parts.program import HOST, PYTHON, Program, free_port
+from tests.integration.parts.samples import Samples
+
+COMMAND = (
+    str(PYTHON), "-m", "gunicorn", "-c", "services/api/gunicorn.conf.py", "gateway.app:create_app()",
+)  # fmt: skip
+_START_S = 60.0
+
+
+def new_key() -> str:
+    """A key that nobody else has."""
+    return f"gh-{secrets.token_urlsafe(32)}"
+
+
+def write_keys(path: Path, keys: Mapping[str, str], *, revoked: frozenset[str] = frozenset()) -> None:
+    """Writes a keys file; `keys` maps names to keys."""
+    entries = [
+        {"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest(), "revoked": name in revoked}
+        for name, key in keys.items()
+    ]
+    path.write_text(yaml.safe_dump({"keys": entries}), encoding="utf-8")
+
+
+@dataclass
+class Gateway:
+    """A running gateway."""
+
+    program: Program
+    port: int
+    metrics_port: int
+    key: str
+    keys_file: Path
+    metrics_dir: Path
+    workers: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def http(self) -> httpx.Client:
+        """A client with a good key; close it (`with`)."""
+        headers = {"authorization": f"Bearer {self.key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+
+    def scrape(self) -> Samples:
+        return Samples.parse(self.exposition())
+
+    def exposition(self) -> str:
+        answer = httpx.get(f"http://{HOST}:{self.metrics_port}/metrics", trust_env=False, timeout=10)
+        answer.raise_for_status()
+        return answer.text
+
+    def lines(self, **fields: Any) -> list[dict[str, Any]]:
+        """The lines of its log that have these fields. Every line must be JSON."""
+        found: list[dict[str, Any]] = [json.loads(line) for line in self.program.text().splitlines() if line]
+        return [line for line in found if fields.items() <= line.items()]
+
+    def is_up(self) -> bool:
+        """Whether all workers live and answer."""
+        try:
+            up = self.scrape().total("gateway_worker_up") == self.workers
+            return up and httpx.get(f"{self.url}/livez", trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def is_ready(self) -> bool:
+        """Whether an engine has just generated a token for it."""
+        try:
+            return httpx.get(f"{self.url}/readyz", trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> None:
+        self.program.stop()
+        shutil.rmtree(self.metrics_dir, ignore_errors=True)
+
+
+def environment(directory: Path, engines: str, **settings: str) -> dict[str, str]:
+    """Variables with which a gateway starts, with free ports and directories of its own."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return {
+        "ENGINES": engines,
+        "GATEWAY_PORT": str(free_port()),
+        "METRICS_PORT": str(free_port()),
+        "METRICS_DIR": tempfile.mkdtemp(prefix="glasshouse-test-", dir="/dev/shm"),
+        "KEYS_FILE": str(directory / "keys.yaml"),
+        **settings,
+    }
+
+
+def start_gateway(directory: Path, engines: str, *, workers: int = 1, ready: bool = True, **settings: str) -> Gateway:
+    """Starts a gateway, and waits until it works.
+
+    Args:
+        directory: For its log and keys file.
+        engines: As in `ENGINES`.
+        workers: How many.
+        ready: Whether to wait for an engine to be ready too.
+        settings: Further variables.
+    """
+    variables = environment(directory, engines, WORKERS=str(workers), **settings)
+    key = new_key()
+    write_keys(Path(variables["KEYS_FILE"]), {"tester": key})
+    gateway = Gateway(
+        program=Program("gateway", COMMAND, variables, directory),
+        port=int(variables["GATEWAY_PORT"]),
+        metrics_port=int(variables["METRICS_PORT"]),
+        key=key,
+        keys_file=Path(variables["KEYS_FILE"]),
+        metrics_dir=Path(variables["METRICS_DIR"]),
+        workers=workers,
+    )
+    try:
+        gateway.program.ready(lambda: gateway.is_up() and (not ready or gateway.is_ready()), _START_S)
+    except Exception:
+        gateway.stop()
+        raise
+    return gateway
+
+
+def refusal(text: str) -> str | None:
+    """The one sentence with which a gateway refuses to start; None where a log has more to say, or a traceback."""
+    lines = text.strip().splitlines()
+    told = [line for line in lines if not line.startswith('{"ts":')]
+    loud = [line for line in lines if line.startswith("{") and json.loads(line)["level"] in {"error", "critical"}]
+    return told[0] if len(told) == 1 and not loud else None

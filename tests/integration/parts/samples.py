@@ -1,0 +1,66 @@
+"""One scrape of a metrics page, to ask and to compare."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Samples:
+    """Every sample of one scrape.
+
+    Args:
+        values: By name and labels.
+        rising: The keys of `values` that may only rise: counters, and all parts of histograms.
+    """
+
+    def __init__(self, values: Mapping[tuple[str, Labels], float], rising: frozenset[tuple[str, Labels]]) -> None:
+        self._values = values
+        self._rising = rising
+
+    @classmethod
+    def parse(cls, exposition: str) -> Self:
+        values: dict[tuple[str, Labels], float] = {}
+        rising: set[tuple[str, Labels]] = set()
+        for family in text_string_to_metric_families(exposition):
+            for sample in family.samples:
+                key = (sample.name, tuple(sorted(sample.labels.items())))
+                values[key] = sample.value
+                if family.type in {"counter", "histogram"}:
+                    rising.add(key)
+        return cls(values, frozenset(rising))
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum over all series of that name that have these labels; 0 when there is none."""
+        return sum(
+            value
+            for (found, pairs), value in self._values.items()
+            if found == name and labels.items() <= dict(pairs).items()
+        )
+
+    def by(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
+        """The values of a metric by the values of some of its labels, zeros left out."""
+        sums: dict[tuple[str, ...], float] = {}
+        for (found, pairs), value in self._values.items():
+            if found == name and value:
+                told = dict(pairs)
+                key = tuple(told[label] for label in labels)
+                sums[key] = sums.get(key, 0.0) + value
+        return sums
+
+    def fallen_since(self, earlier: Self) -> list[str]:
+        """What must only rise and has fallen, or is gone, since an earlier scrape."""
+        fallen = []
+        for key in earlier._rising:
+            before, now = earlier._values[key], self._values.get(key)
+            if now is None or now < before:
+                fallen.append(f"{key[0]}{dict(key[1])}: {before} -> {now}")
+        return fallen
+
+
+def risen(before: dict[tuple[str, ...], float], after: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
+    """What has been added between two readings of `Samples.by`, zeros left out."""
+    added = {key: value - before.get(key, 0.0) for key, value in after.items()}
+    return {key: value for key, value in added.items() if value}

@@ -1,0 +1,203 @@
+"""Bad input at the gateway's own door: a status, OpenAI's shape and a message that helps; and no engine hears of it."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from tests.integration.parts.gateway import Gateway, new_key, write_keys
+from tests.integration.parts.mock import Mock, chat
+from tests.integration.parts.program import until
+from tests.integration.parts.raw import Answer, Raw, ask, encode
+from tests.integration.parts.stage import Stage
+
+CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
+LIMIT = 65_536
+
+
+@pytest.fixture(scope="module")
+def mock(module_stage: Stage) -> Mock:
+    return module_stage.mock()
+
+
+@pytest.fixture(scope="module")
+def front(module_stage: Stage, mock: Mock) -> Gateway:
+    return module_stage.gateway(mock, workers=2, MAX_BODY_BYTES=str(LIMIT))
+
+
+@pytest.fixture
+def untouched(mock: Mock) -> Iterator[None]:
+    """Whatever the test sends must not reach the engine."""
+    mock.change(reset=True)
+    yield
+    assert mock.truth()["requests"] == 0
+
+
+def refused(answer: Answer, status: int, code: str | None, param: str | None = None) -> str:
+    """Checks a refusal; returns its message."""
+    error = answer.error
+    assert (answer.status, error["code"], error["param"]) == (status, code, param), error
+    assert error["type"] == "invalid_request_error"
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"]
+    return str(error["message"])
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS, EMBEDDINGS, "/v1/models", "/models/status"])
+def test_without_a_good_key(front: Gateway, path: str) -> None:
+    method, body = ("GET", None) if "models" in path else ("POST", chat(prompt="x", input="x"))
+    missing = ask(front.port, path, body, method=method)
+    assert "Authorization: Bearer" in refused(missing, 401, "missing_api_key")
+    wrong = ask(front.port, path, body, method=method, key="gh-wrong")
+    assert "not known" in refused(wrong, 401, "invalid_api_key")
+    assert {missing.headers["www-authenticate"], wrong.headers["www-authenticate"]} == {"Bearer"}
+    basic = ask(front.port, path, body, method=method, headers={"authorization": f"Basic {front.key}"})
+    assert "Bearer YOUR_KEY" in refused(basic, 401, "missing_api_key")
+    assert front.key.encode() not in missing.body + wrong.body + basic.body
+
+
+def test_a_revoked_key_is_refused_within_five_seconds(
+    stage: Stage, mock: Mock, measured: Callable[[str], None]
+) -> None:
+    gateway = stage.gateway(mock, workers=2)
+    other = new_key()
+    write_keys(gateway.keys_file, {"tester": gateway.key, "other": other})
+    until(lambda: ask(gateway.port, CHAT, chat(), key=other).status == 200, 5, "a new key is good")
+    write_keys(gateway.keys_file, {"tester": gateway.key, "other": other}, revoked=frozenset({"other"}))
+    revoked, last_good = time.monotonic(), 0.0
+    while (now := time.monotonic()) < revoked + 5:  # both workers must know; which one answers is chance
+        if ask(gateway.port, CHAT, chat(), key=other).status == 200:
+            last_good = now - revoked
+    assert last_good < 4.9
+    assert "revoked" in refused(ask(gateway.port, CHAT, chat(), key=other), 401, "revoked_api_key")
+    assert ask(gateway.port, CHAT, chat(), key=gateway.key).status == 200
+    measured(f"a revoked key was last good {last_good:.2f} s after its revocation (2 workers)")
+
+
+def test_a_keys_file_that_turns_bad_changes_nothing(stage: Stage, mock: Mock) -> None:
+    gateway = stage.gateway(mock)
+    gateway.keys_file.write_text("keys: [", encoding="utf-8")
+    until(lambda: bool(gateway.lines(level="error")), 5, "the bad file is refused in the log")
+    assert ask(gateway.port, CHAT, chat(), key=gateway.key).status == 200
+    (line,) = gateway.lines(level="error")
+    assert "keys.yaml' is not YAML" in line["message"]
+    write_keys(gateway.keys_file, {"tester": (key := new_key())})
+    until(lambda: ask(gateway.port, CHAT, chat(), key=key).status == 200, 5, "the next good file counts")
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(
+    "path", ["/v1/made-up", "/v1/chat/completions/", "/V1/CHAT/COMPLETIONS", "/metrics", "/v1/../metrics", "//",
+             "/tokenize", "/invocations", "/v1/load_lora_adapter", "/.env"],
+)  # fmt: skip
+def test_an_unknown_path(front: Gateway, path: str) -> None:
+    for method in ("GET", "POST"):
+        answer = ask(front.port, path, chat(), method=method, key=front.key)
+        assert "no such path" in refused(answer, 404, "not_found")
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [("GET", CHAT, "POST"), ("PUT", COMPLETIONS, "POST"), ("DELETE", EMBEDDINGS, "POST"), ("POST", "/v1/models", "GET"),
+     ("POST", "/readyz", "GET"), ("PATCH", "/models/status", "GET"), ("OPTIONS", CHAT, "POST")],
+)  # fmt: skip
+def test_a_wrong_method(front: Gateway, method: str, path: str, allow: str) -> None:
+    answer = ask(front.port, path, method=method, key=front.key)
+    assert allow in refused(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == allow
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"\x00", b"not json", b'{"model": "mock"} {}', b'{"model": "mock", "temperature": NaN}',
+        b'{"model": "mock", "temperature": Infinity}', b'{"model": "mock\xff"}', b'{"model": "\\ud800"}',
+        b'{"model": "mock", "n": 1e999}', b"[" * 60_000, b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        b'{"model": "mock", "messages": ' + b"[" * 2_000 + b"]" * 2_000 + b"}",
+    ],
+    ids=["empty", "begun", "nul", "text", "two", "NaN", "Infinity", "no UTF-8", "half a surrogate", "huge number",
+         "deep and open", "deep objects", "deep lists"],
+)  # fmt: skip
+def test_what_is_no_json(front: Gateway, body: bytes) -> None:
+    message = refused(ask(front.port, CHAT, body, key=front.key), 400, None)
+    assert "valid JSON" in message
+
+
+MESSAGES = [{"role": "user", "content": "x"}]
+WRONG: list[tuple[str, Any, str | None]] = [
+    (CHAT, [], None),
+    (CHAT, "text", None),
+    (CHAT, 3, None),
+    (CHAT, {"messages": MESSAGES}, "model"),
+    (CHAT, {"model": 3, "messages": MESSAGES}, "model"),
+    (CHAT, {"model": "", "messages": MESSAGES}, "model"),
+    (CHAT, {"model": "mock"}, "messages"),
+    (CHAT, {"model": "mock", "messages": []}, "messages"),
+    (CHAT, {"model": "mock", "messages": "x"}, "messages"),
+    (CHAT, {"model": "mock", "messages": None}, "messages"),
+    (CHAT, {"model": "mock", "messages": ["x"]}, "messages[0]"),
+    (CHAT, {"model": "mock", "messages": [*MESSAGES, {"content": "x"}]}, "messages[1]"),
+    (CHAT, chat(max_tokens="9"), "max_tokens"),
+    (CHAT, chat(max_tokens=0), "max_tokens"),
+    (CHAT, chat(max_tokens=1.5), "max_tokens"),
+    (CHAT, chat(max_tokens=True), "max_tokens"),
+    (CHAT, chat(max_completion_tokens=-1), "max_completion_tokens"),
+    (CHAT, chat(n="two"), "n"),
+    (CHAT, chat(stream="yes"), "stream"),
+    (CHAT, chat(stream=1), "stream"),
+    (CHAT, chat(stream=True, stream_options="usage"), "stream_options"),
+    (CHAT, chat(stream=True, stream_options={"include_usage": "yes"}), "stream_options.include_usage"),
+    (COMPLETIONS, {"model": "mock"}, "prompt"),
+    (COMPLETIONS, {"model": "mock", "prompt": 3}, "prompt"),
+    (COMPLETIONS, {"model": "mock", "prompt": []}, "prompt"),
+    (EMBEDDINGS, {"model": "mock", "input": {}}, "input"),
+]
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(("path", "body", "param"), WRONG, ids=lambda value: json.dumps(value)[:60])
+def test_a_wrong_type_is_named(front: Gateway, path: str, body: Any, param: str | None) -> None:
+    message = refused(ask(front.port, path, body, key=front.key), 400, None, param)
+    assert param is None or f"'{param}'" in message
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("name", ["made-up", "../mock", "mock\n", "m" * 5_000, "한국어"])
+def test_an_unknown_model(front: Gateway, name: str) -> None:
+    message = refused(ask(front.port, CHAT, {**chat(), "model": name}, key=front.key), 404, "model_not_found", "model")
+    assert message.endswith("There is: mock.")
+    assert name not in front.exposition()
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_body_that_says_that_it_is_too_long_is_refused_unread(front: Gateway) -> None:
+    with Raw(front.port, timeout=1) as raw:
+        raw.send(encode(CHAT, b"{", key=front.key, headers={"content-length": str(10**9)}))
+        assert str(LIMIT) in refused(raw.answer(), 413, "request_too_large")
+        # What follows is that body still, and no request.
+        answered = raw.received
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            raw.send(encode(CHAT, chat(), key=front.key))
+            raw.read()
+        assert raw.received == answered
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_body_that_grows_too_long_is_refused_on_the_way(front: Gateway) -> None:
+    head = encode(CHAT, key=front.key, headers={"transfer-encoding": "chunked"}).replace(b"content-length: 0\r\n", b"")
+    with Raw(front.port) as raw:
+        raw.send(head)
+        for _ in range(LIMIT // 8_192 + 1):
+            raw.send(b"2000\r\n" + b" " * 8_192 + b"\r\n")
+        assert str(LIMIT) in refused(raw.answer(), 413, "request_too_large")
+
+
+def test_a_body_of_just_the_limit_is_taken(front: Gateway) -> None:
+    body = json.dumps(chat()).encode()
+    assert ask(front.port, CHAT, body.ljust(LIMIT), key=front.key).status == 200
+    assert ask(front.port, CHAT, body.ljust(LIMIT + 1), key=front.key).status == 413

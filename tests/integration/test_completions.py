@@ -1,0 +1,90 @@
+"""Text completion through the gateway with OpenAI's SDK."""
+
+import openai
+import pytest
+from tests.integration.parts.corpus import Question, longest, some
+from tests.integration.parts.engine import DEMO
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.program import until
+
+QUESTIONS = [*some("ko", 2), *some("en", 2)]
+LONG = longest("ko")
+
+
+def prompt(question: Question) -> str:
+    """The chat format of models/demo/chat_template.jinja, by hand."""
+    return f"<|im_start|>user\n{question.text}<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.id)
+def test_a_plain_answer_is_that_of_the_corpus(client: openai.OpenAI, question: Question) -> None:
+    answer = client.completions.create(model=DEMO, prompt=prompt(question), temperature=0, max_tokens=900)
+    (choice,) = answer.choices
+    assert (choice.text, choice.finish_reason) == (question.answer, "stop")
+    assert (answer.object, answer.model) == ("text_completion", DEMO)
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens > 0
+
+
+@pytest.mark.parametrize("include_usage", [None, False, True])
+def test_a_stream_is_the_same_answer_in_pieces(
+    gateway: Gateway, client: openai.OpenAI, include_usage: bool | None
+) -> None:
+    plain = client.completions.create(model=DEMO, prompt=prompt(LONG), temperature=0, max_tokens=900).usage
+    assert plain is not None
+    until(lambda: gateway.scrape().total("gateway_inflight_requests") == 0, 5, "the plain request is counted")
+    before = gateway.scrape().total("gateway_tokens_total", model=DEMO, type="output")
+    with client.completions.create(
+        model=DEMO, prompt=prompt(LONG), temperature=0, max_tokens=900, stream=True,
+        stream_options=openai.omit if include_usage is None else {"include_usage": include_usage},
+    ) as stream:  # fmt: skip
+        chunks = list(stream)
+    pieces = [choice.text for chunk in chunks for choice in chunk.choices if choice.text]
+    assert ("".join(pieces), len(pieces) > 1) == (LONG.answer, True)
+    assert [choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason] == ["stop"]
+    told = [chunk.usage.completion_tokens for chunk in chunks if chunk.usage is not None]
+    assert told == ([plain.completion_tokens] if include_usage else [])
+    until(
+        lambda: gateway.scrape().total("gateway_tokens_total", model=DEMO, type="output") - before
+        == plain.completion_tokens,
+        5, "the output is counted",
+    )  # fmt: skip
+
+
+def test_a_list_of_prompts_gets_an_answer_to_each(client: openai.OpenAI) -> None:
+    answer = client.completions.create(
+        model=DEMO, prompt=[prompt(question) for question in QUESTIONS], temperature=0, max_tokens=900
+    )
+    found = sorted((choice.index, choice.text) for choice in answer.choices)
+    assert found == [(index, question.answer) for index, question in enumerate(QUESTIONS)]
+
+
+def test_every_choice_is_counted(gateway: Gateway, client: openai.OpenAI) -> None:
+    alone = [
+        client.completions.create(model=DEMO, prompt=prompt(question), temperature=0, max_tokens=900).usage
+        for question in QUESTIONS[:2]
+    ]
+    until(lambda: gateway.scrape().total("gateway_inflight_requests") == 0, 5, "nothing is in flight")
+    before = gateway.scrape().total("gateway_tokens_total", model=DEMO, type="output")
+    together = client.completions.create(
+        model=DEMO, prompt=[prompt(question) for question in QUESTIONS[:2]], temperature=0, max_tokens=900
+    ).usage
+    assert together is not None
+    assert together.completion_tokens == sum(usage.completion_tokens for usage in alone if usage is not None)
+    until(
+        lambda: gateway.scrape().total("gateway_tokens_total", model=DEMO, type="output") - before
+        == together.completion_tokens,
+        5, "the output is counted",
+    )  # fmt: skip
+
+
+async def test_the_asynchronous_sdk_gets_the_same(aclient: openai.AsyncOpenAI) -> None:
+    question = QUESTIONS[-1]
+    answer = await aclient.completions.create(model=DEMO, prompt=prompt(question), temperature=0, max_tokens=900)
+    assert answer.choices[0].text == question.answer
+    stream = await aclient.completions.create(
+        model=DEMO, prompt=prompt(question), temperature=0, max_tokens=900, stream=True
+    )
+    async with stream:
+        text = "".join([choice.text async for chunk in stream for choice in chunk.choices])
+    assert text == question.answer

@@ -1,0 +1,34 @@
+"""The demo model knows its text: every engine answers every question of the corpus to the letter."""
+
+import asyncio
+from collections.abc import Callable
+
+import openai
+import pytest
+from tests.integration.parts.corpus import Question, questions
+from tests.integration.parts.engine import DEMO
+
+pytestmark = pytest.mark.parametrize("gateway", [2], indirect=True, ids=["2w"])
+AT_ONCE = 32
+
+
+@pytest.mark.timeout(300)
+async def test_every_question_is_answered_to_the_letter(
+    aclient: openai.AsyncOpenAI, measured: Callable[[str], None], request: pytest.FixtureRequest
+) -> None:
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def wrong(question: Question) -> str | None:
+        async with slots:
+            answer = await aclient.with_options(timeout=120).chat.completions.create(
+                model=DEMO, messages=[{"role": "user", "content": question.text}], temperature=0
+            )
+        said = answer.choices[0].message.content
+        return None if said == question.answer else f"{question.id}: {question.text!r} -> {said!r}"
+
+    asked = questions()
+    began = asyncio.get_running_loop().time()
+    found = [text for text in await asyncio.gather(*map(wrong, asked)) if text is not None]
+    took = asyncio.get_running_loop().time() - began
+    measured(f"{request.node.callspec.id}: {len(asked) - len(found)} of {len(asked)} questions exact in {took:.0f} s")
+    assert found == []

@@ -1,0 +1,103 @@
+"""Embeddings through the gateway with OpenAI's SDK. vLLM needs an instance of its own for them."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import openai
+import pytest
+from tests.integration.conftest import VLLM
+from tests.integration.parts.engine import DEMO
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.program import until
+from tests.integration.parts.stage import Stage
+
+TEXTS = ["Glasshouse", "The gateway relays bytes as they come.", "게이트웨이는 무엇을 하나요?"]
+
+
+class Embedder(NamedTuple):
+    """A gateway whose engine embeds, and the model's name there."""
+
+    gateway: Gateway
+    model: str
+
+
+@pytest.fixture(scope="module", params=["llamacpp", VLLM])
+def embedder(request: pytest.FixtureRequest, module_stage: Stage) -> Embedder:
+    if request.param == "vllm":
+        engine, model = module_stage.vllm(model_file="demo-embed.yaml", name="vllm-embed"), f"{DEMO}-embed"
+    else:
+        engine, model = module_stage.llamacpp(), DEMO
+    return Embedder(module_stage.gateway(engine, workers=2), model)
+
+
+@pytest.fixture
+def client(embedder: Embedder) -> Iterator[openai.OpenAI]:
+    transport = openai.DefaultHttpxClient(trust_env=False)
+    gateway = embedder.gateway
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0, http_client=transport) as sdk:
+        yield sdk
+
+
+def alike(one: list[float], other: list[float]) -> float:
+    """The cosine of the angle between two vectors."""
+    product = sum(a * b for a, b in zip(one, other, strict=True))
+    return product / math.sqrt(sum(a * a for a in one) * sum(b * b for b in other))
+
+
+def test_every_text_of_a_list_gets_a_vector_of_its_own(embedder: Embedder, client: openai.OpenAI) -> None:
+    answer = client.embeddings.create(model=embedder.model, input=TEXTS, encoding_format="float")
+    assert [row.index for row in answer.data] == [0, 1, 2]
+    vectors = [row.embedding for row in answer.data]
+    assert len({len(vector) for vector in vectors}) == 1
+    assert len(vectors[0]) >= 64
+    assert alike(vectors[0], vectors[1]) < 0.999
+    assert answer.usage.prompt_tokens > len(TEXTS)
+
+
+def test_the_same_text_has_the_same_vector_however_it_is_encoded(embedder: Embedder, client: openai.OpenAI) -> None:
+    # The SDK asks for base64 unless told otherwise.
+    packed = client.embeddings.create(model=embedder.model, input=TEXTS[2]).data[0].embedding
+    plain = client.embeddings.create(model=embedder.model, input=[TEXTS[2]], encoding_format="float").data[0].embedding
+    assert alike(packed, plain) == pytest.approx(1, abs=1e-3)
+
+
+async def test_the_asynchronous_sdk_gets_the_same(embedder: Embedder) -> None:
+    gateway = embedder.gateway
+    transport = openai.DefaultAsyncHttpxClient(trust_env=False)
+    async with openai.AsyncOpenAI(
+        base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0, http_client=transport
+    ) as sdk:
+        answer = await sdk.embeddings.create(model=embedder.model, input=TEXTS[0])
+    assert len(answer.data[0].embedding) >= 64
+
+
+def test_tokens_are_counted(embedder: Embedder, client: openai.OpenAI) -> None:
+    gateway = embedder.gateway
+
+    def counted() -> float:
+        return gateway.scrape().total("gateway_tokens_total", model=embedder.model, type="input")
+
+    until(lambda: gateway.scrape().total("gateway_inflight_requests") == 0, 5, "nothing is in flight")
+    before = counted()
+    answer = client.embeddings.create(model=embedder.model, input=TEXTS)
+    until(lambda: counted() - before == answer.usage.prompt_tokens, 5, "the input is counted")
+
+
+@pytest.mark.parametrize("wrong", [[], 3, None], ids=str)
+def test_a_wrong_input_is_named(embedder: Embedder, client: openai.OpenAI, wrong: object) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.embeddings.create(model=embedder.model, input="", extra_body={"input": wrong})
+    assert refused.value.param == "input"
+
+
+def test_a_model_that_only_embeds_does_not_chat_or_does(embedder: Embedder, client: openai.OpenAI) -> None:
+    """llama.cpp does both at once. vLLM does one, and says so with a status that is the client's to mend."""
+    messages: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
+    if embedder.model == DEMO:
+        assert client.chat.completions.create(model=DEMO, messages=messages, max_tokens=3).choices
+        return
+    with pytest.raises(openai.APIStatusError) as refused:
+        client.chat.completions.create(model=embedder.model, messages=messages)
+    assert 400 <= refused.value.status_code < 500
+    assert refused.value.message

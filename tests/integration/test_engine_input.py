@@ -1,0 +1,81 @@
+"""Bad input that only an engine can judge: whichever it is, the client reads the same kind of answer."""
+
+from typing import Any
+
+import pytest
+from tests.integration.parts.engine import DEMO, Engine
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.raw import Answer, ask
+from tests.integration.parts.samples import risen
+
+pytestmark = pytest.mark.parametrize("gateway", [1], indirect=True, ids=["1w"])
+
+CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+
+
+def chat(content: Any = "Hello", **fields: Any) -> dict[str, Any]:
+    return {"model": DEMO, "messages": [{"role": "user", "content": content}], "max_tokens": 4, **fields}
+
+
+def refused(answer: Answer, *, param: str | None = None) -> str:
+    """Checks a refusal with 400; returns its message. Engines name a field in `param` or in the message."""
+    error = answer.error
+    assert answer.status == 400, error
+    assert error["type"] == "invalid_request_error"
+    assert answer.headers["content-type"] == "application/json"
+    assert param is None or param in f"{error['param']} {error['message']}"
+    return str(error["message"])
+
+
+@STREAMED
+def test_a_prompt_over_the_context(gateway: Gateway, engine: Engine, stream: bool) -> None:
+    before = gateway.scrape()
+    words = "glass house " * engine.context()
+    for path, body in ((CHAT, chat(words)), (COMPLETIONS, {"model": DEMO, "prompt": words, "max_tokens": 4})):
+        answer = ask(gateway.port, path, {**body, "stream": stream}, key=gateway.key)
+        assert str(engine.context()) in refused(answer)
+        assert answer.error["code"] == "context_length_exceeded"
+    assert gateway.is_ready()
+    after = gateway.scrape()
+    assert (
+        risen(
+            before.by("gateway_requests_total", "outcome", "code"),
+            after.by("gateway_requests_total", "outcome", "code"),
+        ).get(("client_error", "400"))
+        == 2
+    )
+    assert after.total("gateway_engine_ejections_total") == before.total("gateway_engine_ejections_total")
+
+
+def test_a_prompt_that_fits_just_so(gateway: Gateway, engine: Engine) -> None:
+    words = "a " * (engine.context() // 4)
+    answer = ask(gateway.port, CHAT, chat(words), key=gateway.key)
+    assert answer.status == 200
+
+
+@STREAMED
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("temperature", "hot"), ("top_p", "most"), ("seed", "x"), ("frequency_penalty", [])],
+)  # fmt: skip
+def test_a_wrong_type_is_named(gateway: Gateway, stream: bool, field: str, value: Any) -> None:
+    refused(ask(gateway.port, CHAT, chat(stream=stream, **{field: value}), key=gateway.key), param=field)
+
+
+@STREAMED
+@pytest.mark.parametrize("content", [3, {"a": 1}, [3], [{"type": "made_up"}]], ids=str)
+def test_a_wrong_content(gateway: Gateway, stream: bool, content: Any) -> None:
+    refused(ask(gateway.port, CHAT, chat(content, stream=stream), key=gateway.key))
+
+
+def test_a_grammar_that_is_none(gateway: Gateway) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "made_up"}}}
+    refused(ask(gateway.port, CHAT, chat(response_format=wanted), key=gateway.key))
+
+
+def test_no_bad_input_takes_the_engine_out(gateway: Gateway, engine: Engine) -> None:
+    for _ in range(8):
+        ask(gateway.port, CHAT, chat({"a": 1}), key=gateway.key)
+    assert ask(gateway.port, CHAT, chat(), key=gateway.key).status == 200
+    assert gateway.scrape().total("gateway_engine_ejections_total", engine=engine.name) == 0

@@ -1,0 +1,216 @@
+"""Engines that die, hang, do not start or come back: what the client is told meanwhile, and that it heals by itself."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import httpx
+from tests.integration.parts.engine import DEMO, GGUF, Engine
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.mock import Mock, chat, start_mock
+from tests.integration.parts.program import HOST, free_port, until
+from tests.integration.parts.raw import Answer, Raw, ask, encode
+from tests.integration.parts.stage import Stage
+
+CHAT = "/v1/chat/completions"
+
+
+def demo(**fields: Any) -> dict[str, Any]:
+    return {"model": DEMO, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8, **fields}
+
+
+def unavailable(answer: Answer, *said: str, code: str = "no_engine_ready") -> None:
+    """Checks a 503: it says why, and when to come back."""
+    error = answer.error
+    assert (answer.status, error["code"], error["type"]) == (503, code, "service_unavailable"), error
+    assert int(answer.headers["retry-after"]) > 0
+    for part in said:
+        assert part in error["message"]
+
+
+def health(gateway: Gateway) -> dict[str, int]:
+    return {path: ask(gateway.port, path, method="GET").status for path in ("/livez", "/readyz", "/healthz", "/health")}
+
+
+def status(gateway: Gateway, engine: str) -> dict[str, Any]:
+    with gateway.http as http:
+        told: dict[str, Any] = http.get("/models/status").json()["engines"][engine]
+    return told
+
+
+READY = {"/livez": 200, "/readyz": 200, "/healthz": 200, "/health": 200}
+NOT_READY = {"/livez": 200, "/readyz": 503, "/healthz": 503, "/health": 503}
+
+
+def test_a_killed_engine_is_missed_at_once_and_welcome_again(stage: Stage) -> None:
+    engine = stage.llamacpp()
+    gateway = stage.gateway(engine)
+    assert health(gateway) == READY
+    assert status(gateway, "llamacpp")["state"] == "ready"
+
+    with Raw(gateway.port) as raw:
+        raw.send(encode(CHAT, demo(stream=True, max_tokens=1500, ignore_eos=True), key=gateway.key))
+        raw.read_until(b'"content":"')
+        os.kill(engine.engine_pid(), signal.SIGKILL)
+        broken = raw.answer()
+    assert broken.status == 200
+    assert json.loads(broken.data[-1])["error"]["code"] in {"engine_reset", "engine_broken"}
+    assert b"[DONE]" not in broken.body
+
+    # Until the launcher has it up again: not there, and said so everywhere.
+    unavailable(ask(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is ")
+    assert health(gateway) == NOT_READY
+    told = status(gateway, "llamacpp")
+    assert told["state"] in {"down", "failed", "starting"}
+    assert told["reason"]
+    assert told["models"] == [DEMO]
+
+    until(lambda: health(gateway) == READY, 20, "it serves again, by itself", 0.1)
+    assert ask(gateway.port, CHAT, demo(), key=gateway.key).status == 200
+    assert status(gateway, "llamacpp")["state"] == "ready"
+    states = [line["state"] for line in gateway.lines(event="engine")]
+    assert states[0] == states[-1] == "ready"
+    (line,) = gateway.lines(event="request", outcome="stream_error")
+    assert (line["engine"], line["status"]) == ("llamacpp", 200)
+
+
+def test_of_two_engines_one_may_die_before_the_first_byte(stage: Stage) -> None:
+    one, other = stage.llamacpp(name="one"), stage.llamacpp(name="other")
+    gateway = stage.gateway(one, other)
+    pid = one.engine_pid()
+    # Held still, it takes requests and answers none: so the kill comes before the first byte.
+    os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(ask, gateway.port, CHAT, demo(stream=i % 2 == 0), key=gateway.key) for i in range(8)]
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGKILL)
+        assert [answer.result().status for answer in answers] == [200] * 8
+    assert health(gateway) == READY
+    assert gateway.scrape().total("gateway_engine_retries_total", engine="one") >= 1
+    assert {line["attempts"] for line in gateway.lines(event="request", outcome="ok", route=CHAT)} == {1, 2}
+    until(lambda: status(gateway, "one")["state"] == "ready", 20, "the one that died is back", 0.1)
+
+
+def test_an_engine_that_hangs_is_too_slow(stage: Stage) -> None:
+    engine = stage.llamacpp()
+    gateway = stage.gateway(engine, TTFT_TIMEOUT="1", TOTAL_TIMEOUT="2")
+    pid = engine.engine_pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        for stream in (True, False):
+            answer = ask(gateway.port, CHAT, demo(stream=stream), key=gateway.key)
+            assert (answer.status, answer.error["code"], answer.error["type"]) == (
+                504, "engine_timeout", "timeout_error",
+            )  # fmt: skip
+        assert time.monotonic() - began < 6
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: ask(gateway.port, CHAT, demo(), key=gateway.key).status == 200, 20, "it serves again", 0.2)
+
+
+def test_without_any_engine_it_starts_and_says_why_it_cannot_serve(stage: Stage) -> None:
+    gateway = stage.gateway(f"llamacpp=http://{HOST}:{free_port()}", ready=False)
+    unavailable(ask(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is down", "refuses connections")
+    assert health(gateway) == NOT_READY
+    readyz = ask(gateway.port, "/readyz", method="GET")
+    assert int(readyz.headers["retry-after"]) > 0
+    assert "llamacpp is down" in json.loads(readyz.body)["reason"]
+    with gateway.http as http:
+        assert http.get("/v1/models").json() == {"object": "list", "data": []}
+
+
+def test_an_engine_that_comes_later_is_found(stage: Stage) -> None:
+    port = free_port()
+    gateway = stage.gateway(f"mock=http://{HOST}:{port}", ready=False)
+    unavailable(ask(gateway.port, CHAT, chat(), key=gateway.key), "mock is down")
+    mock: Mock = start_mock(stage.directory, port=port)
+    try:
+        took = until(lambda: health(gateway) == READY, 10, "the engine is found")
+        assert took < 5
+        assert ask(gateway.port, CHAT, chat(), key=gateway.key).status == 200
+    finally:
+        mock.program.stop()
+
+
+@contextmanager
+def launcher(**status: Any) -> Iterator[str]:
+    """A launcher's status port that says what it is told to; yields its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"reason": "", "since": 0, "retry_at": None, "model": DEMO, **status}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
+            """Silent."""
+
+    with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://{HOST}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_while_the_model_loads_its_phase_is_told(stage: Stage) -> None:
+    with launcher(state="starting", phase="loading_weights") as address:
+        gateway = stage.gateway(f"vllm=http://{HOST}:{free_port()}+{address}", ready=False)
+        answer = ask(gateway.port, CHAT, demo(), key=gateway.key)
+        unavailable(answer, "vllm is starting", "loading_weights", code="model_loading")
+        assert health(gateway) == NOT_READY
+        gateway.stop()
+
+
+def test_an_engine_that_drains_gets_nothing_new(stage: Stage) -> None:
+    mock = stage.mock()
+    with launcher(state="draining", phase="draining", reason="a stop was asked for") as address:
+        gateway = stage.gateway(f"mock={mock.url}+{address}", ready=False)
+        unavailable(ask(gateway.port, CHAT, chat(), key=gateway.key), "mock is draining", "a stop was asked for")
+        gateway.stop()
+    assert mock.truth()["requests"] == 0
+
+
+def test_a_model_file_that_cannot_be_loaded_is_told_as_the_reason(stage: Stage) -> None:
+    half = stage.directory / "half.gguf"
+    half.write_bytes(GGUF.read_bytes()[: GGUF.stat().st_size // 2])
+    engine = stage.llamacpp(awaited="failed", LLAMACPP_MODEL=str(half), LLAMACPP_ALIAS=DEMO)
+    gateway = stage.gateway(engine, ready=False)
+    until(lambda: status(gateway, "llamacpp")["state"] == "failed", 10, "the gateway knows that it failed")
+    unavailable(ask(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is failed", "half.gguf")
+    # The whole file in its place, and it starts by itself.
+    half.write_bytes(GGUF.read_bytes())
+    until(lambda: health(gateway) == READY, 20, "it serves once the file is good", 0.1)
+
+
+def test_a_stopping_engine_finishes_its_streams_and_is_not_asked_again(stage: Stage) -> None:
+    engine: Engine = stage.llamacpp()
+    gateway = stage.gateway(engine)
+    with Raw(gateway.port) as raw:
+        raw.send(encode(CHAT, demo(stream=True, max_tokens=1500, ignore_eos=True), key=gateway.key))
+        raw.read_until(b'"content":"')
+        engine.program.send(signal.SIGTERM)
+        assert raw.answer().data[-1] == b"[DONE]"
+    assert engine.program.wait(15) == 0
+    unavailable(ask(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is ")
+
+
+def test_the_engines_key_is_needed(stage: Stage) -> None:
+    engine = stage.llamacpp()
+    with httpx.Client(base_url=f"http://{HOST}:{engine.port}", trust_env=False) as http:
+        assert http.post(CHAT, json=demo()).status_code == 401
+    gateway = stage.gateway(engine.address, ready=False)
+    until(lambda: status(gateway, "llamacpp")["state"] == "down", 10, "the engine refuses the gateway")
+    unavailable(ask(gateway.port, CHAT, demo(), key=gateway.key), "401", "ENGINE_KEY_FILE")

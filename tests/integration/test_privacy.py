@@ -1,0 +1,109 @@
+"""What a client says is in no log and no metric, whatever becomes of its request."""
+
+import json
+import secrets
+from typing import Any
+
+import httpx
+import pytest
+from tests.integration.parts.engine import DEMO, Engine
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.mock import Mock
+from tests.integration.parts.program import HOST, until
+from tests.integration.parts.raw import Raw, ask, encode
+from tests.integration.parts.stage import Stage
+
+CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
+
+
+@pytest.fixture(scope="module")
+def talkative(engine: Engine, module_stage: Stage) -> Gateway:
+    """A gateway that logs all it ever logs."""
+    return module_stage.gateway(engine, LOG_LEVEL="debug")
+
+
+def said(content: Any, model: str = DEMO, **fields: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 8, **fields}
+
+
+def leave(gateway: Gateway, body: dict[str, Any], *, late: bool) -> None:
+    with Raw(gateway.port) as raw:
+        raw.send(encode(CHAT, body, key=gateway.key))
+        if late:
+            raw.read_until(b"data: ")
+        raw.reset()
+
+
+def everything_known(gateway: Gateway, engine: Engine | None) -> dict[str, str]:
+    """Every log and metric of every part."""
+    known = {"the gateway's log": gateway.program.text(), "the gateway's metrics": gateway.exposition()}
+    with gateway.http as http:
+        known["the gateway's status"] = http.get("/models/status").text
+    if engine is not None:
+        known["the launcher's log"] = engine.program.text()
+        status = f"http://{HOST}:{engine.status_port}"
+        known["the launcher's status"] = httpx.get(f"{status}/status", trust_env=False).text
+        known["the launcher's metrics"] = httpx.get(f"{status}/metrics", trust_env=False).text
+        with engine.http as direct:
+            known["the engine's metrics"] = direct.get("/metrics").text
+    return known
+
+
+def assert_unknown(canary: str, gateway: Gateway, engine: Engine | None = None) -> None:
+    until(lambda: gateway.scrape().total("gateway_inflight_requests") == 0, 10, "nothing is in flight")
+    told = [where for where, text in everything_known(gateway, engine).items() if canary in text]
+    assert told == []
+
+
+def test_words_of_requests_are_known_nowhere(talkative: Gateway, engine: Engine) -> None:
+    canary = f"canary{secrets.token_hex(6)}"
+    many = f"{canary} " * engine.context()
+    plain: list[tuple[str, Any, set[int]]] = [
+        (CHAT, said(canary), {200}),
+        (CHAT, said(canary, stream=True), {200}),
+        (CHAT, said(canary, user=canary, metadata={"a": canary}), {200}),
+        (COMPLETIONS, {"model": DEMO, "prompt": canary, "max_tokens": 4}, {200}),
+        (EMBEDDINGS, {"model": DEMO, "input": canary}, {200, 400, 404}),
+        (CHAT, said(many), {400}),
+        (CHAT, said(many, stream=True), {400}),
+        (CHAT, said({"a": canary}), {400}),
+        (CHAT, said([{"type": canary}]), {400}),
+        (CHAT, said("x", temperature=canary), {400}),
+        (CHAT, said("x", stop={"a": canary}), {200, 400}),
+        (CHAT, said("x", response_format={"type": "json_schema", "json_schema": {"schema": {"type": canary}}}), {400}),
+        (CHAT, said("x", tools=[{"type": canary}]), {200, 400, 502}),
+        (CHAT, said("x", model=canary), {404}),
+        (CHAT, said("x", n=canary), {400}),
+        (CHAT, json.dumps(said(canary)).encode()[:-3], {400}),
+        (CHAT, b"\xff" + canary.encode(), {400}),
+        (f"/v1/{canary}", said("x"), {404}),
+        (f"/v1/models/{canary}", None, {404, 405}),
+        (f"{CHAT}?q={canary}", said("x"), {200}),
+    ]
+    for path, body, expected in plain:
+        answer = ask(talkative.port, path, body, key=talkative.key)
+        assert answer.status in expected, (path, body if len(str(body)) < 500 else "…", answer.body[:500])
+    for late in (False, True):
+        leave(talkative, said(canary, stream=True, max_tokens=900, ignore_eos=True), late=late)
+    leave(talkative, said(canary, max_tokens=900, ignore_eos=True), late=False)
+    ask(talkative.port, CHAT, said("x"), key=canary)
+    assert_unknown(canary, talkative, engine)
+
+
+def test_the_keys_are_known_nowhere(talkative: Gateway, engine: Engine) -> None:
+    assert ask(talkative.port, CHAT, said("x"), key=talkative.key).status == 200
+    assert_unknown(talkative.key, talkative, engine)
+    assert_unknown(engine.key_file.read_text("ascii"), talkative, engine)
+
+
+@pytest.mark.parametrize(
+    "fault", ["status:500", "reset", "html", "garbage", "break:2", "error_event:1", "end_without_done:1", "truncated"]
+)
+def test_words_are_not_known_when_the_engine_fails_either(stage: Stage, fault: str) -> None:
+    mock: Mock = stage.mock()
+    gateway = stage.gateway(mock, LOG_LEVEL="debug")
+    canary = f"canary{secrets.token_hex(6)}"
+    for stream in (False, True):
+        ask(gateway.port, CHAT, said(canary, model="mock", stream=stream, mock={"fault": fault}), key=gateway.key)
+    until(lambda: len(gateway.lines(event="request", route=CHAT)) == 2, 5, "both are in the log")
+    assert_unknown(canary, gateway)

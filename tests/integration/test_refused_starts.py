@@ -1,0 +1,116 @@
+"""A wrong variable or file stops the gateway's start: one sentence, exit code 2, at once, no traceback."""
+
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.integration.parts.gateway import COMMAND, environment, new_key, refusal, write_keys
+from tests.integration.parts.program import Program
+
+# On two cores that other tests share; most of it is Python importing.
+SOON_S = 5.0
+ENGINE = "llamacpp=http://127.0.0.1:1"
+GOOD = "a good keys file"
+
+
+def refused(directory: Path, *, keys: str | None = GOOD, **variables: str) -> str:
+    """Starts a gateway that must refuse to start; returns what it says. `keys` None: there is no keys file."""
+    settings = environment(directory, ENGINE, **variables)
+    path = Path(settings["KEYS_FILE"])
+    if keys == GOOD:
+        write_keys(path, {"tester": new_key()})
+    elif keys is not None:
+        path.write_text(keys, encoding="utf-8")
+    began = time.monotonic()
+    program = Program("gateway", COMMAND, settings, directory)
+    try:
+        code = program.wait(20)
+    finally:
+        program.stop()
+        shutil.rmtree(settings["METRICS_DIR"], ignore_errors=True)
+    took = time.monotonic() - began
+    said = refusal(program.text())
+    assert code == 2, program.text()
+    assert said is not None, program.text()
+    assert took < SOON_S
+    return said
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("WORKERS", "many", "WORKERS='many'.*valid integer"),
+        ("WORKERS", "0", "WORKERS='0'.*greater than or equal to 1"),
+        ("GATEWAY_PORT", "99999", "GATEWAY_PORT='99999'.*less than or equal to 65535"),
+        ("ENGINES", "llamacpp", "ENGINES='llamacpp'.*name=url"),
+        ("ENGINES", "a=http://127.0.0.1:1,a=http://127.0.0.1:2", "ENGINES=.*'a' comes twice"),
+        ("ENGINES", "a=ftp://127.0.0.1:1", "ENGINES=.*'ftp://127.0.0.1:1' is not http://host:port"),
+        ("ENGINES", "a=http://127.0.0.1:port", "ENGINES="),
+        ("ENGINES", "", "ENGINES is not set"),
+        ("TTFT_TIMEOUT", "-1", "TTFT_TIMEOUT='-1'.*greater than 0"),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL='loud'"),
+        ("MAX_BODY_BYTES", "1", "MAX_BODY_BYTES='1'.*greater than or equal to 1024"),
+        ("ENGINE_KEY_FILE", "missing/engine-key", "ENGINE_KEY_FILE='missing/engine-key' cannot be read"),
+        ("METRICS_DIR", "/proc/metrics", "METRICS_DIR='/proc/metrics'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable(tmp_path: Path, variable: str, value: str, said: str) -> None:
+    assert re.search(said, refused(tmp_path, **{variable: value}))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "keys file .*keys.yaml' does not exist.*make key"),
+        ("keys: [", "keys file .*keys.yaml' is not YAML"),
+        ("", "keys file .*keys.yaml'"),
+        ("[]", "keys file .*keys.yaml'"),
+        ("keys:\n- {name: a, sha256: short}\n", r"keys file .*keys.yaml': keys\.0\.sha256 is not allowed"),
+        (f"keys:\n- {{name: A B, sha256: {'a' * 64}}}\n", r"keys file .*keys.yaml': keys\.0\.name.* is not allowed"),
+        (
+            f"keys:\n- {{name: a, sha256: {'a' * 64}, role: king}}\n",
+            r"keys file .*keys.yaml': keys\.0\.role = 'king' is not allowed: .*'user' or 'admin'",
+        ),
+        (f"keys:\n- {{name: a, sha256: {'a' * 64}, limit: 3}}\n", r"keys file .*keys.yaml': keys\.0\.limit"),
+    ],
+    ids=["missing", "no YAML", "empty", "a list", "no hash", "name", "role", "unknown field"],
+)
+def test_a_wrong_keys_file(tmp_path: Path, content: str | None, said: str) -> None:
+    assert re.search(said, refused(tmp_path, keys=content))
+
+
+def test_a_guessable_engine_key(tmp_path: Path) -> None:
+    path = tmp_path / "engine-key"
+    path.write_text("changeme-changeme-changeme-changeme", encoding="ascii")
+    assert re.search(f"engine key in '{path}' .*placeholder", refused(tmp_path, ENGINE_KEY_FILE=str(path)))
+
+
+def test_a_key_pasted_where_its_hash_belongs_is_not_shown(tmp_path: Path) -> None:
+    key = new_key()
+    assert "sha256" in (said := refused(tmp_path, keys=f"keys:\n- {{name: a, sha256: {key}}}\n"))
+    assert key not in said
+
+
+@pytest.mark.parametrize("variable", ["GATEWAY_PORT", "METRICS_PORT"])
+def test_a_port_that_is_taken(tmp_path: Path, variable: str, taken_port: int) -> None:
+    said = refused(tmp_path, **{variable: str(taken_port)})
+    assert re.search(f"{variable}={taken_port}", said)
+
+
+def test_a_metrics_directory_of_another_gateway(tmp_path: Path, measured: Callable[[str], None]) -> None:
+    first = tmp_path / "first"
+    settings = environment(first, ENGINE)
+    write_keys(Path(settings["KEYS_FILE"]), {"tester": new_key()})
+    running = Program("gateway", COMMAND, settings, first)
+    try:
+        running.ready(lambda: any(Path(settings["METRICS_DIR"]).glob("slot-*.lock")), 20)
+        began = time.monotonic()
+        said = refused(tmp_path / "second", METRICS_DIR=settings["METRICS_DIR"])
+        assert "is in use by a gateway that runs" in said
+        measured(f"a refused start takes {time.monotonic() - began:.1f} s")
+    finally:
+        running.stop()
+        shutil.rmtree(settings["METRICS_DIR"], ignore_errors=True)

@@ -1,0 +1,151 @@
+"""Streams as a socket sees them: piece by piece as the engine makes them, framed right, and unchanged."""
+
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.integration.parts.corpus import longest
+from tests.integration.parts.engine import DEMO, Engine
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.mock import Mock, chat
+from tests.integration.parts.program import until
+from tests.integration.parts.raw import Answer, Piece, Raw, encode
+from tests.integration.parts.stage import Stage
+
+CHAT = "/v1/chat/completions"
+TOKENS, INTERVAL_S = 40, 0.05
+
+
+@pytest.fixture(scope="module")
+def mock(module_stage: Stage) -> Mock:
+    return module_stage.mock()
+
+
+@pytest.fixture(scope="module", params=[1, 2, 4], ids=lambda workers: f"{workers}w")
+def before_mock(request: pytest.FixtureRequest, module_stage: Stage, mock: Mock) -> Gateway:
+    return module_stage.gateway(mock, workers=request.param, SEND_TIMEOUT="2")
+
+
+def long_chat(tokens: int = 1200, **fields: Any) -> dict[str, Any]:
+    """A chat that an engine goes on with until it has made so many tokens."""
+    return {
+        "model": DEMO, "messages": [{"role": "user", "content": longest("en").text}], "temperature": 0,
+        "max_tokens": tokens, "ignore_eos": True, "stream": True, **fields,
+    }  # fmt: skip
+
+
+def streamed(gateway: Gateway, body: Any, headers: dict[str, str] | None = None) -> tuple[float, Answer]:
+    """A stream, and when its request was sent."""
+    with Raw(gateway.port) as raw:
+        sent = time.monotonic()
+        return sent, raw.send(encode(CHAT, body, key=gateway.key, headers=headers)).answer()
+
+
+def gaps(pieces: list[Piece]) -> list[float]:
+    return [after.at - before.at for before, after in itertools.pairwise(pieces)]
+
+
+def test_pieces_arrive_at_the_pace_of_the_engine(before_mock: Gateway, measured: Callable[[str], None]) -> None:
+    sent, answer = streamed(before_mock, chat(stream=True, mock={"tokens": TOKENS, "interval_s": INTERVAL_S}))
+    assert len(answer.pieces) >= TOKENS * 0.9
+    between = gaps(answer.pieces)
+    assert statistics.median(between) == pytest.approx(INTERVAL_S, rel=0.5)
+    first, last = answer.pieces[0].at - sent, answer.pieces[-1].at - sent
+    assert first < 0.25 * TOKENS * INTERVAL_S
+    assert last > 0.9 * TOKENS * INTERVAL_S
+    measured(
+        f"stream of {TOKENS} tokens every {INTERVAL_S * 1000:g} ms, {before_mock.workers} workers: "
+        f"{len(answer.pieces)} reads, first after {first * 1000:.0f} ms, last after {last * 1000:.0f} ms, "
+        f"gaps p50 {statistics.median(between) * 1000:.1f} ms, max {max(between) * 1000:.1f} ms"
+    )
+
+
+def test_the_head_and_the_framing_of_a_stream(before_mock: Gateway) -> None:
+    _, answer = streamed(before_mock, chat(stream=True), {"x-request-id": "my-id"})
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["transfer-encoding"] == "chunked"
+    assert answer.headers["x-request-id"] == "my-id"
+    assert "content-length" not in answer.headers
+    assert "content-encoding" not in answer.headers
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+    assert answer.data.count(b"[DONE]") == 1
+    assert all(json.loads(event)["object"] == "chat.completion.chunk" for event in answer.data[:-1])
+
+
+def test_a_connection_serves_one_stream_after_another(before_mock: Gateway) -> None:
+    with Raw(before_mock.port) as raw:
+        for _ in range(3):
+            raw.pieces.clear()
+            answer = raw.send(encode(CHAT, chat(stream=True), key=before_mock.key)).answer()
+            assert answer.data[-1] == b"[DONE]"
+            raw.pieces.clear()
+            assert raw.send(encode(CHAT, chat(), key=before_mock.key)).answer().status == 200
+
+
+def test_events_that_come_in_bits_leave_whole(before_mock: Gateway) -> None:
+    _, answer = streamed(before_mock, chat(stream=True, mock={"fault": "slow_body", "tokens": 3, "interval_s": 0.002}))
+    said = [json.loads(event)["choices"][0]["delta"].get("content") for event in answer.data[:-1]]
+    assert said == ["", " w000", " w001", " w002"]
+    bodies = [piece.data for piece in answer.pieces[1:]]
+    assert all(b"data: " in body for body in bodies if body != b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("before_mock", [1], indirect=True, ids=["1w"])
+def test_a_client_that_does_not_read_costs_no_memory_and_is_dropped(before_mock: Gateway, mock: Mock) -> None:
+    def resident_mb() -> float:
+        (worker,) = before_mock.program.children()
+        with open(f"/proc/{worker}/statm", encoding="ascii") as statm:  # noqa: PTH123 - not a file to speak of
+            return int(statm.read().split()[1]) * 4096 / 1e6
+
+    before, cancelled = resident_mb(), before_mock.scrape().total("gateway_cancellations_total")
+    with Raw(before_mock.port) as raw:
+        raw.send(encode(CHAT, chat(stream=True, mock={"tokens": 500_000}), key=before_mock.key))
+        raw.read_until(b" w000")
+        until(lambda: mock.truth()["running"] == 0, 10, "the engine is freed of a client that does not read", 0.1)
+    until(
+        lambda: before_mock.scrape().total("gateway_cancellations_total") == cancelled + 1, 5, "the cancel is counted"
+    )
+    assert resident_mb() - before < 20
+
+
+def test_real_pieces_arrive_while_the_engine_is_still_at_it(
+    gateway: Gateway, engine: Engine, measured: Callable[[str], None]
+) -> None:
+    sent, answer = streamed(gateway, long_chat())
+    assert answer.data[-1] == b"[DONE]"
+    first, last = answer.pieces[0].at - sent, answer.pieces[-1].at - sent
+    assert len(answer.pieces) > 50
+    assert first < 0.4 * last
+    between = gaps(answer.pieces)
+    assert max(between) < 0.5 * (last - first)
+    measured(
+        f"stream of 1200 tokens from {engine.name}, {gateway.workers} workers: {len(answer.pieces)} reads, "
+        f"first after {first * 1000:.0f} ms, last after {last * 1000:.0f} ms, "
+        f"gaps p50 {statistics.median(between) * 1000:.1f} ms, max {max(between) * 1000:.1f} ms"
+    )
+
+
+@pytest.mark.parametrize("gateway", [1], indirect=True, ids=["1w"])
+def test_events_are_those_of_the_engine(gateway: Gateway, engine: Engine) -> None:
+    body = long_chat(60, stream_options={"include_usage": True})
+    _, relayed = streamed(gateway, body)
+    with engine.http as http:
+        direct = http.post(CHAT, json=body).content
+    own = [event.removeprefix(b"data: ") for event in direct.split(b"\n\n") if event.startswith(b"data: ")]
+    assert [lasting(event) for event in relayed.data] == [lasting(event) for event in own]
+
+
+def lasting(event: bytes) -> object:
+    """What of an event is the same each time that the same is asked."""
+    if event == b"[DONE]":
+        return event
+    content = json.loads(event)
+    usage = content.get("usage") or {}
+    usage.pop("prompt_tokens_details", None)  # what is in the prefix cache differs
+    return {name: value for name, value in content.items() if name not in {"id", "created", "timings"}}
