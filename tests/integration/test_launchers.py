@@ -25,7 +25,6 @@ KEY = "sekret-engine-key"
 CANARY = "canary-prompt"
 
 
-
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
