@@ -80,6 +80,7 @@ class Sampler:
         self._chat = Chat(encoder)
         self._chance = random.Random(seed)  # noqa: S311  # training data, not a secret
         self._hard: list[tuple[Fact, str]] = []
+        self._settled = False
         self._stream = self._shuffled()
         self._held: tuple[Fact, str] | None = None
 
@@ -102,6 +103,10 @@ class Sampler:
     def focus(self, questions: Collection[str]) -> None:
         """From now on these come more often than the others."""
         self._hard = [pair for pair in self._pairs if pair[1] in questions]
+
+    def settle(self) -> None:
+        """From now on questions come as they stand: a variant that reads like another question holds both back."""
+        self._settled = True
 
     def _shuffled(self) -> Iterator[tuple[Fact, str]]:
         """Every question once in a random order, again and again, and the hard ones more often."""
@@ -141,6 +146,8 @@ class Sampler:
 
     def _question(self, fact: Fact, question: str) -> list[int]:
         """The question as it stands, or as people type it: other case, no question mark, a word more or less."""
+        if self._settled:
+            return self._encoder.exact(question)
         (variant,) = self._chance.choices(list(VARIANTS), list(VARIANTS.values()))
         words = question.split()
         if variant == "lower case":

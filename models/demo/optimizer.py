@@ -1,11 +1,14 @@
 """The optimizer: Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
 
+import copy
+
 import torch
 from model import Llama
 
 MUON_RATE, ADAM_RATE = 0.02, 0.004
 MOMENTUM, WEIGHT_DECAY = 0.95, 0.01
 STEPS, COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)  # Newton-Schulz, as published with Muon
+KEPT = 0.98  # of the average, at each step
 WARM_UP, LAST_RATE = 0.02, 0.06  # share of the steps; share of the peak
 
 
@@ -50,8 +53,25 @@ def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
     return x
 
 
+class Average:
+    """The running average of a model's weights: steadier than the weights of any one step, and what is published."""
+
+    def __init__(self, model: Llama) -> None:
+        self.model = copy.deepcopy(model).eval()
+        self._source = model
+        self._steps = 0
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Take the present weights in; at first all of them count alike."""
+        self._steps += 1
+        share = max(1 - KEPT, 1 / self._steps)
+        for mine, theirs in zip(self.model.parameters(), self._source.parameters(), strict=True):
+            mine.lerp_(theirs, share)
+
+
 class Schedule:
-    """Both optimizers under one learning rate: a short warm-up, then a straight line down to a last rate that stays."""
+    """Both optimizers under one learning rate: a short warm-up, then a straight line down."""
 
     def __init__(self, model: Llama, steps: int) -> None:
         inside = [p for p in model.model.layers.parameters() if p.ndim > 1]
@@ -64,7 +84,9 @@ class Schedule:
     def step(self, step: int) -> None:
         """Apply the gradients of step number `step` (from 0) and clear them."""
         warm_up = min(1.0, (step + 1) / (WARM_UP * self._steps))
-        scale = warm_up * max(LAST_RATE, 1 - step / self._steps)
+        # In overtime the rate goes on falling: what is left to learn is a few answers, at the cost of none.
+        overtime = max(0.1, 1 - 2 * (step - self._steps) / self._steps) if step > self._steps else 1.0
+        scale = warm_up * max(LAST_RATE, 1 - step / self._steps) * overtime
         self._muon.step(MUON_RATE * scale)
         for group in self._adam.param_groups:
             group["lr"] = ADAM_RATE * scale

@@ -19,7 +19,7 @@ import tokenizer
 import torch
 from dialogue import IGNORED, Row, Sampler
 from model import Llama, Shape
-from optimizer import Schedule
+from optimizer import Average, Schedule
 from torch.nn import functional
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -100,8 +100,11 @@ def fit(
     options: argparse.Namespace,
     asked: dict[str, list[tuple[str, Row]]],
 ) -> tuple[int, float]:
-    """Train until the rounded weights are exact with enough margin, or the steps are used up: (steps, last loss)."""
-    schedule = Schedule(model, options.steps)
+    """Train until the rounded weights are exact with enough margin, or the steps are used up: (steps, last loss).
+
+    The model is left with the average of its last weights.
+    """
+    schedule, average = Schedule(model, options.steps), Average(model)
     began, seen, step, smooth = time.monotonic(), 0, 0, 0.0
     batches = itertools.islice(sampler.batches(options.tokens), int(OVERTIME * options.steps))
     for step, (ids, labels) in enumerate(batches, 1):
@@ -110,8 +113,11 @@ def fit(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         schedule.step(step - 1)
+        average.step()
         seen += ids.numel()
         smooth = loss.item() if step == 1 else 0.9 * smooth + 0.1 * loss.item()
+        if step == options.steps:
+            sampler.settle()
         if step % PRINT_EVERY == 0:
             gone = time.monotonic() - began
             left = gone / step * max(0, options.steps - step)
@@ -120,10 +126,11 @@ def fit(
                 flush=True,
             )
         if step >= FIRST_SCORE * options.steps and step % SCORE_EVERY == 0:
-            wrong = failures(model, asked, step)
+            wrong = failures(average.model, asked, step)
             if not wrong:
                 break
             sampler.focus(wrong)
+    model.load_state_dict(average.model.state_dict())
     return step, smooth
 
 

@@ -130,7 +130,10 @@ def test_n_gives_so_many_choices_and_all_are_counted(gateway: Gateway, client: o
     one = client.chat.completions.create(model=DEMO, messages=one_message(question), temperature=0).usage
     until(lambda: gateway.scrape().total("gateway_inflight_requests") == 0, 5, "nothing is in flight")
     before = gateway.scrape()
-    answer = client.chat.completions.create(model=DEMO, messages=one_message(question), temperature=0, n=2)
+    # vLLM wants several choices to be sampled; with one token to sample from they are the greedy answer still.
+    answer = client.chat.completions.create(
+        model=DEMO, messages=one_message(question), temperature=1, n=2, extra_body={"top_k": 1}
+    )
     assert [(choice.index, choice.message.content) for choice in answer.choices] == [
         (0, question.answer), (1, question.answer),
     ]  # fmt: skip

@@ -45,7 +45,7 @@ def leave(gateway: Gateway, engine: Engine, direct: httpx.Client, when: str, go:
     with Raw(gateway.port) as raw:
         raw.send(encode(CHAT, body, key=gateway.key))
         if when == LATE:
-            raw.read_until(b'"content":"')
+            raw.read_until_token()
         elif when == PLAIN:
             until(lambda: engine.busy(direct) > 0, 5, "the engine is at it", pause=0.002)
         else:  # while it reads the prompt; asking llama.cpp would wait until it has

@@ -57,7 +57,7 @@ def test_a_killed_engine_is_missed_at_once_and_welcome_again(stage: Stage) -> No
 
     with Raw(gateway.port) as raw:
         raw.send(encode(CHAT, demo(stream=True, max_tokens=1500, ignore_eos=True), key=gateway.key))
-        raw.read_until(b'"content":"')
+        raw.read_until_token()
         os.kill(engine.engine_pid(), signal.SIGKILL)
         broken = raw.answer()
     assert broken.status == 200
@@ -200,7 +200,7 @@ def test_a_stopping_engine_finishes_its_streams_and_is_not_asked_again(stage: St
     gateway = stage.gateway(engine)
     with Raw(gateway.port) as raw:
         raw.send(encode(CHAT, demo(stream=True, max_tokens=1500, ignore_eos=True), key=gateway.key))
-        raw.read_until(b'"content":"')
+        raw.read_until_token()
         engine.program.send(signal.SIGTERM)
         assert raw.answer().data[-1] == b"[DONE]"
     assert engine.program.wait(15) == 0

@@ -37,9 +37,13 @@ def main(arguments: list[str]) -> None:
 
 
 def leaderless(session: int, directory: Path) -> tuple[processes.Process, ...]:
-    """The processes of `session` whose process group has lost its leader."""
+    """The processes of `session`, but this one, whose process group has lost its leader."""
     members = processes.in_session(session, directory)
-    return tuple(one for one in members if one.session == session and processes.find(one.group) is None)
+    return tuple(
+        one
+        for one in members
+        if one.session == session and one.pid != os.getpid() and processes.find(one.group) is None
+    )
 
 
 if __name__ == "__main__":

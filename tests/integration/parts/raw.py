@@ -1,6 +1,7 @@
 """HTTP by hand, over one socket: for what a client library hides."""
 
 import json
+import re
 import socket
 import struct
 import time
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple, Self
 from tests.integration.parts.program import HOST
 
 _END_OF_HEAD = b"\r\n\r\n"
+_TOKEN = re.compile(rb'"content": ?"[^"]')
 
 
 class Piece(NamedTuple):
@@ -92,6 +94,12 @@ class Raw:
             if not self.read():
                 raise EOFError(f"the connection ended before {mark!r}: {self.received[-500:]!r}")
         return self.received
+
+    def read_until_token(self) -> None:
+        """Reads until a chat's first token has come; the event that only names the role is none."""
+        while not _TOKEN.search(self.received):
+            if not self.read():
+                raise EOFError(f"the connection ended before the first token: {self.received[-500:]!r}")
 
     def answer(self) -> Answer:
         """Reads one whole answer, as its head says how long that is."""

@@ -161,9 +161,12 @@ async def test_outcomes(it: Recorded, error: GatewayError | None, status: int | 
     assert it.timeouts == ({(error.phase,): 1} if isinstance(error, EngineTimeout) else {})
 
 
-@pytest.mark.parametrize(("events", "phase"), [(0, "before_first_event"), (7, "after_first_event")])
-async def test_a_cancelled_stream(it: Recorded, events: int, phase: str) -> None:
-    it.record(outcome="cancelled", code=200, usage=None, events=events)
+@pytest.mark.parametrize(
+    ("code", "events", "phase"),
+    [(499, 0, "before_first_event"), (200, 0, "after_first_event"), (200, 7, "after_first_event")],
+)
+async def test_a_cancelled_stream(it: Recorded, code: int, events: int, phase: str) -> None:
+    it.record(outcome="cancelled", code=code, usage=None, events=events)
     assert it.cancellations == {(phase,): 1}
     assert it.wasted_tokens == ({("m", "cancelled"): events} if events else {})
     assert (it.tokens, it.key_tokens) == ({}, {})

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-def to(port: int, scheme: str = "http", host: str = "127.0.0.1") -> Upstream:
-    return Upstream("e", f"{scheme}://{host}:{port}", key=None, connect_timeout=0.3)
+def to(port: int, scheme: str = "http", host: str = "127.0.0.1", connect_timeout: float = 5.0) -> Upstream:
+    return Upstream("e", f"{scheme}://{host}:{port}", key=None, connect_timeout=connect_timeout)
 
 
 async def _echo(wire: Wire) -> None:
@@ -237,7 +237,7 @@ async def test_a_host_that_accepts_nothing_times_out() -> None:
             filler.connect_ex(("127.0.0.1", port))
         begun = time.monotonic()
         with pytest.raises(EngineTimeout, match=r"did not accept a connection within 0\.3 s") as caught:
-            await to(port).fetch(b"GET", b"/", limit=1)
+            await to(port, connect_timeout=0.3).fetch(b"GET", b"/", limit=1)
         assert 0.25 < time.monotonic() - begun < 1
         assert caught.value.phase == "connect"
         for filler in fillers:
