@@ -173,7 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     workers = [int(number) for number in given.workers.split(",")]
     if min(given.rounds, given.requests, given.streams, given.repeats, *workers) < 1:
         parser.error("rounds, requests, streams, repeats and workers start at 1")
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: what a shell starts with & begins with it ignored
+        signal.signal(number, _interrupt)
     plan = Plan(rounds=given.rounds, requests=given.requests, streams=given.streams, repeats=given.repeats)
     results = run(plan, names, workers, given.first_port)
     if given.out is not None:
@@ -208,7 +209,7 @@ def _disagreement(before: dict[str, Any], after: dict[str, Any], done: int) -> C
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Treat SIGTERM as Ctrl-C, so that the children are ended."""
+    """Treat either signal as Ctrl-C, so that the children are ended."""
     raise KeyboardInterrupt
 
 

@@ -125,9 +125,13 @@ def test_nginx_relays_every_token(tmp_path: Path) -> None:
     assert results["versions"]["nginx"].startswith("nginx version")
 
 
+@pytest.mark.parametrize("ignored", [False, True], ids=["terminal", "background"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_no_child(number: signal.Signals) -> None:
-    command = _command("--targets", "nginx", "--rounds", "1000")
+def test_an_interrupted_run_leaves_no_child(number: signal.Signals, ignored: bool) -> None:
+    # What a shell starts in the background begins with SIGINT ignored.
+    command = (["env", "--ignore-signal=INT"] if ignored else ["env", "--default-signal=INT"]) + _command(
+        "--targets", "nginx", "--rounds", "1000"
+    )
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as harness:
         assert harness.stderr is not None
         for line in harness.stderr:
