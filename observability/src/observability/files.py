@@ -1,0 +1,43 @@
+"""Every file that this package writes: its path below the repository's root, and its text."""
+
+from pathlib import Path
+
+from observability import provisioning, scrape
+from observability.text import as_yaml
+
+
+def generated() -> dict[str, str]:
+    """All files by their path relative to the repository's root."""
+    return {
+        "prometheus/prometheus.gpu.yml": as_yaml(scrape.gpu(), "Read by Prometheus in compose.yaml."),
+        "prometheus/prometheus.cpu.yml": as_yaml(scrape.cpu(), "Read by Prometheus in compose.cpu.yaml."),
+        "prometheus/native.yml.template": as_yaml(
+            scrape.native(), "`make up` fills in the ${…} and writes .run/prometheus/prometheus.yml for Prometheus."
+        ),
+        "prometheus/blackbox.yml": as_yaml(scrape.blackbox(), "Read by the blackbox exporter."),
+        "grafana/provisioning/datasources/prometheus.yaml": as_yaml(provisioning.datasources(), "Read by Grafana."),
+        "grafana/provisioning/dashboards/glasshouse.yaml": as_yaml(provisioning.dashboards(), "Read by Grafana."),
+    }
+
+
+def write(root: Path) -> list[str]:
+    """Writes the files that differ from what is there; returns their paths.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    changed = stale(root)
+    for path in changed:
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(generated()[path], encoding="utf-8")
+    return changed
+
+
+def stale(root: Path) -> list[str]:
+    """The paths whose file is missing or differs from the source."""
+    return [path for path, text in generated().items() if not _holds(root / path, text)]
+
+
+def _holds(file: Path, text: str) -> bool:
+    return file.is_file() and file.read_bytes() == text.encode()

@@ -1,0 +1,119 @@
+"""What Prometheus scrapes, in the three shapes of the stack.
+
+A job's name says which part answers, never how it is deployed: every query matches `job`, and one dashboard reads all
+shapes. Where a shape lacks a part it lacks the job too, so that "target down" means a part that should be there.
+"""
+
+from observability import settings
+
+Config = dict[str, object]
+
+ENGINE_KEY_FILE = "/run/glasshouse/engine-key"
+PROBE_MODULE = "front_door"
+
+
+def gpu() -> Config:
+    """The composed stack with vLLM on a GPU."""
+    return _config(
+        _gateway("api:9091"),
+        _job("vllm", "vllm:8001"),
+        _job("vllm-launcher", "vllm:8101"),
+        _llamacpp("llamacpp:8002", ENGINE_KEY_FILE),
+        _job("llamacpp-launcher", "llamacpp:8102"),
+        _job("gpu-exporter", "gpu-exporter:9400"),
+        *_around(),
+    )
+
+
+def cpu() -> Config:
+    """The composed stack with llama.cpp alone."""
+    return _config(
+        _gateway("api:9091"),
+        _llamacpp("llamacpp:8002", ENGINE_KEY_FILE),
+        _job("llamacpp-launcher", "llamacpp:8102"),
+        *_around(),
+    )
+
+
+def native() -> Config:
+    """`make up` without Docker, which fills in the ${…} and runs neither exporters nor Grafana."""
+    return _config(
+        _gateway("${METRICS_ADDRESS}"),
+        _llamacpp("127.0.0.1:${LLAMACPP_PORT}", "${ENGINE_KEY_FILE}"),
+        _job("llamacpp-launcher", "127.0.0.1:${LLAMACPP_STATUS_PORT}"),
+        _job("prometheus", "127.0.0.1:${PROMETHEUS_PORT}"),
+    )
+
+
+def blackbox() -> Config:
+    """The probe of the front door, from outside nginx as a client sees it."""
+    return {
+        "modules": {
+            PROBE_MODULE: {
+                "prober": "http",
+                "timeout": f"{settings.PROBE_TIMEOUT_SECONDS - 1}s",
+                "http": {
+                    "fail_if_not_ssl": True,
+                    "valid_status_codes": [200],
+                    "follow_redirects": False,
+                    "preferred_ip_protocol": "ip4",
+                    "ip_protocol_fallback": True,
+                    # The first certificate is self-signed. Its expiry is read all the same.
+                    "tls_config": {"insecure_skip_verify": True},
+                },
+            }
+        }
+    }
+
+
+def _config(*jobs: Config) -> Config:
+    return {
+        "global": {
+            "scrape_interval": f"{settings.SCRAPE_INTERVAL_SECONDS}s",
+            "scrape_timeout": f"{settings.SCRAPE_TIMEOUT_SECONDS}s",
+            "evaluation_interval": f"{settings.EVALUATION_INTERVAL_SECONDS}s",
+        },
+        "scrape_configs": list(jobs),
+    }
+
+
+def _job(name: str, target: str, **more: object) -> Config:
+    return {"job_name": name, **more, "static_configs": [{"targets": [target]}]}
+
+
+def _gateway(target: str) -> Config:
+    return _job("gateway", target)
+
+
+def _llamacpp(target: str, key_file: str) -> Config:
+    """llama.cpp asks for the engines' key on /metrics too; vLLM does not."""
+    return _job("llamacpp", target, authorization={"credentials_file": key_file})
+
+
+def _around() -> list[Config]:
+    """What every composed stack has around gateway and engines."""
+    return [
+        _job("nginx", "nginx-exporter:9113"),
+        _job("node-exporter", "node-exporter:9100"),
+        _probe("https://nginx/healthz"),
+        # With serve_from_sub_path Grafana redirects every path outside /grafana/.
+        _job("grafana", "grafana:3000", metrics_path="/grafana/metrics"),
+        _job("prometheus", "127.0.0.1:9090"),
+    ]
+
+
+def _probe(address: str) -> Config:
+    return {
+        "job_name": "probe",
+        "metrics_path": "/probe",
+        "params": {"module": [PROBE_MODULE]},
+        "scrape_interval": f"{settings.PROBE_INTERVAL_SECONDS}s",
+        "scrape_timeout": f"{settings.PROBE_TIMEOUT_SECONDS}s",
+        "static_configs": [{"targets": [address]}],
+        # The exporter is asked about the address, and `instance` names the address instead of the exporter.
+        "relabel_configs": [
+            {"source_labels": ["__address__"], "target_label": "__param_target"},
+            {"source_labels": ["__param_target"], "target_label": "instance"},
+            {"target_label": "__address__", "replacement": "blackbox:9115"},
+        ],
+    }
