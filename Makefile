@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 GLASSHOUSE := .venv/bin/glasshouse
 PROJECTS := services/api services/vllm services/llamacpp services/engine_status client
+# Those with an image, which takes only what it needs from a lock file of its own.
+IMAGES := services/api services/vllm services/llamacpp services/gpu_exporter client
 PACKAGES := gateway vllm_launcher llamacpp_server engine_status glasshouse
 # The gateway's unit tests hand keyword dictionaries to servers that are not typed for that.
 TYPED := tests benchmarks conftest.py
@@ -73,6 +75,9 @@ format: .venv/.installed  ## Put the source into its form
 lock: .venv/.installed  ## Choose all versions anew, with hashes
 	@$(SAY) 'requirements.lock …'
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-package glasshouse-engine-status --group dev pyproject.toml services/*/pyproject.toml client/pyproject.toml -o requirements.lock
+	@for project in $(IMAGES); do \
+	  .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package glasshouse-engine-status -c requirements.lock $$project/pyproject.toml -o $$project/requirements.lock; \
+	done
 	@$(SAY) 'requirements-torch.lock …'
 	@.venv/bin/uv pip compile -q --python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements-torch.overrides --generate-hashes requirements-torch.in -o requirements-torch.lock
 

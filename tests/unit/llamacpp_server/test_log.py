@@ -77,3 +77,9 @@ def test_what_may_quote_a_request_is_not(line: str, printed: str | None) -> None
     log.take(LISTENING)
 
     assert log.take(line) == (printed, None)
+
+
+def test_a_missing_library_is_named_with_its_package() -> None:
+    log = Log()
+    log.take("ImportError: libgomp.so.1: cannot open shared object file: No such file or directory")
+    assert log.reason == "libgomp.so.1 is not on this machine (on Debian: apt-get install -y libgomp1)"

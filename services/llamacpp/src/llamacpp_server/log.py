@@ -12,6 +12,8 @@ _LINE = re.compile(
     r"^(?P<stamp>[\d.]+ )(?P<level>[A-Z]) (?P<place>(?:(?:srv|slot|cmn|que|res) +)?[\w~()]+: )(?P<text>.*)$"
 )
 _LISTENING = "listening on "
+# A minimal Debian lacks OpenMP's, which the wheel does not bring.
+_NO_LIBRARY = re.compile(r"ImportError: (libgomp\S+): cannot open shared object file")
 _NUMBERS_ONLY = re.compile(
     r"(id +\d+ \| task -?\d+ \| )?"
     r"(prompt eval time =|eval time =|total time =|graphs reused =|stop processing:|processing task,"
@@ -42,6 +44,8 @@ class Log:
         if self._serving:
             return _safe(match), None
         if match is None:
+            if library := _NO_LIBRARY.match(line):
+                self.reason = f"{library[1]} is not on this machine (on Debian: apt-get install -y libgomp1)"
             return line, None
         text = match["text"].strip()
         if match["level"] == "E" and len(text) > len(self.reason):
