@@ -93,6 +93,7 @@ def test_every_model_file_that_ships_is_accepted(tmp_path: Path, monkeypatch: py
         "glasshouse-demo",
         "LGAI-EXAONE/EXAONE-3.5-2.4B-Instruct",
         "gemma-3-12b-it-gptq",
+        "qwen3-4b-instruct",
     ]
 
 

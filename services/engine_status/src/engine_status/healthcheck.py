@@ -1,4 +1,4 @@
-"""The container's health check: `python -m engine_status.healthcheck STATUS_PORT` ends with 0 while its engine is ready.
+"""A container's health check: `python -m engine_status.healthcheck STATUS_PORT` ends with 0 while its engine is ready.
 
 What it prints is shown by `docker inspect`: the phase of the start, or why it failed.
 """
