@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from observability import provisioning, scrape
-from observability.text import as_yaml
+from observability import dashboards, provisioning, scrape
+from observability.dashboard import path as dashboard_path
+from observability.text import as_json, as_yaml
 
 
 def generated() -> dict[str, str]:
@@ -17,6 +18,7 @@ def generated() -> dict[str, str]:
         "prometheus/blackbox.yml": as_yaml(scrape.blackbox(), "Read by the blackbox exporter."),
         "grafana/provisioning/datasources/prometheus.yaml": as_yaml(provisioning.datasources(), "Read by Grafana."),
         "grafana/provisioning/dashboards/glasshouse.yaml": as_yaml(provisioning.dashboards(), "Read by Grafana."),
+        **{dashboard_path(dashboard): as_json(dashboard.json()) for dashboard in dashboards.every()},
     }
 
 

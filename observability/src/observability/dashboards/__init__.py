@@ -1,0 +1,9 @@
+"""The dashboards, one module each, in the order in which a reader needs them."""
+
+from observability.dashboard import Dashboard
+from observability.dashboards import overview
+
+
+def every() -> tuple[Dashboard, ...]:
+    """All dashboards."""
+    return (overview.dashboard(),)

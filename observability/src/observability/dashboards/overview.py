@@ -1,0 +1,234 @@
+"""Overview: is the service well, and if not, which part to look at?"""
+
+from observability import settings
+from observability.dashboard import Dashboard, Row
+from observability.dashboards import overview_tiles
+from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, YELLOW, Panel, Query, Thresholds
+from observability.queries import engines, gateway, stack
+from observability.variables import AT_EACH_POINT
+
+UID = "glasshouse-overview"
+_QUANTILES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+_OUTCOMES = (
+    ("ok", GREEN), ("client_error", BLUE), ("rate_limited", "light-blue"), ("queue_full", YELLOW), ("cancelled", GREY),
+    ("timeout", ORANGE), ("engine_error", RED), ("stream_error", "dark-red"), ("internal_error", "purple"),
+)  # fmt: skip
+_STATE_COLOURS = {
+    "ready": GREEN, "starting": BLUE, "draining": YELLOW, "ejected": ORANGE, "down": RED, "failed": "dark-red",
+}  # fmt: skip
+_STATES = tuple((code, state, _STATE_COLOURS[state]) for code, state in enumerate(gateway.ENGINE_STATES, start=1))
+
+
+def dashboard() -> Dashboard:
+    """The page that opens first."""
+    return Dashboard(
+        UID,
+        "Overview",
+        "Is the service well, and if not, which part to look at?",
+        (
+            Row("", 4, overview_tiles.service()),
+            Row("", 4, overview_tiles.parts()),
+            Row("Latency", 8, (_first_token(), _per_token(), _added())),
+            Row("Traffic", 8, (_requests(), _shares(), _tokens())),
+            Row("Engines", 8, (_engine_states(), _load())),
+            Row("What was lost", 7, (_cancellations(), _timeouts(), _wasted())),
+            Row("Hardware and targets", 8, (_vram(), _targets())),
+        ),
+    )
+
+
+def _first_token() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="Time to first token",
+        question="How long does a reader wait for the first word?",
+        blind_spot="streams only, and only those that got a first token; a request that timed out before is in Timeouts.",
+        unit="s",
+        width=8,
+        queries=tuple(Query(gateway.time_to_first_token(AT_EACH_POINT, q), name) for q, name in _QUANTILES),
+        thresholds=Thresholds("text", ((settings.TTFT_P95_LIMIT_SECONDS, RED),)),
+        smooth=True,
+    )
+
+
+def _per_token() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="Time per output token",
+        question="How fast does the text appear, once it has begun?",
+        blind_spot="each request counts with its mean, so that a pause within an answer does not show; "
+        "answers of one token and broken streams are left out.",
+        unit="s",
+        width=8,
+        queries=tuple(Query(gateway.time_per_output_token(AT_EACH_POINT, q), name) for q, name in _QUANTILES),
+        thresholds=Thresholds("text", ((settings.TPOT_P95_LIMIT_SECONDS, RED),)),
+        smooth=True,
+    )
+
+
+def _added() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="Latency added by the gateway",
+        question="Is a slow first token ours or the engine's? The difference of the two medians, for each model.",
+        blind_spot="vLLM only: llama.cpp has no such histogram. A median is interpolated within a bucket, and vLLM "
+        "counts plain requests too, so that a few milliseconds below zero mean nothing.",
+        unit="s",
+        width=8,
+        queries=(Query(engines.added_latency(AT_EACH_POINT), "{{model}}"),),
+        nothing="No traffic to vLLM",
+        thresholds=Thresholds("text", ((settings.ADDED_LATENCY_LIMIT_SECONDS, RED),)),
+        minimum=None,
+        smooth=True,
+    )
+
+
+def _requests() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="Requests by outcome",
+        question="How much comes in, and how does it end?",
+        blind_spot="a request counts when it ends: long streams show late. What nginx refused is not in it.",
+        unit="reqps",
+        width=8,
+        queries=(Query(gateway.requests_by_outcome(AT_EACH_POINT), "{{outcome}}"),),
+        colours=_OUTCOMES,
+        stacked=True,
+    )
+
+
+def _shares() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="Share of requests by outcome, without ok",
+        question="Which way do requests go wrong, and how many of them?",
+        blind_spot="a share of all finished requests, cancelled ones included; with little traffic one request is much.",
+        unit="percentunit",
+        width=8,
+        queries=(Query(gateway.share_by_outcome(AT_EACH_POINT), "{{outcome}}"),),
+        thresholds=Thresholds("text", ((settings.ERROR_RATIO_LIMIT, RED),)),
+        colours=_OUTCOMES[1:],
+        smooth=True,
+    )
+
+
+def _tokens() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="Output tokens per second",
+        question="How much text do we produce, for which model?",
+        blind_spot="tokens count when their request ends, by the engine's own usage; streams that were cut short have "
+        "none and are in Wasted output.",
+        unit="tokens/s",
+        width=8,
+        queries=(Query(gateway.output_tokens(AT_EACH_POINT, "model"), "{{model}}"),),
+        stacked=True,
+    )
+
+
+def _engine_states() -> Panel:
+    return Panel(
+        kind="state-timeline",
+        title="Engine states",
+        question="Which engines can answer, and since when?",
+        blind_spot="as the gateway sees them, by its own one-token probe; why one failed is told by its launcher's "
+        "/status and log.",
+        unit="none",
+        width=12,
+        queries=(Query(gateway.engine_state_code(AT_EACH_POINT), "{{engine}}"),),
+        nothing="The gateway knows no engine",
+        words=_STATES,
+        minimum=None,
+    )
+
+
+def _load() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="Requests in flight",
+        question="Is it full, and where do requests wait?",
+        blind_spot="the value at each scrape: short bursts between two are not seen. The gateway's own includes those "
+        "that an engine makes wait.",
+        unit="short",
+        width=12,
+        queries=(
+            Query(gateway.in_flight(AT_EACH_POINT), "gateway: in flight"),
+            Query(engines.vllm_running(AT_EACH_POINT), "vLLM: running"),
+            Query(engines.vllm_waiting(AT_EACH_POINT), "vLLM: waiting"),
+            Query(engines.llamacpp_running(AT_EACH_POINT), "llama.cpp: running"),
+            Query(engines.llamacpp_waiting(AT_EACH_POINT), "llama.cpp: waiting"),
+        ),
+        nothing="Neither gateway nor engine is scraped",
+    )
+
+
+def _cancellations() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="Cancellations",
+        question="Do clients leave, and before or after the first word?",
+        blind_spot="a client that left and one whose network broke look the same; by model it is in Requests by outcome.",
+        unit="reqps",
+        width=8,
+        queries=(Query(gateway.cancellations(AT_EACH_POINT), "{{phase}}"),),
+        nothing="No cancellation yet",
+    )
+
+
+def _timeouts() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="Timeouts",
+        question="Where do requests hang?",
+        blind_spot="says in which phase the time ran out, not which engine was at fault.",
+        unit="reqps",
+        width=8,
+        queries=(Query(gateway.timeouts(AT_EACH_POINT), "{{phase}}"),),
+        nothing="No timeout yet",
+    )
+
+
+def _wasted() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="Wasted output",
+        question="How much of the engines' work did nobody read to the end?",
+        blind_spot="counted in events, since an unfinished stream has no usage: one event can be several tokens.",
+        unit="ev/s",
+        width=8,
+        queries=(Query(gateway.wasted_tokens(AT_EACH_POINT), "{{reason}}"),),
+        nothing="Nothing wasted yet",
+    )
+
+
+def _vram() -> Panel:
+    return Panel(
+        kind="timeseries",
+        title="GPU memory",
+        question="How much memory of the GPU is left?",
+        blind_spot="vLLM takes its share at start, whatever the load: what it uses of that is in its KV cache metrics.",
+        unit="mbytes",
+        width=12,
+        queries=tuple(
+            Query(stack.vram(AT_EACH_POINT, kind), f"GPU {{{{gpu}}}} {kind.lower()}")
+            for kind in ("USED", "RESERVED", "FREE")
+        ),
+        nothing="No GPU in this stack",
+        stacked=True,
+    )
+
+
+def _targets() -> Panel:
+    return Panel(
+        kind="state-timeline",
+        title="Targets",
+        question="Which part does not answer Prometheus, and since when?",
+        blind_spot="answering /metrics is not serving: the front door and engine states say that. What Prometheus is "
+        "not told to scrape is not listed.",
+        unit="none",
+        width=12,
+        queries=(Query(stack.targets(AT_EACH_POINT), "{{job}} {{instance}}"),),
+        nothing="Prometheus scrapes nothing",
+        words=((0, "down", RED), (1, "up", GREEN)),
+        minimum=None,
+    )

@@ -1,0 +1,98 @@
+"""What the gateway measured: requests, outcomes, latency, tokens, engines as it sees them."""
+
+from observability import settings
+from observability.promql import Scope, quantile, share, share_of_each, total
+
+JOB = "gateway"
+_FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
+_JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
+
+
+def _by_model(scope: Scope, name: str, *matchers: str) -> str:
+    return scope.series(f"gateway_{name}", JOB, *matchers, model="model", instance="instance")
+
+
+def _by_engine(scope: Scope, name: str, *matchers: str) -> str:
+    return scope.series(f"gateway_{name}", JOB, *matchers, engine="engine", instance="instance")
+
+
+def _plain(scope: Scope, name: str, *matchers: str) -> str:
+    return scope.series(f"gateway_{name}", JOB, *matchers, instance="instance")
+
+
+def failed_share(scope: Scope) -> str:
+    """Failed through no fault of the client, of all that the service is judged by."""
+    failed = total(scope.rate(_by_model(scope, "requests_total", _FAILED)))
+    return share(failed, total(scope.rate(_by_model(scope, "requests_total", _JUDGED))))
+
+
+def availability(scope: Scope) -> str:
+    """One minus the failed share."""
+    return f"1 - {failed_share(scope)}"
+
+
+def requests_by_outcome(scope: Scope) -> str:
+    """Requests finished per second."""
+    return total(scope.rate(_by_model(scope, "requests_total")), "outcome")
+
+
+def share_by_outcome(scope: Scope) -> str:
+    """Each outcome but `ok`, as a share of all requests finished."""
+    parts = total(scope.rate(_by_model(scope, "requests_total", 'outcome!="ok"')), "outcome")
+    return share_of_each(parts, total(scope.rate(_by_model(scope, "requests_total"))))
+
+
+def cancelled_share(scope: Scope) -> str:
+    """Requests whose client left, of all finished."""
+    cancelled = total(scope.rate(_by_model(scope, "requests_total", 'outcome="cancelled"')))
+    return share(cancelled, total(scope.rate(_by_model(scope, "requests_total"))))
+
+
+def time_to_first_token(scope: Scope, number: float, *labels: str) -> str:
+    """Seconds until the first token went out; streams only."""
+    return quantile(number, scope.rate(_by_model(scope, "time_to_first_token_seconds_bucket")), *labels)
+
+
+def time_per_output_token(scope: Scope, number: float) -> str:
+    """Seconds between output tokens, as each request's mean; streams only."""
+    return quantile(number, scope.rate(_by_model(scope, "time_per_output_token_seconds_bucket")))
+
+
+def output_tokens(scope: Scope, *labels: str) -> str:
+    """Output tokens per second."""
+    return total(scope.rate(_by_model(scope, "tokens_total", 'type="output"')), *labels)
+
+
+def in_flight(scope: Scope, *labels: str) -> str:
+    """Requests begun and not finished."""
+    return total(_by_model(scope, "inflight_requests"), *labels)
+
+
+def cancellations(scope: Scope) -> str:
+    """Clients that left, per second, by when."""
+    return total(scope.rate(_plain(scope, "cancellations_total")), "phase")
+
+
+def timeouts(scope: Scope) -> str:
+    """Requests that ran out of time, per second, by phase."""
+    return total(scope.rate(_plain(scope, "timeouts_total")), "phase")
+
+
+def wasted_tokens(scope: Scope) -> str:
+    """Events per second that nobody got to the end of."""
+    return total(scope.rate(_by_model(scope, "wasted_tokens_total")), "reason")
+
+
+ENGINE_STATES = ("ready", "starting", "draining", "ejected", "down", "failed")
+
+
+def engine_state_code(scope: Scope) -> str:
+    """For each engine the place of its state in ENGINE_STATES, from 1."""
+    selectors = [_by_engine(scope, "engine_state", f'state="{state}"') for state in ENGINE_STATES]
+    codes = (f"({selector} == 1) * {code}" for code, selector in enumerate(selectors, start=1))
+    return f"max by (engine) ({' or '.join(codes)})"
+
+
+def engines_ready(scope: Scope) -> str:
+    """How many engines can answer."""
+    return total(_by_engine(scope, "engine_state", 'state="ready"'))
