@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from observability import dashboards, provisioning, scrape
+from observability.alerts import contact, grafana, prometheus
+from observability.alerts import rules as alerts
 from observability.dashboard import path as dashboard_path
 from observability.text import as_json, as_yaml
 
@@ -18,6 +20,13 @@ def generated() -> dict[str, str]:
         "prometheus/blackbox.yml": as_yaml(scrape.blackbox(), "Read by the blackbox exporter."),
         "grafana/provisioning/datasources/prometheus.yaml": as_yaml(provisioning.datasources(), "Read by Grafana."),
         "grafana/provisioning/dashboards/glasshouse.yaml": as_yaml(provisioning.dashboards(), "Read by Grafana."),
+        "grafana/provisioning/alerting/rules.yaml": as_yaml(grafana.rules(alerts.every()), "Read by Grafana."),
+        "grafana/provisioning/alerting/contact-points.yaml": as_yaml(contact.points(), "Read by Grafana."),
+        "grafana/provisioning/alerting/policies.yaml": as_yaml(contact.policies(), "Read by Grafana."),
+        "prometheus/rules/alerts.yml": as_yaml(
+            prometheus.rules(alerts.every()),
+            "The alerts for promtool's tests; Grafana evaluates them, Prometheus does not.",
+        ),
         **{dashboard_path(dashboard): as_json(dashboard.json()) for dashboard in dashboards.every()},
     }
 

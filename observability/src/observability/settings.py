@@ -5,6 +5,7 @@
 SCRAPE_INTERVAL_SECONDS = 5
 SCRAPE_TIMEOUT_SECONDS = 4
 EVALUATION_INTERVAL_SECONDS = 15
+ALERT_INTERVAL_SECONDS = 60  # a multiple of 10, or Grafana does not start
 
 # The probe opens a TLS connection each time; nobody needs to know within 5 s that the front door is shut.
 PROBE_INTERVAL_SECONDS = 15
@@ -17,6 +18,7 @@ FAILED_OUTCOMES = ("timeout", "engine_error", "stream_error", "internal_error", 
 AVAILABILITY_OBJECTIVE = 0.995
 # Ten times the objective's own share of failures: a fault and not a bad minute.
 ERROR_RATIO_LIMIT = 0.05
+LEAST_REQUESTS_JUDGED = 10
 # Bounds of buckets, so that a share below them could be read exactly.
 TTFT_P95_GOOD_SECONDS = 1.0
 TTFT_P95_LIMIT_SECONDS = 2.5

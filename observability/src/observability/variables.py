@@ -1,4 +1,4 @@
-"""What a reader chooses at the top of a dashboard: the Prometheus, and which models, engines and gateways to look at."""
+"""What a reader chooses at the top of a dashboard: the Prometheus, and which models, engines and gateways."""
 
 from observability.drawing import DATASOURCE, Json
 from observability.promql import Scope

@@ -26,6 +26,12 @@ def failed_share(scope: Scope) -> str:
     return share(failed, total(scope.rate(_by_model(scope, "requests_total", _JUDGED))))
 
 
+def failed_share_of_many(scope: Scope, least: int) -> str:
+    """The failed share, absent while fewer requests were judged in the window: one bad request is no incident."""
+    judged = _by_model(scope, "requests_total", _JUDGED)
+    return f"{failed_share(scope)} and {total(f'increase({judged}[{scope.window}])')} >= {least}"
+
+
 def availability(scope: Scope) -> str:
     """One minus the failed share."""
     return f"1 - {failed_share(scope)}"
@@ -95,4 +101,5 @@ def engine_state_code(scope: Scope) -> str:
 
 def engines_ready(scope: Scope) -> str:
     """How many engines can answer."""
-    return total(_by_engine(scope, "engine_state", 'state="ready"'))
+    ready = _by_engine(scope, "engine_state", 'state="ready"')
+    return f"sum(max by (engine) ({ready}))"

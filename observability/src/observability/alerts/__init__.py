@@ -1,0 +1,1 @@
+"""Who is told, about what, and how Grafana and promtool read it."""

@@ -1,0 +1,86 @@
+"""Alerts as files that Grafana reads at its start, in the one shape that it takes there.
+
+A rule without a uid, title, condition, folder or data, two rules of one title, or an interval that is no multiple of
+10 s stop Grafana from starting. In its files `$x` is a variable of the environment, except in a rule's annotations and
+queries.
+"""
+
+from collections.abc import Sequence
+
+from observability import settings
+from observability.alerts.alert import VALUE, Alert
+from observability.provisioning import DATASOURCE_UID
+
+Json = dict[str, object]
+
+FOLDER = "Glasshouse alerts"  # apart from the dashboards' folder: each is provisioned by its own reader
+GROUP = "glasshouse"
+
+
+def rules(alerts: Sequence[Alert]) -> Json:
+    """The file of rules."""
+    group = {
+        "orgId": 1,
+        "name": GROUP,
+        "folder": FOLDER,
+        "interval": f"{settings.ALERT_INTERVAL_SECONDS}s",
+        "rules": [_rule(alert) for alert in alerts],
+    }
+    return {"apiVersion": 1, "groups": [group]}
+
+
+def uid(alert: Alert) -> str:
+    """The rule's own uid, which links and silences keep."""
+    return f"glasshouse-{alert.name.lower()}"
+
+
+def _rule(alert: Alert) -> Json:
+    return {
+        "uid": uid(alert),
+        "title": alert.name,
+        "condition": "C",
+        "data": [_query(alert), _condition(alert)],
+        # Filters leave nothing when all is well; that nothing is measured at all is TargetDown's to tell.
+        "noDataState": "OK",
+        "execErrState": "Alerting" if alert.fires_when_blind else "OK",
+        "for": alert.lasting,
+        "labels": {"severity": alert.severity},
+        "annotations": {
+            "summary": _filled_in(alert),
+            "description": alert.meaning,
+            "runbook": alert.runbook,
+            "__dashboardUid__": alert.dashboard.uid,
+            "__panelId__": str(alert.dashboard.panel_number(alert.panel)),
+        },
+    }
+
+
+def _query(alert: Alert) -> Json:
+    model = {"refId": "A", "expr": alert.expr, "instant": True, "range": False}
+    return {
+        "refId": "A",
+        "datasourceUid": DATASOURCE_UID,
+        "relativeTimeRange": {"from": 600, "to": 0},
+        "model": model,
+    }
+
+
+def _condition(alert: Alert) -> Json:
+    evaluator = {"type": "lt" if alert.below else "gt", "params": [alert.limit]}
+    model = {
+        "refId": "C",
+        "type": "threshold",
+        "expression": "A",
+        "datasource": {"type": "__expr__", "uid": "__expr__"},
+        "conditions": [{"type": "query", "evaluator": evaluator}],
+    }
+    return {
+        "refId": "C",
+        "datasourceUid": "__expr__",
+        "relativeTimeRange": {"from": 600, "to": 0},
+        "model": model,
+    }
+
+
+def _filled_in(alert: Alert) -> str:
+    return alert.summary.replace(VALUE, f"{{{{ {alert.value_format} $values.A.Value }}}}")
