@@ -1,0 +1,55 @@
+"""One composed stack for all tests of this folder, started from nothing, and removed in the end."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.stack.parts.stack import ROOT, Stack
+
+_MEASURED = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_MEASURED] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if lines := config.stash[_MEASURED]:
+        terminalreporter.section("measured in Docker")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes a figure to show at the end of the run."""
+    return request.config.stash[_MEASURED].append
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, measured: Callable[[str], None]) -> Iterator[Stack]:
+    """The CPU stack, healthy."""
+    stack = Stack(f"glasshouse-test-{os.getpid()}", tmp_path_factory.mktemp("stack"), free_port(), free_port())
+    try:
+        # The images that stand in for the official ones: made once, in minutes.
+        subprocess.run([ROOT / "tests/stack/images/make"], check=True, timeout=900)
+        began = time.monotonic()
+        stack.compose("build", "--quiet", timeout=900)
+        built = time.monotonic()
+        stack.up()
+        ready = time.monotonic()
+        measured(f"images built in {built - began:.1f} s; healthy {ready - built:.1f} s after `docker compose up`")
+        yield stack
+    finally:
+        stack.down()
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("0.0.0.0", 0))
+        port: int = probe.getsockname()[1]
+        return port

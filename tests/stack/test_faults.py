@@ -1,0 +1,183 @@
+"""What breaks in the composed stack, and what its clients then see."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+from tests.stack.parts.stack import Stack, docker, until
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
+
+CHAT = "/v1/chat/completions"
+
+
+def chat(**fields: Any) -> dict[str, Any]:
+    return {"model": "glasshouse-demo", "messages": [{"role": "user", "content": "What is Glasshouse?"}], **fields}
+
+
+class Load:
+    """Short chats, one after another from a few clients, while something happens. Used with `with`."""
+
+    def __init__(self, stack: Stack, clients: int = 3) -> None:
+        self._stack = stack
+        self._stop = threading.Event()
+        self.answers: list[int | str] = []
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def _run(self) -> None:
+        with self._stack.client() as client:
+            while not self._stop.is_set():
+                try:
+                    self.answers.append(client.post(CHAT, json=chat(max_tokens=8)).status_code)
+                except httpx.HTTPError as error:
+                    self.answers.append(type(error).__name__)
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        until(lambda: len(self.answers) > 5, 20, "the load is on")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def failures(self) -> list[int | str]:
+        return [answer for answer in self.answers if answer != httpx.codes.OK]
+
+
+def kill(stack: Stack, service: str) -> None:
+    """SIGKILL from outside for the container's first process, as the kernel does when memory runs out."""
+    docker("kill", "--signal", "KILL", stack.container(service))
+
+
+def test_an_engine_that_is_killed_comes_back_and_clients_are_told_meanwhile(
+    stack: Stack, measured: Callable[[str], None]
+) -> None:
+    kill(stack, "llamacpp")
+    docker("start", stack.container("llamacpp"))  # `restart` does not count a kill by hand as a crash
+    seen = set()
+
+    def back() -> bool:
+        with stack.client() as client:
+            answer = client.post(CHAT, json=chat(max_tokens=4))
+        seen.add(answer.status_code)
+        if answer.status_code != httpx.codes.OK:
+            assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+        return answer.status_code == httpx.codes.OK
+
+    took = until(back, 60, "the engine answers again")
+    assert seen <= {httpx.codes.OK, httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE}
+    measured(f"engine container killed: answers again after {took:.1f} s, meanwhile {sorted(seen)}")
+
+
+def test_an_engine_process_that_dies_is_started_again_by_its_launcher(stack: Stack) -> None:
+    before = stack.container("llamacpp")
+    code = (
+        "import os, signal, pathlib\n"
+        "for one in pathlib.Path('/proc').glob('[0-9]*'):\n"
+        "    if b'llamacpp_server.engine' in (one / 'cmdline').read_bytes(): os.kill(int(one.name), signal.SIGKILL)"
+    )
+    stack.execute("llamacpp", "python", "-c", code)
+    until(lambda: not stack.is_ready(), 20, "the front door says that nothing serves")
+    until(stack.is_ready, 60, "it serves again")
+    assert stack.container("llamacpp") == before
+
+
+def test_a_killed_worker_costs_its_own_requests_only(stack: Stack) -> None:
+    code = (
+        "import os, signal, pathlib\n"
+        "def parent(p): return int((p / 'stat').read_text().rpartition(')')[2].split()[1])\n"
+        "g = [p for p in pathlib.Path('/proc').glob('[0-9]*') if b'gunicorn' in (p / 'cmdline').read_bytes()]\n"
+        "names = {int(p.name) for p in g}\n"
+        "worker = [p for p in g if parent(p) in names and parent(p) != 1]\n"
+        "os.kill(int(worker[0].name), signal.SIGKILL); print(len(worker))"
+    )
+    container = stack.container("api")
+    assert stack.execute("api", "python", "-c", code).strip() == "1"
+    until(stack.is_ready, 20, "a new worker serves")
+    assert stack.container("api") == container
+
+
+def test_a_gateway_with_a_new_address_is_found(stack: Stack, measured: Callable[[str], None]) -> None:
+    def addresses() -> set[str]:
+        (row,) = [row for row in stack.containers() if row["Service"] == "api"]
+        return {network["IPAddress"] for network in row["Inspected"]["NetworkSettings"]["Networks"].values()}
+
+    before = addresses()
+    stack.compose("rm", "--stop", "--force", "api")
+    taken = docker(
+        "run", "-d", "--rm", "--network", f"{stack.name}_front", "glasshouse-test/python:3.11", "sleep", "300"
+    )
+    try:
+        began = time.monotonic()
+        stack.compose("up", "--detach", "--no-deps", "api")
+        until(stack.is_ready, 60, "nginx finds the gateway")
+        measured(f"gateway re-created with another address: served again {time.monotonic() - began:.1f} s after")
+        assert addresses() != before
+    finally:
+        docker("rm", "--force", taken.strip())
+
+
+def test_a_certificate_is_changed_under_load_without_a_drop(stack: Stack) -> None:
+    def served() -> bytes:
+        with stack.client() as client, client.stream("GET", "/livez") as answer:
+            found: bytes = answer.extensions["network_stream"].get_extra_info("ssl_object").getpeercert(True)
+        return found
+
+    before, old = served(), stack.certificate.read_bytes()
+    with Load(stack) as load:
+        stack.certificate.unlink()
+        (stack.secrets / "tls" / "key.pem").unlink()
+        time.sleep(5)  # longer than nginx looks: a missing certificate changes nothing
+        stack.compose("run", "--rm", "init")
+        assert stack.certificate.read_bytes() != old
+        time.sleep(8)
+    assert not load.failures()
+    assert len(load.answers) > 50
+    assert served() != before
+
+
+@pytest.mark.parametrize("service", ["prometheus", "blackbox", "nginx-exporter", "node-exporter"])
+def test_no_request_notices_when_who_watches_is_gone(stack: Stack, service: str) -> None:
+    with Load(stack, clients=1) as load:
+        docker("stop", "--time", "5", stack.container(service))
+        try:
+            time.sleep(1)
+        finally:
+            docker("start", stack.container(service))
+    assert not load.failures()
+
+
+def test_grafana_that_is_not_there_is_said_in_json_and_the_api_does_not_mind(stack: Stack) -> None:
+    with stack.client() as client:
+        answer = client.get("/grafana/")
+        assert answer.status_code == httpx.codes.BAD_GATEWAY
+        assert "Grafana" in answer.json()["error"]["message"]
+        assert client.get("/v1/models").status_code == httpx.codes.OK
+
+
+def test_a_second_start_changes_nothing_and_a_lost_secret_is_made_again(stack: Stack) -> None:
+    def secrets() -> dict[Path, tuple[bytes, int]]:
+        return {
+            path: (path.read_bytes(), path.stat().st_mtime_ns) for path in stack.secrets.rglob("*") if path.is_file()
+        }
+
+    before, containers = secrets(), {row["Service"]: row["ID"] for row in stack.containers()}
+    stack.up()
+    assert secrets() == before
+    assert {row["Service"]: row["ID"] for row in stack.containers()} == containers
+
+    lost = stack.secrets / "engine-key"
+    lost.unlink()
+    stack.compose("run", "--rm", "init")
+    after = secrets()
+    assert after.pop(lost) != before.pop(lost)
+    assert after == before
+    stack.compose("restart", "api", "llamacpp", "prometheus")  # those that know it
+    until(stack.is_ready, 60, "the new key is the engine's and the gateway's")

@@ -1,0 +1,100 @@
+"""What an intruder meets: no root, nothing to write on, no port but the two, no secret in plain sight."""
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from tests.stack.parts.stack import Stack, docker
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
+
+CANARY = "canary-7f3a-in-a-prompt"
+
+
+def test_every_container_is_confined(stack: Stack) -> None:
+    for row in stack.containers():
+        host, config = row["Inspected"]["HostConfig"], row["Inspected"]["Config"]
+        service = row["Service"]
+        assert host["ReadonlyRootfs"], service
+        assert host["CapDrop"] == ["ALL"], service
+        assert "no-new-privileges:true" in host["SecurityOpt"], service
+        assert host["PidsLimit"] > 0, service
+        assert host["Memory"] > 0, service
+        assert not host["Privileged"], service
+        assert host["LogConfig"]["Config"]["max-size"], service
+        assert not any("docker.sock" in mount["Source"] for mount in row["Inspected"]["Mounts"]), service
+        if service != "init":
+            assert not host["CapAdd"], service
+            assert config["User"] == "10001:10001", service
+
+
+def test_no_process_runs_as_root(stack: Stack) -> None:
+    for row in stack.containers():
+        if row["State"] == "running":
+            users = docker("top", row["ID"], "-eo", "uid,args").splitlines()[1:]
+            assert users
+            assert all(line.split()[0] == "10001" for line in users), (row["Service"], users)
+
+
+def test_only_nginx_is_published(stack: Stack) -> None:
+    published = {
+        (row["Service"], int(binding["HostPort"]))
+        for row in stack.containers()
+        for bindings in (row["Inspected"]["NetworkSettings"]["Ports"] or {}).values()
+        for binding in bindings or []
+    }
+    assert published == {("nginx", stack.http_port), ("nginx", stack.https_port)}
+
+
+def test_engines_and_exporters_are_on_networks_without_a_way_out(stack: Stack) -> None:
+    ways_out = {"edge", "downloads", "notifications"}
+    for row in stack.containers():
+        networks = {name.removeprefix(f"{stack.name}_") for name in row["Inspected"]["NetworkSettings"]["Networks"]}
+        if row["Service"] not in {"nginx", "vllm", "grafana", "acme"}:
+            assert not networks & ways_out, row["Service"]
+    for network in docker("network", "ls", "--filter", f"label=com.docker.compose.project={stack.name}", "-q").split():
+        (found,) = json.loads(docker("network", "inspect", network))
+        assert found["Internal"] or found["Name"].removeprefix(f"{stack.name}_") in ways_out
+
+
+def test_nginx_cannot_reach_an_engine(stack: Stack) -> None:
+    assert stack.execute("api", "python", "-c", "import socket; print(socket.create_connection(('llamacpp', 8002), 3))")
+    with pytest.raises(AssertionError, match="curl"):
+        stack.execute("nginx", "curl", "-sS", "--max-time", "3", "http://llamacpp:8002/health")
+
+
+def test_no_secret_is_in_inspect_or_logs_and_no_prompt_either(stack: Stack) -> None:
+    with stack.client() as client:
+        body = {"model": "glasshouse-demo", "messages": [{"role": "user", "content": CANARY}], "max_tokens": 4}
+        assert client.post("/v1/chat/completions", json=body).is_success
+        client.post("/v1/chat/completions", json=body | {"temperature": "hot " + CANARY})
+        client.get(f"/v1/models/{CANARY}?key={CANARY}")
+    names = ("api-key", "engine-key", "grafana-password")
+    secrets = [(stack.secrets / name).read_text().strip() for name in names] + [CANARY]
+    for row in stack.containers():
+        shown = json.dumps(row["Inspected"]) + stack.logs(row["ID"])
+        assert not [secret for secret in secrets if secret in shown], row["Service"]
+    assert not [secret for secret in secrets if secret in stack.gateway_metrics()]
+
+
+def test_secrets_belong_to_the_services_user_alone(stack: Stack) -> None:
+    assert stack.secrets.stat().st_mode & 0o777 == 0o700
+    for path in stack.secrets.rglob("*"):
+        assert path.stat().st_uid == 10001, path
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_each_container_sees_only_the_secrets_it_needs(stack: Stack) -> None:
+    assert stack.execute("llamacpp", "ls", "/run/glasshouse").split() == ["engine-key"]
+    assert stack.execute("prometheus", "ls", "/run/glasshouse").split() == ["engine-key"]
+    assert set(stack.execute("nginx", "ls", "/run/glasshouse").split()) == {"tls", "acme-webroot"}
+
+
+def test_the_host_reaches_two_ports_and_no_other(stack: Stack) -> None:
+    listening = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    ports = {int(re.split(r"[ :]+", line.strip())[2], 16) for line in listening}
+    assert {stack.http_port, stack.https_port} <= ports
+    with socket.create_connection(("127.0.0.1", stack.https_port), timeout=5):
+        pass
