@@ -8,10 +8,10 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 GLASSHOUSE := .venv/bin/glasshouse
-PROJECTS := services/api services/vllm services/llamacpp services/engine_status client
+PROJECTS := services/api services/vllm services/llamacpp services/engine_status client observability
 # Those with an image, which takes only what it needs from a lock file of its own.
 IMAGES := services/api services/vllm services/llamacpp services/gpu_exporter client
-PACKAGES := gateway vllm_launcher llamacpp_server engine_status glasshouse
+PACKAGES := gateway vllm_launcher llamacpp_server engine_status glasshouse observability
 # The gateway's unit tests hand keyword dictionaries to servers that are not typed for that.
 TYPED := tests benchmarks conftest.py
 MANIFESTS := pyproject.toml $(PROJECTS:%=%/pyproject.toml)
@@ -51,7 +51,7 @@ endif
 
 ##@ Develop
 
-.PHONY: test test-long check format lock demo-model bench clean
+.PHONY: test test-long check format dashboards lock demo-model bench clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
 	@$(SAY) 'not run here: tests that need an NVIDIA GPU'; \
 	if [ -e .venv-vllm/.installed ]; then marks='not gpu'; \
@@ -67,14 +67,18 @@ check: .venv/.installed  ## Lint, format, types, and the layers between the pack
 	@$(SAY) 'mypy …'; .venv/bin/mypy $(PACKAGES:%=-p %)
 	@.venv/bin/mypy $(TYPED)
 	@$(SAY) 'import-linter …'; said=$$(.venv/bin/lint-imports 2>&1) || { echo "$$said"; exit 1; }
+	@$(SAY) 'dashboards …'; .venv/bin/python -m observability --check
 
 format: .venv/.installed  ## Put the source into its form
 	@.venv/bin/ruff check --fix --quiet || true
 	@.venv/bin/ruff format
 
+dashboards: .venv/.installed  ## Write grafana/ and prometheus/ from their source in observability/
+	@.venv/bin/python -m observability
+
 lock: .venv/.installed  ## Choose all versions anew, with hashes
 	@$(SAY) 'requirements.lock …'
-	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-package glasshouse-engine-status --group dev pyproject.toml services/*/pyproject.toml client/pyproject.toml -o requirements.lock
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-package glasshouse-engine-status --group dev pyproject.toml services/*/pyproject.toml client/pyproject.toml observability/pyproject.toml -o requirements.lock
 	@for project in $(IMAGES); do \
 	  .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package glasshouse-engine-status -c requirements.lock $$project/pyproject.toml -o $$project/requirements.lock; \
 	done

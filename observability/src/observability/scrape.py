@@ -18,8 +18,8 @@ def gpu() -> Config:
         _gateway("api:9091"),
         _job("vllm", "vllm:8001"),
         _job("vllm-launcher", "vllm:8101"),
-        _llamacpp("llamacpp:8002", ENGINE_KEY_FILE),
-        _job("llamacpp-launcher", "llamacpp:8102"),
+        _if_there("llamacpp", 8002, authorization={"credentials_file": ENGINE_KEY_FILE}),
+        _if_there("llamacpp-launcher", 8102),
         _job("gpu-exporter", "gpu-exporter:9400"),
         *_around(),
     )
@@ -88,6 +88,22 @@ def _gateway(target: str) -> Config:
 def _llamacpp(target: str, key_file: str) -> Config:
     """llama.cpp asks for the engines' key on /metrics too; vLLM does not."""
     return _job("llamacpp", target, authorization={"credentials_file": key_file})
+
+
+def _if_there(name: str, port: int, **more: object) -> Config:
+    """llama.cpp beside vLLM is a choice (COMPOSE_PROFILES=llamacpp): where it was not made, nothing is down."""
+    return {
+        "job_name": name,
+        **more,
+        "dns_sd_configs": [{"names": ["llamacpp"], "type": "A", "port": port}],
+        "relabel_configs": [
+            {
+                "source_labels": ["__meta_dns_name"],
+                "target_label": "instance",
+                "replacement": f"$1:{port}",
+            }
+        ],
+    }
 
 
 def _around() -> list[Config]:

@@ -49,7 +49,8 @@ def every() -> tuple[Alert, ...]:
             summary=f"{VALUE} of the requests fail",
             value_format="humanizePercentage",
             meaning="Timeouts, engine errors, broken streams and faults of our own, of all requests that we are judged "
-            f"by, over 5 minutes with {settings.LEAST_REQUESTS_JUDGED} of them or more. What clients caused or cancelled is not in it.",
+            f"by, over 5 minutes with {settings.LEAST_REQUESTS_JUDGED} of them or more. "
+            "What clients caused or cancelled is not in it.",
             dashboard=page,
             panel="Share of requests by outcome, without ok",
         ),
