@@ -1,143 +1,171 @@
 #!/bin/sh
 # Starts nginx in its container: checks the environment, renders the configuration into /tmp/nginx, runs nginx, and
-# reloads it when the certificate changes. Debian's sh and the official image's tools; runs as any user.
+# reloads it when the certificate changes. Plain sh and what the official image has; any user, nothing is installed.
+#
+# It stays as the parent, because a reload and a stop want different patience (docs/decisions/0008): a reload lets the
+# longest answer end, a stop waits SHUTDOWN_GRACE. When nginx ends, it ends, with nginx's status.
 set -eu
+umask 077
 
-here=/etc/glasshouse/nginx
+templates=/etc/glasshouse/nginx
 run=/tmp/nginx
-cert=/run/glasshouse/tls/cert.pem
+certificate=/run/glasshouse/tls/cert.pem
 key=/run/glasshouse/tls/key.pem
-watch_every_s=3
+look_every_s=2
 
-say() { echo "nginx/start.sh: $*" >&2; }
+say() { printf 'nginx/start.sh: %s\n' "$*" >&2; }
 
 refuse() { # name value allowed
     say "$1='$2' in the environment is not allowed: $3."
     exit 2
 }
 
-whole_number() { # name default lowest highest: prints the value
+whole_number() { # name default lowest highest; prints the value
     eval "value=\${$1:-$2}"
     case $value in '' | *[!0-9]* | ???????????*) refuse "$1" "$value" "a whole number from $3 to $4 is" ;; esac
-    [ "$value" -ge "$3" ] && [ "$value" -le "$4" ] || refuse "$1" "$value" "a whole number from $3 to $4 is"
-    echo "$value"
+    if [ "$value" -lt "$3" ] || [ "$value" -gt "$4" ]; then refuse "$1" "$value" "a whole number from $3 to $4 is"; fi
+    printf %s "$value"
 }
 
-domain() {
+read_timeout() { # prints it; the gateway takes fractions of seconds, and is to be the first to give up
+    value=${TOTAL_TIMEOUT:-900}
+    allowed="seconds from 1 to 86400 are"
+    whole=${value%%.*}
+    fraction=${value#"$whole"}
+    case $whole in '' | *[!0-9]* | ??????*) refuse TOTAL_TIMEOUT "$value" "$allowed" ;; esac
+    case ${fraction#.} in *[!0-9]*) refuse TOTAL_TIMEOUT "$value" "$allowed" ;; esac
+    if [ "$whole" -lt 1 ] || [ "$whole" -gt 86400 ]; then refuse TOTAL_TIMEOUT "$value" "$allowed"; fi
+    echo $((whole + 30 + (${#fraction} > 0)))
+}
+
+redirect_host() { # prints the host to which plain HTTP is sent
     value=${TLS_DOMAIN:-}
-    [ -n "$value" ] || return 0
+    if [ -z "$value" ]; then
+        # shellcheck disable=SC2016  # nginx's own variable: the host that was asked for
+        echo '$host'
+        return
+    fi
     allowed="a full domain name such as llm.example.org is"
-    case $value in *[!A-Za-z0-9.-]*) refuse TLS_DOMAIN "$value" "$allowed" ;; esac
     label='[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
-    printf %s "$value" | grep -qxE "($label\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])" || refuse TLS_DOMAIN "$value" "$allowed"
-    [ "${#value}" -le 253 ] || refuse TLS_DOMAIN "$value" "$allowed"
+    case $value in *[!A-Za-z0-9.-]*) refuse TLS_DOMAIN "$value" "$allowed" ;; esac
+    if [ "${#value}" -gt 253 ] || ! echo "$value" | grep -qxE "($label\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])"; then
+        refuse TLS_DOMAIN "$value" "$allowed"
+    fi
     echo "$value"
 }
 
-real_ip() { # prints a set_real_ip_from line for each of TRUSTED_PROXIES
-    allowed="addresses and networks such as 10.0.0.0/8,2001:db8::/32, separated by commas, are"
+trusted_proxies() { # prints a line of nginx's for each of TRUSTED_PROXIES
     value=${TRUSTED_PROXIES:-}
+    allowed="addresses and networks such as 10.0.0.0/8,2001:db8::/32, separated by commas, are"
     case $value in *[!0-9A-Fa-f:./,\ ]*) refuse TRUSTED_PROXIES "$value" "$allowed" ;; esac
     octet='(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])'
     for network in $(echo "$value" | tr ',' ' '); do
         case $network in
-        */0) refuse TRUSTED_PROXIES "$network" "it would let everybody choose an address; $allowed" ;;
-        *:*)
-            mkdir -p "$run"
+        */0 | */00 | */000) refuse TRUSTED_PROXIES "$network" "everybody could choose an address; $allowed" ;;
+        *:*) # nginx knows best what an address of IPv6 is
             echo "events {} http { set_real_ip_from $network; }" >"$run/network.conf"
-            nginx -t -q -g "pid $run/network.pid;" -c "$run/network.conf" 2>/dev/null || refuse TRUSTED_PROXIES "$network" "$allowed"
+            nginx -t -q -e stderr -g "pid $run/network.pid;" -c "$run/network.conf" >/dev/null 2>&1 ||
+                refuse TRUSTED_PROXIES "$network" "$allowed"
             ;;
         *)
-            echo "$network" | grep -qxE "($octet\.){3}$octet(/([1-9]|[12][0-9]|3[0-2]))?" || refuse TRUSTED_PROXIES "$network" "$allowed"
+            echo "$network" | grep -qxE "($octet\.){3}$octet(/([1-9]|[12][0-9]|3[0-2]))?" ||
+                refuse TRUSTED_PROXIES "$network" "$allowed"
             ;;
         esac
         echo "set_real_ip_from $network;"
     done
 }
 
-render() {
-    umask 077
-    mkdir -p "$run"
+limits() { # prints what stands in the server with TLS; 0 is no limit
+    if [ "$rate" -gt 0 ]; then echo "limit_req zone=requests burst=$((2 * rate)) nodelay;"; fi
+    if [ "$connections" -gt 0 ]; then echo "limit_conn connections $connections;"; fi
+}
+
+read_environment() {
     MAX_BODY_BYTES=$(whole_number MAX_BODY_BYTES 10485760 1024 1073741824)
-    total_timeout=$(whole_number TOTAL_TIMEOUT 900 1 86400)
-    READ_TIMEOUT=$((total_timeout + 30))
+    READ_TIMEOUT=$(read_timeout)
     grace=$(whole_number SHUTDOWN_GRACE 30 1 3600)
-    https_port=$(whole_number HTTPS_PORT 443 1 65535)
+    port=$(whole_number HTTPS_PORT 443 1 65535)
     rate=$(whole_number RATE_LIMIT_RPS 100 0 1000000)
     connections=$(whole_number CONNECTIONS_PER_IP 256 0 65535)
-    REDIRECT_HOST=$(domain)
-    REDIRECT_HOST=${REDIRECT_HOST:-\$host}
-    REDIRECT_PORT=
-    [ "$https_port" -eq 443 ] || REDIRECT_PORT=":$https_port"
-    REAL_IP=$(real_ip)
-    RATE_ZONE=
-    LIMITS=
-    if [ "$rate" -gt 0 ]; then
-        RATE_ZONE="limit_req_zone \$binary_remote_addr zone=requests:4m rate=${rate}r/s;"
-        LIMITS="limit_req zone=requests burst=$((2 * rate)) nodelay;"
-    fi
-    [ "$connections" -eq 0 ] || LIMITS="$LIMITS limit_conn connections $connections;"
+    REDIRECT_TO=$(redirect_host)
+    if [ "$port" -ne 443 ]; then REDIRECT_TO="$REDIRECT_TO:$port"; fi
+    TRUSTED=$(trusted_proxies)
+    RATE=$((rate > 0 ? rate : 1))
+    LIMITS=$(limits)
     RESOLVER=$(awk '$1 == "nameserver" && $2 !~ /:/ {print $2; exit}' /etc/resolv.conf)
-    [ -n "$RESOLVER" ] || { say "/etc/resolv.conf names no IPv4 nameserver."; exit 1; }
-    export MAX_BODY_BYTES READ_TIMEOUT REDIRECT_HOST REDIRECT_PORT REAL_IP RATE_ZONE LIMITS RESOLVER
-    envsubst '${MAX_BODY_BYTES} ${READ_TIMEOUT} ${REDIRECT_HOST} ${REDIRECT_PORT} ${REAL_IP} ${RATE_ZONE} ${LIMITS} ${RESOLVER}' \
-        <"$here/nginx.conf.template" >"$run/nginx.conf"
+    if [ -z "$RESOLVER" ]; then
+        say "/etc/resolv.conf names no nameserver with an IPv4 address, so the gateway cannot be found."
+        exit 1
+    fi
 }
 
-run_nginx() { exec nginx -p "$run" -e stderr -c "$run/nginx.conf" "$@"; }
+render() {
+    export MAX_BODY_BYTES READ_TIMEOUT REDIRECT_TO TRUSTED RATE LIMITS RESOLVER
+    # shellcheck disable=SC2016  # names for envsubst: nginx's own variables stay as they are
+    envsubst '${MAX_BODY_BYTES} ${READ_TIMEOUT} ${REDIRECT_TO} ${TRUSTED} ${RATE} ${LIMITS} ${RESOLVER}' \
+        <"$templates/nginx.conf.template" >"$run/nginx.conf"
+}
 
-good() { (run_nginx -t -q) >"$run/check" 2>&1; }
+with_nginx() { nginx -p "$run" -e stderr -c "$run/nginx.conf" "$@"; }
 
-state() { cat "$cert" "$key" 2>/dev/null | cksum; }
+acceptable() { with_nginx -t -q >"$run/said" 2>&1; }
 
-first_certificate() { # it may just be written
-    tries=0
-    until good; do
-        tries=$((tries + 1))
-        if [ "$tries" -ge 5 ]; then
-            cat "$run/check" >&2
-            say "nginx does not take its configuration or the certificate in $cert and $key; the service init makes one if both are missing."
-            exit 1
-        fi
+pair() { cat "$certificate" "$key" 2>/dev/null | cksum; }
+
+wait_for_certificate() { # it may just be written
+    for _ in 1 2 3 4 5; do
+        loaded=$(pair)
+        if acceptable; then return; fi
         sleep 1
     done
+    if [ ! -r "$certificate" ] || [ ! -r "$key" ]; then
+        say "$certificate and $key cannot be read by user $(id -u): the service init makes them, for GLASSHOUSE_UID."
+    else
+        cat "$run/said" >&2
+        say "nginx refuses its configuration or certificate, see above."
+    fi
+    exit 1
 }
 
-watch_certificate() { # pid of nginx
-    complained=
-    while sleep "$watch_every_s"; do
-        now=$(state)
-        [ "$now" != "$loaded" ] || continue
-        if good; then
-            kill -HUP "$1"
+watch_certificate() {
+    refused=
+    while sleep "$look_every_s"; do
+        now=$(pair)
+        if [ "$now" = "$loaded" ] || [ "$now" = "$refused" ]; then continue; fi
+        if acceptable; then
+            kill -HUP "$nginx"
             loaded=$now
-            complained=
-            say "a new certificate is in use"
-        elif [ "$now" != "$complained" ]; then
-            complained=$now
-            say "the new certificate is not whole yet, or wrong; the old one stays: $(tail -n 1 "$run/check")"
+            say "a new certificate is in use."
+        else # half of the pair, most likely; the other half is a change again
+            refused=$now
+            say "the new certificate is not complete or not right, the old one stays: $(tail -n 1 "$run/said")"
         fi
     done
 }
 
 stop() { # running answers may end, but no longer than SHUTDOWN_GRACE
     trap '' QUIT TERM INT
-    kill -QUIT "$nginx" 2>/dev/null || return 0
-    (sleep "$grace" && kill -TERM "$nginx") 2>/dev/null &
+    kill -QUIT "$nginx" || return 0
+    (sleep "$grace" && kill -TERM "$nginx") &
 }
 
+mkdir -p "$run"
+trap 'exit 0' QUIT TERM INT
+read_environment
 render
-# Docker's soft limit may be 1024 files; each request takes two.
-ulimit -S -n "$(ulimit -H -n)" 2>/dev/null || true
-loaded=$(state)
-first_certificate
-run_nginx &
+# A container's soft limit may be 1024 files, and a request takes two.
+ulimit -S -n "$(ulimit -H -n)" || true
+wait_for_certificate
+with_nginx &
 nginx=$!
 trap stop QUIT TERM INT
-watch_certificate "$nginx" &
-# `wait` also returns when a signal comes in.
+watch_certificate &
+watcher=$!
+# A signal ends `wait` early, with a status of its own.
 while kill -0 "$nginx" 2>/dev/null; do
     status=0
     wait "$nginx" || status=$?
 done
+kill "$watcher" 2>/dev/null || true
 exit "$status"

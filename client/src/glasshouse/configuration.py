@@ -49,6 +49,7 @@ def url_host(host: str) -> str:
 def _values(settings: Settings) -> dict[str, str]:
     return {
         "USER_LINE": _user_line(),
+        "NGINX_DIR": _quoted(settings.root / "nginx"),  # what the native template includes
         "GATEWAY_ADDRESS": f"{url_host(settings.gateway_host)}:{settings.gateway_port}",
         "METRICS_ADDRESS": f"{url_host(settings.metrics_host)}:{settings.metrics_port}",
         "HTTPS_PORT": str(settings.https_port),

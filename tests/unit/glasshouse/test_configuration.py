@@ -36,16 +36,6 @@ def test_prometheus_scrapes_every_part(root: Path) -> None:
     assert jobs["llamacpp"]["authorization"]["credentials_file"] == str(settings.engine_key_file)
 
 
-def test_every_error_of_nginx_itself_has_openais_shape(root: Path) -> None:
-    settings = load(root, {})
-    configuration.write(settings)
-    nginx = (settings.run_dir / "nginx" / "nginx.conf").read_text()
-    bodies = re.findall(r"return \d+ '(.*)';", nginx)
-    assert len(bodies) == len(re.findall(r"^\s*return ", nginx, re.MULTILINE)) >= 6
-    for body in bodies:
-        assert set(yaml.safe_load(body)["error"]) == {"message", "type", "param", "code"}
-
-
 def test_an_unknown_place_is_an_error() -> None:
     with pytest.raises(KeyError):
         configuration.fill_in("${NOBODY_KNOWS}", {})
