@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -23,17 +24,23 @@ class Pair:
     key: str
 
 
-def make(now: datetime | None = None) -> Pair:
-    """A new key (EC P-256) and a certificate for this machine's names, good for 199 days from `now`."""
+def make(names: Sequence[str] = (), now: datetime | None = None) -> Pair:
+    """A new key (EC P-256) and a certificate for this machine and `names`, good for 199 days from `now`.
+
+    Args:
+        names: more host names and addresses that clients will use.
+        now: when it begins; the current time if None.
+
+    Raises:
+        ValueError: A name is not ASCII.
+    """
     now = now or datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _COMMON_NAME)])
     public = key.public_key()
-    names: list[x509.GeneralName] = [x509.DNSName("localhost")]
     hostname = socket.gethostname()
-    if hostname.isascii() and hostname not in {"", "localhost"}:
-        names.append(x509.DNSName(hostname))
-    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
+    own = ("localhost", hostname) if hostname.isascii() and hostname else ("localhost",)
+    general = [_general_name(text) for text in dict.fromkeys((*own, *names, "127.0.0.1", "::1"))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -42,7 +49,7 @@ def make(now: datetime | None = None) -> Pair:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))  # a clock that is a little behind still accepts it
         .not_valid_after(now - timedelta(hours=1) + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName(general), critical=False)
         # Not an authority: whoever trusts this file trusts this server, and nothing that its key might sign.
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -56,13 +63,42 @@ def make(now: datetime | None = None) -> Pair:
     return Pair(certificate.public_bytes(serialization.Encoding.PEM).decode(), pem_key.decode())
 
 
-def needs_renewal(certificate: str, now: datetime | None = None) -> bool:
-    """Whether `certificate` (PEM) was made here and ends within 14 days. One of the owner's own is left to them.
+def why_new(certificate: str, key: str, names: Sequence[str] = (), now: datetime | None = None) -> str | None:
+    """Why a certificate made here has to be made again; None when it is good, or when it is one of the owner's own.
+
+    Args:
+        certificate: PEM; of several, the first counts.
+        key: the private key, PEM.
+        names: host names and addresses that it has to be good for.
+        now: the current time if None.
 
     Raises:
         ValueError: The text is no certificate.
     """
     parsed = x509.load_pem_x509_certificate(certificate.encode())
-    names = parsed.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
-    ours = parsed.issuer == parsed.subject and bool(names) and names[0].value == _COMMON_NAME
-    return ours and parsed.not_valid_after_utc - (now or datetime.now(UTC)) < _RENEW_BEFORE
+    issuer = parsed.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if parsed.issuer != parsed.subject or not issuer or issuer[0].value != _COMMON_NAME:
+        return None
+    if parsed.not_valid_after_utc - (now or datetime.now(UTC)) < _RENEW_BEFORE:
+        return "the old one was about to expire"
+    if not _belong_together(parsed, key):
+        return "the key beside the old one was another's"
+    known = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    if missing := [name for name in names if _general_name(name) not in known]:
+        return f"the old one did not name {missing[0]}"
+    return None
+
+
+def _belong_together(certificate: x509.Certificate, key: str) -> bool:
+    try:
+        private = serialization.load_pem_private_key(key.encode(), password=None)
+    except (ValueError, TypeError):
+        return False
+    return private.public_key() == certificate.public_key()
+
+
+def _general_name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from glasshouse import keys, logs, native, secret_files, shutdown, smoke, state, supervisor
-from glasshouse.errors import GlasshouseError, KeysError, SecretsError
+from glasshouse import container, keys, logs, native, secret_files, shutdown, smoke, state, supervisor
+from glasshouse.errors import GlasshouseError, KeysError, SecretsError, SettingsError
 from glasshouse.screen import duration, table
 from glasshouse.settings import Settings, find_root, load
 
@@ -104,10 +104,17 @@ def show_logs(
 
 
 @app.command()
-def init() -> None:
+def init(
+    hand: Annotated[
+        Path | None, typer.Option(help="In the container: volumes that get a copy of what each service needs.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="In the container: volumes that belong to the services.")] = None,
+    uid: Annotated[int, typer.Option(envvar="GLASSHOUSE_UID", help="In the container: the services' user.")] = 10001,
+    gid: Annotated[int, typer.Option(envvar="GLASSHOUSE_GID", help="In the container: their group.")] = 10001,
+) -> None:
     """Make the secrets that are missing: keys, certificate. Shows where, never what."""
     settings = _settings()
-    made = secret_files.init(settings)
+    made = container.init(settings, uid, gid, hand, data) if hand and data else secret_files.init(settings)
     native.print_made(settings, made)
     if not made:
         print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
@@ -186,7 +193,13 @@ def revoke_key(name: Annotated[str, typer.Argument(help="Every key of this name 
 
 
 def _settings() -> Settings:
-    return load(find_root(Path.cwd()), os.environ)
+    try:
+        root = find_root(Path.cwd())
+    except SettingsError:
+        if not Path(os.environ.get("SECRETS_DIR", "")).is_absolute():
+            raise
+        root = Path.cwd()  # the init image has no checkout, and keys need none
+    return load(root, os.environ)
 
 
 def _day(text: str | None) -> date | None:

@@ -11,6 +11,8 @@ from pathlib import Path
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     """Writes `text` (UTF-8) to `path` with the permissions `mode`, replacing what was there in one step.
 
+    Written by root, the file belongs to whom the old one did, or the directory: the services read it as another user.
+
     Raises:
         OSError: The directory is missing or not writable, or the disk is full.
     """
@@ -22,10 +24,22 @@ def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(mode)
+        keep_owner(temporary, path if path.exists() else path.parent)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def keep_owner(path: Path, like: Path) -> None:
+    """Gives `path` the owner and group of `like`, if root asks; nobody else may.
+
+    Raises:
+        OSError: One of them is not there.
+    """
+    if os.geteuid() == 0:
+        wanted = like.stat()
+        os.chown(path, wanted.st_uid, wanted.st_gid)
 
 
 @contextmanager
@@ -38,5 +52,6 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """
     with path.open("a", encoding="utf-8") as file:
         path.chmod(0o600)
+        keep_owner(path, path.parent)
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glasshouse import certificate, keys
 from glasshouse.errors import SecretsError
-from glasshouse.files import locked, write_atomically
+from glasshouse.files import keep_owner, locked, write_atomically
 from glasshouse.settings import Settings
 
 FIRST_KEY_NAME = "owner"
@@ -20,8 +20,12 @@ class Made:
     what: str
 
 
-def init(settings: Settings) -> tuple[Made, ...]:
+def init(settings: Settings, *, grafana: bool = False) -> tuple[Made, ...]:
     """Makes every secret that is missing and touches no other; returns what was made.
+
+    Args:
+        settings: where they lie, and the names that the certificate is for.
+        grafana: whether Grafana is part of the stack and needs a password.
 
     Raises:
         SecretsError: A file or directory cannot be made or read.
@@ -31,8 +35,9 @@ def init(settings: Settings) -> tuple[Made, ...]:
         settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.secrets_dir.chmod(0o700)
         with locked(settings.secrets_dir / ".lock"):
-            return (*_engine_key(settings), *_first_key(settings), *_certificate(settings))
-    except (OSError, UnicodeDecodeError) as error:
+            password = _grafana_password(settings) if grafana else ()
+            return (*_engine_key(settings), *_first_key(settings), *password, *_certificate(settings))
+    except (OSError, UnicodeError) as error:
         raise SecretsError(f"The secrets in {settings.shown(settings.secrets_dir)} cannot be made: {error}.") from error
 
 
@@ -62,18 +67,28 @@ def _first_key(settings: Settings) -> tuple[Made, ...]:
     return (Made(clear, "your first API key, in clear; move it to where you need it"), Made(table, "its hash"))
 
 
+def _grafana_password(settings: Settings) -> tuple[Made, ...]:
+    path = settings.grafana_password_file
+    if path.exists():
+        return ()
+    write_atomically(path, secrets.token_urlsafe(24) + "\n")
+    return (Made(path, "of the user admin in Grafana, which takes it at its first start"),)
+
+
 def _certificate(settings: Settings) -> tuple[Made, ...]:
     path, key_path = settings.certificate, settings.certificate_key
-    reason = "self-signed, for 199 days"
+    names, reason = settings.certificate_names, ""
     if path.exists() and key_path.exists():
         try:
-            if not certificate.needs_renewal(path.read_text(encoding="utf-8")):
-                return ()
+            old = certificate.why_new(path.read_text(encoding="utf-8"), key_path.read_text(encoding="utf-8"), names)
         except ValueError as error:
             raise SecretsError(f"{settings.shown(path)} holds no certificate: {error}.") from error
-        reason = "the old one was about to expire: a new one, self-signed, for 199 days"
+        if old is None:
+            return ()
+        reason = f"{old}: a new one, "
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    pair = certificate.make()
+    keep_owner(path.parent, settings.secrets_dir)
+    pair = certificate.make(names)
     write_atomically(key_path, pair.key)
     write_atomically(path, pair.certificate, mode=0o644)
-    return (Made(path, reason),)
+    return (Made(path, f"{reason}self-signed, for 199 days"),)

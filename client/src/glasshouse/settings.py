@@ -46,6 +46,7 @@ class Settings:
     shutdown_grace: int
     stop_grace: int
     start_timeout: int
+    certificate_names: tuple[str, ...]
     environment: Mapping[str, str]
 
     @property
@@ -62,6 +63,11 @@ class Settings:
     def certificate_key(self) -> Path:
         """The certificate's private key."""
         return self.secrets_dir / "tls" / "key.pem"
+
+    @property
+    def grafana_password_file(self) -> Path:
+        """The password of Grafana's user admin."""
+        return self.secrets_dir / "grafana-password"
 
     @property
     def logs(self) -> Path:
@@ -135,6 +141,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         shutdown_grace=shutdown_grace,
         stop_grace=stop_grace,
         start_timeout=values.whole("START_TIMEOUT", 120, 1, 7200),
+        certificate_names=tuple(filter(None, (values.host("TLS_DOMAIN"), values.host("PUBLIC_ADDRESS")))),
         environment={},
     )
     defaults = {
@@ -224,6 +231,13 @@ class _Values:
         if not 0 < value <= 86_400:  # noqa: PLR2004 - a day
             raise SettingsError(f"{name}={text!r} is not allowed: a number of seconds up to 86400 is.")
         return math.ceil(value)
+
+    def host(self, name: str) -> str:
+        """A host name or an IP address; empty when it is not set."""
+        text = self.variables.get(name, "")
+        if not re.fullmatch(r"[A-Za-z0-9.:-]{0,253}", text):
+            raise SettingsError(f"{name}={text!r} is not allowed: a host name or an address is, without https://.")
+        return text
 
     def graces(self) -> tuple[int, int]:
         """What running requests get at a stop, and after what a program is killed: the second must be the longer."""

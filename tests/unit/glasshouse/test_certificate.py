@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from glasshouse import certificate
 
@@ -42,9 +45,37 @@ def test_a_client_that_trusts_it_can_connect(tmp_path: Path) -> None:
         thread.join()
 
 
+def test_more_names_can_be_given() -> None:
+    made = x509.load_pem_x509_certificate(certificate.make(("llm.example.org", "203.0.113.7")).certificate.encode())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "llm.example.org" in names.get_values_for_type(x509.DNSName)
+    assert "203.0.113.7" in {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+
+
 def test_renewal_is_due_two_weeks_before_the_end() -> None:
     now = datetime.now(UTC)
-    assert not certificate.needs_renewal(certificate.make().certificate)
-    assert not certificate.needs_renewal(certificate.make(now - timedelta(days=180)).certificate)
-    assert certificate.needs_renewal(certificate.make(now - timedelta(days=190)).certificate)
-    assert certificate.needs_renewal(certificate.make(now - timedelta(days=400)).certificate)
+    for age, due in ((0, False), (180, False), (190, True), (400, True)):
+        pair = certificate.make(now=now - timedelta(days=age))
+        assert (certificate.why_new(pair.certificate, pair.key) == "the old one was about to expire") is due
+
+
+def test_a_key_of_another_or_a_missing_name_is_a_reason_too() -> None:
+    pair, other = certificate.make(("a.example.org",)), certificate.make()
+    assert certificate.why_new(pair.certificate, pair.key, ("a.example.org", "127.0.0.1")) is None
+    assert (
+        certificate.why_new(pair.certificate, pair.key, ("b.example.org",)) == "the old one did not name b.example.org"
+    )
+    for key in (other.key, "nonsense"):
+        assert certificate.why_new(pair.certificate, key) == "the key beside the old one was another's"
+
+
+def test_a_certificate_that_was_not_made_here_is_its_owners_business() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "llm.example.org")])
+    now = datetime.now(UTC)
+    foreign = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=9), now - timedelta(days=1))
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    assert certificate.why_new(foreign.decode(), "", ("other.example.org",)) is None

@@ -81,7 +81,9 @@ def test_a_table_without_a_key_gets_the_first_one(settings: Settings) -> None:
 
 def test_a_certificate_about_to_expire_is_renewed_and_an_owners_own_is_not(settings: Settings) -> None:
     secret_files.init(settings)
-    settings.certificate.write_text(certificate.make(datetime.now(UTC) - timedelta(days=195)).certificate)
+    old = certificate.make(now=datetime.now(UTC) - timedelta(days=195))
+    settings.certificate.write_text(old.certificate)
+    settings.certificate_key.write_text(old.key)
     (made,) = secret_files.init(settings)
     assert made.path == settings.certificate
     assert "expire" in made.what

@@ -1,0 +1,65 @@
+"""What the one-shot container `init` does: it makes the secrets, and gives to each service what is its own.
+
+It runs as root, which no other container does, so that directories that Docker has made as root can be handed over to
+the user as whom the services run.
+"""
+
+import os
+from pathlib import Path
+
+from glasshouse import secret_files
+from glasshouse.errors import SecretsError
+from glasshouse.files import write_atomically
+from glasshouse.settings import Settings
+
+# What engines and Prometheus, and what Grafana may see; whatever else lies in secrets/ they do not.
+_COPIES = {"engine": ("engine-key", "hf-token"), "grafana": ("grafana-password",)}
+
+
+def init(settings: Settings, uid: int, gid: int, hand: Path, data: Path) -> tuple[secret_files.Made, ...]:
+    """Makes what is missing, and sees to owners; a second run changes nothing.
+
+    Args:
+        settings: where the secrets lie.
+        uid: the user of the services.
+        gid: their group.
+        hand: a directory of volumes named as in `_COPIES`, into which copies go.
+        data: a directory of volumes that belong to the services.
+
+    Returns:
+        The secrets that were made.
+
+    Raises:
+        SecretsError: Something cannot be made, read or given away.
+        KeysError: keys.yaml is there and is wrong.
+    """
+    try:
+        settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _give(settings.secrets_dir, uid, gid)
+        made = secret_files.init(settings, grafana=True)
+        for volume, names in _COPIES.items():
+            _copy(settings.secrets_dir, names, hand / volume)
+        for mounted in (*hand.iterdir(), *data.iterdir()):
+            _give(mounted, uid, gid)
+    except OSError as error:
+        raise SecretsError(f"The secrets and volumes cannot be prepared: {error}.") from error
+    return made
+
+
+def _copy(secrets: Path, names: tuple[str, ...], volume: Path) -> None:
+    for name in names:
+        source, copy = secrets / name, volume / name
+        if not source.exists():
+            copy.unlink(missing_ok=True)
+        elif not copy.exists() or copy.read_bytes() != source.read_bytes():
+            write_atomically(copy, source.read_text(encoding="utf-8"))
+
+
+def _give(directory: Path, uid: int, gid: int) -> None:
+    """Hands over a tree. One whose top is the user's already is only looked through one level down."""
+    top = directory.stat()
+    theirs = (top.st_uid, top.st_gid) == (uid, gid)
+    for path in (directory, *(directory.glob("*") if theirs else directory.rglob("*"))):
+        found = path.lstat()
+        if (found.st_uid, found.st_gid) != (uid, gid):
+            os.chown(path, uid, gid, follow_symlinks=False)
