@@ -21,6 +21,13 @@ ifeq ($(shell test -t 2 && echo yes),)
 SAY := printf '%s\n' >&2
 endif
 
+# Which tests to leave out for want of a part, said aloud. The composed stack runs on images that its tests make
+# themselves (tests/stack/images).
+WITHOUT_MISSING_PARTS := marks='not gpu'; $(SAY) 'not run here: tests that need an NVIDIA GPU'; \
+	if ! { [ "$$(id -u)" = 0 ] && command -v debootstrap && docker info && docker compose version; } >/dev/null 2>&1; then \
+	  marks="$$marks and not docker"; \
+	  $(SAY) 'not run here: tests of the composed stack (they need root, debootstrap, a Docker daemon and Compose)'; fi
+
 ##@ Run
 
 .PHONY: up down ps logs smoke
@@ -53,13 +60,13 @@ endif
 
 .PHONY: test test-long check format dashboards lock demo-model bench clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
-	@$(SAY) 'not run here: tests that need an NVIDIA GPU'; \
-	if [ -e .venv-vllm/.installed ]; then marks='not gpu'; \
-	else marks='not gpu and not vllm'; $(SAY) 'not run here: the tests against real vLLM (make test-long installs it: 7 GB)'; fi; \
+	@$(WITHOUT_MISSING_PARTS); \
+	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
+	  $(SAY) 'not run here: the tests against real vLLM (make test-long installs it: 7 GB)'; fi; \
 	.venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
 
 test-long: .venv-vllm/.installed check  ## All tests, real vLLM on CPU included (installs it: 7 GB)
-	@.venv/bin/python -m pytest -m 'not gpu' $(PYTEST_ARGS)
+	@$(WITHOUT_MISSING_PARTS); .venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
 
 check: .venv/.installed  ## Lint, format, types, and the layers between the packages
 	@$(SAY) 'ruff …'; .venv/bin/ruff check --quiet
