@@ -144,6 +144,7 @@ watch_certificate() {
     done
 }
 
+# shellcheck disable=SC2317  # a trap calls it
 stop() { # running answers may end, but no longer than SHUTDOWN_GRACE
     trap '' QUIT TERM INT
     kill -QUIT "$nginx" || return 0
@@ -155,6 +156,7 @@ trap 'exit 0' QUIT TERM INT
 read_environment
 render
 # A container's soft limit may be 1024 files, and a request takes two.
+# shellcheck disable=SC3045  # dash has -S and -H
 ulimit -S -n "$(ulimit -H -n)" || true
 wait_for_certificate
 with_nginx &

@@ -1,0 +1,66 @@
+"""nginx in a container as compose.yaml runs it, with a stand-in for the gateway behind it."""
+
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.stack.nginx.parts.edge import Edge, Place, StandIn
+from tests.stack.nginx.parts.talk import Client
+from tests.stack.parts.stack import ROOT, until
+
+Places = Callable[[], Place]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.docker)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def images() -> None:
+    """Made once, in minutes."""
+    subprocess.run([ROOT / "tests/stack/images/make"], check=True, timeout=900)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[Place]:  # noqa: ARG001 - it must be there
+    with contextlib.ExitStack() as exits:
+        yield Place.make(tmp_path_factory.mktemp("edge"), exits)
+
+
+@pytest.fixture(scope="session")
+def gateway(shared: Place) -> StandIn:
+    """The stand-in behind `client`. Nobody ends it."""
+    return shared.stand_in()
+
+
+@pytest.fixture(scope="session")
+def edge(shared: Place, gateway: StandIn) -> Edge:  # noqa: ARG001 - it must be there
+    """nginx that nobody ends, reloads or wears out."""
+    edge = shared.edge(MAX_BODY_BYTES="100000", TOTAL_TIMEOUT="60")
+    client = Client(edge, shared.tls / "cert.pem")
+    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
+    return edge
+
+
+@pytest.fixture(scope="session")
+def client(edge: Edge, shared: Place) -> Client:
+    return Client(edge, shared.tls / "cert.pem")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A network and directories for one test."""
+    with contextlib.ExitStack() as exits:
+        yield Place.make(tmp_path, exits)
+
+
+@pytest.fixture(scope="session")
+def aside() -> Iterator[ThreadPoolExecutor]:
+    """For what takes long while other tests run."""
+    with ThreadPoolExecutor(8) as pool:
+        yield pool

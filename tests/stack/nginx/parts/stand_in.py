@@ -1,0 +1,119 @@
+"""A stand-in for the gateway, and for Grafana: does what a request's `x-do` says, and remembers what came.
+
+Runs by itself in a container, with nothing but the standard library. `x-do` is a JSON object; without it a request is
+echoed. Port 9000 tells, as JSON, what has come.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from asyncio import StreamReader, StreamWriter
+from itertools import count
+from typing import Any
+
+_PORT, _MEMORY_PORT = int(sys.argv[1]), 9000
+_came: list[dict[str, Any]] = []
+_connections = count(1)
+
+
+async def _serve(reader: StreamReader, writer: StreamWriter) -> None:
+    connection = next(_connections)
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        while True:
+            seen = await _read(reader)
+            seen["connection"] = connection
+            _came.append(seen)
+            if not await _answer(seen, reader, writer):
+                break
+    writer.close()
+
+
+async def _read(reader: StreamReader) -> dict[str, Any]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").removesuffix("\r\n\r\n")
+    line, *fields = head.split("\r\n")
+    method, target, _ = line.split(" ", 2)
+    headers = [(name.lower(), value.strip()) for name, _, value in (field.partition(":") for field in fields)]
+    length = int(dict(headers).get("content-length", "0"))
+    await reader.readexactly(length)
+    return {"method": method, "target": target, "headers": headers, "length": length, "at": time.time(), "gone": None}
+
+
+async def _answer(seen: dict[str, Any], reader: StreamReader, writer: StreamWriter) -> bool:
+    """Whether another request may follow."""
+    headers = dict(seen["headers"])
+    do = json.loads(headers.get("x-do", "{}"))
+    if "status" in do:
+        await _send(writer, do["status"], do.get("headers", {}), do.get("body", ""))
+    elif "stream" in do:
+        return await _stream(do, seen, reader, writer)
+    elif "hang" in do:
+        await _note_going(seen, reader)
+        return False
+    elif "reset" in do:
+        return False
+    elif "garbage" in do:
+        writer.write(b"HTTP/1.1 200 OK\r\nthis is\0 no header\r\n\r\n")
+        await writer.drain()
+        return False
+    elif "upgrade" in do:
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        while said := await reader.read(100):
+            writer.write(said.upper())
+            await writer.drain()
+        return False
+    else:
+        await _send(writer, 200, {"x-request-id": headers.get("x-request-id", "none")}, json.dumps(seen))
+    return True
+
+
+async def _send(writer: StreamWriter, status: int, headers: dict[str, str], body: str) -> None:
+    fields = {"content-type": "application/json", **headers, "content-length": str(len(body))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    writer.write(f"HTTP/1.1 {status} Said\r\n{lines}\r\n{body}".encode())
+    await writer.drain()
+
+
+async def _stream(do: dict[str, Any], seen: dict[str, Any], reader: StreamReader, writer: StreamWriter) -> bool:
+    going = asyncio.create_task(_note_going(seen, reader))
+    try:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n")
+        writer.write(b"x-request-id: of-the-stand-in\r\n\r\n")
+        for number in range(do["stream"]):
+            event = f"data: {number}\n\n".encode()
+            writer.write(b"%x\r\n%b\r\n" % (len(event), event))
+            await writer.drain()
+            await asyncio.wait([going], timeout=do["every"])
+            if going.done():
+                return False
+        writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+        await writer.drain()
+    finally:
+        going.cancel()
+    return False
+
+
+async def _note_going(seen: dict[str, Any], reader: StreamReader) -> None:
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(1000):
+            pass
+    seen["gone"] = time.time()
+
+
+async def _tell(reader: StreamReader, writer: StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    await _send(writer, 200, {"connection": "close"}, json.dumps(_came))
+    writer.close()
+
+
+async def _main() -> None:
+    async with (
+        await asyncio.start_server(_serve, "0.0.0.0", _PORT),
+        await asyncio.start_server(_tell, "0.0.0.0", _MEMORY_PORT),
+    ):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

@@ -1,0 +1,179 @@
+"""What nginx itself refuses: in the API's shape, with a name to ask for, and nothing of it reaches the gateway."""
+
+import json
+import subprocess
+
+import pytest
+from tests.integration.parts.raw import Answer
+from tests.stack.nginx.parts.edge import Place, StandIn
+from tests.stack.nginx.parts.talk import Client, encode, refusal
+from tests.stack.parts.stack import docker, until
+
+CHAT = "/v1/chat/completions"
+SMUGGLED = b"GET /models/status HTTP/1.1\r\nhost: localhost\r\nx-mark: smuggled\r\n\r\n"
+LIMIT = 100_000
+
+
+def post(*lines: str) -> bytes:
+    return "\r\n".join([f"POST {CHAT} HTTP/1.1", "host: localhost", *lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["content-length: 5", "transfer-encoding: chunked"],
+        ["transfer-encoding: chunked", "content-length: 5"],
+        ["content-length: 5", "content-length: 60"],
+        ["content-length: 5, 60"],
+        ["content-length: +5"],
+        ["content-length: -1"],
+        ["transfer-encoding: chunked", "transfer-encoding: identity"],
+        ["transfer-encoding: chunked, identity"],
+        ["host: elsewhere"],
+    ],
+    ids=" | ".join,
+)
+def test_a_request_that_two_could_read_differently_is_refused(
+    client: Client, gateway: StandIn, lines: list[str]
+) -> None:
+    with client.open(timeout=2) as raw:
+        raw.send(post(*lines) + b"0\r\n\r\n" + SMUGGLED)
+        while raw.read():
+            pass
+    assert raw.received.count(b"HTTP/1.1 ") == 1
+    assert raw.received.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))
+    assert b"HTTP/1.1 400 " in raw.received or "identity" in lines[0] + lines[-1]
+    assert gateway.came("smuggled") == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (post("a b: c"), 400, "bad_request"),
+        (b"GET /livez HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"GET /livez HTTP/9.1\r\nhost: localhost\r\n\r\n", 501, "bad_request"),
+        (b"GET /%zz HTTP/1.1\r\nhost: localhost\r\n\r\n", 400, "bad_request"),
+        (b"nonsense\r\n\r\n", 400, "bad_request"),
+        (encode("/livez", a="b" * 40_000), 400, "bad_request"),
+        (encode("/" + "a" * 40_000), 414, "uri_too_long"),
+        (encode("/livez", method="TRACE"), 405, "method_not_allowed"),
+        (encode("/livez", expect="100-continue, nonsense"), 200, ""),
+        (post(f"content-length: {LIMIT + 1}"), 413, "request_too_large"),
+    ],
+    ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else None,
+)
+def test_what_cannot_be_served_is_told_in_openais_shape(
+    client: Client, request_: bytes, status: int, code: str
+) -> None:
+    answer = client.send(request_)
+    assert answer.status == status
+    assert not code or refusal(answer) == (status, code)
+    assert answer.headers["strict-transport-security"] == "max-age=63072000"
+
+
+def test_plain_http_on_the_port_of_tls(client: Client) -> None:
+    command = ("curl", "-sS", "--noproxy", "*", "-i", f"http://localhost:{client.edge.port(443)}/livez")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    head, _, body = done.stdout.partition("\n\n")
+    assert done.stdout.startswith("HTTP/1.1 400 "), head
+    assert json.loads(body or done.stdout.partition("\r\n\r\n")[2])["error"]["code"] == "tls_required"
+
+
+def test_a_body_may_be_as_long_as_the_limit_and_no_longer(client: Client, gateway: StandIn) -> None:
+    assert client.ask(CHAT, b"a" * LIMIT, method="POST", x_mark="at-the-limit").status == 200
+    over = client.ask(CHAT, b"a" * (LIMIT + 1), method="POST", x_mark="over-the-limit")
+    assert refusal(over) == (413, "request_too_large")
+    assert f"{LIMIT} bytes" in json.loads(over.body)["error"]["message"]
+    chunk = b"ffff\r\n" + b"a" * 0xFFFF + b"\r\n"
+    head = post("transfer-encoding: chunked", "x-mark: over-the-limit")
+    assert refusal(client.send(head + 2 * chunk + b"0\r\n\r\n")) == (413, "request_too_large")
+    assert refusal(client.h2(CHAT, "-H", "x-mark: over-the-limit", "-d", "a" * (LIMIT + 1))) == (
+        413,
+        "request_too_large",
+    )
+    assert gateway.came("over-the-limit") == []
+
+
+@pytest.mark.parametrize("do", [{"reset": True}, {"garbage": True}], ids=str)
+def test_a_gateway_that_breaks_is_502(client: Client, gateway: StandIn, do: dict[str, bool]) -> None:
+    mark = f"broken-{next(iter(do))}"
+    answer = client.ask(CHAT, b"{}", method="POST", do=do, x_request_id=mark)
+    assert refusal(answer) == (502, "gateway_unavailable")
+    assert answer.headers["retry-after"] == "5"
+    assert answer.headers["x-request-id"] == mark
+    # It may have cost GPU time: never sent twice.
+    assert len(gateway.came(mark)) == 1
+
+
+def anthropic(answer: Answer) -> tuple[int, str]:
+    content = json.loads(answer.body)
+    assert set(content) == {"type", "error", "request_id"}
+    assert content["type"] == "error"
+    assert content["request_id"] == answer.headers["x-request-id"]
+    assert set(content["error"]) == {"type", "message"}
+    return answer.status, content["error"]["type"]
+
+
+def test_on_messages_errors_have_anthropics_shape(client: Client) -> None:
+    path = "/v1/messages"
+    large = post(f"content-length: {LIMIT + 1}").replace(CHAT.encode(), path.encode())
+    assert anthropic(client.send(large)) == (413, "request_too_large")
+    assert anthropic(client.ask(f"{path}?beta=true", do={"reset": True})) == (502, "api_error")
+    assert anthropic(client.ask(f"{path}/count_tokens", method="TRACE")) == (405, "invalid_request_error")
+    assert anthropic(client.ask(f"{path}/batches")) == (404, "not_found_error")
+    assert refusal(client.ask("/v1/messagesx")) == (404, "not_found")
+
+
+def test_an_error_of_the_gateways_own_passes_untouched(client: Client) -> None:
+    for status in (400, 401, 404, 413, 429, 500, 502, 503, 504):
+        said = {"status": status, "headers": {"x-request-id": "its-own", "retry-after": "7"}, "body": '{"its":"own"}'}
+        with client.open() as raw:
+            answer = raw.send(encode(CHAT, b"{}", method="POST", do=said)).answer()
+            head = raw.received.partition(b"\r\n\r\n")[0].lower()
+        assert (answer.status, answer.body) == (status, b'{"its":"own"}')
+        assert (answer.headers["x-request-id"], answer.headers["retry-after"]) == ("its-own", "7")
+        assert (head.count(b"x-request-id"), head.count(b"retry-after")) == (1, 1)
+
+
+def test_an_answer_without_a_name_gets_one(client: Client) -> None:
+    answer = client.ask(CHAT, b"{}", method="POST", do={"status": 200}, x_request_id="mine")
+    assert answer.headers["x-request-id"] == "mine"
+
+
+def test_too_many_requests_from_one_address_are_429(place: Place) -> None:
+    place.stand_in()
+    client = Client(place.edge(RATE_LIMIT_RPS="2"), place.tls / "cert.pem")
+    answers = [client.ask("/livez") for _ in range(8)]
+    assert [answer.status for answer in answers[:5]] == [200] * 5
+    assert refusal(answers[7]) == (429, "rate_limit_exceeded")
+    assert answers[7].headers["retry-after"] == "1"
+    assert anthropic(client.ask("/v1/messages")) == (429, "rate_limit_error")
+    # A health check of a load balancer must not be answered so.
+    with client.plain() as raw:
+        for _ in range(8):
+            assert raw.send(encode("/healthz")).answer().status == 200
+            raw.pieces.clear()
+
+
+def test_too_many_at_once_from_one_address_are_429(place: Place) -> None:
+    stand_in = place.stand_in()
+    client = Client(place.edge(CONNECTIONS_PER_IP="2", RATE_LIMIT_RPS="0"), place.tls / "cert.pem")
+    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
+    with client.open() as first, client.open() as second:
+        for raw in (first, second):
+            raw.send(encode(CHAT, do={"stream": 50, "every": 0.2})).read_until(b"data: 0")
+        assert refusal(client.ask("/livez")) == (429, "rate_limit_exceeded")
+    until(lambda: client.ask("/livez").status == 200, 5, "their places are free again")
+    assert len(stand_in.came("stream")) == 2
+
+
+def test_without_a_gateway_everything_else_goes_on(place: Place) -> None:
+    client = Client(place.edge(), place.tls / "cert.pem")
+    assert refusal(client.ask("/livez")) == (502, "gateway_unavailable")
+    assert refusal(client.ask("/metrics")) == (404, "not_found")
+    stand_in = place.stand_in()
+    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
+    docker("stop", "-t", "0", stand_in.id)
+    # At first its address is asked and is silent; then its name is gone.
+    assert refusal(client.ask("/livez")) in {(502, "gateway_unavailable"), (504, "gateway_timeout")}
+    until(lambda: refusal(client.ask("/livez")) == (502, "gateway_unavailable"), 10, "its name is gone")

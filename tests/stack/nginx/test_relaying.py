@@ -1,0 +1,151 @@
+"""What passes through: streams at once, connections kept, headers that can be believed, clients that go away."""
+
+import json
+import subprocess
+import time
+from itertools import pairwise
+
+import pytest
+from tests.stack.nginx.parts.edge import Place, StandIn
+from tests.stack.nginx.parts.talk import Client, encode
+from tests.stack.parts.stack import until
+
+CHAT = "/v1/chat/completions"
+STREAM = {"stream": 8, "every": 0.2}
+
+
+def test_an_events_bytes_go_out_when_they_come_in(client: Client) -> None:
+    with client.open() as raw:
+        answer = raw.send(encode(CHAT, b"{}", method="POST", do=STREAM)).answer()
+    assert answer.data == [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"[DONE]"]
+    events = [piece.at for piece in answer.pieces if b"data:" in piece.data]
+    assert len(events) >= 8
+    assert all(0.1 < later - sooner < 0.5 for sooner, later in list(pairwise(events))[:6])
+
+
+def test_over_http2_too(client: Client) -> None:
+    url = f"https://localhost:{client.edge.port(443)}{CHAT}"
+    command = ("curl", "-sSN", "--noproxy", "*", "--http2", "--cacert", str(client.trusted))
+    with subprocess.Popen(
+        [*command, "-H", f"x-do: {json.dumps(STREAM)}", "-d", "{}", url], stdout=subprocess.PIPE
+    ) as curl:
+        assert curl.stdout is not None
+        times = [time.monotonic() for line in curl.stdout if line.startswith(b"data:")]
+    assert curl.returncode == 0
+    assert len(times) == 9
+    assert all(0.1 < later - sooner < 0.5 for sooner, later in list(pairwise(times))[:6])
+
+
+@pytest.mark.parametrize("do", [{"stream": 100, "every": 0.2}, {"hang": True}], ids=str)
+@pytest.mark.parametrize("version", ["http1.1", "http2"])
+def test_a_client_that_goes_away_frees_the_gateway_within_a_second(
+    client: Client, gateway: StandIn, do: dict[str, float], version: str
+) -> None:
+    mark = f"going-{version}-{next(iter(do))}"
+    url = f"https://localhost:{client.edge.port(443)}{CHAT}"
+    command = ("curl", "-sSN", "--noproxy", "*", f"--{version}", "--cacert", str(client.trusted), "-d", "{}")
+    headers = ("-H", f"x-do: {json.dumps(do)}", "-H", f"x-request-id: {mark}")
+    with subprocess.Popen([*command, *headers, url], stdout=subprocess.DEVNULL) as curl:
+        until(lambda: len(gateway.came(mark)) == 1, 5, "the request is there")
+        curl.kill()
+    gone = time.time()
+    until(lambda: gateway.came(mark)[0]["gone"] is not None, 5, "the gateway notices")
+    assert gateway.came(mark)[0]["gone"] - gone < 1
+
+
+def test_connections_to_the_gateway_are_kept(client: Client) -> None:
+    seen = [json.loads(client.ask("/livez").body) for _ in range(20)]
+    # Each of nginx's workers keeps its own; without keep-alive there would be twenty.
+    assert len({one["connection"] for one in seen}) <= 8
+    assert not [value for one in seen for name, value in one["headers"] if name == "connection"]
+
+
+def test_a_slow_upload_waits_in_nginx(client: Client, gateway: StandIn) -> None:
+    body = b"a" * 50_000
+    with client.open() as raw:
+        raw.send(encode(CHAT, method="POST", x_mark="upload", content_length=str(len(body))))
+        for start in range(0, len(body), 10_000):
+            assert gateway.came("upload") == []
+            raw.send(body[start : start + 10_000])
+            time.sleep(0.1)
+        assert raw.answer().status == 200
+    assert [one["length"] for one in gateway.came("upload")] == [50_000]
+
+
+SPOOFED = {
+    "x_forwarded_for": "6.6.6.6", "x_real_ip": "6.6.6.6", "x_forwarded_proto": "gopher", "x_forwarded_host": "evil",
+    "forwarded": "for=6.6.6.6", "connection": "upgrade, x-api-key", "upgrade": "websocket",
+}  # fmt: skip
+
+
+def test_what_a_client_says_of_its_address_is_overwritten(client: Client, shared: Place) -> None:
+    headers = json.loads(client.ask("/livez", b"", method="GET", do=None, **SPOOFED).body)["headers"]
+    assert "6.6.6.6" not in json.dumps(headers)
+    assert dict(headers) | {
+        "host": "localhost", "x-forwarded-for": shared.gateway_address, "x-real-ip": shared.gateway_address,
+        "x-forwarded-proto": "https", "x-forwarded-host": "localhost",
+    } == dict(headers)  # fmt: skip
+    assert not {"upgrade", "connection", "forwarded"} & set(dict(headers))
+
+
+def test_a_load_balancer_that_is_trusted_names_the_client(place: Place) -> None:
+    place.stand_in()
+    trusted = f"192.0.2.0/24, {place.gateway_address},2001:db8::/32"
+    client = Client(place.edge(TRUSTED_PROXIES=trusted), place.tls / "cert.pem")
+    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
+    for given, believed in {
+        "203.0.113.7": "203.0.113.7",
+        "6.6.6.6, 203.0.113.7": "203.0.113.7",  # what the client wrote stands to the left
+        "203.0.113.7, 192.0.2.9": "203.0.113.7",
+        "nonsense": place.gateway_address,
+    }.items():
+        headers = dict(json.loads(client.ask("/livez", x_forwarded_for=given).body)["headers"])
+        assert headers["x-forwarded-for"] == headers["x-real-ip"] == believed
+    client.ask("/metrics", x_forwarded_for="203.0.113.8")
+    until(lambda: bool(client.edge.lines(path="/metrics", client="203.0.113.8")), 5, "the log has its address")
+
+
+@pytest.mark.parametrize("given", ["two words", "a;b", 'a"b', "%0d%0aset-cookie:x", "x" * 129, "키", "<script>", ""])
+def test_a_harmful_request_id_is_replaced_before_the_gateway(client: Client, given: str) -> None:
+    answer = client.ask("/livez", x_request_id=given)
+    seen = dict(json.loads(answer.body)["headers"])["x-request-id"]
+    assert seen == answer.headers["x-request-id"] != given
+    assert len(seen) == 32
+
+
+def test_a_harmless_request_id_stays(client: Client) -> None:
+    assert client.ask("/livez", x_request_id="my-own:1.2_3").headers["x-request-id"] == "my-own:1.2_3"
+
+
+def test_the_gateway_does_not_steer_nginx(client: Client) -> None:
+    inside = {"status": 200, "headers": {"x-accel-redirect": "/.nginx/502", "x-accel-limit-rate": "1"}, "body": "said"}
+    assert client.ask("/livez", do=inside).body == b"said"
+
+
+def test_plain_http_is_sent_to_https_with_method_and_query(client: Client) -> None:
+    with client.plain() as raw:
+        answer = raw.send(encode("/v1/models?a=b", b"{}", method="POST")).answer()
+    assert (answer.status, answer.headers["location"]) == (308, "https://localhost/v1/models?a=b")
+    with client.plain() as raw:
+        health = raw.send(encode("/healthz", b"", method="GET", do=None, **SPOOFED)).answer()
+    assert dict(json.loads(health.body)["headers"])["x-forwarded-proto"] == "http"
+    assert health.status == 200
+
+
+def test_the_redirect_names_domain_and_public_port(place: Place) -> None:
+    client = Client(place.edge(TLS_DOMAIN="llm.example.org", HTTPS_PORT="8443"), place.tls / "cert.pem")
+    with client.plain() as raw:
+        answer = raw.send(encode("/docs", host="evil.example")).answer()
+    assert answer.headers["location"] == "https://llm.example.org:8443/docs"
+
+
+def test_a_challenge_is_served_on_port_80_and_nothing_else_of_that_folder(client: Client, shared: Place) -> None:
+    folder = shared.webroot / ".well-known" / "acme-challenge"
+    folder.mkdir(parents=True)
+    (folder / "a-token_1").write_text("its answer")
+    (folder / "a.file").write_text("something else")
+    for path, status in {"a-token_1": 200, "a.file": 404, "": 404, "none": 404, "%2e%2e/x": 404, "x/y": 404}.items():
+        with client.plain() as raw:
+            answer = raw.send(encode(f"/.well-known/acme-challenge/{path}")).answer()
+        assert answer.status == status, path
+        assert (answer.body == b"its answer") == (status == 200)
