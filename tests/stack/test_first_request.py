@@ -51,12 +51,12 @@ def test_a_stream_arrives_piece_by_piece_through_nginx(stack: Stack, measured: C
     )
 
 
-@pytest.mark.parametrize("key", [None, "sk-wrong"])
-def test_a_wrong_key_is_refused(stack: Stack, key: str | None) -> None:
+@pytest.mark.parametrize(("key", "code"), [(None, "missing_api_key"), ("sk-wrong", "invalid_api_key")])
+def test_a_wrong_key_is_refused(stack: Stack, key: str | None, code: str) -> None:
     with stack.client(key=key) as client:
         answer = client.post(CHAT, json=chat())
     assert answer.status_code == httpx.codes.UNAUTHORIZED
-    assert answer.json()["error"]["code"] == "invalid_api_key"
+    assert answer.json()["error"]["code"] == code
 
 
 def test_an_unknown_model_is_named_with_those_there_are(stack: Stack) -> None:

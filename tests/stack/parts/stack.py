@@ -133,11 +133,16 @@ class Stack:
         """Trusts the stack's own certificate."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
-    def client(self, *, key: str | None = "", timeout: float = 30) -> httpx.Client:
+    def client(
+        self, *, key: str | None = "", timeout: float = 30, verify: ssl.SSLContext | None = None
+    ) -> httpx.Client:
         """An HTTPS client; `key=None` sends none, "" the first key."""
         headers = {} if key is None else {"Authorization": f"Bearer {key or self.key}"}
         return httpx.Client(
-            base_url=f"https://localhost:{self.https_port}", verify=self.tls(), headers=headers, timeout=timeout
+            base_url=f"https://localhost:{self.https_port}",
+            verify=verify or self.tls(),
+            headers=headers,
+            timeout=timeout,
         )
 
     def is_ready(self) -> bool:
