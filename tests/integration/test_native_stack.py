@@ -37,7 +37,9 @@ class Place:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         own = {name: str(free_port()) for name in _PORTS}
         paths = {"RUN_DIR": str(directory / "run"), "SECRETS_DIR": str(directory / "secrets")}
-        return cls(directory, {**kept, **own, **paths, "STOP_GRACE": "15", **variables})
+        # Nothing of Docker's: not this shape, and not a stack of this checkout that may run there.
+        apart = {"SHAPE": "native", "COMPOSE_PROJECT_NAME": f"glasshouse-native-{os.getpid()}"}
+        return cls(directory, {**kept, **own, **paths, **apart, "STOP_GRACE": "15", **variables})
 
     @property
     def port(self) -> int:
@@ -118,7 +120,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 def test_the_start_says_what_it_chose_and_why_and_no_secret(running: tuple[Place, str]) -> None:
     place, said = running
-    assert re.search(r"shape +native +\(Docker Compose files are not part of this version yet\)", said)
+    assert re.search(r"shape +native +\(SHAPE=native\)", said)
     assert re.search(r"engine +llama\.cpp on CPU with .* \(.*\n +entrance +\S.*\n +metrics +\S", said)
     for name in ("api-key", "engine-key"):
         assert (place.directory / "secrets" / name).read_text().strip() not in said

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from glasshouse.errors import ApiError
 
 _CONNECT_S = 5.0
+_HERE = {"localhost", "127.0.0.1", "::1"}
 _OK = 200
 
 
@@ -26,8 +27,9 @@ class Answer:
 
     @property
     def reason(self) -> str | None:
-        """The message of an error in OpenAI's shape; None when the body has another."""
-        return error_message(self.body)
+        """The message of an error in OpenAI's shape, or why it is not ready; None when the body has another shape."""
+        told = self.body.get("reason") if isinstance(self.body, dict) else None
+        return error_message(self.body) or (told if isinstance(told, str) else None)
 
     def checked(self) -> dict[str, Any]:
         """The JSON object of a good answer.
@@ -147,6 +149,10 @@ def _connection(url: str, certificate: Path | None) -> http.client.HTTPConnectio
         context = ssl.create_default_context(cafile=str(certificate) if certificate else None)
     except (OSError, ssl.SSLError) as error:
         raise ApiError(f"The certificate {certificate} cannot be read: {error}.") from error
+    if certificate:
+        # The one file is trusted, also where it is not self-signed; on this machine whatever name it is for.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.check_hostname = host not in _HERE
     return http.client.HTTPSConnection(host, port, timeout=_CONNECT_S, context=context)
 
 

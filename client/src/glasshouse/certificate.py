@@ -76,8 +76,7 @@ def why_new(certificate: str, key: str, names: Sequence[str] = (), now: datetime
         ValueError: The text is no certificate.
     """
     parsed = x509.load_pem_x509_certificate(certificate.encode())
-    issuer = parsed.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if parsed.issuer != parsed.subject or not issuer or issuer[0].value != _COMMON_NAME:
+    if not _made_here(parsed):
         return None
     if parsed.not_valid_after_utc - (now or datetime.now(UTC)) < _RENEW_BEFORE:
         return "the old one was about to expire"
@@ -87,6 +86,20 @@ def why_new(certificate: str, key: str, names: Sequence[str] = (), now: datetime
     if missing := [name for name in names if _general_name(name) not in known]:
         return f"the old one did not name {missing[0]}"
     return None
+
+
+def is_own(certificate: str) -> bool:
+    """Whether a certificate (PEM) was made here.
+
+    Raises:
+        ValueError: The text is no certificate.
+    """
+    return _made_here(x509.load_pem_x509_certificate(certificate.encode()))
+
+
+def _made_here(certificate: x509.Certificate) -> bool:
+    issuer = certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return certificate.issuer == certificate.subject and bool(issuer) and issuer[0].value == _COMMON_NAME
 
 
 def _belong_together(certificate: x509.Certificate, key: str) -> bool:

@@ -10,8 +10,22 @@ from typing import Annotated
 
 import typer
 
-from glasshouse import container, keys, logs, native, secret_files, shutdown, smoke, state, supervisor
+from glasshouse import (
+    composed,
+    container,
+    keys,
+    logs,
+    machine,
+    native,
+    secret_files,
+    shutdown,
+    smoke,
+    start,
+    supervisor,
+)
 from glasshouse.errors import GlasshouseError, KeysError, SecretsError, SettingsError
+from glasshouse.files import who_owns
+from glasshouse.front import Front
 from glasshouse.screen import duration, table
 from glasshouse.settings import Settings, find_root, load
 
@@ -40,9 +54,9 @@ def main() -> None:
         app()
     except GlasshouseError as error:
         print(f"\n{error}" if "\n" in str(error) else str(error), file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(2 if isinstance(error, SettingsError) else 1) from None
     except OSError as error:
-        print(f"That did not work: {error}.", file=sys.stderr)
+        print(f"That did not work: {error}.{who_owns(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -55,15 +69,20 @@ def up(
     ] = False,
 ) -> None:
     """Start the stack and wait until it answers."""
-    native.up(_settings(), attach=attach)
+    start.up(_settings(), attach=attach)
 
 
 @app.command()
 def down() -> None:
     """End everything that `up` started, and nothing else."""
-    ended = shutdown.stop(_settings())
+    settings = _settings()
+    stack = composed.find(settings)
+    if stack is not None:
+        stack.down()
+    ended = shutdown.stop(settings)
     if ended is None:
-        print("Glasshouse is not running; nothing to end.")
+        if stack is None:
+            _say_not_running(settings, "Glasshouse is not running; nothing to end.")
         return
     if ended.killed:
         print("Had to be killed: " + ", ".join(ended.killed))
@@ -75,10 +94,14 @@ def down() -> None:
 def ps() -> None:
     """Show what runs."""
     settings = _settings()
-    current = state.read(settings.run_dir)
-    known = supervisor.programs(settings.socket) if current and current.is_running() else None
+    current = native.running(settings)
+    known = supervisor.programs(settings.socket) if current else None
     if current is None or known is None:
-        print("Glasshouse is not running. Start it: make up")
+        stack = composed.find(settings)
+        if stack is not None and stack.is_running:
+            stack.show()
+        else:
+            _say_not_running(settings, "Glasshouse is not running. Start it: make up")
         return
     rows = [("PROGRAM", "STATE", "PID", "UP FOR")]
     for program in known:
@@ -91,12 +114,19 @@ def ps() -> None:
 
 @app.command(name="logs")
 def show_logs(
-    service: Annotated[str | None, typer.Argument(help="One program: gateway, llamacpp, nginx, prometheus.")] = None,
+    service: Annotated[
+        str | None,
+        typer.Argument(help="One program: gateway, llamacpp, nginx, prometheus; in Docker as `ps` names it."),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing new lines until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines of each.")] = 20,
 ) -> None:
     """Show what the programs said."""
     settings = _settings()
+    if native.running(settings) is None and (stack := composed.find(settings)) is not None:
+        with suppress(KeyboardInterrupt):
+            stack.logs(service, lines, follow=follow)
+        return
     logs.show(settings.logs, service, lines)
     if follow:
         with suppress(KeyboardInterrupt):  # the usual end of following
@@ -115,7 +145,7 @@ def init(
     """Make the secrets that are missing: keys, certificate. Shows where, never what."""
     settings = _settings()
     made = container.init(settings, uid, gid, hand, data) if hand and data else secret_files.init(settings)
-    native.print_made(settings, made)
+    secret_files.print_made(settings, made)
     if not made:
         print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
 
@@ -128,13 +158,13 @@ def run_smoke(
 ) -> None:
     """Send a streamed and a plain chat; show answers, TTFT and tokens per second."""
     settings = _settings()
-    current = state.read(settings.run_dir)
+    front = _front(settings)
     if url is None:
-        if current is None or not current.is_running():
+        if front is None:
             raise GlasshouseError("Glasshouse is not running here. Start it: make up. Or name another: --url")
-        url = current.url
-    if ca_file is None and current is not None and current.certificate and url.startswith(current.url):
-        ca_file = Path(current.certificate)
+        url = front.url
+    if ca_file is None and front is not None and url.startswith(front.url):
+        ca_file = front.certificate
     target = url.rstrip("/").removesuffix("/v1")
     smoke.run(smoke.Target(target, key_file or settings.api_key_file, ca_file))
 
@@ -200,6 +230,21 @@ def _settings() -> Settings:
             raise
         root = Path.cwd()  # the init image has no checkout, and keys need none
     return load(root, os.environ)
+
+
+def _front(settings: Settings) -> Front | None:
+    """Where the stack answers that runs here, natively or in Docker."""
+    current = native.running(settings)
+    if current is not None:
+        return native.front(current)
+    stack = composed.find(settings)
+    return stack.front if stack is not None and stack.is_running else None
+
+
+def _say_not_running(settings: Settings, text: str) -> None:
+    print(text)
+    if settings.shape != "native" and machine.is_docker_forbidden(settings.given):
+        print("In Docker it may: you may not ask it. Put sudo before the command.", file=sys.stderr)
 
 
 def _day(text: str | None) -> date | None:

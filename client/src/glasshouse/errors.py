@@ -6,6 +6,7 @@ GlasshouseError
 ├── KeysError        keys.yaml is wrong, or a key cannot be added or revoked
 ├── PortError        a port is taken or not allowed
 ├── StackError       the stack cannot start, or cannot be ended
+│   └── ImagesMissing    Docker can neither fetch nor build an image
 └── ApiError         the running stack did not answer, or not as it should
 """
 
@@ -32,6 +33,10 @@ class PortError(GlasshouseError):
 
 class StackError(GlasshouseError):
     """The stack cannot start, or cannot be ended."""
+
+
+class ImagesMissing(StackError):
+    """Docker can neither fetch nor build an image."""
 
 
 class ApiError(GlasshouseError):

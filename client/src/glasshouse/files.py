@@ -4,7 +4,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -40,6 +40,17 @@ def keep_owner(path: Path, like: Path) -> None:
     if os.geteuid() == 0:
         wanted = like.stat()
         os.chown(path, wanted.st_uid, wanted.st_gid)
+
+
+def who_owns(error: BaseException | None) -> str:
+    """After an error about rights, whose file it is and the way in, as a sentence with a space before; else nothing."""
+    if not isinstance(error, PermissionError) or not error.filename or os.geteuid() == 0:
+        return ""
+    path = Path(os.fsdecode(error.filename))
+    for place in (path, *path.parents):
+        with suppress(OSError):
+            return f" It belongs to user {place.stat().st_uid}: put sudo before the command."
+    return ""
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from glasshouse.errors import KeysError
-from glasshouse.files import locked, write_atomically
+from glasshouse.files import locked, who_owns, write_atomically
 
 Role = Literal["user", "admin"]
 
@@ -139,7 +139,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise KeysError(f"{path.name} cannot be read: {error}.") from error
+        raise KeysError(f"{path.name} cannot be read: {error}.{who_owns(error)}") from error
 
 
 def _parse(text: str, path: Path) -> tuple[Entry, ...]:

@@ -1,14 +1,11 @@
 """The stack without Docker: starts supervisord with the programs of supervisord.conf, and says what came of it."""
 
 import resource
-import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from glasshouse import (
     configuration,
@@ -22,68 +19,52 @@ from glasshouse import (
     shutdown,
     state,
 )
-from glasshouse.api import Api
 from glasshouse.configuration import url_host
-from glasshouse.errors import ApiError, GlasshouseError, StackError
-from glasshouse.files import locked
-from glasshouse.screen import table
+from glasshouse.errors import GlasshouseError
+from glasshouse.front import Front, model, print_closing
 from glasshouse.settings import Settings
 
 _FILES = 65_536
 
 
-def up(settings: Settings, *, attach: bool) -> None:
+def running(settings: Settings) -> state.State | None:
+    """The native stack of this run directory, if it runs."""
+    current = state.read(settings.run_dir)
+    return current if current is not None and current.is_running() else None
+
+
+def front(current: state.State) -> Front:
+    """Where it answers."""
+    watched = (("Metrics", current.prometheus),) if current.prometheus else ()
+    certificate = Path(current.certificate) if current.certificate else None
+    return Front(current.url, certificate, current.url, certificate is None, watched)
+
+
+def start(settings: Settings, chosen: shape.Shape, *, attach: bool) -> None:
     """Starts the stack and returns when it answers; with `attach`, when it has ended.
 
     Raises:
         GlasshouseError: It could not start; everything that had been started is ended again.
-        KeyboardInterrupt: Ctrl-C (or SIGTERM, SIGHUP) came meanwhile; likewise.
+        KeyboardInterrupt: Ctrl-C came meanwhile; likewise.
     """
-    with _signals_interrupt(), ExitStack() as held:
-        settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            held.enter_context(locked(settings.run_dir / "up.lock", wait=False))
-            starting_elsewhere = False
-        except BlockingIOError:
-            starting_elsewhere = True
-        current = state.read(settings.run_dir)
-        if current is None or not current.is_running():
-            if starting_elsewhere:
-                raise StackError("Another `make up` is starting this stack. To end it: make down")
-            _start_and_attach(settings, attach=attach)
-            return
-        model = _model(settings, current)
-        if starting_elsewhere and model is None:
-            raise StackError("Another `make up` is starting this stack. To end it: make down")
-        print("Glasshouse is running already.")
-        _print_closing(settings, current, model)
-        if attach:
-            try:
-                _follow(settings, current)
-            finally:
-                _stop_aloud(settings)
-
-
-def _start_and_attach(settings: Settings, *, attach: bool) -> None:
-    chosen = shape.choose(settings)
-    print("Glasshouse starts:\n" + table([(one.part, f"{one.chosen} ({one.reason})") for one in chosen.choices]))
     if shutdown.stop(settings) is not None:
         print("Ended processes of an earlier start whose supervisor is gone.")
-    print_made(settings, secret_files.init(settings))
+    secret_files.print_made(settings, secret_files.init(settings))
     ports.check(_ports(settings, chosen))
     configuration.write(settings)
     log_ends = logs.sizes(settings.logs)
+    _allow_files()
     with _lease(settings) as holder:
         try:
             current = _start(settings, chosen, log_ends)
             if attach:
-                _follow(settings, current)
+                follow(settings, current)
         except BaseException:
             # Whatever it was, Ctrl-C included: nothing that was started stays.
-            _stop_aloud(settings)
+            stop_aloud(settings)
             raise
         if attach:
-            _stop_aloud(settings)
+            stop_aloud(settings)
         holder.communicate(lease.KEEP)
 
 
@@ -114,14 +95,9 @@ def _start(settings: Settings, chosen: shape.Shape, log_ends: dict[str, int]) ->
     state.write(settings.run_dir, current)
     seconds = readiness.wait(settings, url, supervisord, log_ends)
     print(f"Glasshouse is up after {seconds:.1f} s.")
-    _print_closing(settings, current, _model(settings, current))
+    entrance = front(current)
+    print_closing(settings, entrance, model(settings, entrance))
     return current
-
-
-def print_made(settings: Settings, made: tuple[secret_files.Made, ...]) -> None:
-    """Says which secrets were made: where, never what."""
-    if made:
-        print("Made secrets:\n" + table([(settings.shown(one.path), f"({one.what})") for one in made]))
 
 
 def _environment(settings: Settings, chosen: shape.Shape) -> dict[str, str]:
@@ -154,46 +130,14 @@ def _ports(settings: Settings, chosen: shape.Shape) -> tuple[ports.Port, ...]:
     return tuple(wanted)
 
 
-def _print_closing(settings: Settings, current: state.State, model: str | None) -> None:
-    certificate = Path(current.certificate) if current.certificate else None
-    key_file = shlex.quote(settings.shown(settings.api_key_file))
-    trust = f"--cacert {shlex.quote(settings.shown(certificate))} " if certificate else ""
-    rows = [
-        ("API", f"{current.url}/v1"),
-        ("Model", model or "none yet"),
-        ("Key", f"in {settings.shown(settings.api_key_file)}"),
-    ]
-    if current.prometheus:
-        rows.append(("Metrics", current.prometheus))
-    print(f"""
-{table(rows)}
-
-Ask it something:
-
-  curl -s {trust}{current.url}/v1/chat/completions \\
-    -H "Authorization: Bearer $(cat {key_file})" -H "Content-Type: application/json" \\
-    -d '{{"model": "{model or "glasshouse-demo"}", "messages": [{{"role": "user", "content": "What is Glasshouse?"}}]}}'
-
-  make smoke  a streamed and a plain chat, measured    make logs  what happens    make down  ends everything""")
-
-
-def _model(settings: Settings, current: state.State) -> str | None:
-    """The first model that the API lists; None when it does not answer."""
-    certificate = Path(current.certificate) if current.certificate else None
-    try:
-        key = settings.api_key_file.read_text(encoding="utf-8").strip()
-        with Api(current.url, certificate=certificate, key=key) as api:
-            return api.first_model()
-    except (ApiError, OSError):
-        return None
-
-
-def _follow(settings: Settings, current: state.State) -> None:
+def follow(settings: Settings, current: state.State) -> None:
+    """Shows the logs until the stack has ended, or Ctrl-C."""
     print("\nThe logs follow; Ctrl-C ends everything.\n", flush=True)
     logs.follow(settings.logs, None, until=lambda: not current.is_running())
 
 
-def _stop_aloud(settings: Settings) -> None:
+def stop_aloud(settings: Settings) -> None:
+    """Ends everything, and says so."""
     print("\nStopping what was started …", flush=True)
     try:
         ended = shutdown.stop(settings)
@@ -222,23 +166,9 @@ def _lease(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
             holder.communicate(lease.KEEP)
 
 
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """While inside, SIGTERM and a closed terminal end the command as Ctrl-C does; programs may open many files."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    # SIGINT too: what a shell puts into the background starts with SIGINT ignored. Who ignores SIGHUP (nohup) means it.
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    numbers += [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
-    before = {number: signal.signal(number, interrupt) for number in numbers}
+def _allow_files() -> None:
+    """The programs get this process's limit: every open stream is a file, and the usual 1024 are few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))  # every open stream is a file, and 1024 are few
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

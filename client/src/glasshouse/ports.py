@@ -12,12 +12,13 @@ _FIRST_FREE_FOR_ALL = 1024
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port that `purpose` will listen on, and the variable that changes it."""
+    """A port that `purpose` will listen on, and the variable that changes it; `by_root` where Docker does it for us."""
 
     number: int
     host: str
     purpose: str
     variable: str
+    by_root: bool = False
 
 
 def check(ports: tuple[Port, ...]) -> None:
@@ -43,22 +44,33 @@ def _trouble(port: Port, ports: tuple[Port, ...]) -> str | None:
             probe.bind((port.host, port.number))
             probe.listen(1)
         except OSError as error:
+            if port.by_root and error.errno == errno.EACCES:
+                if not _is_listening(port.number):
+                    return None
+                error = OSError(errno.EADDRINUSE, "taken")
             return _sentence(port, error, {other.number for other in ports})
     return None
+
+
+def _is_listening(number: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", number)) == 0
 
 
 def _sentence(port: Port, error: OSError, used: set[int]) -> str:
     if error.errno == errno.EADDRINUSE:
         owner = processes.listener(port.number)
+        beyond = port.number + 7999 if port.number < _FIRST_FREE_FOR_ALL else port.number
         who = f"by process {owner.pid} ({owner.command})" if owner else "by a process that is not yours to see"
         return (
             f"Port {port.number} ({port.purpose}) is taken {who}. "
-            f"End that, or choose another port: make up {port.variable}={_suggestion(port.number, used)}"
+            f"End that, or choose another port: make up {port.variable}={_suggestion(beyond, used)}"
         )
     if error.errno == errno.EACCES and port.number < _FIRST_FREE_FOR_ALL:
         return (
             f"Port {port.number} ({port.purpose}) is only for root. "
-            f"Choose one from {_FIRST_FREE_FOR_ALL} on: make up {port.variable}={_suggestion(port.number + 8000, used)}"
+            f"Choose one from {_FIRST_FREE_FOR_ALL} on: make up {port.variable}={_suggestion(port.number + 7999, used)}"
         )
     return f"{port.host}:{port.number} ({port.purpose}, {port.variable}) cannot be listened on: {error.strerror}."
 

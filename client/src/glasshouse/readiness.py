@@ -30,19 +30,20 @@ def wait(settings: Settings, url: str, supervisord: subprocess.Popen[bytes], log
     certificate = settings.certificate if url.startswith("https") else None
     evidence = _Evidence(settings.logs, log_ends)
     watch = _Watch(settings, supervisord, evidence)
+    timeout = settings.start_timeouts["native"]
     with Progress() as progress:
         while True:
             watch.check()
-            waiting_for = _not_ready("gateway", gateway, None)
+            waiting_for = not_ready("gateway", gateway, None)
             if waiting_for is None and certificate is not None:
-                waiting_for = _not_ready("nginx", url, certificate)
+                waiting_for = not_ready("nginx", url, certificate)
             if waiting_for is None and watch.has_answered:
                 return progress.seconds
             _check_launcher(settings, evidence)
             progress.show(f"waiting for {waiting_for or 'supervisord'}")
-            if progress.seconds > settings.start_timeout:
+            if progress.seconds > timeout:
                 raise StackError(
-                    f"Not ready after {settings.start_timeout} s (START_TIMEOUT); still waiting for {waiting_for}\n"
+                    f"Not ready after {timeout} s (START_TIMEOUT); still waiting for {waiting_for}\n"
                     + evidence.tails("llamacpp", "gateway")
                 )
             time.sleep(_POLL_S)
@@ -117,7 +118,7 @@ def _failure(program: supervisor.Program, evidence: _Evidence) -> str:
     return text
 
 
-def _not_ready(name: str, url: str, certificate: Path | None) -> str | None:
+def not_ready(name: str, url: str, certificate: Path | None) -> str | None:
     """What is being waited for, in words; None when the answer of /readyz is 200."""
     try:
         with Api(url, certificate=certificate) as api:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from glasshouse import certificate, keys
 from glasshouse.errors import SecretsError
-from glasshouse.files import keep_owner, locked, write_atomically
+from glasshouse.files import keep_owner, locked, who_owns, write_atomically
+from glasshouse.screen import table
 from glasshouse.settings import Settings
 
 FIRST_KEY_NAME = "owner"
@@ -38,7 +39,15 @@ def init(settings: Settings, *, grafana: bool = False) -> tuple[Made, ...]:
             password = _grafana_password(settings) if grafana else ()
             return (*_engine_key(settings), *_first_key(settings), *password, *_certificate(settings))
     except (OSError, UnicodeError) as error:
-        raise SecretsError(f"The secrets in {settings.shown(settings.secrets_dir)} cannot be made: {error}.") from error
+        raise SecretsError(
+            f"The secrets in {settings.shown(settings.secrets_dir)} cannot be made: {error}.{who_owns(error)}"
+        ) from error
+
+
+def print_made(settings: Settings, made: tuple[Made, ...]) -> None:
+    """Says which secrets were made: where, never what."""
+    if made:
+        print("Made secrets:\n" + table([(settings.shown(one.path), f"({one.what})") for one in made]))
 
 
 def _engine_key(settings: Settings) -> tuple[Made, ...]:

@@ -11,19 +11,30 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from glasshouse.errors import SettingsError
 
+Kind = Literal["gpu", "cpu", "native"]
+Wish = Literal["auto", Kind]
+
 _LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
 _LONGEST_SOCKET_PATH = 90  # a Unix socket's path may have 104 bytes (macOS) or 108 (Linux), with supervisord's ending
+# A first start on the GPU downloads the model; what images take to be fetched or built is not counted.
+_USUAL_START_S: dict[Kind, int] = {"gpu": 1800, "cpu": 300, "native": 120}
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made there, not a guessable file
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line needs to know; durations are seconds, paths absolute."""
+    """What the command line needs to know; durations are seconds, paths absolute.
+
+    `given` is the environment without its empty variables, which count as not set; `.env` is not in it. `https_port`
+    is nginx's natively, `public_http_port` and `public_https_port` are those that Docker publishes.
+    """
 
     root: Path
+    shape: Wish
     run_dir: Path
     secrets_dir: Path
     keys_file: Path
@@ -37,6 +48,8 @@ class Settings:
     llamacpp_port: int
     llamacpp_status_port: int
     https_port: int
+    public_http_port: int
+    public_https_port: int
     prometheus_port: int
     prometheus_retention: str
     nginx: str
@@ -45,8 +58,9 @@ class Settings:
     total_timeout: int
     shutdown_grace: int
     stop_grace: int
-    start_timeout: int
+    start_timeouts: Mapping[Kind, int]
     certificate_names: tuple[str, ...]
+    given: Mapping[str, str]
     environment: Mapping[str, str]
 
     @property
@@ -112,13 +126,15 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: A line of `.env` or a variable is wrong; the text names it, its value and what is allowed.
     """
-    merged = {**read_env_file(root / ".env"), **{name: value for name, value in environ.items() if value != ""}}
+    given = {name: value for name, value in environ.items() if value != ""}
+    merged = {**read_env_file(root / ".env"), **given}
     values = _Values(root, merged)
     run_dir, secrets_dir = values.path("RUN_DIR", ".run"), values.path("SECRETS_DIR", "secrets")
     llamacpp_port, status_port = values.port("LLAMACPP_PORT", 8002), values.port("LLAMACPP_STATUS_PORT", 8102)
     shutdown_grace, stop_grace = values.graces()
     settings = Settings(
         root=root,
+        shape=values.wish("SHAPE"),
         run_dir=run_dir,
         secrets_dir=secrets_dir,
         keys_file=values.path("KEYS_FILE", str(secrets_dir / "keys.yaml")),
@@ -132,6 +148,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         llamacpp_port=llamacpp_port,
         llamacpp_status_port=status_port,
         https_port=values.port("HTTPS_PORT", 8443),
+        public_http_port=values.port("HTTP_PORT", 80),
+        public_https_port=values.port("HTTPS_PORT", 443),
         prometheus_port=values.port("PROMETHEUS_PORT", 9090),
         prometheus_retention=values.matching("PROMETHEUS_RETENTION", "15d", r"[1-9][0-9]*[mhdwy]", "like 12h or 15d"),
         nginx=merged.get("NGINX", "auto"),
@@ -140,8 +158,9 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         total_timeout=values.seconds("TOTAL_TIMEOUT", 900),
         shutdown_grace=shutdown_grace,
         stop_grace=stop_grace,
-        start_timeout=values.whole("START_TIMEOUT", 120, 1, 7200),
+        start_timeouts={kind: values.whole("START_TIMEOUT", usual, 1, 7200) for kind, usual in _USUAL_START_S.items()},
         certificate_names=tuple(filter(None, (values.host("TLS_DOMAIN"), values.host("PUBLIC_ADDRESS")))),
+        given=given,
         environment={},
     )
     defaults = {
@@ -231,6 +250,14 @@ class _Values:
         if not 0 < value <= 86_400:  # noqa: PLR2004 - a day
             raise SettingsError(f"{name}={text!r} is not allowed: a number of seconds up to 86400 is.")
         return math.ceil(value)
+
+    def wish(self, name: str) -> Wish:
+        text = self.variables.get(name, "auto")
+        allowed: tuple[Wish, ...] = get_args(Wish)
+        for wish in allowed:
+            if text == wish:
+                return wish
+        raise SettingsError(f"{name}={text!r} is not allowed: {', '.join(allowed[:-1])} or {allowed[-1]} is.")
 
     def host(self, name: str) -> str:
         """A host name or an IP address; empty when it is not set."""

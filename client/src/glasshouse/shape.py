@@ -5,15 +5,19 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from glasshouse.errors import SettingsError
-from glasshouse.settings import Settings
+from glasshouse.errors import SettingsError, StackError
+from glasshouse.machine import Machine
+from glasshouse.settings import Kind, Settings
+
+CPU_FILE = "compose.cpu.yaml"
+NAMES: dict[Kind, str] = {"gpu": "Docker with a GPU", "cpu": "Docker without a GPU", "native": "native"}
 
 # Where system packages put servers; the PATH of an ordinary user on Debian leaves these out.
 _SERVER_DIRECTORIES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin")
 _INSTALL = {"nginx": "apt-get install -y nginx-light", "prometheus": "apt-get install -y prometheus"}
 _DEMO_MODEL = Path("models/demo/glasshouse-demo.gguf")
+_HTTPS = 443
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +31,27 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The form of the stack. `nginx` and `prometheus` are the programs, or None where they are left out."""
+    """The form of the stack. `nginx` and `prometheus` are the native programs, or None where they are left out."""
 
-    kind: Literal["native"]
-    reason: str
+    kind: Kind
     nginx: Path | None
     prometheus: Path | None
     choices: tuple[Choice, ...]
 
 
-def choose(settings: Settings, which: Callable[[str], str | None] | None = None) -> Shape:
+def choose(settings: Settings, machine: Machine, which: Callable[[str], str | None] | None = None) -> Shape:
     """Decides the shape from the settings and from what this machine has.
+
+    Raises:
+        SettingsError: NGINX or PROMETHEUS names a program that is not there.
+        StackError: SHAPE asks for what this machine does not have.
+    """
+    kind, reason = _kind(settings, machine)
+    return native(settings, reason, which) if kind == "native" else _in_docker(settings, kind, reason)
+
+
+def native(settings: Settings, reason: str, which: Callable[[str], str | None] | None = None) -> Shape:
+    """The shape without Docker.
 
     Raises:
         SettingsError: NGINX or PROMETHEUS names a program that is not there.
@@ -45,28 +59,70 @@ def choose(settings: Settings, which: Callable[[str], str | None] | None = None)
     look_up = which or _which
     nginx = _program("nginx", settings.nginx, look_up)
     prometheus = _program("prometheus", settings.prometheus, look_up)
-    reason = "Docker Compose files are not part of this version yet"
+    choices = (
+        Choice("shape", NAMES["native"], reason),
+        _engine(settings, look_up),
+        _entrance(settings, nginx),
+        _metrics(settings, prometheus),
+    )
+    return Shape("native", nginx, prometheus, choices)
+
+
+def url(settings: Settings, host: str = "localhost") -> str:
+    """Where Docker publishes the front door."""
+    port = settings.public_https_port
+    return f"https://{host}" if port == _HTTPS else f"https://{host}:{port}"
+
+
+def _kind(settings: Settings, machine: Machine) -> tuple[Kind, str]:
+    wish, reason = settings.shape, f"SHAPE={settings.shape}"
+    if wish == "native":
+        return "native", reason
+    if wish == "auto" and (files := settings.environment.get("COMPOSE_FILE")):
+        # Who names the files has chosen: those of the override are what a machine without a GPU needs.
+        wish, reason = ("cpu" if CPU_FILE in files else "gpu"), f"COMPOSE_FILE={files}"
+    trouble = machine.docker_trouble or (machine.gpu_trouble if wish == "gpu" else "")
+    if trouble and wish != "auto":
+        raise StackError(f"{reason} cannot be had: {trouble}.")
+    if trouble:
+        return "native", trouble
+    if wish != "auto":
+        return wish, f"{reason}; {machine.docker}"
+    if machine.gpu_trouble:
+        return "cpu", f"{machine.gpu_trouble}; {machine.docker}"
+    return "gpu", f"{machine.gpu}; {machine.docker}"
+
+
+def _in_docker(settings: Settings, kind: Kind, reason: str) -> Shape:
+    if kind == "gpu":
+        file = settings.environment.get("VLLM_MODEL_FILE")
+        model = Path(file).name.removesuffix(".yaml") if file else "its usual model"
+        engine = Choice("engine", f"vLLM with {model}", "VLLM_MODEL_FILE" if file else "VLLM_MODEL_FILE names another")
+    else:
+        engine = _llamacpp(settings, "no GPU is used")
     return Shape(
-        kind="native",
-        reason=reason,
-        nginx=nginx,
-        prometheus=prometheus,
-        choices=(
-            Choice("shape", "native", reason),
-            _engine(settings, look_up),
-            _entrance(settings, nginx),
-            _metrics(settings, prometheus),
+        kind,
+        None,
+        None,
+        (
+            Choice("shape", NAMES[kind], reason),
+            engine,
+            Choice("entrance", f"TLS at {url(settings)}", "nginx is in Docker too"),
+            Choice("metrics", f"Grafana at {url(settings)}/grafana/", "with Prometheus behind it"),
         ),
     )
 
 
 def _engine(settings: Settings, which: Callable[[str], str | None]) -> Choice:
+    alone = which("nvidia-smi") is not None
+    return _llamacpp(settings, "the native shape leaves a GPU alone" if alone else "no NVIDIA GPU found")
+
+
+def _llamacpp(settings: Settings, reason: str) -> Choice:
     is_demo = Path(settings.llamacpp_model) == settings.root / _DEMO_MODEL
     model = "the demo model" if is_demo else Path(settings.llamacpp_model).name
     why_model = "" if is_demo else "; the model is the one of LLAMACPP_MODEL"
-    if which("nvidia-smi") is None:
-        return Choice("engine", f"llama.cpp on CPU with {model}", f"no NVIDIA GPU found{why_model}")
-    return Choice("engine", f"llama.cpp on CPU with {model}", f"the native shape leaves a GPU alone{why_model}")
+    return Choice("engine", f"llama.cpp on CPU with {model}", f"{reason}{why_model}")
 
 
 def _entrance(settings: Settings, nginx: Path | None) -> Choice:

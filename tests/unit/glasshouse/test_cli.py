@@ -25,9 +25,10 @@ Run = Callable[..., Done]
 def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command as a person runs it in `root`, with only the variables of the test."""
     monkeypatch.chdir(root)
+    no_programs = {"PATH": str(root / "bin")}
 
     def run(*arguments: str, **variables: str) -> Done:
-        monkeypatch.setattr("glasshouse.cli.os.environ", variables)
+        monkeypatch.setattr("glasshouse.cli.os.environ", no_programs | variables)
         monkeypatch.setattr(sys, "argv", ["glasshouse", *arguments])
         with pytest.raises(SystemExit) as ended:
             cli.main()

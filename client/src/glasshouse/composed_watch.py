@@ -1,0 +1,132 @@
+"""Watches the containers of a stack: until it answers, why it does not, and how each of them is."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+from glasshouse.api import Api
+from glasshouse.docker import Container, Docker
+from glasshouse.errors import ApiError, StackError
+from glasshouse.front import Front
+from glasshouse.readiness import not_ready
+from glasshouse.screen import Progress, duration, indented
+from glasshouse.settings import Kind, Settings
+
+# Without the others requests are answered all the same.
+_NEEDED = {"init", "nginx", "api", "vllm", "llamacpp"}
+_ENGINES = {"vllm", "llamacpp"}
+_POLL_S = 0.5
+_LOOK_S = 3.0
+_SHOWN_LINES = 12
+
+
+def wait(settings: Settings, docker: Docker, kind: Kind, front: Front) -> float:
+    """Waits until the front door says that an engine generates; returns the seconds.
+
+    Raises:
+        StackError: A container ended, the engine has failed, or START_TIMEOUT passed; the text holds log lines.
+    """
+    timeout, looked = settings.start_timeouts[kind], 0.0
+    with Progress() as progress:
+        while (waiting_for := not_ready("the API", front.url, front.certificate)) is not None:
+            progress.show(f"waiting for {waiting_for}")
+            if progress.seconds - looked > _LOOK_S:
+                looked = progress.seconds
+                _check(settings, docker, front)
+            if progress.seconds > timeout:
+                guilty = [one for one in docker.containers() if one.service in _ENGINES | {"api"}]
+                raise StackError(
+                    f"Not ready after {timeout} s (START_TIMEOUT); still waiting for {waiting_for}\n"
+                    + _tails(docker, guilty)
+                )
+            time.sleep(_POLL_S)
+        return progress.seconds
+
+
+def why_not(docker: Docker, containers: tuple[Container, ...]) -> str:
+    """Why a start failed, as far as the containers tell."""
+    guilty = [one for one in containers if _trouble(one)]
+    sentences = [f"{one.service} cannot start: {_trouble(one)}." for one in guilty]
+    text = "\n".join(sentences) or "Docker could not start everything; the lines above say why."
+    return f"{text}\n{_tails(docker, guilty)}" if guilty else text
+
+
+def print_absent(containers: tuple[Container, ...]) -> None:
+    """Names the containers that do not run though the stack answers."""
+    absent = [one.service for one in containers if one.service not in _NEEDED and _trouble(one)]
+    if absent:
+        print(f"\nNot running: {', '.join(absent)}. Why: make logs SERVICE={absent[0]}")
+
+
+def row(one: Container) -> tuple[str, str, str]:
+    """A container as a line of `ps`: its service, its state in a word, and since when."""
+    if one.is_running:
+        bad = one.state == "restarting" or one.health == "unhealthy"
+        word = "failing" if bad else "starting" if one.health == "starting" else "running"
+        return one.service, word, duration(_age(one.started))
+    if one.state == "exited" and one.exit_status == 0:
+        return one.service, "done" if one.service == "init" else "off", "-"
+    return one.service, "failing" if _trouble(one) else "off", "-"
+
+
+def _check(settings: Settings, docker: Docker, front: Front) -> None:
+    """Sees early that there will never be an answer.
+
+    Raises:
+        StackError: A container that is needed has ended, or every engine has failed.
+    """
+    containers = docker.containers()
+    bad = tuple(one for one in containers if one.service in _NEEDED and _trouble(one))
+    if bad:
+        raise StackError(why_not(docker, bad))
+    if not any(one.is_running for one in containers):
+        raise StackError("The containers have been ended by another command.")
+    if (failed := _failed_engine(settings, front)) is not None:
+        name, reason = failed
+        raise StackError(
+            f"{name} cannot start: {reason}\n" + _tails(docker, [one for one in containers if one.service == name])
+        )
+
+
+def _trouble(one: Container) -> str:
+    """What is wrong with a container; empty where nothing is."""
+    if one.error:
+        return one.error.rstrip(".")
+    if one.state == "restarting" or (one.restarts and one.state == "running"):
+        return f"it ends and is started again ({one.restarts} times, status {one.exit_status})"
+    ended = one.state in {"exited", "dead"}
+    return f"it ended with status {one.exit_status}" if ended and one.exit_status else ""
+
+
+def _failed_engine(settings: Settings, front: Front) -> tuple[str, str] | None:
+    """An engine and its reason, when every engine has failed; None else, or when nobody tells."""
+    try:
+        key = settings.api_key_file.read_text(encoding="utf-8").strip()
+        with Api(front.url, certificate=front.certificate, key=key) as api:
+            engines = api.get("/models/status").checked().get("engines")
+    except (ApiError, OSError, UnicodeDecodeError):
+        return None
+    if not isinstance(engines, dict) or not engines:
+        return None
+    states = {name: engine for name, engine in engines.items() if isinstance(engine, dict)}
+    if any(engine.get("state") != "failed" for engine in states.values()):
+        return None
+    name, engine = next(iter(states.items()))
+    return str(name), str(engine.get("reason") or "it does not say why")
+
+
+def _tails(docker: Docker, containers: list[Container]) -> str:
+    parts = []
+    for one in containers:
+        lines = docker.tail(one, _SHOWN_LINES) or ["(nothing)"]
+        parts.append(f"  The end of {one.service}'s log:\n{indented(lines)}")
+    return "\n".join(parts)
+
+
+def _age(started: str) -> float:
+    """Seconds since a moment as Docker writes it, with nine digits behind the point."""
+    try:
+        then = datetime.fromisoformat(re.sub(r"\.\d+", "", started))
+    except ValueError:
+        return 0.0
+    return max((datetime.now(UTC) - then).total_seconds(), 0.0)
