@@ -1,0 +1,124 @@
+"""Writes golden/*.metrics anew, from the real parts: `make golden`. Needs Docker's test images and the real vLLM.
+
+A golden file is a scrape without what differs between machines: values are 0, and labels are empty but for those whose
+values our queries name. What is left is what an expression can rely on: which metrics there are, and their labels.
+"""
+
+import argparse
+import contextlib
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import httpx
+from tests.integration.parts.engine import Engine
+from tests.integration.parts.program import HOST, ROOT, until
+from tests.integration.parts.stage import Stage
+
+GOLDEN = Path(__file__).parent / "golden"
+IMAGE = "glasshouse-test/debian:testing"
+# Labels with a closed set of values, which matchers in our queries name.
+TOLD = {"code", "outcome", "phase", "reason", "result", "state", "stream", "type"}
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_CUT = "==== "
+
+# All of them in one container, as Debian ships them: what they export does not depend on what they watch.
+_EXPORTERS = r"""
+openssl req -x509 -newkey rsa:2048 -nodes -keyout /tmp/k -out /tmp/c -days 30 -subj /CN=nginx 2>/dev/null
+cat >/tmp/nginx.conf <<END
+error_log stderr; pid /tmp/nginx.pid; events {}
+http { access_log off;
+  server { listen 8443 ssl; ssl_certificate /tmp/c; ssl_certificate_key /tmp/k; location / { return 200 ok; } }
+  server { listen 8081; location / { stub_status; } } }
+END
+nginx -c /tmp/nginx.conf
+prometheus-nginx-exporter --nginx.scrape-uri=http://127.0.0.1:8081/ >/dev/null 2>&1 &
+prometheus-node-exporter >/dev/null 2>&1 &
+prometheus-blackbox-exporter --config.file=/etc/prometheus/blackbox.yml >/dev/null 2>&1 &
+echo 'scrape_configs: []' >/tmp/p.yml
+prometheus --config.file=/tmp/p.yml --storage.tsdb.path=/tmp/data >/dev/null 2>&1 &
+scrape() { echo "==== $1"; curl -sf --retry 20 --retry-connrefused --retry-delay 1 "$2"; echo; }
+scrape nginx http://127.0.0.1:9113/metrics
+scrape node-exporter http://127.0.0.1:9100/metrics
+scrape probe "http://127.0.0.1:9115/probe?module=front_door&target=https://127.0.0.1:8443/"
+scrape prometheus http://127.0.0.1:9090/metrics
+"""
+
+
+def bare(scrape: str) -> str:
+    """A scrape without what differs between machines."""
+    return "\n".join(dict.fromkeys(_bare_line(line) for line in scrape.splitlines() if line.strip())) + "\n"
+
+
+def _bare_line(line: str) -> str:
+    if line.startswith("#"):
+        return line
+    name, brace, labels = line.partition("{")
+    if not brace:
+        return f"{line.split(maxsplit=1)[0]} 0"
+    kept = ",".join(f'{key}="{value if key in TOLD else ""}"' for key, value in _LABEL.findall(labels))
+    return f"{name}{{{kept}}} 0"
+
+
+def exporters() -> Iterable[tuple[str, str]]:
+    """The job and the scrape of each part that is not ours."""
+    mount = f"{ROOT / 'prometheus'}:/etc/prometheus:ro"
+    told = subprocess.run(
+        ["docker", "run", "--rm", "--network", "none", "-v", mount, IMAGE, "bash", "-c", _EXPORTERS],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    for part in told.stdout.split(_CUT)[1:]:
+        job, _, scrape = part.partition("\n")
+        yield job, scrape
+
+
+def ours(engines: set[str]) -> Iterable[tuple[str, str]]:
+    """The job and the scrape of the gateway, and of each engine and its launcher, after two streams."""
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as exits:
+        stage = Stage(Path(directory), exits)
+        running = [getattr(stage, name)() for name in sorted(engines)]
+        gateway = stage.gateway(*running)
+        with gateway.http as http:
+            for row in http.get("/v1/models").json()["data"]:
+                _ask(http, row["id"])
+        until(lambda: "gateway_wasted_tokens_total{" in gateway.exposition(), 10, "a cancelled stream is counted")
+        yield "gateway", gateway.exposition()
+        for engine in running:
+            yield from _of_engine(engine)
+
+
+def _ask(http: httpx.Client, model: str) -> None:
+    """One whole answer, and one that is left after its first line."""
+    question = {"model": model, "stream": True, "messages": [{"role": "user", "content": "What is Glasshouse?"}]}
+    http.post("/v1/chat/completions", json={**question, "max_tokens": 8}).raise_for_status()
+    endless = {**question, "max_tokens": 200, "ignore_eos": True}
+    with http.stream("POST", "/v1/chat/completions", json=endless) as answer:
+        lines = (line for line in answer.iter_lines() if '"content":"' in line.replace(" ", ""))
+        for _ in range(3):
+            next(lines)
+
+
+def _of_engine(engine: Engine) -> Iterable[tuple[str, str]]:
+    with engine.http as http:
+        yield engine.kind, http.get("/metrics").raise_for_status().text
+    launcher = httpx.get(f"http://{HOST}:{engine.status_port}/metrics", trust_env=False)
+    yield f"{engine.kind}-launcher", launcher.raise_for_status().text
+
+
+def main(arguments: list[str]) -> None:
+    """Writes the files of the parts that are named, or of all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=["exporters", "llamacpp", "vllm", []], metavar="PART")
+    parts = set(parser.parse_args(arguments).parts) or {"exporters", "llamacpp", "vllm"}
+    engines = parts - {"exporters"}
+    scrapes = [*(exporters() if "exporters" in parts else ()), *(ours(engines) if engines else ())]
+    for job, scrape in scrapes:
+        (GOLDEN / f"{job}.metrics").write_text(bare(scrape), encoding="utf-8")
+        sys.stderr.write(f"wrote golden/{job}.metrics\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

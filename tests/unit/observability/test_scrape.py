@@ -1,0 +1,91 @@
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+from tests.unit.observability.parts import ROOT, generated_yaml
+
+from observability import scrape, settings
+
+IMAGE = "glasshouse-test/debian:testing"
+COMPOSED = {
+    "gateway", "llamacpp", "llamacpp-launcher", "nginx", "node-exporter", "probe", "grafana", "prometheus",
+}  # fmt: skip
+SHAPES = {
+    "prometheus/prometheus.gpu.yml": COMPOSED | {"vllm", "vllm-launcher", "gpu-exporter"},
+    "prometheus/prometheus.cpu.yml": COMPOSED,
+    "prometheus/native.yml.template": {"gateway", "llamacpp", "llamacpp-launcher", "prometheus"},
+}
+
+
+def jobs(path: str) -> dict[str, Any]:
+    return {job["job_name"]: job for job in generated_yaml(path)["scrape_configs"]}
+
+
+@pytest.mark.parametrize(("path", "names"), SHAPES.items())
+def test_each_shape_scrapes_its_own_parts(path: str, names: set[str]) -> None:
+    assert set(jobs(path)) == names
+
+
+@pytest.mark.parametrize("path", SHAPES)
+def test_llamacpp_is_shown_the_key_from_a_file(path: str) -> None:
+    expected = "${ENGINE_KEY_FILE}" if "native" in path else "/run/glasshouse/engine-key"
+    assert jobs(path)["llamacpp"]["authorization"] == {"credentials_file": expected}
+    assert [name for name, job in jobs(path).items() if "authorization" in job] == ["llamacpp"]
+
+
+def test_every_target_is_a_service_of_the_composed_stack() -> None:
+    services = set(yaml.safe_load((ROOT / "compose.yaml").read_text())["services"])
+    for path in ("prometheus/prometheus.gpu.yml", "prometheus/prometheus.cpu.yml"):
+        for job in jobs(path).values():
+            hosts = {host for found in job.get("dns_sd_configs", []) for host in found["names"]}
+            targets = {target for group in job.get("static_configs", []) for target in group["targets"]}
+            hosts |= {target.removeprefix("https://").partition("/")[0].partition(":")[0] for target in targets}
+            assert hosts
+            assert hosts <= services | {"127.0.0.1"}
+
+
+def test_beside_a_gpu_llamacpp_is_scraped_only_where_it_runs() -> None:
+    job = jobs("prometheus/prometheus.gpu.yml")["llamacpp"]
+    assert "static_configs" not in job
+    assert job["dns_sd_configs"] == [{"names": ["llamacpp"], "type": "A", "port": 8002}]
+
+
+def test_the_probe_is_asked_about_the_front_door_and_named_after_it() -> None:
+    probe = jobs("prometheus/prometheus.gpu.yml")["probe"]
+    assert probe["static_configs"] == [{"targets": ["https://nginx/healthz"]}]
+    assert probe["params"]["module"] == [scrape.PROBE_MODULE]
+    assert probe["relabel_configs"][-1] == {"target_label": "__address__", "replacement": "blackbox:9115"}
+    assert generated_yaml("prometheus/blackbox.yml")["modules"][scrape.PROBE_MODULE]["http"]["fail_if_not_ssl"]
+
+
+def test_intervals_fit_into_one_another() -> None:
+    assert settings.SCRAPE_TIMEOUT_SECONDS < settings.SCRAPE_INTERVAL_SECONDS
+    assert settings.PROBE_TIMEOUT_SECONDS < settings.PROBE_INTERVAL_SECONDS
+    assert settings.ALERT_INTERVAL_SECONDS % 10 == 0
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+@pytest.mark.parametrize("path", SHAPES)
+def test_prometheus_accepts_the_file(path: str) -> None:
+    done = subprocess.run(
+        ["promtool", "check", "config", "--syntax-only", str(ROOT / path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.docker
+def test_the_newer_prometheus_and_the_exporter_accept_their_files() -> None:
+    subprocess.run([ROOT / "tests/stack/images/make"], check=True, timeout=900)
+    checks = """
+        set -e; cd /etc/prometheus
+        promtool check config --syntax-only prometheus.gpu.yml prometheus.cpu.yml
+        promtool check rules rules/alerts.yml
+        prometheus-blackbox-exporter --config.check --config.file=blackbox.yml"""
+    mount = f"{ROOT / 'prometheus'}:/etc/prometheus:ro"
+    done = subprocess.run(
+        ["docker", "run", "--rm", "--network", "none", "-v", mount, IMAGE, "sh", "-c", checks],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
