@@ -102,9 +102,9 @@ hand_over() { # each file appears at once; nginx takes the pair when both are th
 }
 
 why() { # one sentence from what certbot said: what is wrong and what to do
-    detail=$(sed -n 's/^ *Detail: *//p' "$HOME/said" | head -n 1)
-    case $(tr 'A-Z\n' 'a-z ' <"$HOME/said") in
-    *"type: dns"*) echo "DNS has no address for $domain: add an A record with this machine's public address ($detail)" ;;
+    detail=$(sed -n 's/^ *Detail: *//p' "$HOME/said" | head -n 1 | cut -c 1-200)
+    case $(tr 'A-Z\n' 'a-z ' <"$HOME/said" | tr -s ' ') in
+    *"type: dns"* | *nxdomain* | *"no such host"*) echo "DNS has no address for $domain: add an A record with this machine's public address ($detail)" ;;
     *"type: caa"*) echo "a CAA record of $domain forbids this certificate authority: change the record or ACME_SERVER ($detail)" ;;
     *"type: connection"*) echo "port 80 of $domain cannot be reached from outside: open it in the firewall and publish nginx's port 80 ($detail)" ;;
     *"type: unauthorized"*) echo "$domain leads to something else than this nginx: correct its A and AAAA records, or what stands in front ($detail)" ;;

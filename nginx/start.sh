@@ -107,9 +107,9 @@ render() {
         <"$templates/nginx.conf.template" >"$run/nginx.conf"
 }
 
-with_nginx() { nginx -p "$run" -e stderr -c "$run/nginx.conf" "$@"; }
+become_nginx() { exec nginx -p "$run" -e stderr -c "$run/nginx.conf" "$@"; }
 
-acceptable() { with_nginx -t -q >"$run/said" 2>&1; }
+acceptable() { (become_nginx -t -q) >"$run/said" 2>&1; }
 
 pair() { cat "$certificate" "$key" 2>/dev/null | cksum; }
 
@@ -159,7 +159,7 @@ render
 # shellcheck disable=SC3045  # dash has -S and -H
 ulimit -S -n "$(ulimit -H -n)" || true
 wait_for_certificate
-with_nginx &
+become_nginx &
 nginx=$!
 trap stop QUIT TERM INT
 watch_certificate &

@@ -2,16 +2,15 @@
 
 import contextlib
 import subprocess
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.integration.parts.raw import Answer
 from tests.stack.nginx.parts.edge import Edge, Place, StandIn
-from tests.stack.nginx.parts.talk import Client
+from tests.stack.nginx.parts.talk import HALF_A_BODY, SLOW_HEAD, Client, encode, trickle
 from tests.stack.parts.stack import ROOT, until
-
-Places = Callable[[], Place]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,8 +58,25 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield Place.make(tmp_path, exits)
 
 
-@pytest.fixture(scope="session")
-def aside() -> Iterator[ThreadPoolExecutor]:
-    """For what takes long while other tests run."""
-    with ThreadPoolExecutor(8) as pool:
-        yield pool
+@pytest.fixture(scope="session", autouse=True)
+def slow(client: Client) -> Iterator[dict[str, "Future[float | Answer]"]]:
+    """Clients that take their time: they begin with the first test, and test_slow_clients.py asks how they fared."""
+
+    def slow_head() -> float:
+        with client.open() as raw:
+            return trickle(raw, SLOW_HEAD, b"a", every=1, seconds=40)
+
+    def no_head() -> float:
+        with client.plain() as raw:
+            return trickle(raw, b"", b"", every=1, seconds=40)
+
+    def half_a_body() -> float:
+        with client.open() as raw:
+            return trickle(raw, HALF_A_BODY, b"", every=1, seconds=40)
+
+    def hanging_health() -> Answer:
+        with client.plain() as raw:
+            return raw.send(encode("/healthz", do={"hang": True})).answer()
+
+    with ThreadPoolExecutor(4) as pool:
+        yield {work.__name__: pool.submit(work) for work in (slow_head, no_head, half_a_body, hanging_health)}

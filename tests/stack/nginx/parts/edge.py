@@ -39,23 +39,24 @@ class Place:
         docker("network", "create", name)
         exits.callback(docker, "network", "rm", name)
         place = cls(name, directory, exits)
-        for folder in (place.tls, place.webroot, place.acme):
-            folder.mkdir()
-            _give(folder)
         place.put_certificate(certificate.make())
         return place
 
+    def folder(self, name: str) -> Path:
+        """A directory that a container may write into."""
+        folder = self.directory / name
+        if not folder.exists():
+            folder.mkdir()
+            _give(folder)
+        return folder
+
     @property
     def tls(self) -> Path:
-        return self.directory / "tls"
+        return self.folder("tls")
 
     @property
     def webroot(self) -> Path:
-        return self.directory / "webroot"
-
-    @property
-    def acme(self) -> Path:
-        return self.directory / "acme"
+        return self.folder("webroot")
 
     @property
     def gateway_address(self) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 from tests.integration.parts.raw import Answer, Raw
 from tests.stack.nginx.parts.edge import Edge
 
+SLOW_HEAD = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nx-mark: slow\r\nx-a: "
+HALF_A_BODY = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-mark: slow\r\ncontent-length: 1000\r\n\r\n{"
 _OPENAI = {"message", "type", "param", "code"}
 
 

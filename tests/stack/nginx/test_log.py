@@ -1,0 +1,53 @@
+"""The access log: a JSON line for each answer that the gateway did not give, without what nobody may read there."""
+
+from tests.stack.nginx.parts.talk import Client, encode
+from tests.stack.parts.stack import until
+
+SECRET = "sk-canary-0123456789abcdef"
+FIELDS = {
+    "ts", "level", "event", "request_id", "client", "method", "path", "status", "duration_s", "upstream", "connect_s",
+}  # fmt: skip
+
+
+def test_only_what_the_gateway_did_not_answer_is_logged(client: Client) -> None:
+    client.ask("/livez", x_request_id="log-answered")
+    client.ask("/livez", do={"status": 500}, x_request_id="log-its-own-error")
+    client.ask("/nothing", x_request_id="log-refused")
+    client.ask("/livez", do={"reset": True}, x_request_id="log-broken")
+    with client.plain() as raw:
+        raw.send(encode("/docs", x_request_id="log-moved")).answer()
+    until(lambda: len(client.edge.lines(request_id="log-moved")) == 1, 5, "the last one is in the log")
+    logged = {line["request_id"]: line for line in client.edge.lines() if line["request_id"].startswith("log-")}
+    assert {name: line["status"] for name, line in logged.items()} == {
+        "log-refused": 404, "log-broken": 502, "log-moved": 308,
+    }  # fmt: skip
+    assert all(set(line) == FIELDS for line in logged.values())
+    assert logged["log-refused"] | {"method": "GET", "path": "/nothing", "event": "edge"} == logged["log-refused"]
+    assert logged["log-broken"]["upstream"].endswith(":8000")
+
+
+def test_no_query_key_or_body_is_in_the_log(client: Client) -> None:
+    for answer in (
+        client.ask(f"/nothing?key={SECRET}", SECRET.encode(), method="POST", authorization=f"Bearer {SECRET}"),
+        client.ask(f"/livez?key={SECRET}", do={"reset": True}, x_api_key=SECRET, cookie=SECRET, referer=SECRET),
+        client.ask(f"/v1/chat/completions?{SECRET}", SECRET.encode() * 5000, method="POST", user_agent=SECRET),
+        client.h2(f"/nothing?{SECRET}", "-H", f"authorization: Bearer {SECRET}"),
+    ):
+        assert answer.status in {404, 413, 502}
+    client.ask("/nothing", x_request_id="after-the-canary")
+    until(lambda: bool(client.edge.lines(request_id="after-the-canary")), 5, "all of it is in the log")
+    assert SECRET not in client.edge.logs()
+
+
+def test_a_clients_words_never_break_a_line(client: Client) -> None:
+    before = len(client.edge.lines())
+    harmful = ('/"}{"level":"critical"', "/%0a%0d{}", "/\x1b[31mred", "/\\u0000", "/" + "x" * 5000)
+    for path in harmful:
+        client.ask(path, x_request_id='a"}', user_agent='"}\\n{"level":"critical"}')
+    client.send(b"A-VERY-LONG-METHOD" * 20 + b" /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    client.ask("/nothing", x_request_id="a" * 5000)
+    until(lambda: len(client.edge.lines()) >= before + len(harmful) + 2, 5, "all of it is in the log")
+    lines = client.edge.lines()[before:]
+    assert {line["level"] for line in lines} == {"info"}
+    assert all(len(line["request_id"]) == 32 and len(line["path"]) <= 200 for line in lines)
+    assert {line["method"] for line in lines} <= {"GET", "other"}

@@ -1,0 +1,73 @@
+"""TLS as Mozilla's "intermediate" wants it: tried out suite by suite."""
+
+import re
+import socket
+import ssl
+import subprocess
+
+import pytest
+from tests.stack.nginx.parts.talk import Client
+
+INTERMEDIATE = {
+    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+    "DHE-RSA-AES128-GCM-SHA256", "DHE-RSA-AES256-GCM-SHA384", "DHE-RSA-CHACHA20-POLY1305",
+}  # fmt: skip
+
+
+def handshake(client: Client, *options: str) -> str:
+    command = ("openssl", "s_client", "-connect", f"127.0.0.1:{client.edge.port(443)}", "-servername", "localhost")
+    done = subprocess.run((*command, *options), input="", capture_output=True, text=True, check=False, timeout=20)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "taken"), [("-tls1", False), ("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)]
+)
+def test_tls_1_2_and_1_3_and_nothing_older(client: Client, option: str, taken: bool) -> None:
+    said = handshake(client, option, "-cipher", "ALL:@SECLEVEL=0")
+    assert bool(re.search(r"Cipher is (?!\(NONE\))\S", said)) == taken, said
+    # It is the server that refuses.
+    assert taken or "alert protocol version" in said
+
+
+def test_no_cipher_suite_of_tls_1_2_is_outside_the_list(client: Client) -> None:
+    everything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    everything.set_ciphers("ALL:COMPLEMENTOFALL:@SECLEVEL=0")
+    names = [suite["name"] for suite in everything.get_ciphers() if suite["protocol"] != "TLSv1.3"]
+    taken = set()
+    for name in names:
+        one = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        one.check_hostname, one.verify_mode = False, ssl.CERT_NONE
+        one.maximum_version = ssl.TLSVersion.TLSv1_2
+        one.set_ciphers(f"{name}:@SECLEVEL=0")
+        with socket.create_connection(("127.0.0.1", client.edge.port(443)), 5) as raw:
+            try:
+                with one.wrap_socket(raw):
+                    taken.add(name)
+            except (ssl.SSLError, ConnectionResetError):
+                pass
+    assert len(names) > 50
+    assert taken == {name for name in INTERMEDIATE if "ECDSA" in name}
+
+
+def test_http2_is_offered_and_http1_stays(client: Client) -> None:
+    assert client.h2("/livez").status == 200
+    assert "ALPN protocol: h2" in handshake(client, "-alpn", "h2,http/1.1")
+    assert "ALPN protocol: http/1.1" in handshake(client, "-alpn", "http/1.1")
+
+
+def test_every_answer_over_tls_asks_for_tls_from_now_on(client: Client) -> None:
+    for answer in (client.ask("/livez"), client.ask("/metrics"), client.h2("/x"), client.ask("/grafana/")):
+        assert answer.headers["strict-transport-security"] == "max-age=63072000"
+    with client.plain() as raw:
+        assert b"trict-" not in raw.send(b"GET / HTTP/1.0\r\n\r\n").read_until(b"\r\n\r\n")
+
+
+def test_the_inside_port_counts_and_says_nothing_else(client: Client) -> None:
+    script = "curl -s http://127.0.0.1:8081/stub_status; curl -s -o /dev/null -w %{http_code} http://127.0.0.1:8081/x"
+    done = subprocess.run(
+        ("docker", "exec", client.edge.id, "sh", "-c", script), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("Active connections: ")
+    assert done.stdout.endswith("404")
