@@ -58,7 +58,7 @@ endif
 
 ##@ Develop
 
-.PHONY: test test-long check format dashboards lock demo-model bench clean
+.PHONY: test test-long check format dashboards golden lock demo-model bench clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
 	@$(WITHOUT_MISSING_PARTS); \
 	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
@@ -82,6 +82,10 @@ format: .venv/.installed  ## Put the source into its form
 
 dashboards: .venv/.installed  ## Write grafana/ and prometheus/ from their source in observability/
 	@.venv/bin/python -m observability
+
+golden: .venv-vllm/.installed  ## Record anew what each part exports, for the tests of dashboards (Docker, real vLLM)
+	@tests/stack/images/make
+	@PYTHONPATH=. .venv/bin/python tests/unit/observability/refresh_golden.py
 
 lock: .venv/.installed  ## Choose all versions anew, with hashes
 	@$(SAY) 'requirements.lock …'

@@ -20,7 +20,7 @@ def every() -> tuple[Alert, ...]:
             limit=0,
             lasting="2m",
             severity="page",
-            summary="{{ $labels.job }} {{ $labels.instance }} does not answer Prometheus",
+            summary="{{ $labels.job }}{{ with $labels.instance }} ({{ . }}){{ end }} does not answer Prometheus",
             meaning="A part is down, or Prometheus is not told of it any more; while it is blind, nothing else can be "
             "relied on. An engine whose launcher says that it is starting is not counted.",
             dashboard=page,
