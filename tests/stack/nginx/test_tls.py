@@ -17,8 +17,8 @@ INTERMEDIATE = {
 
 def handshake(client: Client, *options: str) -> str:
     command = ("openssl", "s_client", "-connect", f"127.0.0.1:{client.edge.port(443)}", "-servername", "localhost")
-    done = subprocess.run((*command, *options), input="", capture_output=True, text=True, check=False, timeout=20)
-    return done.stdout + done.stderr
+    done = subprocess.run((*command, *options), input=b"", capture_output=True, check=False, timeout=20)
+    return (done.stdout + done.stderr).decode(errors="replace")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """nginx as compose.yaml runs it, and what stands around it: each in a container, on networks of the tests' own."""
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -111,6 +112,11 @@ def _give(path: Path) -> None:
         os.chown(path, UID, UID)
 
 
+@functools.cache
+def _published(container: str, inside: int) -> int:
+    return int(docker("port", container, str(inside)).split(":")[1])
+
+
 @dataclass(frozen=True)
 class Container:
     """A container that a test started."""
@@ -119,7 +125,7 @@ class Container:
 
     def port(self, inside: int) -> int:
         """Where a port of it is published on this machine."""
-        return int(docker("port", self.id, str(inside)).split(":")[1])
+        return _published(self.id, inside)
 
     @property
     def state(self) -> dict[str, Any]:
