@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _COMMON_NAME = "Glasshouse (self-signed)"
@@ -24,22 +24,24 @@ class Pair:
     key: str
 
 
-def make(names: Sequence[str] = (), now: datetime | None = None) -> Pair:
-    """A new key (EC P-256) and a certificate for this machine and `names`, good for 199 days from `now`.
+def make(names: Sequence[str] = (), now: datetime | None = None, key: str | None = None) -> Pair:
+    """A certificate for this machine and `names`, good for 199 days from `now`, and its key.
 
     Args:
         names: more host names and addresses that clients will use.
         now: when it begins; the current time if None.
+        key: a private key (PEM, EC or RSA) to keep; a new one (EC P-256) if None.
 
     Raises:
-        ValueError: A name is not ASCII.
+        ValueError: A name is not ASCII, or `key` is no such key.
     """
     now = now or datetime.now(UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
+    private = _private_key(key)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _COMMON_NAME)])
-    public = key.public_key()
+    public = private.public_key()
     hostname = socket.gethostname()
-    own = ("localhost", hostname) if hostname.isascii() and hostname else ("localhost",)
+    # In Docker the front door is called nginx by the containers beside it.
+    own = ("localhost", "nginx", *((hostname,) if hostname.isascii() and hostname else ()))
     general = [_general_name(text) for text in dict.fromkeys((*own, *names, "127.0.0.1", "::1"))]
     certificate = (
         x509.CertificateBuilder()
@@ -55,12 +57,25 @@ def make(names: Sequence[str] = (), now: datetime | None = None) -> Pair:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
-        .sign(key, hashes.SHA256())
+        .sign(private, hashes.SHA256())
     )
-    pem_key = key.private_bytes(
+    pem_key = key or private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return Pair(certificate.public_bytes(serialization.Encoding.PEM).decode(), pem_key.decode())
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    return Pair(pem.decode(), pem_key if isinstance(pem_key, str) else pem_key.decode())
+
+
+def _private_key(pem: str | None) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
+    if pem is None:
+        return ec.generate_private_key(ec.SECP256R1())
+    try:
+        found = serialization.load_pem_private_key(pem.encode(), password=None)
+    except TypeError as error:  # it is encrypted
+        raise ValueError(str(error)) from error
+    if not isinstance(found, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise ValueError("neither an EC nor an RSA key")  # noqa: TRY004 - a wrong file, not a wrong argument
+    return found
 
 
 def why_new(certificate: str, key: str, names: Sequence[str] = (), now: datetime | None = None) -> str | None:

@@ -1,6 +1,8 @@
 """The stack in Docker: Compose starts and ends it, this module waits for it and says what came of it."""
 
+import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from glasshouse import certificate, composed_watch, ports
 from glasshouse.docker import Container, Docker
 from glasshouse.errors import GlasshouseError, ImagesMissing, SettingsError, StackError
 from glasshouse.front import Front, model, print_closing
-from glasshouse.screen import indented, table
+from glasshouse.screen import table
 from glasshouse.settings import Kind, Settings
 from glasshouse.shape import NAMES, Shape, url
 
@@ -127,10 +129,7 @@ def start(settings: Settings, chosen: Shape, *, attach: bool) -> None:
     docker = Docker(settings)
     _check(settings, docker, chosen.kind)
     files = docker.files(chosen.kind)
-    fetched = docker.compose(files, "pull", "--policy", "missing", "--ignore-buildable")
-    if fetched or docker.compose(files, "build"):
-        what = "fetch" if fetched else "build"
-        raise ImagesMissing(f"Docker could not {what} all images; the lines above say why.")
+    _get_images(docker, files)
     try:
         _start(settings, docker, chosen.kind, files)
         if attach and (stack := find(settings)):
@@ -143,10 +142,27 @@ def start(settings: Settings, chosen: Shape, *, attach: bool) -> None:
         _stop(settings)
 
 
+def _get_images(docker: Docker, files: tuple[Path, ...]) -> None:
+    try:
+        for what, arguments in (
+            ("fetch", ("pull", "--policy", "missing", "--ignore-buildable")),
+            ("build", ("build",)),
+        ):
+            if docker.compose(files, *arguments):
+                raise ImagesMissing(f"Docker could not {what} all images; the lines above say why.")
+    except KeyboardInterrupt:
+        print("\nNothing had been started.", flush=True)
+        raise
+
+
 def _start(settings: Settings, docker: Docker, kind: Kind, files: tuple[Path, ...]) -> None:
+    # Directories that are mounted and not there Docker would make as root's, or refuse; init sees to their owner.
+    for directory in (settings.secrets_dir, settings.certificate.parent):
+        with suppress(FileExistsError, PermissionError):
+            directory.mkdir(mode=0o700, parents=True)
     if docker.compose(files, "up", "--detach", "--no-build"):
         raise StackError(composed_watch.why_not(docker, docker.containers()))
-    _print_init(docker)
+    _print_init(settings, docker)
     entrance = _front(settings, docker.containers())
     seconds = composed_watch.wait(settings, docker, kind, entrance)
     print(f"Glasshouse is up {seconds:.1f} s after its containers.")
@@ -204,11 +220,12 @@ def _front(settings: Settings, containers: tuple[Container, ...]) -> Front:
     return Front(local, settings.certificate if readable else None, public, is_trusted, watched)
 
 
-def _print_init(docker: Docker) -> None:
-    """What the container that makes the secrets said in this start."""
+def _print_init(settings: Settings, docker: Docker) -> None:
+    """What the container that makes the secrets said in this start; it calls their directory `secrets/`."""
     for one in docker.containers():
         if one.service == "init":
-            print(indented(docker.tail(one, _INIT_LINES, since=one.started), indent=""))
+            for line in docker.tail(one, _INIT_LINES, since=one.started):
+                print(re.sub(r"\bsecrets/", f"{settings.shown(settings.secrets_dir)}/", line))
 
 
 def _stop(settings: Settings) -> None:

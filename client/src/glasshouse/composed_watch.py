@@ -93,7 +93,7 @@ def _trouble(one: Container) -> str:
     if one.error:
         return one.error.rstrip(".")
     if one.state == "restarting" or (one.restarts and one.state == "running"):
-        return f"it ends and is started again ({one.restarts} times, status {one.exit_status})"
+        return f"it ends by itself, and has been started again {one.restarts} times"
     ended = one.state in {"exited", "dead"}
     return f"it ended with status {one.exit_status}" if ended and one.exit_status else ""
 

@@ -36,6 +36,7 @@ def init(settings: Settings, uid: int, gid: int, hand: Path, data: Path) -> tupl
     try:
         settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _give(settings.secrets_dir, uid, gid)
+        _bring_back_password(settings, hand / "grafana")
         made = secret_files.init(settings, grafana=True)
         for volume, names in _COPIES.items():
             _copy(settings.secrets_dir, names, hand / volume)
@@ -44,6 +45,14 @@ def init(settings: Settings, uid: int, gid: int, hand: Path, data: Path) -> tupl
     except OSError as error:
         raise SecretsError(f"The secrets and volumes cannot be prepared: {error}.") from error
     return made
+
+
+def _bring_back_password(settings: Settings, volume: Path) -> None:
+    """Grafana keeps the password of its first start: where the file was lost, the copy is worth more than a new one."""
+    file = settings.grafana_password_file
+    copy = volume / file.name
+    if not file.exists() and copy.exists():
+        write_atomically(file, copy.read_text(encoding="utf-8"))
 
 
 def _copy(secrets: Path, names: tuple[str, ...], volume: Path) -> None:
@@ -59,7 +68,8 @@ def _give(directory: Path, uid: int, gid: int) -> None:
     """Hands over a tree. One whose top is the user's already is only looked through one level down."""
     top = directory.stat()
     theirs = (top.st_uid, top.st_gid) == (uid, gid)
-    for path in (directory, *(directory.glob("*") if theirs else directory.rglob("*"))):
+    # The top goes last: a tree whose change was cut short is gone through again.
+    for path in (*(directory.glob("*") if theirs else directory.rglob("*")), directory):
         found = path.lstat()
         if (found.st_uid, found.st_gid) != (uid, gid):
             os.chown(path, uid, gid, follow_symlinks=False)

@@ -51,7 +51,7 @@ def print_closing(settings: Settings, front: Front, first_model: str | None) -> 
     )
     rows = [
         ("API", f"{front.public_url}/v1"),
-        ("Model", first_model or "none yet"),
+        ("Model", first_model or ("not asked: the key is not yours to read" if sudo else "none yet")),
         ("Key", f"in {key_file}"),
         *front.watched,
     ]

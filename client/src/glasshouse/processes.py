@@ -39,7 +39,7 @@ def find(pid: int) -> Process | None:
     fields = rest.split()
     if fields[0] in {"Z", "X"}:
         return None
-    command = arguments.replace(b"\0", b" ").decode(errors="replace").strip()
+    command = " ".join(arguments.replace(b"\0", b" ").decode(errors="replace").split())
     parent, group, session, started = (int(fields[place]) for place in (1, 2, 3, 19))
     return Process(pid, parent, group, session, started, (command or name)[:_NAME_WIDTH])
 

@@ -119,10 +119,13 @@ def _failure(program: supervisor.Program, evidence: _Evidence) -> str:
 
 
 def not_ready(name: str, url: str, certificate: Path | None) -> str | None:
-    """What is being waited for, in words; None when the answer of /readyz is 200."""
+    """What is being waited for, in words; None when the answer of /readyz is 200.
+
+    Without TLS it is asked for as /healthz, which nginx does not send on to HTTPS.
+    """
     try:
         with Api(url, certificate=certificate) as api:
-            answer = api.get("/readyz")
+            answer = api.get("/readyz" if certificate else "/healthz")
     except ApiError:
         return f"{name} to listen"
     if answer.status == http.HTTPStatus.OK:

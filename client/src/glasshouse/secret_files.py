@@ -86,18 +86,32 @@ def _grafana_password(settings: Settings) -> tuple[Made, ...]:
 
 def _certificate(settings: Settings) -> tuple[Made, ...]:
     path, key_path = settings.certificate, settings.certificate_key
-    names, reason = settings.certificate_names, ""
-    if path.exists() and key_path.exists():
+    text = path.read_text(encoding="utf-8") if path.exists() else None
+    key = key_path.read_text(encoding="utf-8") if key_path.exists() else None
+    reason = ""
+    if text is not None:
         try:
-            old = certificate.why_new(path.read_text(encoding="utf-8"), key_path.read_text(encoding="utf-8"), names)
+            old = certificate.why_new(text, key or "", settings.certificate_names)
+            is_own = certificate.is_own(text)
         except ValueError as error:
             raise SecretsError(f"{settings.shown(path)} holds no certificate: {error}.") from error
+        if key is None and not is_own:
+            raise SecretsError(
+                f"{settings.shown(key_path)} is missing, and the certificate beside it was not made here: put the key "
+                "back, or remove the certificate too to have both made."
+            )
         if old is None:
             return ()
         reason = f"{old}: a new one, "
     path.parent.mkdir(mode=0o700, exist_ok=True)
     keep_owner(path.parent, settings.secrets_dir)
-    pair = certificate.make(names)
-    write_atomically(key_path, pair.key)
+    try:
+        pair = certificate.make(settings.certificate_names, key=key)
+    except ValueError as error:
+        if text is None:  # it may be the owner's, whose certificate is still to come
+            raise SecretsError(f"{settings.shown(key_path)} holds no key that can be used: {error}.") from error
+        key, pair = None, certificate.make(settings.certificate_names)
+    if key is None:
+        write_atomically(key_path, pair.key)
     write_atomically(path, pair.certificate, mode=0o644)
     return (Made(path, f"{reason}self-signed, for 199 days"),)

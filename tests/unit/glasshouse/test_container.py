@@ -62,6 +62,16 @@ def test_copies_follow_what_changes(settings: Settings, volumes: tuple[Path, Pat
     assert not (hand / "engine" / "hf-token").exists()
 
 
+def test_a_lost_password_of_grafana_is_the_one_that_grafana_knows(
+    settings: Settings, volumes: tuple[Path, Path]
+) -> None:
+    container.init(settings, UID, GID, *volumes)
+    before = settings.grafana_password_file.read_text()
+    settings.grafana_password_file.unlink()
+    container.init(settings, UID, GID, *volumes)
+    assert settings.grafana_password_file.read_text() == before
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_key_added_by_root_is_still_the_services(settings: Settings, volumes: tuple[Path, Path]) -> None:
     container.init(settings, UID, GID, *volumes)

@@ -3,6 +3,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from gateway.keys import KeyRing
 from gateway.settings import Settings as GatewaySettings
@@ -87,6 +91,43 @@ def test_a_certificate_about_to_expire_is_renewed_and_an_owners_own_is_not(setti
     (made,) = secret_files.init(settings)
     assert made.path == settings.certificate
     assert "expire" in made.what
+
+
+def test_a_lost_certificate_is_made_for_the_key_that_is_there(settings: Settings) -> None:
+    secret_files.init(settings)
+    key = settings.certificate_key.read_text()
+    settings.certificate.unlink()
+    assert [one.path for one in secret_files.init(settings)] == [settings.certificate]
+    assert settings.certificate_key.read_text() == key
+    assert certificate.why_new(settings.certificate.read_text(), key) is None
+
+
+def test_a_certificate_of_an_authority_is_never_replaced(settings: Settings) -> None:
+    secret_files.init(settings)
+    key = ec.generate_private_key(ec.SECP256R1())
+    issuer, subject = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("CA", "llm.example.org"))
+    long_ago = datetime.now(UTC) - timedelta(days=400)
+    foreign = x509.CertificateBuilder(issuer, subject, key.public_key(), 1, long_ago, long_ago + timedelta(days=90))
+    text = foreign.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    settings.certificate.write_text(text)
+    assert secret_files.init(settings) == ()
+    settings.certificate_key.unlink()
+    with pytest.raises(SecretsError, match=r"key\.pem is missing, and the certificate beside it was not made here"):
+        secret_files.init(settings)
+    assert settings.certificate.read_text() == text
+
+
+def test_a_key_that_cannot_be_used_is_replaced_only_beside_a_certificate_of_ours(settings: Settings) -> None:
+    secret_files.init(settings)
+    settings.certificate_key.write_text("nonsense")
+    (made,) = secret_files.init(settings)
+    assert "another's" in made.what
+    assert certificate.why_new(settings.certificate.read_text(), settings.certificate_key.read_text()) is None
+    settings.certificate.unlink()
+    settings.certificate_key.write_text("the owner's, in a form unknown here")
+    with pytest.raises(SecretsError, match=r"key\.pem holds no key that can be used"):
+        secret_files.init(settings)
+    assert settings.certificate_key.read_text() == "the owner's, in a form unknown here"
 
 
 def test_wrong_files_are_named_and_left(settings: Settings) -> None:
