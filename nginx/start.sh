@@ -86,8 +86,8 @@ read_environment() {
     READ_TIMEOUT=$(read_timeout)
     grace=$(whole_number SHUTDOWN_GRACE 30 1 3600)
     port=$(whole_number HTTPS_PORT 443 1 65535)
-    rate=$(whole_number RATE_LIMIT_RPS 100 0 1000000)
-    connections=$(whole_number CONNECTIONS_PER_IP 256 0 65535)
+    rate=$(whole_number RATE_LIMIT_RPS 1000 0 1000000)
+    connections=$(whole_number CONNECTIONS_PER_IP 1024 0 65535)
     REDIRECT_TO=$(redirect_host)
     if [ "$port" -ne 443 ]; then REDIRECT_TO="$REDIRECT_TO:$port"; fi
     TRUSTED=$(trusted_proxies)
