@@ -7,9 +7,10 @@ import pytest
 import yaml
 from tests.unit.observability.parts import GOLDEN, OF_PROMETHEUS_ITSELF, dashboard_files, expressions, filled_in, golden
 
-from observability import promql
+from gateway.telemetry import catalogue
+from observability import promql, settings
 from observability.promql import Scope
-from observability.queries import engines, gateway
+from observability.queries import gateway
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!=|=)"([^"]*)"')
@@ -102,11 +103,11 @@ def test_the_states_of_engines_are_those_that_the_gateway_has() -> None:
     assert set(gateway.ENGINE_STATES) == _EXPORTED["gateway"]["gateway_engine_state"]["state"]
 
 
-def test_latency_is_compared_over_the_same_buckets() -> None:
-    from gateway.telemetry import catalogue  # noqa: PLC0415 - this package and the gateway know nothing of each other
-
-    assert "vllm:time_to_first_token_seconds_bucket" in engines.added_latency(Scope("1m"))
-    assert 1.0 in catalogue.TTFT_BUCKETS
+def test_limits_of_latency_are_bounds_of_buckets() -> None:
+    for limit in (settings.TTFT_P95_GOOD_SECONDS, settings.TTFT_P95_LIMIT_SECONDS):
+        assert limit in catalogue.TTFT_BUCKETS
+    for limit in (settings.TPOT_P95_GOOD_SECONDS, settings.TPOT_P95_LIMIT_SECONDS):
+        assert limit in catalogue.TPOT_BUCKETS
 
 
 def test_the_variables_ask_for_labels_that_exist() -> None:
