@@ -13,7 +13,7 @@ from glasshouse.files import write_atomically
 from glasshouse.settings import Settings
 
 # What engines and Prometheus, and what Grafana may see; whatever else lies in secrets/ they do not.
-_COPIES = {"engine": ("engine-key", "hf-token"), "grafana": ("grafana-password",)}
+_COPIES = {"engine": ("engine-key", "hf-token"), "grafana": ("grafana-password", "alert-url")}
 
 
 def init(settings: Settings, uid: int, gid: int, hand: Path, data: Path) -> tuple[secret_files.Made, ...]:
@@ -38,6 +38,7 @@ def init(settings: Settings, uid: int, gid: int, hand: Path, data: Path) -> tupl
         _give(settings.secrets_dir, uid, gid)
         _bring_back_password(settings, hand / "grafana")
         made = secret_files.init(settings, grafana=True)
+        _require_address(settings)
         for volume, names in _COPIES.items():
             _copy(settings.secrets_dir, names, hand / volume)
         for mounted in (*hand.iterdir(), *data.iterdir()):
@@ -53,6 +54,13 @@ def _bring_back_password(settings: Settings, volume: Path) -> None:
     copy = volume / file.name
     if not file.exists() and copy.exists():
         write_atomically(file, copy.read_text(encoding="utf-8"))
+
+
+def _require_address(settings: Settings) -> None:
+    """Grafana does not start without the address that it is told to send alerts to."""
+    kind, file = settings.environment.get("ALERTS_TO", "nobody"), settings.secrets_dir / "alert-url"
+    if kind != "nobody" and not (file.exists() and file.read_text(encoding="utf-8").startswith("http")):
+        raise SecretsError(f"ALERTS_TO={kind!r}, but the file alert-url beside the API key does not hold its address.")
 
 
 def _copy(secrets: Path, names: tuple[str, ...], volume: Path) -> None:

@@ -21,7 +21,12 @@ def generated() -> dict[str, str]:
         "grafana/provisioning/datasources/prometheus.yaml": as_yaml(provisioning.datasources(), "Read by Grafana."),
         "grafana/provisioning/dashboards/glasshouse.yaml": as_yaml(provisioning.dashboards(), "Read by Grafana."),
         "grafana/provisioning/alerting/rules.yaml": as_yaml(grafana.rules(alerts.every()), "Read by Grafana."),
-        "grafana/provisioning/alerting/contact-points.yaml": as_yaml(contact.points(), "Read by Grafana."),
+        # The file that the chosen kind is mounted over.
+        "grafana/provisioning/alerting/contact-points.yaml": as_yaml(contact.kinds()["nobody"], "Read by Grafana."),
+        **{
+            f"grafana/contact-points/{kind}.yaml": as_yaml(point, f"Read by Grafana where ALERTS_TO={kind}.")
+            for kind, point in contact.kinds().items()
+        },
         "grafana/provisioning/alerting/policies.yaml": as_yaml(contact.policies(), "Read by Grafana."),
         "prometheus/rules/alerts.yml": as_yaml(
             prometheus.rules(alerts.every()),

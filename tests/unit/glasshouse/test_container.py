@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from glasshouse import container, keys
-from glasshouse.settings import Settings
+from glasshouse.errors import SecretsError
+from glasshouse.settings import Settings, load
 
 UID, GID = (10001, 10001) if os.geteuid() == 0 else (os.getuid(), os.getgid())
 
@@ -78,3 +79,12 @@ def test_a_key_added_by_root_is_still_the_services(settings: Settings, volumes: 
     keys.add(settings.keys_file, keys.Entry("alice", keys.digest("sk-x")))
     assert owners(settings.secrets_dir) == {(UID, GID)}
     assert settings.keys_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_alerts_need_an_address(root: Path, volumes: tuple[Path, Path]) -> None:
+    slack = load(root, {"ALERTS_TO": "slack"})
+    with pytest.raises(SecretsError, match="ALERTS_TO='slack', but the file alert-url"):
+        container.init(slack, UID, GID, *volumes)
+    (slack.secrets_dir / "alert-url").write_text("https://chat.example.org/hook\n")
+    container.init(slack, UID, GID, *volumes)
+    assert (volumes[0] / "grafana" / "alert-url").read_text() == "https://chat.example.org/hook\n"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tests.unit.observability.parts import ROOT, dashboard_files, generated_yaml, panels
 
-from observability.alerts import grafana, rules
+from observability.alerts import contact, grafana, rules
 from observability.provisioning import DASHBOARD_FOLDER, DATASOURCE_UID
 
 CASES = Path(__file__).parent / "alerts.test.yml"
@@ -94,19 +94,19 @@ def test_each_alert_has_its_heading_in_the_runbook_which_ends_in_checks_to_paste
         assert sections[alert.name].rstrip().endswith("```"), alert.name
 
 
-def test_everything_reaches_the_contact_point() -> None:
-    (point,) = generated_yaml("grafana/provisioning/alerting/contact-points.yaml")["contactPoints"]
+@pytest.mark.parametrize("kind", contact.kinds())
+def test_everything_reaches_the_contact_point_of_each_kind(kind: str) -> None:
+    (point,) = generated_yaml(f"grafana/contact-points/{kind}.yaml")["contactPoints"]
     (tree,) = generated_yaml("grafana/provisioning/alerting/policies.yaml")["policies"]
     assert {tree["receiver"], *(route["receiver"] for route in tree["routes"])} == {point["name"]}
     severities = {alert.severity for alert in rules.every()}
     assert {route["object_matchers"][0][2] for route in tree["routes"]} <= severities
 
 
-def test_the_only_variable_of_the_environment_is_one_that_compose_always_sets() -> None:
-    wanted = set[str]()
-    for name in ("contact-points", "policies"):
-        document = generated_yaml(f"grafana/provisioning/alerting/{name}.yaml")
-        wanted |= set(re.findall(r"\$\{?(\w+)", str(document)))
+def test_compose_mounts_the_kind_that_is_named_and_nobody_is_the_default() -> None:
     grafana_service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["grafana"]
-    assert wanted == {"ALERT_WEBHOOK_URL"}
-    assert re.fullmatch(r"\$\{ALERT_WEBHOOK_URL:-http.+\}", grafana_service["environment"]["ALERT_WEBHOOK_URL"])
+    (mount,) = [one for one in grafana_service["volumes"] if "contact-points" in str(one)]
+    assert mount["source"] == "./grafana/contact-points/${ALERTS_TO:-nobody}.yaml"
+    assert mount["target"] == "/etc/grafana/provisioning/alerting/contact-points.yaml"
+    (point,) = generated_yaml("grafana/contact-points/nobody.yaml")["contactPoints"]
+    assert "$" not in str(point)  # nothing that could be missing

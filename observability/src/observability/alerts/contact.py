@@ -1,23 +1,31 @@
-"""Who is told: one contact point and one tree of policies.
+"""Who is told: one contact point, in several kinds, and one tree of policies.
 
-Grafana fills in `$NAME` from its environment, and does not start when the address is empty: whoever starts it must set
-ALERT_WEBHOOK_URL, to an address that swallows alerts where nobody wants them. `type` and every setting can be such a
-variable, and so can the policy's `receiver`: another channel is a line here, not another shape.
+Compose mounts the kind that ALERTS_TO names. Its address is a secret, since who knows it can write to the channel:
+Grafana reads it from a file. It does not start when that is missing, so the service `init` looks first.
 """
 
 Json = dict[str, object]
 
 NAME = "glasshouse"
+# Answers 200 to everything, and keeps nothing.
+_NOBODY = "http://blackbox:9115/-/healthy"
+_ADDRESS = "$__file{/run/glasshouse/alert-url}"
 _GROUP_WAIT, _GROUP_INTERVAL, _REPEAT = "30s", "5m", "4h"
 
 
-def points() -> Json:
-    """The contact point: a webhook."""
-    receiver: Json = {
-        "uid": "glasshouse-webhook",
-        "type": "webhook",
-        "settings": {"url": "$ALERT_WEBHOOK_URL", "httpMethod": "POST"},
+def kinds() -> dict[str, Json]:
+    """A contact point for each value of ALERTS_TO, all under one name."""
+    address: Json = {"url": _ADDRESS}
+    return {
+        "nobody": _point("webhook", {"url": _NOBODY, "httpMethod": "POST"}),
+        "webhook": _point("webhook", {**address, "httpMethod": "POST"}),
+        "slack": _point("slack", address),
+        "discord": _point("discord", address),
     }
+
+
+def _point(kind: str, settings: Json) -> Json:
+    receiver: Json = {"uid": f"glasshouse-{kind}", "type": kind, "settings": settings}
     return {"apiVersion": 1, "contactPoints": [{"orgId": 1, "name": NAME, "receivers": [receiver]}]}
 
 
