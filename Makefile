@@ -31,7 +31,7 @@ WITHOUT_MISSING_PARTS := marks='not gpu'; $(SAY) 'not run here: tests that need 
 ##@ Run
 
 .PHONY: up down ps logs smoke
-up: .venv/.installed  ## Start everything and wait until it answers (ATTACH=1: stay and show the logs)
+up: .venv/.installed  ## Start everything and wait until it answers (SHAPE=gpu, cpu or native; ATTACH=1: stay and show the logs)
 	@$(GLASSHOUSE) up $(if $(ATTACH),--attach)
 
 down: .venv/.installed  ## End everything that `make up` started, and nothing else

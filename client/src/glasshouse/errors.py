@@ -16,7 +16,7 @@ class GlasshouseError(Exception):
 
 
 class SettingsError(GlasshouseError):
-    """A variable or a line of .env is wrong."""
+    """A variable or a line of .env is wrong; ends the command with status 2."""
 
 
 class SecretsError(GlasshouseError):

@@ -1,10 +1,16 @@
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.glasshouse.conftest import FakeApi
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tests.unit.glasshouse.conftest import FakeApi, serving
 
 from glasshouse.api import Api
+from glasshouse.certificate import make
 from glasshouse.errors import ApiError
 
 
@@ -52,3 +58,47 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 def test_a_certificate_file_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ApiError, match=r"missing\.pem cannot be read"):
         Api("https://h", certificate=tmp_path / "missing.pem")
+
+
+@pytest.fixture
+def issued(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for llm.example.org by an authority that nobody here knows, and its key."""
+    key, authority = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    issuer, subject = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("A", "llm.example.org"))
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(issuer, subject, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("llm.example.org")]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
+        .sign(authority, hashes.SHA256())
+    )
+    certificate, private = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private.write_bytes(key.private_bytes(*pem))
+    return certificate, private
+
+
+def test_on_this_machine_the_certificate_counts_and_not_its_name(issued: tuple[Path, Path], tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    other.write_text(make().certificate)
+    with serving(tls=issued) as fake:
+        with Api(fake.url, certificate=issued[0]) as api:
+            assert api.get("/").status == 404
+        with Api(fake.url, certificate=other) as api, pytest.raises(ApiError, match="is not trusted"):
+            api.get("/")
+
+
+def test_elsewhere_the_name_counts_too(issued: tuple[Path, Path]) -> None:
+    with (
+        serving("127.0.0.2", issued) as fake,
+        Api(fake.url, certificate=issued[0]) as api,
+        pytest.raises(ApiError, match="is not trusted"),
+    ):
+        api.get("/")
+
+
+def test_why_it_is_not_ready_is_a_reason(fake_api: FakeApi) -> None:
+    fake_api.answers["/readyz"] = (503, {"status": "not ready", "reason": "No engine is ready."})
+    with Api(fake_api.url) as api:
+        assert api.get("/readyz").reason == "No engine is ready."

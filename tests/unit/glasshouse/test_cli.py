@@ -1,3 +1,5 @@
+import errno
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -5,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.unit.glasshouse.conftest import FakeApi, FakeDocker
 
 from glasshouse import cli, keys
 
@@ -102,3 +105,47 @@ def test_a_stale_state_is_put_away(run: Run, root: Path) -> None:
     )
     assert "nothing to end" in run("down").out
     assert not (root / ".run" / "state.json").exists()
+
+
+def test_bad_settings_are_misuse(run: Run) -> None:
+    done = run("up", SHAPE="kubernetes")
+    assert (done.status, done.err) == (2, "SHAPE='kubernetes' is not allowed: auto, gpu, cpu or native is.\n")
+
+
+def test_a_stack_in_docker_is_what_the_other_commands_act_on(
+    run: Run, docker: FakeDocker, fake_api: FakeApi, root: Path
+) -> None:
+    port = int(fake_api.url.rsplit(":", 1)[1])
+    docker.plan(containers=[docker.container("nginx", ports={80: port, 443: 29443}), docker.container("api")])
+    assert "nginx    running" in run("ps", PATH=docker.path).out
+    assert run("logs", "gateway", PATH=docker.path).status == 0
+    assert docker.asked_of_compose[-1] == "--profile * logs --tail 20 api"
+    (root / "secrets").mkdir()
+    (root / "secrets" / "api-key").write_text("sk-x\n")
+    assert "The API answered 404" in run("smoke", PATH=docker.path).err  # it is this one that was asked
+    assert "Stopped api, nginx; no container is left." in run("down", PATH=docker.path).out
+    assert "nothing to end" in run("down", PATH=docker.path).out
+
+
+def test_who_may_not_ask_docker_is_told_so(run: Run, docker: FakeDocker) -> None:
+    docker.plan(daemon_says="permission denied while trying to connect to the Docker daemon socket")
+    for command in ("ps", "down"):
+        done = run(command, PATH=docker.path)
+        assert "not running" in done.out
+        assert done.err == "In Docker it may: you may not ask it. Put sudo before the command.\n"
+        assert run(command, PATH=docker.path, SHAPE="native").err == ""
+
+
+def test_files_of_another_user_are_said_to_be(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("init")
+    real = Path.read_text
+
+    def forbidden(path: Path, *arguments: str, **names: str) -> str:
+        if path.name == "keys.yaml":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *arguments, **names)
+
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    owner = (root / "secrets" / "keys.yaml").stat().st_uid
+    assert f"It belongs to user {owner}: put sudo before the command." in run("key", "list").err

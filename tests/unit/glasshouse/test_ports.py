@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 
@@ -59,3 +60,17 @@ def test_the_suggestion_avoids_the_other_ports() -> None:
         with pytest.raises(PortError) as caught:
             check(wanted)
     assert f"GATEWAY_PORT={number + 1}" not in str(caught.value)
+
+
+def test_docker_listens_where_this_user_may_not(unused: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = listener.getsockname()[1]
+        monkeypatch.setattr(socket.socket, "bind", forbidden)
+        check((Port(unused, "0.0.0.0", "nginx", "HTTP_PORT", by_root=True),))
+        with pytest.raises(PortError, match=rf"Port {taken} \(nginx\) is taken"):
+            check((Port(taken, "0.0.0.0", "nginx", "HTTP_PORT", by_root=True),))
+        with pytest.raises(PortError, match=r"Port 80 \(nginx\) is only for root.*HTTP_PORT=80"):
+            check((Port(80, "0.0.0.0", "nginx", "HTTP_PORT"),))

@@ -1,0 +1,67 @@
+"""A fake `docker`: answers from plan.json beside it, and keeps what it was asked in calls.jsonl.
+
+It is installed on the PATH by the fixture of the same name. What it is asked of Compose changes its containers as the
+real one would: `up` brings those of the plan, `stop` ends them, `down` removes them.
+"""
+
+# ruff: noqa: T201 - a program prints
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+VERBS = ("pull", "build", "up", "stop", "down", "logs", "version")
+
+
+def main(words: list[str]) -> int:
+    plan = json.loads((HERE / "plan.json").read_text())
+    kept = ("SECRETS_DIR", "GLASSHOUSE_UID", "GLASSHOUSE_GID", "LLAMACPP_MODEL", "EMPTY", "COMPOSE_FILE")
+    with (HERE / "calls.jsonl").open("a") as calls:
+        calls.write(json.dumps({"words": words, "env": {name: os.environ.get(name) for name in kept}}) + "\n")
+    if words[0] == "compose":
+        return compose(plan, words)
+    if plan["daemon_says"]:
+        print(plan["daemon_says"], file=sys.stderr)
+        return 1
+    if words[0] == "version":
+        print("28.2.2")
+    elif words[0] == "info":
+        print(json.dumps(plan["runtimes"]))
+    elif words[0] == "ps":
+        print("\n".join(one["Id"] for one in plan["containers"]))
+    elif words[0] == "inspect":
+        print(json.dumps([one for one in plan["containers"] if one["Id"] in words]))
+    elif words[0] == "logs":
+        print("\n".join(plan["logs"].get(words[-1], [])))
+    return 0
+
+
+def compose(plan: dict[str, Any], words: list[str]) -> int:
+    verb = next(word for word in words if word in VERBS)
+    if verb == "version":
+        print(plan["compose"])
+        return 0 if plan["compose"] else 1
+    if verb == plan["hangs"]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(130))
+        (HERE / "hanging").touch()
+        time.sleep(60)
+    status: int = plan["statuses"].get(verb, 0)
+    if verb == "up":
+        plan["containers"] = plan["after_up"]
+    elif verb == "stop":
+        for one in plan["containers"]:
+            one["State"]["Status"] = "exited"
+    elif verb == "down":
+        plan["containers"] = []
+    (HERE / "plan.json").write_text(json.dumps(plan))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
