@@ -83,4 +83,5 @@ def _condition(alert: Alert) -> Json:
 
 
 def _filled_in(alert: Alert) -> str:
-    return alert.summary.replace(VALUE, f"{{{{ {alert.value_format} $values.A.Value }}}}")
+    # A healthy filter finds nothing, and then there is no value to format: Grafana would log an error each minute.
+    return alert.summary.replace(VALUE, f"{{{{ with $values.A }}}}{{{{ {alert.value_format} .Value }}}}{{{{ end }}}}")
