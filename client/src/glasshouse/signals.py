@@ -1,16 +1,22 @@
 """While a stack starts, whatever ends the command ends it as Ctrl-C does, so that nothing half started stays."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_OUTPUTS = (1, 2)
+
 
 @contextmanager
 def interrupting() -> Iterator[None]:
     """While inside, SIGTERM and a closed terminal raise KeyboardInterrupt too."""
+    terminals = [output for output in _OUTPUTS if os.isatty(output)]
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            _silence(terminals)
         raise KeyboardInterrupt
 
     # SIGINT too: what a shell puts into the background starts with SIGINT ignored. Who ignores SIGHUP (nohup) means it.
@@ -22,3 +28,11 @@ def interrupting() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _silence(outputs: list[int]) -> None:
+    """A terminal that is gone refuses what is written: a last word must not stop the work that it announces."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in outputs:
+        os.dup2(nowhere, output)
+    os.close(nowhere)

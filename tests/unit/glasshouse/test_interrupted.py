@@ -15,8 +15,16 @@ from tests.unit.glasshouse.conftest import FakeDocker
 _PATIENCE_S = 20
 
 
+# Makes the terminal on its standard input its own, then becomes the command.
+_ON_A_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.argv[1:])"
+)
+
+Begin = Callable[..., "subprocess.Popen[str]"]
+
+
 @pytest.fixture
-def begin(docker: FakeDocker) -> Callable[[], "subprocess.Popen[str]"]:
+def begin(docker: FakeDocker) -> Begin:
     """Starts the real command in the small checkout, with the fake docker; nothing answers at the front door."""
     ports = []
     for _ in range(2):
@@ -24,15 +32,22 @@ def begin(docker: FakeDocker) -> Callable[[], "subprocess.Popen[str]"]:
             probe.bind(("127.0.0.1", 0))
             ports.append(str(probe.getsockname()[1]))
     docker.plan(after_up=[docker.container(name) for name in ("nginx", "api", "llamacpp")])
-    return lambda: subprocess.Popen(
-        [sys.executable, "-m", "glasshouse", "up"],
-        cwd=docker.root,
-        env={"PATH": docker.path, "HTTP_PORT": ports[0], "HTTPS_PORT": ports[1]},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    command = [sys.executable, "-m", "glasshouse", "up"]
+
+    def begin(terminal: int | None = None) -> "subprocess.Popen[str]":
+        output = subprocess.PIPE if terminal is None else terminal
+        return subprocess.Popen(
+            command if terminal is None else [sys.executable, "-c", _ON_A_TERMINAL, *command],
+            cwd=docker.root,
+            env={"PATH": docker.path, "HTTP_PORT": ports[0], "HTTPS_PORT": ports[1]},
+            stdin=terminal,
+            stdout=output,
+            stderr=output if terminal is not None else subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    return begin
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -43,9 +58,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_while_it_waits(
-    docker: FakeDocker, begin: Callable[[], "subprocess.Popen[str]"], number: signal.Signals
-) -> None:
+def test_while_it_waits(docker: FakeDocker, begin: Begin, number: signal.Signals) -> None:
     with begin() as up:
         assert up.stdout is not None
         until(lambda: "waiting for" in (up.stdout.readline() if up.stdout else ""))
@@ -63,9 +76,7 @@ def test_while_it_waits(
         ("up", "Nothing was left running.", "up --detach --no-build"),
     ],
 )
-def test_while_compose_works(
-    docker: FakeDocker, begin: Callable[[], "subprocess.Popen[str]"], verb: str, said: str, last: str
-) -> None:
+def test_while_compose_works(docker: FakeDocker, begin: Begin, verb: str, said: str, last: str) -> None:
     docker.plan(hangs=verb)
     mark = Path(docker.path) / "hanging"
     with begin() as up:
@@ -74,3 +85,15 @@ def test_while_compose_works(
         assert said in up.communicate(timeout=_PATIENCE_S)[0]
     assert up.returncode == 130
     assert docker.asked_of_compose[-1] == last
+
+
+def test_with_its_terminal_closed(docker: FakeDocker, begin: Begin) -> None:
+    ours, theirs = os.openpty()
+    with begin(theirs) as up:
+        os.close(theirs)
+        said = b""
+        while b"waiting for" not in said:
+            said += os.read(ours, 4096)
+        os.close(ours)
+        assert up.wait(_PATIENCE_S) == 130
+    assert docker.asked_of_compose[-1] == "--profile * stop"
