@@ -104,7 +104,10 @@ class Stack:
         """Ends its containers, and says so; they stay for their logs' sake, until the next start or `down`."""
         print("\nStopping what was started …", flush=True)
         try:
-            status = self.compose(*_EVERY, "stop")
+            try:
+                status = self.compose(*_EVERY, "stop")
+            except KeyboardInterrupt:  # a second one: no more patience
+                status = self.compose(*_EVERY, "kill")
         except GlasshouseError as error:
             print(error, file=sys.stderr)
             return

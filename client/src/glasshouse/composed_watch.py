@@ -8,6 +8,7 @@ from glasshouse.api import Api
 from glasshouse.docker import Container, Docker
 from glasshouse.errors import ApiError, StackError
 from glasshouse.front import Front
+from glasshouse.machine import TOOLKIT
 from glasshouse.readiness import not_ready
 from glasshouse.screen import Progress, duration, indented
 from glasshouse.settings import Kind, Settings
@@ -48,7 +49,7 @@ def why_not(docker: Docker, containers: tuple[Container, ...]) -> str:
     guilty = [one for one in containers if _trouble(one)]
     sentences = [f"{one.service} cannot start: {_trouble(one)}." for one in guilty]
     text = "\n".join(sentences) or "Docker could not start everything; the lines above say why."
-    return f"{text}\n{_tails(docker, guilty)}" if guilty else text
+    return f"{text}\n{_tails(docker, guilty)}".rstrip()
 
 
 def print_absent(containers: tuple[Container, ...]) -> None:
@@ -90,6 +91,8 @@ def _check(settings: Settings, docker: Docker, front: Front) -> None:
 
 def _trouble(one: Container) -> str:
     """What is wrong with a container; empty where nothing is."""
+    if "could not select device driver" in one.error:
+        return f"{one.error.rstrip('.')}; {TOOLKIT}"
     if one.error:
         return one.error.rstrip(".")
     if one.state == "restarting" or (one.restarts and one.state == "running"):
@@ -117,7 +120,7 @@ def _failed_engine(settings: Settings, front: Front) -> tuple[str, str] | None:
 
 def _tails(docker: Docker, containers: list[Container]) -> str:
     parts = []
-    for one in containers:
+    for one in (one for one in containers if one.state != "created"):  # such a one never said a word
         lines = docker.tail(one, _SHOWN_LINES) or ["(nothing)"]
         parts.append(f"  The end of {one.service}'s log:\n{indented(lines)}")
     return "\n".join(parts)

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 _TIMEOUT_S = 15.0
 _OLDEST_COMPOSE = (2, 24)
 _COMPOSE_PAGE = "https://docs.docker.com/compose/install/"
-_TOOLKIT_PAGE = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
+TOOLKIT = (
+    "install NVIDIA's container toolkit, "
+    "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
+)
 _CONFIGURE = "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
 
 
@@ -107,5 +110,5 @@ def _toolkit_trouble(ask: _Asker, gpu: str) -> str:
     good, runtimes = ask("docker", "info", "--format", "{{json .Runtimes}}")
     if (good and '"nvidia"' in runtimes) or ask.has("nvidia-container-runtime-hook"):
         return ""
-    mend = _CONFIGURE if ask.has("nvidia-ctk") else f"install NVIDIA's container toolkit, {_TOOLKIT_PAGE}"
+    mend = _CONFIGURE if ask.has("nvidia-ctk") else TOOLKIT
     return f"{gpu} is there, but Docker cannot use it: {mend}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-VERBS = ("pull", "build", "up", "stop", "down", "logs", "version")
+VERBS = ("pull", "build", "up", "stop", "kill", "down", "logs", "version")
 
 
 def main(words: list[str]) -> int:
@@ -54,7 +54,7 @@ def compose(plan: dict[str, Any], words: list[str]) -> int:
     status: int = plan["statuses"].get(verb, 0)
     if verb == "up":
         plan["containers"] = plan["after_up"]
-    elif verb == "stop":
+    elif verb in {"stop", "kill"}:
         for one in plan["containers"]:
             one["State"]["Status"] = "exited"
     elif verb == "down":

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.glasshouse.conftest import FakeApi, FakeDocker
 
-from glasshouse import composed, composed_watch, native, start
+from glasshouse import composed, composed_watch, machine, native, start
 from glasshouse.errors import GlasshouseError, ImagesMissing, PortError, SettingsError, StackError
 from glasshouse.settings import Settings
 from glasshouse.settings import load as read_settings
@@ -203,7 +203,6 @@ def test_without_docker_it_is_native(docker: FakeDocker, load: Load, started_nat
     [
         ({"service": "init", "state": "exited", "status": 2}, "init cannot start: it ended with status 2."),
         ({"service": "api", "restarts": 3}, "api cannot start: it ends by itself, and has been started again 3 times."),
-        ({"service": "nginx", "state": "created", "error": "port is taken."}, "nginx cannot start: port is taken."),
     ],
 )
 def test_a_container_that_fails_is_shown_with_its_last_words(
@@ -221,6 +220,27 @@ def test_a_container_that_fails_is_shown_with_its_last_words(
     assert str(caught.value).startswith(f"{said}\n  The end of {container['service']}'s log:\n    line 8\n")
     assert str(caught.value).endswith("    line 19")
     assert docker.asked_of_compose == [*_START, _STOP]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("the mount is wrong.", "vllm cannot start: the mount is wrong."),
+        (
+            'could not select device driver "nvidia" with capabilities: [[gpu]]',
+            'vllm cannot start: could not select device driver "nvidia" with capabilities: [[gpu]]; '
+            f"{machine.TOOLKIT}.",
+        ),
+    ],
+)
+def test_a_container_that_never_ran_is_shown_with_dockers_words(
+    docker: FakeDocker, load: Load, error: str, said: str
+) -> None:
+    containers = [docker.container("api"), docker.container("vllm", "created", error=error)]
+    docker.plan(after_up=containers, statuses={"up": 1})
+    with pytest.raises(StackError) as caught:
+        up(load())
+    assert str(caught.value) == said
 
 
 @pytest.mark.usefixtures("healthy")

@@ -97,3 +97,16 @@ def test_with_its_terminal_closed(docker: FakeDocker, begin: Begin) -> None:
         os.close(ours)
         assert up.wait(_PATIENCE_S) == 130
     assert docker.asked_of_compose[-1] == "--profile * stop"
+
+
+def test_a_second_time_kills(docker: FakeDocker, begin: Begin) -> None:
+    docker.plan(hangs="stop")
+    mark = Path(docker.path) / "hanging"
+    with begin() as up:
+        until(lambda: "waiting for" in (up.stdout.readline() if up.stdout else ""))
+        up.send_signal(signal.SIGINT)
+        until(mark.exists)
+        os.killpg(up.pid, signal.SIGINT)
+        up.communicate(timeout=_PATIENCE_S)
+    assert up.returncode == 130
+    assert docker.asked_of_compose[-2:] == ["--profile * stop", "--profile * kill"]
