@@ -2,9 +2,8 @@
 
 import http.server
 import json
+import socket
 import ssl
-import stat
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.glasshouse.docker_plan import FakeDocker
 
+from glasshouse import composed_watch
 from glasshouse.settings import Settings, load
+
+Read = Callable[..., Settings]
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -104,85 +107,40 @@ def which() -> Callable[..., Callable[[str], str | None]]:
     return build
 
 
-@dataclass
-class FakeDocker:
-    """The fake program of fake_docker.py on a PATH of its own, and what it is to answer."""
-
-    directory: Path
-    root: Path
-
-    def __post_init__(self) -> None:
-        self.directory.mkdir()
-        source = Path(__file__).with_name("fake_docker.py").read_text(encoding="utf-8")
-        self.program("docker", f"#!{sys.executable} -SE\n{source}")
-        for name in ("compose.yaml", "compose.cpu.yaml"):
-            (self.root / name).touch()
-        self._plan: dict[str, Any] = {
-            "daemon_says": "", "compose": "2.26.1", "runtimes": {"runc": {}}, "hangs": "", "statuses": {},
-            "containers": [], "after_up": [], "logs": {},
-        }  # fmt: skip
-        self.plan()
-
-    def program(self, name: str, text: str) -> None:
-        """Puts a program on the PATH."""
-        path = self.directory / name
-        path.write_text(text, encoding="utf-8")
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-    def plan(self, **changes: Any) -> None:
-        """Changes what it answers."""
-        if (file := self.directory / "plan.json").exists():
-            self._plan = json.loads(file.read_text(encoding="utf-8"))
-        file.write_text(json.dumps({**self._plan, **changes}), encoding="utf-8")
-
-    def container(
-        self,
-        service: str,
-        state: str = "running",
-        *,
-        ports: dict[int, int] | None = None,
-        files: tuple[str, ...] = ("compose.yaml", "compose.cpu.yaml"),
-        directory: Path | None = None,
-        status: int = 0,
-        restarts: int = 0,
-        error: str = "",
-        health: str = "healthy",
-    ) -> dict[str, Any]:
-        """A container as `docker inspect` describes it."""
-        place = directory or self.root
-        labels = {"service": service, "project.working_dir": str(place)}
-        labels["project.config_files"] = ",".join(str(place / file) for file in files)
-        return {
-            "Id": f"id-{service}",
-            "RestartCount": restarts,
-            "Config": {"Labels": {f"com.docker.compose.{name}": value for name, value in labels.items()}},
-            "State": {
-                "Status": state, "ExitCode": status, "Error": error, "StartedAt": "2026-11-21T05:03:39.123456789Z",
-                "Health": {"Status": health},
-            },
-            "NetworkSettings": {
-                "Ports": {f"{inside}/tcp": [{"HostPort": str(out)}] for inside, out in (ports or {}).items()}
-            },
-        }  # fmt: skip
-
-    @property
-    def path(self) -> str:
-        """The PATH on which this docker is alone."""
-        return str(self.directory)
-
-    @property
-    def calls(self) -> list[dict[str, Any]]:
-        """What it was asked so far."""
-        file = self.directory / "calls.jsonl"
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
-
-    @property
-    def asked_of_compose(self) -> list[str]:
-        """What Compose was to do, without project and files."""
-        done = [" ".join(call["words"]) for call in self.calls if call["words"][0] == "compose"]
-        return [text.split("compose.cpu.yaml ")[-1].split("compose.yaml ")[-1] for text in done if "--project" in text]
-
-
 @pytest.fixture
 def docker(tmp_path_factory: pytest.TempPathFactory, root: Path) -> FakeDocker:
     return FakeDocker(tmp_path_factory.mktemp("fake") / "bin", root)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def read(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Reads settings with this docker and with ports that are free; a start then looks more often than usual."""
+    monkeypatch.setattr(composed_watch, "_POLL_S", 0.01)
+    monkeypatch.setattr(composed_watch, "_LOOK_S", 0.02)
+    ports = {"HTTP_PORT": str(free_port()), "HTTPS_PORT": str(free_port())}
+    return lambda **variables: load(docker.root, {"PATH": docker.path, **ports, **variables})
+
+
+@pytest.fixture
+def healthy(docker: FakeDocker, fake_api: FakeApi) -> list[dict[str, Any]]:
+    """The containers of a good start; the front door is asked over HTTP, because no certificate is there to trust."""
+    fake_api.answers = {
+        "/healthz": (200, {"status": "ready"}),
+        "/v1/models": (200, {"data": [{"id": "demo"}]}),
+    }
+    port = int(fake_api.url.rsplit(":", 1)[1])
+    containers = [
+        docker.container("init", "exited"),
+        docker.container("nginx", ports={80: port, 443: 29443}),
+        docker.container("api"),
+        docker.container("llamacpp"),
+        docker.container("grafana"),
+    ]
+    docker.plan(after_up=containers, logs={"id-init": ["Made secrets:", "  secrets/api-key  (your first)"]})
+    return containers

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.unit.glasshouse.conftest import FakeApi, FakeDocker
+from tests.unit.glasshouse.conftest import FakeApi
+from tests.unit.glasshouse.docker_plan import FakeDocker
 
 from glasshouse import cli, keys
 

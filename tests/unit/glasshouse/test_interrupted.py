@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.glasshouse.conftest import FakeDocker
+from tests.unit.glasshouse.docker_plan import FakeDocker
 
 _PATIENCE_S = 20
 

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from tests.unit.glasshouse.conftest import FakeDocker
+from tests.unit.glasshouse.docker_plan import FakeDocker
 
 from glasshouse import machine
 from glasshouse.machine import Machine
