@@ -95,7 +95,8 @@ def _if_there(name: str, port: int, **more: object) -> Config:
     return {
         "job_name": name,
         **more,
-        "dns_sd_configs": [{"names": ["llamacpp"], "type": "A", "port": port}],
+        # Looked up once a minute: where it is not part of the stack, each look is a line in Prometheus' log.
+        "dns_sd_configs": [{"names": ["llamacpp"], "type": "A", "port": port, "refresh_interval": "60s"}],
         "relabel_configs": [
             {
                 "source_labels": ["__meta_dns_name"],

@@ -103,6 +103,11 @@ def test_everything_reaches_the_contact_point_of_each_kind(kind: str) -> None:
     assert {route["object_matchers"][0][2] for route in tree["routes"]} <= severities
 
 
+def test_another_kind_takes_the_place_of_the_last_one() -> None:
+    points = [generated_yaml(f"grafana/contact-points/{kind}.yaml")["contactPoints"][0] for kind in contact.kinds()]
+    assert len({receiver["uid"] for point in points for receiver in point["receivers"]}) == 1
+
+
 def test_compose_mounts_the_kind_that_is_named_and_nobody_is_the_default() -> None:
     grafana_service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["grafana"]
     (mount,) = [one for one in grafana_service["volumes"] if "contact-points" in str(one)]

@@ -49,7 +49,7 @@ def test_every_target_is_a_service_of_the_composed_stack() -> None:
 def test_beside_a_gpu_llamacpp_is_scraped_only_where_it_runs() -> None:
     job = jobs("prometheus/prometheus.gpu.yml")["llamacpp"]
     assert "static_configs" not in job
-    assert job["dns_sd_configs"] == [{"names": ["llamacpp"], "type": "A", "port": 8002}]
+    assert job["dns_sd_configs"] == [{"names": ["llamacpp"], "type": "A", "port": 8002, "refresh_interval": "60s"}]
 
 
 def test_the_probe_is_asked_about_the_front_door_and_named_after_it() -> None:

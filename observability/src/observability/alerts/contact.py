@@ -25,7 +25,8 @@ def kinds() -> dict[str, Json]:
 
 
 def _point(kind: str, settings: Json) -> Json:
-    receiver: Json = {"uid": f"glasshouse-{kind}", "type": kind, "settings": settings}
+    # One uid for all kinds: Grafana keeps a receiver whose uid has left the file, and would go on telling it.
+    receiver: Json = {"uid": NAME, "type": kind, "settings": settings}
     return {"apiVersion": 1, "contactPoints": [{"orgId": 1, "name": NAME, "receivers": [receiver]}]}
 
 

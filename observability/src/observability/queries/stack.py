@@ -11,9 +11,9 @@ def targets(_: Scope) -> str:
     return 'min by (job, instance) (up{job=~".+"})'
 
 
-def targets_down(_: Scope) -> str:
-    """How many targets did not answer."""
-    return 'count(up{job=~".+"} == 0) or vector(0)'
+def targets_down(scope: Scope) -> str:
+    """How many targets are lost, as the alert counts them."""
+    return f"count(({down_or_absent(scope)}) > 0) or vector(0)"
 
 
 def down_or_absent(_: Scope) -> str:
