@@ -8,10 +8,10 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 GLASSHOUSE := .venv/bin/glasshouse
-PROJECTS := services/api services/vllm services/llamacpp services/engine_status client observability
+PROJECTS := services/api services/vllm services/llamacpp services/engine_status services/gpu_exporter client observability
 # Those with an image, which takes only what it needs from a lock file of its own.
 IMAGES := services/api services/vllm services/llamacpp services/gpu_exporter client
-PACKAGES := gateway vllm_launcher llamacpp_server engine_status glasshouse observability
+PACKAGES := gateway vllm_launcher llamacpp_server engine_status gpu_exporter glasshouse observability
 # The gateway's unit tests hand keyword dictionaries to servers that are not typed for that.
 TYPED := tests benchmarks conftest.py
 MANIFESTS := pyproject.toml $(PROJECTS:%=%/pyproject.toml)

@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 import glasshouse.settings
 from gateway.settings import Settings as GatewaySettings
+from gpu_exporter.settings import Settings as GpuExporterSettings
 from llamacpp_server.settings import Settings as LlamacppSettings
 from vllm_launcher.environment import OWN
 
@@ -28,7 +29,10 @@ def _defaults() -> Mapping[str, object]:
     gateway = {name.upper(): field.default for name, field in GatewaySettings.model_fields.items()}
     llamacpp = {f"LLAMACPP_{name.upper()}": field.default for name, field in LlamacppSettings.model_fields.items()}
     del llamacpp["LLAMACPP_ENGINE_KEY_FILE"]  # shared by all engines, without a prefix
-    return {**gateway, **llamacpp}
+    gpu_exporter = {
+        f"GPU_EXPORTER_{name.upper()}": field.default for name, field in GpuExporterSettings.model_fields.items()
+    }
+    return {**gateway, **llamacpp, **gpu_exporter}
 
 
 def _own() -> set[str]:

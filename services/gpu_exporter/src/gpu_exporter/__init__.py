@@ -1,0 +1,1 @@
+"""What NVML says of the GPUs of this machine, as metrics under DCGM's names."""

@@ -1,0 +1,47 @@
+"""A group of metrics that one call of NVML gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gpu_exporter.metric import Label, Metric, Sample
+from gpu_exporter.nvml import Handle, translated
+
+
+class Collector(Protocol):
+    """Whatever reads some metrics of one GPU; as text it is the names of those metrics."""
+
+    def read(self, gpu: Handle) -> tuple[Sample, ...]:
+        """Read them now.
+
+        Raises:
+            SeriesFailure: these cannot be had from this GPU, the others may.
+            GpuFailure: the GPU is lost.
+            SessionFailure: NVML as a whole does not work.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How a value is taken from what the call gives, in the metric's unit."""
+
+    metric: Metric
+    of: Callable[[Any], float]
+    labels: tuple[Label, ...] = ()
+
+
+class Group:
+    """The collector of the table's rows: one call, and what is taken from its answer."""
+
+    def __init__(self, call: Callable[[Handle], Any], *rows: Row) -> None:
+        self._call = call
+        self.rows = rows
+
+    def __str__(self) -> str:
+        return ", ".join(dict.fromkeys(row.metric.name for row in self.rows))
+
+    def read(self, gpu: Handle) -> tuple[Sample, ...]:
+        """See `Collector`."""
+        with translated():
+            answer = self._call(gpu)
+        return tuple(Sample(row.metric, row.of(answer), row.labels) for row in self.rows)
