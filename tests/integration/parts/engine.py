@@ -114,8 +114,8 @@ def start_vllm(directory: Path, key_file: Path, *, model_file: str = "demo.yaml"
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "ENGINE_KEY_FILE": str(key_file),
     }
-    # On one core. Its engine turns while it waits; given two, it leaves its own server no time to send what is made, and
-    # answers come in bursts seconds apart (1,200 tokens in 6 reads, asked directly, against 1,200 reads so).
+    # On one core. Its engine turns while it waits; given two, it leaves its own server no time to send what is made:
+    # answers come in bursts then (1,200 tokens in 6 reads, asked directly, against 1,200 reads so).
     core = str(max(os.sched_getaffinity(0)))
     command = ("taskset", "-c", core, str(PYTHON), "-m", "vllm_launcher")
     engine = Engine(name, "vllm", Program(name, command, variables, directory), port, status_port, key_file)
