@@ -68,7 +68,7 @@ def test_what_is_left_out_is_told_once_with_its_reason(start: Start, machine: Ma
     exporter = start(machine)
     for _ in range(3):
         exporter.scrape()
-    line = "gpu-exporter: GPU 0 (NVIDIA L4): DCGM_FI_DEV_MEMORY_TEMP is left out: NVML: Not Supported\n"
+    line = "gpu-exporter: GPU 0 (NVIDIA L4) does not give DCGM_FI_DEV_MEMORY_TEMP: NVML: Not Supported\n"
     assert exporter.text() == line + "gpu-exporter: 1 of 1 GPUs are read\n"
 
 

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         settings = Settings.read(arguments)
         collection = Collection(Nvml(), TABLE, settings.hostname, _tell)
         watch = Watch(collection, Reporter(settings.expected, _tell), settings.timeout)
-        with watch.running(), served(watch, settings.host, settings.port):
+        with served(watch, settings.host, settings.port), watch.running():
             stop.wait()
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 -- one sentence for the operator

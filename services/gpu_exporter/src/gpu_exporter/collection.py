@@ -88,7 +88,7 @@ class Collection:
                 samples.extend(collector.read(gpu.handle))
             except SeriesFailure as failure:
                 first = first or failure
-                self._tell_once(f"GPU {gpu.index} ({gpu.name}): {collector} is left out: {failure}")
+                self._tell_once(f"GPU {gpu.index} ({gpu.name}) does not give {collector}: {failure}")
         if not samples and first is not None:  # a GPU that answers nothing at all is not idle
             raise GpuFailure(str(first), lasting=first.lasting)
         return samples
