@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import platform
 import signal
@@ -105,6 +106,11 @@ async def measure(target: targets.Target, place: targets.Place, plan: Plan) -> f
 
 async def measure_all(running: Sequence[targets.Target], place: targets.Place, plan: Plan) -> list[list[figures.Round]]:
     """Measure every target in every round, each round beginning with another; return the rounds by target."""
+    # An exception that a signal raises anywhere may come up inside the event loop itself, which swallows it.
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine is always run by one
+    for ends in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ends, task.cancel)
     for target in running:
         await measure(target, place, plan.warm_up())
     rounds: list[list[figures.Round]] = [[] for _ in running]
@@ -130,6 +136,8 @@ def run(plan: Plan, names: Sequence[str], workers: Sequence[int], first_port: in
             print(f"{name} is left out: {reason}", file=sys.stderr, flush=True)
         try:
             rounds = uvloop.run(measure_all(running, place, plan))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not leave half of the children
                 signal.signal(number, signal.SIG_IGN)

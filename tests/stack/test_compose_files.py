@@ -12,6 +12,7 @@ import yaml
 from tests.stack.parts.stack import ROOT
 
 from gateway.settings import Settings as GatewaySettings
+from gpu_exporter.settings import Settings as ExporterSettings
 from llamacpp_server.settings import Settings as LlamacppSettings
 
 pytestmark = pytest.mark.docker
@@ -21,6 +22,7 @@ EVERYWHERE = {"init", "nginx", "api", "node-exporter", "nginx-exporter", "blackb
 # What the containers set themselves, since it follows from how they are put together.
 FIXED = {
     "GATEWAY_HOST", "GATEWAY_PORT", "METRICS_HOST", "METRICS_PORT", "METRICS_DIR", "KEYS_FILE", "ENGINE_KEY_FILE",
+    "GPU_EXPORTER_HOST", "GPU_EXPORTER_PORT", "GPU_EXPORTER_HOSTNAME",
     "LLAMACPP_HOST", "LLAMACPP_PORT", "LLAMACPP_STATUS_HOST", "LLAMACPP_STATUS_PORT",
 }  # fmt: skip
 PINNED = re.compile(r"^[\w./-]+:v?\d+\.\d+\.\d+")
@@ -85,7 +87,9 @@ def test_every_knob_of_a_service_reaches_its_container() -> None:
     assert set(services["api"]["environment"]) == gateway
     llamacpp = {f"LLAMACPP_{name.upper()}" for name in LlamacppSettings.model_fields} - {"LLAMACPP_ENGINE_KEY_FILE"}
     assert set(services["llamacpp"]["environment"]) == llamacpp | {"ENGINE_KEY_FILE"}
-    for service in ("api", "llamacpp"):
+    exporter = {f"GPU_EXPORTER_{name.upper()}" for name in ExporterSettings.model_fields}
+    assert set(services["gpu-exporter"]["environment"]) == exporter
+    for service in ("api", "llamacpp", "gpu-exporter"):
         fixed = {name for name, value in services[service]["environment"].items() if value is not None}
         assert fixed <= FIXED | {"ENGINES"}, service
 

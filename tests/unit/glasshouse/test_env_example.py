@@ -78,6 +78,7 @@ def test_it_shows_composes_defaults_too(example: dict[str, str]) -> None:
         "HTTPS_PORT",
         "TLS_DOMAIN",
         "VLLM_MODEL_FILE",
+        "GPU_EXPORTER_HOSTNAME",
     }  # another default natively, or none
     for name, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", text):
         assert name in elsewhere or example[name] == default, name

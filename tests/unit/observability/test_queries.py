@@ -14,10 +14,7 @@ from observability.queries import gateway
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!=|=)"([^"]*)"')
-# Its service comes with its own recorded scrape; until then these names are held to the table they were taken from.
-_GPU = {f"DCGM_FI_DEV_FB_{kind}": {"gpu": {""}} for kind in ("USED", "FREE", "RESERVED", "TOTAL")}
 _EXPORTED = {path.stem: golden(path.stem) for path in GOLDEN.glob("*.metrics")}
-_EXPORTED.setdefault("gpu-exporter", _GPU)
 
 
 def selectors() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
