@@ -11,18 +11,20 @@ def targets(_: Scope) -> str:
     return 'min by (job, instance) (up{job=~".+"})'
 
 
-def targets_down(scope: Scope) -> str:
-    """How many targets are lost, as the alert counts them."""
-    return f"count(({down_or_absent(scope)}) > 0) or vector(0)"
+def targets_down(_: Scope) -> str:
+    """How many targets did not answer; an engine whose launcher says "starting" is none of them."""
+    return f'count((up{{job=~".+"}} == 0) unless on (job) {_starting()}) or vector(0)'
 
 
 def down_or_absent(_: Scope) -> str:
     """1 for each target that is down or not scraped at all; an engine whose launcher says "starting" is neither."""
-    starting = (
-        'label_replace(launcher_state{job=~".+-launcher", state="starting"} == 1, "job", "$1", "job", "(.+)-launcher")'
-    )
     absent = " or ".join(f'absent(up{{job="{job}"}})' for job in EXPECTED_JOBS)
-    return f'(1 - up{{job=~".+"}}) unless on (job) {starting} or {absent}'
+    return f'(1 - up{{job=~".+"}}) unless on (job) {_starting()} or {absent}'
+
+
+def _starting() -> str:
+    starting = 'launcher_state{job=~".+-launcher", state="starting"} == 1'
+    return f'label_replace({starting}, "job", "$1", "job", "(.+)-launcher")'
 
 
 def front_door(_: Scope) -> str:
