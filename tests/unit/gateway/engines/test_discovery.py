@@ -59,8 +59,10 @@ async def it(alpha: Mock, catalogue: Catalogue) -> AsyncIterator[Watched]:
 @asynccontextmanager
 async def launcher(**status: object) -> AsyncIterator[tuple[str, dict[str, object]]]:
     """A launcher's status port."""
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 await reader.readuntil(b"\r\n\r\n")
@@ -72,6 +74,8 @@ async def launcher(**status: object) -> AsyncIterator[tuple[str, dict[str, objec
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", status
     finally:
         server.close()
+        for writer in writers:
+            writer.transport.abort()
         await asyncio.sleep(0.01)
 
 

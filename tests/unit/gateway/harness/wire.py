@@ -189,6 +189,7 @@ async def raw_engine(
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed in the loop's next round
 
 
 async def forever(_wire: Wire, _body: bytes) -> None:

@@ -48,6 +48,7 @@ async def listening(script: Script) -> AsyncIterator[tuple[int, list[Wire]]]:
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed in the loop's next round
 
 
 class Client:
