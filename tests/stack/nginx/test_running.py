@@ -124,7 +124,8 @@ def test_a_stop_waits_no_longer_than_its_grace(place: Place, number: str) -> Non
 
 def test_when_nginx_dies_the_container_ends(place: Place) -> None:
     edge = place.edge()
-    docker("exec", edge.id, "sh", "-c", f"kill -9 {pid_in(edge, 'nginx: master')}")
+    # In the background: the container may end, and this with it, before the command has returned.
+    docker("exec", "--detach", edge.id, "sh", "-c", f"kill -9 {pid_in(edge, 'nginx: master')}")
     until(lambda: not edge.state["Running"], 5, "the container ends")
     assert edge.state["ExitCode"] == 137
 
