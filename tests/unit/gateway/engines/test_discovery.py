@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.gateway.harness.mock import Mock, mock_process
 from tests.unit.gateway.harness.server import moved, until
-from tests.unit.gateway.harness.wire import plain
+from tests.unit.gateway.harness.wire import Wire, listening, plain
 
 from gateway.engines import Engine, Watcher, WatchTimes
 from gateway.engines.engine import Load
@@ -59,24 +59,14 @@ async def it(alpha: Mock, catalogue: Catalogue) -> AsyncIterator[Watched]:
 @asynccontextmanager
 async def launcher(**status: object) -> AsyncIterator[tuple[str, dict[str, object]]]:
     """A launcher's status port."""
-    writers: list[asyncio.StreamWriter] = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(plain(json.dumps(status).encode()))
-        writer.close()
+    async def serve(wire: Wire) -> None:
+        while True:
+            await wire.until(b"\r\n\r\n")
+            await wire.send(plain(json.dumps(status).encode()))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", status
-    finally:
-        server.close()
-        for writer in writers:
-            writer.transport.abort()
-        await asyncio.sleep(0.01)
+    async with listening(serve) as (port, _):
+        yield f"http://127.0.0.1:{port}", status
 
 
 async def test_before_the_first_look(it: Watched) -> None:

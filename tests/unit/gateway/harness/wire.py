@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import struct
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.gateway.harness.server import CHAT, KEY, chat
@@ -113,6 +113,45 @@ def post(body: bytes | dict[str, Any] | None = None, *headers: str, path: str = 
     return "\r\n".join((*lines, "", "")).encode() + content
 
 
+@asynccontextmanager
+async def listening(serve: Callable[[Wire], Awaitable[None]]) -> AsyncIterator[tuple[int, list[Wire]]]:
+    """Serves every connection to a free port. Yields the port and the connections so far.
+
+    None is left open behind it: neither one whose task never got to run, nor one that comes while it ends.
+    """
+    wires: list[Wire] = []
+    tasks: set[asyncio.Task[None]] = set()
+    ended = False
+
+    async def run(wire: Wire) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError, TimeoutError):
+            await serve(wire)
+        wire.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wires.append(Wire(reader, writer))
+        if ended:
+            writer.transport.abort()
+            return
+        task = asyncio.create_task(run(wires[-1]))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=2**24)
+    try:
+        yield server.sockets[0].getsockname()[1], wires
+    finally:
+        ended = True
+        server.close()
+        while tasks:  # a cancelled `wait_for` may lose its cancellation
+            for task in list(tasks):
+                task.cancel()
+            await asyncio.wait(list(tasks), timeout=0.1)
+        for wire in wires:
+            wire.writer.transport.abort()
+        await asyncio.sleep(0.01)  # the loop closes what was aborted, and hands over what it was accepting
+
+
 class RawEngine:
     """An engine that a test writes by hand. The pages that a watcher asks for are answered well.
 
@@ -126,36 +165,21 @@ class RawEngine:
         self.bodies: list[bytes] = []
         self.heads: list[bytes] = []
         self._script, self._kind = script, kind
-        self._writers: list[asyncio.StreamWriter] = []
-        self._closed = False
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
-        wire = Wire(reader, writer)
-        try:
-            while not self._closed and not writer.is_closing():
-                body = await wire.message()
-                page = self._page(wire.head, body)
-                if page is not None:
-                    await wire.send(page)
-                    continue
-                self.heads.append(wire.head)
-                self.bodies.append(body)
-                await self._script(wire, body)
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
-            pass
-        finally:
-            writer.close()
-
-    def close(self) -> None:
-        """Cuts all connections. A cancelled `wait_for` may lose its cancellation, so a flag says it too."""
-        self._closed = True
-        for writer in self._writers:
-            writer.transport.abort()
+    async def serve(self, wire: Wire) -> None:
+        while not wire.writer.is_closing():
+            body = await wire.message()
+            page = self._page(wire.head, body)
+            if page is not None:
+                await wire.send(page)
+                continue
+            self.heads.append(wire.head)
+            self.bodies.append(body)
+            await self._script(wire, body)
 
     def _page(self, head: bytes, body: bytes) -> bytes | None:
         path = head.split(b" ")[1]
@@ -172,24 +196,8 @@ async def raw_engine(
 ) -> AsyncIterator[RawEngine]:
     """Runs an engine that answers with exactly what a test says."""
     engine = RawEngine(script, name=name, kind=kind)
-    tasks: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(engine.connected(reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=2**24)
-    engine.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(engine.serve) as (engine.port, _):
         yield engine
-    finally:
-        server.close()
-        engine.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # what was aborted is closed in the loop's next round
 
 
 async def forever(_wire: Wire, _body: bytes) -> None:

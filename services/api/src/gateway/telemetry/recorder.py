@@ -16,7 +16,7 @@ from gateway.telemetry.record import RequestRecord
 from gateway.usage import Usage
 
 # Models and keys beyond these are counted as "other", so that a gateway never has more than 2,000 series: a model has
-# 191 if every route and outcome of it is seen (50 outcomes, 127 for its histograms), a key 3.
+# 194 if every route and outcome of it is seen (50 outcomes, 127 for its histograms), a key 3.
 MAX_MODELS = 8
 MAX_KEYS = 60
 _LAG_PERIOD_S = 0.5
@@ -66,6 +66,8 @@ class Recorder:
             self.catalogue.inflight.labels(model)
             for kind in _TOKEN_TYPES:
                 self.catalogue.tokens.labels(model, kind)
+            for reason in _WASTES:
+                self.catalogue.wasted_tokens.labels(model, reason)
             for route, streams in routes.items():
                 self.catalogue.requests_started.labels(route, model)
                 for stream in ("true", "false") if streams else ("false",):
@@ -157,6 +159,8 @@ class _Labels:
         return "other"
 
 
+# Outcomes of a stream that broke off: what it had said was for nothing.
+_WASTES: tuple[Outcome, ...] = ("cancelled", "timeout", "stream_error")
 # Pairs of outcome and code that a relayed request to a known model can end with.
 _POSSIBLE: tuple[tuple[Outcome, str], ...] = (
     ("ok", "200"),
