@@ -12,8 +12,8 @@ from glasshouse.errors import SecretsError
 from glasshouse.files import write_atomically
 from glasshouse.settings import Settings
 
-# What engines and Prometheus, and what Grafana may see; whatever else lies in secrets/ they do not.
-_COPIES = {"engine": ("engine-key", "hf-token"), "grafana": ("grafana-password", "alert-url")}
+# What engines and Prometheus, what vLLM alone, and what Grafana may see; whatever else lies in secrets/ they do not.
+_COPIES = {"engine": ("engine-key",), "hub": ("hf-token",), "grafana": ("grafana-password", "alert-url")}
 
 
 def init(settings: Settings, uid: int, gid: int, hand: Path, data: Path) -> tuple[secret_files.Made, ...]:

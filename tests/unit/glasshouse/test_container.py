@@ -14,7 +14,7 @@ UID, GID = (10001, 10001) if os.geteuid() == 0 else (os.getuid(), os.getgid())
 def volumes(tmp_path: Path) -> tuple[Path, Path]:
     """As Docker makes them: empty, of whoever runs it."""
     hand, data = tmp_path / "hand", tmp_path / "data"
-    for name in ("engine", "grafana"):
+    for name in ("engine", "hub", "grafana"):
         (hand / name).mkdir(parents=True)
     for name in ("prometheus", "models"):
         (data / name).mkdir(parents=True)
@@ -57,10 +57,10 @@ def test_copies_follow_what_changes(settings: Settings, volumes: tuple[Path, Pat
     (settings.secrets_dir / "hf-token").write_text("hf_of_the_owner\n")
     container.init(settings, UID, GID, hand, data)
     assert (hand / "engine" / "engine-key").read_bytes() == settings.engine_key_file.read_bytes()
-    assert (hand / "engine" / "hf-token").read_text() == "hf_of_the_owner\n"
+    assert (hand / "hub" / "hf-token").read_text() == "hf_of_the_owner\n"
     (settings.secrets_dir / "hf-token").unlink()
     container.init(settings, UID, GID, hand, data)
-    assert not (hand / "engine" / "hf-token").exists()
+    assert not (hand / "hub" / "hf-token").exists()
 
 
 def test_a_lost_password_of_grafana_is_the_one_that_grafana_knows(
