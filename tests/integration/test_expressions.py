@@ -12,6 +12,8 @@ from tests.integration.parts.gateway import Gateway
 from tests.integration.parts.program import HOST, Program, free_port, until
 from tests.unit.observability.parts import expressions, generated_yaml
 
+from observability import recording
+
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
 
 # What has no data here: a part of the expression, and why.
@@ -35,8 +37,14 @@ def prometheus(
     shape = "gpu" if engine.kind == "vllm" else "cpu"
     scraped = generated_yaml(f"prometheus/prometheus.{shape}.yml")["scrape_configs"]
     jobs = [_moved(job, addresses[name], engine) for job in scraped if (name := job["job_name"]) in addresses]
-    config = {"global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"}, "scrape_configs": jobs}
-    (directory / "p.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    rules = recording.rules(interval="500ms")
+    config = {
+        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
+        "rule_files": ["r.yml"],
+        "scrape_configs": jobs,
+    }
+    for name, document in (("p", config), ("r", rules)):
+        (directory / f"{name}.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
     command = (
         "prometheus", f"--config.file={directory}/p.yml", f"--storage.tsdb.path={directory}/data",
         f"--web.listen-address={HOST}:{port}",
@@ -48,6 +56,7 @@ def prometheus(
             until(lambda: len(_ask(client, "up == 1")) == len(addresses), 30, "every target is up")
             _traffic(gateway)
             until(lambda: _scraped(client) == _counted(gateway), 10, "all of the traffic is scraped")
+            until(lambda: all(_ask(client, name) for name in recording.series()), 10, "rules have recorded it")
             yield client
     finally:
         program.stop()

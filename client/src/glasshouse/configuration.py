@@ -13,18 +13,19 @@ _MARGIN_SECONDS = 30
 
 
 def write(settings: Settings) -> None:
-    """Writes both files below the run directory, and makes the directories that their programs write into.
+    """Writes the files below the run directory, and makes the directories that their programs write into.
 
     Raises:
         OSError: The run directory is not writable, or a template is missing.
     """
-    directories = ("logs", "nginx/temp", "prometheus/data")
+    directories = ("logs", "nginx/temp", "prometheus/data", "prometheus/rules")
     for directory in directories:
         (settings.run_dir / directory).mkdir(parents=True, exist_ok=True)
     values = _values(settings)
     for template, target in (
         ("nginx/native.conf.template", "nginx/nginx.conf"),
         ("prometheus/native.yml.template", "prometheus/prometheus.yml"),
+        ("prometheus/rules/recording.yml", "prometheus/rules/recording.yml"),
     ):
         text = (settings.root / template).read_text(encoding="utf-8")
         write_atomically(settings.run_dir / target, fill_in(text, values))

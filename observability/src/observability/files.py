@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from observability import dashboards, provisioning, scrape
+from observability import dashboards, provisioning, recording, scrape
 from observability.alerts import contact, grafana, prometheus
 from observability.alerts import rules as alerts
 from observability.dashboard import path as dashboard_path
@@ -18,6 +18,7 @@ def generated() -> dict[str, str]:
             scrape.native(), "`make up` fills in the ${…} and writes .run/prometheus/prometheus.yml for Prometheus."
         ),
         "prometheus/blackbox.yml": as_yaml(scrape.blackbox(), "Read by the blackbox exporter."),
+        "prometheus/rules/recording.yml": as_yaml(recording.rules(), "Read by Prometheus, in every shape."),
         "grafana/provisioning/datasources/prometheus.yaml": as_yaml(provisioning.datasources(), "Read by Grafana."),
         "grafana/provisioning/dashboards/glasshouse.yaml": as_yaml(provisioning.dashboards(), "Read by Grafana."),
         "grafana/provisioning/alerting/rules.yaml": as_yaml(grafana.rules(alerts.every()), "Read by Grafana."),

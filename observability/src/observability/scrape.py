@@ -9,6 +9,7 @@ from observability import settings
 Config = dict[str, object]
 
 ENGINE_KEY_FILE = "/run/glasshouse/engine-key"
+RECORDING_RULES = "rules/recording.yml"  # beside the configuration; the alerts there are promtool's alone
 PROBE_MODULE = "front_door"
 
 
@@ -73,6 +74,7 @@ def _config(*jobs: Config) -> Config:
             "scrape_timeout": f"{settings.SCRAPE_TIMEOUT_SECONDS}s",
             "evaluation_interval": f"{settings.EVALUATION_INTERVAL_SECONDS}s",
         },
+        "rule_files": [RECORDING_RULES],
         "scrape_configs": list(jobs),
     }
 

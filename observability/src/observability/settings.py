@@ -16,6 +16,11 @@ PROBE_TIMEOUT_SECONDS = 10
 # Requests that failed through no fault of the client, by the gateway's outcome.
 FAILED_OUTCOMES = ("timeout", "engine_error", "stream_error", "internal_error", "queue_full")
 AVAILABILITY_OBJECTIVE = 0.995
+# Of the streams that got a first token, so many within this time: a bound of a bucket, or it could not be counted.
+TTFT_OBJECTIVE = 0.95
+TTFT_SLOW_SECONDS = 2.5
+# Over these the share of bad requests is recorded; the first one is measured, the others are summed up from it.
+SLO_WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 # Ten times the objective's own share of failures: a fault and not a bad minute.
 ERROR_RATIO_LIMIT = 0.05
 LEAST_REQUESTS_JUDGED = 10

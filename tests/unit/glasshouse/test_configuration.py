@@ -36,6 +36,14 @@ def test_prometheus_scrapes_every_part(root: Path) -> None:
     assert jobs["llamacpp"]["authorization"]["credentials_file"] == str(settings.engine_key_file)
 
 
+def test_prometheus_finds_its_rules_beside_its_configuration(root: Path) -> None:
+    settings = load(root, {})
+    configuration.write(settings)
+    directory = settings.run_dir / "prometheus"
+    (rules,) = yaml.safe_load((directory / "prometheus.yml").read_text())["rule_files"]
+    assert (directory / rules).read_text() == (root / "prometheus" / rules).read_text()
+
+
 def test_an_unknown_place_is_an_error() -> None:
     with pytest.raises(KeyError):
         configuration.fill_in("${NOBODY_KNOWS}", {})

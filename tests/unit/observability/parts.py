@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from observability import dashboards, files
+from observability import dashboards, files, recording
 from observability.alerts import rules
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,13 +38,15 @@ def generated_yaml(path: str) -> Json:
 
 
 def expressions() -> dict[str, str]:
-    """Every expression that a panel or an alert asks, by who asks it, with Grafana's variables filled in."""
+    """Every expression of a panel, an alert or a recording rule, by who asks, with Grafana's variables filled in."""
     asked = {
         f"{dashboard.uid}: {panel.title}: {query.legend}": query.expr
         for dashboard in dashboards.every()
         for panel in dashboard.panels
         for query in panel.queries
-    } | {f"alert {alert.name}": alert.expr for alert in rules.every()}
+    }
+    asked |= {f"alert {alert.name}": alert.expr for alert in rules.every()}
+    asked |= {f"recorded {name}": expr for name, expr in recording.series().items()}
     return {who: filled_in(expr) for who, expr in asked.items()}
 
 

@@ -1,5 +1,7 @@
+import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,11 +70,18 @@ def test_intervals_fit_into_one_another() -> None:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
 @pytest.mark.parametrize("path", SHAPES)
-def test_prometheus_accepts_the_file(path: str) -> None:
-    done = subprocess.run(
-        ["promtool", "check", "config", "--syntax-only", str(ROOT / path)], capture_output=True, text=True, check=False
-    )
+def test_prometheus_accepts_the_file_and_the_rules_that_it_names(path: str, tmp_path: Path) -> None:
+    key, file = tmp_path / "engine-key", tmp_path / "prometheus.yml"
+    key.touch()
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for place in (scrape.ENGINE_KEY_FILE, "${ENGINE_KEY_FILE}"):
+        text = text.replace(place, str(key))
+    file.write_text(re.sub(r"\$\{\w+_PORT\}", "1", text), encoding="utf-8")
+    (tmp_path / "rules").symlink_to(ROOT / "prometheus" / "rules")
+    done = subprocess.run(["promtool", "check", "config", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "SUCCESS: 1 rule files found" in done.stdout
+    assert re.search(r"rules/recording\.yml\n +SUCCESS: \d+ rules found", done.stdout)
 
 
 @pytest.mark.docker
@@ -81,7 +90,7 @@ def test_the_newer_prometheus_and_the_exporter_accept_their_files() -> None:
     checks = """
         set -e; cd /etc/prometheus
         promtool check config --syntax-only prometheus.gpu.yml prometheus.cpu.yml
-        promtool check rules rules/alerts.yml
+        promtool check rules rules/alerts.yml rules/recording.yml
         prometheus-blackbox-exporter --config.check --config.file=blackbox.yml"""
     mount = f"{ROOT / 'prometheus'}:/etc/prometheus:ro"
     done = subprocess.run(

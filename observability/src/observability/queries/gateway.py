@@ -20,6 +20,26 @@ def _plain(scope: Scope, name: str, *matchers: str) -> str:
     return scope.series(f"gateway_{name}", JOB, *matchers, instance="instance")
 
 
+def judged(scope: Scope) -> str:
+    """Counters of the requests that the service is judged by: not those that clients spoiled, left or may not make."""
+    return _by_model(scope, "requests_total", _JUDGED)
+
+
+def failed(scope: Scope) -> str:
+    """Counters of those that failed through no fault of the client."""
+    return _by_model(scope, "requests_total", _FAILED)
+
+
+def first_tokens(scope: Scope) -> str:
+    """Counters of the streams that got a first token."""
+    return _by_model(scope, "time_to_first_token_seconds_count")
+
+
+def first_tokens_within(scope: Scope, seconds: float) -> str:
+    """Counters of those that got it in time; `seconds` is a bound of a bucket."""
+    return _by_model(scope, "time_to_first_token_seconds_bucket", f'le="{seconds}"')
+
+
 def failed_share(scope: Scope) -> str:
     """Failed through no fault of the client, of all that the service is judged by."""
     failed = total(scope.rate(_by_model(scope, "requests_total", _FAILED)))
