@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from observability.dashboard import Dashboard
-
 Severity = Literal["page", "ticket"]
 
 VALUE = "VALUE"  # stands in `summary` for the number that was measured
@@ -22,8 +20,8 @@ class Alert:
         severity: page: somebody gets up; ticket: somebody looks tomorrow.
         summary: one line; `{{ $labels.x }}` is filled in by both readers, and VALUE is the number.
         meaning: what it means for the clients, and what it does not.
-        dashboard: where to look.
-        panel: the title of the panel there.
+        dashboard: the title of the page to look at.
+        panel: the title of the panel there; what writes the files looks both up.
         value_format: a template function, of those that both readers have.
         fires_when_blind: also when the query itself fails, i.e. when Prometheus is gone.
     """
@@ -35,7 +33,7 @@ class Alert:
     severity: Severity
     summary: str
     meaning: str
-    dashboard: Dashboard
+    dashboard: str
     panel: str
     below: bool = False
     value_format: Literal["", "humanizePercentage", "humanizeDuration", "humanize"] = ""

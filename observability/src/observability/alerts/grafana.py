@@ -7,8 +7,9 @@ queries.
 
 from collections.abc import Sequence
 
-from observability import settings
+from observability import dashboards, settings
 from observability.alerts.alert import VALUE, Alert
+from observability.dashboard import Dashboard
 from observability.provisioning import DATASOURCE_UID
 
 Json = dict[str, object]
@@ -18,13 +19,18 @@ GROUP = "glasshouse"
 
 
 def rules(alerts: Sequence[Alert]) -> Json:
-    """The file of rules."""
+    """The file of rules.
+
+    Raises:
+        ValueError: an alert names a dashboard or a panel that does not exist.
+    """
+    pages = {page.title: page for page in dashboards.every()}
     group = {
         "orgId": 1,
         "name": GROUP,
         "folder": FOLDER,
         "interval": f"{settings.ALERT_INTERVAL_SECONDS}s",
-        "rules": [_rule(alert) for alert in alerts],
+        "rules": [_rule(alert, pages) for alert in alerts],
     }
     return {"apiVersion": 1, "groups": [group]}
 
@@ -34,7 +40,10 @@ def uid(alert: Alert) -> str:
     return f"glasshouse-{alert.name.lower()}"
 
 
-def _rule(alert: Alert) -> Json:
+def _rule(alert: Alert, pages: dict[str, Dashboard]) -> Json:
+    page = pages.get(alert.dashboard)
+    if page is None:
+        raise ValueError(f"{alert.name} names the dashboard {alert.dashboard!r}; there are {', '.join(pages)}.")
     return {
         "uid": uid(alert),
         "title": alert.name,
@@ -49,8 +58,8 @@ def _rule(alert: Alert) -> Json:
             "summary": _filled_in(alert),
             "description": alert.meaning,
             "runbook": alert.runbook,
-            "__dashboardUid__": alert.dashboard.uid,
-            "__panelId__": str(alert.dashboard.panel_number(alert.panel)),
+            "__dashboardUid__": page.uid,
+            "__panelId__": str(page.panel_number(alert.panel)),
         },
     }
 

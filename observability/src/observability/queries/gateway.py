@@ -46,12 +46,6 @@ def failed_share(scope: Scope) -> str:
     return share(failed, total(scope.rate(_by_model(scope, "requests_total", _JUDGED))))
 
 
-def failed_share_of_many(scope: Scope, least: int) -> str:
-    """The failed share, absent while fewer requests were judged in the window: one bad request is no incident."""
-    judged = _by_model(scope, "requests_total", _JUDGED)
-    return f"{failed_share(scope)} and {total(f'increase({judged}[{scope.window}])')} >= {least}"
-
-
 def availability(scope: Scope) -> str:
     """One minus the failed share."""
     return f"1 - {failed_share(scope)}"
@@ -72,6 +66,12 @@ def cancelled_share(scope: Scope) -> str:
     """Requests whose client left, of all finished."""
     cancelled = total(scope.rate(_by_model(scope, "requests_total", 'outcome="cancelled"')))
     return share(cancelled, total(scope.rate(_by_model(scope, "requests_total"))))
+
+
+def cancelled_share_of_many(scope: Scope, least: int) -> str:
+    """The cancelled share, absent while fewer were cancelled in the window."""
+    cancelled = _by_model(scope, "requests_total", 'outcome="cancelled"')
+    return f"{cancelled_share(scope)} and {total(f'increase({cancelled}[{scope.window}])')} >= {least}"
 
 
 def time_to_first_token(scope: Scope, number: float, *labels: str) -> str:

@@ -97,5 +97,18 @@ def bad_requests(name: str, window: str) -> str:
     return f"sum_over_time({named(name).stem}:increase{MEASURED}{{}}[{window}]) / {_LOOKS_IN_MEASURED}"
 
 
+def burning(name: str, times: float, long: str, short: str) -> str:
+    """The share of bad requests over the long window, while both windows burn so many times as fast as allowed.
+
+    The short window ends it soon after the fault has ended. It says nothing while fewer than LEAST_BAD_REQUESTS went
+    bad in the long one: of three requests in a quiet hour one is a third, and no incident.
+    """
+    limit = round(times * (1 - named(name).objective), 9)
+    shares = [total(ratio(name, window)) for window in (long, short)]
+    both = " and ".join(f"{one} > {limit}" for one in shares)
+    many = f"{total(bad_requests(name, long))} >= {settings.LEAST_BAD_REQUESTS}"
+    return f'label_replace({both} and {many}, "window", "{long}", "", "")'
+
+
 def _many(counters: str) -> str:
     return total(f"increase({counters}[{MEASURED}])")
