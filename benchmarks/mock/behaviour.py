@@ -35,6 +35,7 @@ class Behaviour:
         running: shown in the metrics in place of the truth, as a test of routing by load needs it.
         waiting: requests shown as queued; the mock itself never queues.
         kv_cache_usage: from 0 to 1.
+        preemptions: shown as vLLM's counter of them; the mock itself never preempts.
     """
 
     models: list[str | dict[str, Any]]
@@ -50,6 +51,7 @@ class Behaviour:
     running: int | None = None
     waiting: int = 0
     kv_cache_usage: float = 0.0
+    preemptions: int = 0
 
     def change(self, patch: dict[str, Any]) -> None:
         """Apply the JSON of `POST /mock`, all of it or, when a part is wrong, nothing.
@@ -145,4 +147,5 @@ READERS: dict[str, Callable[[str, object], object]] = {
     "running": _running,
     "waiting": count,
     "kv_cache_usage": seconds,
+    "preemptions": count,
 }

@@ -84,6 +84,7 @@ def _metrics(behaviour: Behaviour, truth: Truth) -> bytes:
     """Return the load, with the names and labels of the engine that the mock stands for."""
     running = truth.work.running + truth.probes.running if behaviour.running is None else behaviour.running
     if behaviour.owned_by == "llamacpp":  # llama.cpp's server names no model and has no figure for its cache
+        labels = ""
         gauges: list[tuple[str, str, str, float]] = [
             ("llamacpp:requests_processing", "", "Number of requests processing.", running),
             ("llamacpp:requests_deferred", "", "Number of requests deferred.", behaviour.waiting),
@@ -100,6 +101,19 @@ def _metrics(behaviour: Behaviour, truth: Truth) -> bytes:
                 behaviour.kv_cache_usage,
             ),
         ]
-    return "".join(
+    page = "".join(
         f"# HELP {name} {told}\n# TYPE {name} gauge\n{name}{labels} {value}\n" for name, labels, told, value in gauges
-    ).encode()
+    )
+    return (page + (_progress(labels, behaviour, truth) if behaviour.owned_by == "vllm" else "")).encode()
+
+
+def _progress(labels: str, behaviour: Behaviour, truth: Truth) -> str:
+    """Return what vLLM counts as it goes; each token of the mock is one step."""
+    tokens = truth.work.tokens_sent + truth.probes.tokens_sent
+    last = labels.replace("{", '{le="+Inf",')
+    return (
+        f"# TYPE vllm:iteration_tokens_total histogram\nvllm:iteration_tokens_total_bucket{last} {tokens}\n"
+        f"vllm:iteration_tokens_total_count{labels} {tokens}\nvllm:iteration_tokens_total_sum{labels} {tokens}\n"
+        f"# TYPE vllm:generation_tokens_total counter\nvllm:generation_tokens_total{labels} {tokens}\n"
+        f"# TYPE vllm:num_preemptions_total counter\nvllm:num_preemptions_total{labels} {behaviour.preemptions}\n"
+    )

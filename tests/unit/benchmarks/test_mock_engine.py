@@ -53,6 +53,15 @@ def test_metrics_tell_the_truth_unless_told_otherwise(mock: Any) -> None:
     mock.wait_for(lambda truth: truth["running"] == 0)
 
 
+def test_its_counters_go_by_what_it_has_sent_and_by_what_it_is_told(mock: Any) -> None:
+    mock.chat(max_tokens=3)
+    mock.change(preemptions=7)
+    text = mock.http.get("/metrics").text
+    assert 'vllm:generation_tokens_total{engine="0",model_name="mock"} 3\n' in text
+    assert 'vllm:iteration_tokens_total_count{engine="0",model_name="mock"} 3\n' in text
+    assert 'vllm:num_preemptions_total{engine="0",model_name="mock"} 7\n' in text
+
+
 def test_plain_chat_answers_text_and_usage(mock: Any) -> None:
     answer = mock.chat(max_tokens=3).json()
     assert answer["choices"][0]["message"] == {"role": "assistant", "content": " w000 w001 w002"}
