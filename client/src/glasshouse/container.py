@@ -13,7 +13,14 @@ from glasshouse.files import write_atomically
 from glasshouse.settings import Settings
 
 # What engines and Prometheus, what vLLM alone, and what Grafana may see; whatever else lies in secrets/ they do not.
-_COPIES = {"engine": ("engine-key",), "hub": ("hf-token",), "grafana": ("grafana-password", "alert-url")}
+_COPIES = {
+    "engine": ("engine-key",),
+    "hub": ("hf-token",),
+    "grafana": ("grafana-password", "alert-url", "smtp-password"),
+}
+
+# Grafana does not start without a file that its settings name; an empty one is no password.
+_EMPTY_IF_MISSING = frozenset({"smtp-password"})
 
 
 def init(settings: Settings, uid: int, gid: int, hand: Path, data: Path) -> tuple[secret_files.Made, ...]:
@@ -59,17 +66,22 @@ def _bring_back_password(settings: Settings, volume: Path) -> None:
 def _require_address(settings: Settings) -> None:
     """Grafana does not start without the address that it is told to send alerts to."""
     kind, file = settings.environment.get("ALERTS_TO", "nobody"), settings.secrets_dir / "alert-url"
-    if kind != "nobody" and not (file.exists() and file.read_text(encoding="utf-8").startswith("http")):
+    if kind == "email":
+        if missing := [name for name in ("ALERTS_EMAIL", "SMTP_HOST") if not settings.environment.get(name)]:
+            raise SecretsError(f"ALERTS_TO='email', but {' and '.join(missing)} in .env must be set.")
+    elif kind != "nobody" and not (file.exists() and file.read_text(encoding="utf-8").startswith("http")):
         raise SecretsError(f"ALERTS_TO={kind!r}, but the file alert-url beside the API key does not hold its address.")
 
 
 def _copy(secrets: Path, names: tuple[str, ...], volume: Path) -> None:
     for name in names:
         source, copy = secrets / name, volume / name
-        if not source.exists():
+        if not source.exists() and name not in _EMPTY_IF_MISSING:
             copy.unlink(missing_ok=True)
-        elif not copy.exists() or copy.read_bytes() != source.read_bytes():
-            write_atomically(copy, source.read_text(encoding="utf-8"))
+            continue
+        text = source.read_text(encoding="utf-8") if source.exists() else ""
+        if not copy.exists() or copy.read_text(encoding="utf-8") != text:
+            write_atomically(copy, text)
 
 
 def _give(directory: Path, uid: int, gid: int) -> None:

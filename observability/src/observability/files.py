@@ -22,12 +22,18 @@ def generated() -> dict[str, str]:
         "grafana/provisioning/datasources/prometheus.yaml": as_yaml(provisioning.datasources(), "Read by Grafana."),
         "grafana/provisioning/dashboards/glasshouse.yaml": as_yaml(provisioning.dashboards(), "Read by Grafana."),
         "grafana/provisioning/alerting/rules.yaml": as_yaml(grafana.rules(alerts.every()), "Read by Grafana."),
-        # The file that the chosen kind is mounted over.
+        # The files that the chosen kinds are mounted over.
         "grafana/provisioning/alerting/contact-points.yaml": as_yaml(contact.kinds()["nobody"], "Read by Grafana."),
         **{
             f"grafana/contact-points/{kind}.yaml": as_yaml(point, f"Read by Grafana where ALERTS_TO={kind}.")
             for kind, point in contact.kinds().items()
         },
+        "grafana/provisioning/alerting/quiet-hours.yaml": as_yaml(contact.quiet_hours()["never"], "Read by Grafana."),
+        **{
+            f"grafana/quiet-hours/{kind}.yaml": as_yaml(hours, f"Read by Grafana where ALERTS_QUIET={kind}.")
+            for kind, hours in contact.quiet_hours().items()
+        },
+        "grafana/provisioning/alerting/templates.yaml": as_yaml(contact.templates(), "Read by Grafana."),
         "grafana/provisioning/alerting/policies.yaml": as_yaml(contact.policies(), "Read by Grafana."),
         "prometheus/rules/alerts.yml": as_yaml(
             prometheus.rules(alerts.every()),

@@ -31,7 +31,9 @@ def test_everything_is_made_copied_and_given_away(settings: Settings, volumes: t
     assert made == {"engine-key", "api-key", "keys.yaml", "grafana-password", "cert.pem"}
     assert (hand / "engine" / "engine-key").read_bytes() == settings.engine_key_file.read_bytes()
     assert (hand / "grafana" / "grafana-password").read_bytes() == settings.grafana_password_file.read_bytes()
-    assert {path.name for path in hand.rglob("*") if path.is_file()} == {"engine-key", "grafana-password"}
+    assert {path.name for path in hand.rglob("*") if path.is_file()} == {
+        *("engine-key", "grafana-password", "smtp-password"),
+    }  # fmt: skip
     assert owners(settings.secrets_dir, *hand.iterdir(), *data.iterdir()) == {(UID, GID)}
     assert (hand / "engine" / "engine-key").stat().st_mode & 0o777 == 0o600
 
@@ -88,3 +90,15 @@ def test_alerts_need_an_address(root: Path, volumes: tuple[Path, Path]) -> None:
     (slack.secrets_dir / "alert-url").write_text("https://chat.example.org/hook\n")
     container.init(slack, UID, GID, *volumes)
     assert (volumes[0] / "grafana" / "alert-url").read_text() == "https://chat.example.org/hook\n"
+
+
+def test_mail_needs_an_address_and_a_server_and_no_password(root: Path, volumes: tuple[Path, Path]) -> None:
+    with pytest.raises(SecretsError, match=r"ALERTS_TO='email', but ALERTS_EMAIL and SMTP_HOST in \.env must be set"):
+        container.init(load(root, {"ALERTS_TO": "email"}), UID, GID, *volumes)
+    mail = {"ALERTS_TO": "email", "ALERTS_EMAIL": "a@example.org", "SMTP_HOST": "smtp.example.org:587"}
+    settings, copy = load(root, mail), volumes[0] / "grafana" / "smtp-password"
+    container.init(settings, UID, GID, *volumes)
+    assert copy.read_text() == ""  # Grafana reads it whether there is one or not
+    (settings.secrets_dir / "smtp-password").write_text("open sesame")
+    container.init(settings, UID, GID, *volumes)
+    assert copy.read_text() == "open sesame"

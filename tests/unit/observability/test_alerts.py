@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tests.unit.observability.parts import ROOT, dashboard_files, generated_yaml, panels
 
-from observability.alerts import contact, grafana, rules
+from observability.alerts import grafana, rules
 from observability.alerts.alert import VALUE
 from observability.provisioning import DASHBOARD_FOLDER, DATASOURCE_UID
 
@@ -149,26 +149,3 @@ def test_each_alert_has_its_heading_in_the_runbook_which_ends_in_checks_to_paste
         in_docker, _, natively = checks.partition("# without Docker\n")
         assert in_docker, alert.name
         assert natively or alert.name in ONLY_IN_DOCKER, alert.name
-
-
-@pytest.mark.parametrize("kind", contact.kinds())
-def test_everything_reaches_the_contact_point_of_each_kind(kind: str) -> None:
-    (point,) = generated_yaml(f"grafana/contact-points/{kind}.yaml")["contactPoints"]
-    (tree,) = generated_yaml("grafana/provisioning/alerting/policies.yaml")["policies"]
-    assert {tree["receiver"], *(route["receiver"] for route in tree["routes"])} == {point["name"]}
-    severities = {alert.severity for alert in rules.every()}
-    assert {route["object_matchers"][0][2] for route in tree["routes"]} <= severities
-
-
-def test_another_kind_takes_the_place_of_the_last_one() -> None:
-    points = [generated_yaml(f"grafana/contact-points/{kind}.yaml")["contactPoints"][0] for kind in contact.kinds()]
-    assert len({receiver["uid"] for point in points for receiver in point["receivers"]}) == 1
-
-
-def test_compose_mounts_the_kind_that_is_named_and_nobody_is_the_default() -> None:
-    grafana_service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["grafana"]
-    (mount,) = [one for one in grafana_service["volumes"] if "contact-points" in str(one)]
-    assert mount["source"] == "./grafana/contact-points/${ALERTS_TO:-nobody}.yaml"
-    assert mount["target"] == "/etc/grafana/provisioning/alerting/contact-points.yaml"
-    (point,) = generated_yaml("grafana/contact-points/nobody.yaml")["contactPoints"]
-    assert "$" not in str(point)  # nothing that could be missing
