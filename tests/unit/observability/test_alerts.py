@@ -102,6 +102,12 @@ def test_uids_and_titles_are_unique_and_the_folder_is_not_the_dashboards() -> No
     assert grafana.FOLDER != DASHBOARD_FOLDER
 
 
+def test_what_is_retired_is_deleted_and_is_no_alert_any_more() -> None:
+    deleted = {one["uid"] for one in generated_yaml("grafana/provisioning/alerting/rules.yaml")["deleteRules"]}
+    assert deleted == {"glasshouse-requestsfail", "glasshouse-firsttokenslow"}
+    assert not deleted & {rule["uid"] for rule in provisioned()}
+
+
 def test_labels_hold_nothing_that_grafana_would_fill_in_from_its_environment() -> None:
     for rule in provisioned():
         assert "$" not in "".join(rule["labels"].values())
