@@ -3,6 +3,7 @@
 PYTHONPATH=. .venv/bin/python -m tests.integration.gpu_exporter.golden
 """
 
+import functools
 import re
 import sys
 import tempfile
@@ -27,17 +28,26 @@ def timeless(page: str) -> str:
     return _OF_THE_MOMENT.sub(r"\1 0", page)
 
 
-def page(kind: str) -> str:
-    """What an exporter of its own gives for a machine."""
+def page(kind: str, *xids: int) -> str:
+    """What an exporter of its own gives for a machine, after these XID events of its first GPU."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         build_stub(directory)
-        exporter = Exporter(directory, directory, Machine(directory, kind), {})
+        machine = Machine(directory, kind)
+        exporter = Exporter(directory, directory, machine, {})
         try:
             exporter.ready(exporter.answers, 20)
+            exporter.scrape()
+            for xid in xids:
+                machine.xid(xid)
+                exporter.ready(functools.partial(_seen, exporter, xid), 10)
             return timeless(exporter.scrape().text)
         finally:
             exporter.stop()
+
+
+def _seen(exporter: Exporter, xid: int) -> bool:
+    return f": XID {xid};" in exporter.text()
 
 
 if __name__ == "__main__":
