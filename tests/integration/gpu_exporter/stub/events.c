@@ -6,7 +6,7 @@
 
 #include "machine.h"
 
-enum { XID_CRITICAL = 8, STEP_MS = 20 };
+enum { XID_CRITICAL = 8, STEP_MS = 50 };
 
 typedef struct { gpu_t *gpu; unsigned long long type, data; unsigned gpu_instance, compute_instance; } event_t;
 typedef struct { long at; int registered[MOST]; } set_t;
