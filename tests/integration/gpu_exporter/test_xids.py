@@ -91,6 +91,19 @@ def test_a_card_without_events_has_no_series_of_them(start: Start, machine: Mach
     assert exporter.text().count("does not give XID events: NVML: not among its events") == 1
 
 
+def test_a_card_that_refuses_them_does_not_fail_the_collection(start: Start, machine: Machine) -> None:
+    machine.now("0.nvmlDeviceRegisterEvents error 999")
+    exporter = start(machine)
+    for _ in range(2):
+        scrape = exporter.scrape()
+        assert scrape.value("gpu_up") == 1
+        assert LAST not in scrape.names()
+    assert exporter.text().count("XID events cannot be waited for: NVML: Unknown Error") == 1
+    assert exporter.get("/healthz")[0] == 200
+    machine.now()
+    until(lambda: LAST in exporter.scrape().names(), 10, "events after all", pause=0.05)
+
+
 def test_a_wait_that_fails_begins_anew(start: Start, machine: Machine) -> None:
     exporter = start(machine)
     exporter.scrape()

@@ -131,6 +131,8 @@ class _Watch:
                         raise SeriesFailure("NVML: not among its events")  # noqa: TRY301 -- one way to be told
                     pynvml.nvmlDeviceRegisterEvents(gpu.handle, _XID, events)
             except SeriesFailure as failure:
+                if failure.lasting:  # after an unknown error NVML wants the set freed
+                    raise
                 self._tell(f"GPU {gpu.index} ({gpu.name}) does not give XID events: {failure}")
                 continue
             self._ledger.begin(gpu.uuid, watched.labels)
