@@ -1,5 +1,5 @@
-"""Writes golden/*.metrics anew, from the real parts: `make golden`. Needs Docker's test images and the real vLLM; the part
-`gpu` alone needs neither, but gcc.
+"""Writes golden/*.metrics anew, from the real parts: `make golden`. Needs Docker's test images and the real vLLM; its
+part `gpu` needs neither, but gcc.
 
 A golden file is a scrape without what differs between machines: values are 0, and labels are empty but for those whose
 values our queries name. What is left is what an expression can rely on: which metrics there are, and their labels.
