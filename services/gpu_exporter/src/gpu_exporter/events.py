@@ -112,7 +112,9 @@ class _Watch:
                 self._heard = dict(self._registered(events))
                 self._mute = not self._heard
                 self._ready.set()
-                while not self._mute and not self._unwanted.is_set():
+                if self._mute:
+                    return
+                while not self._unwanted.is_set():
                     self._wait(events, self._milliseconds)
                 for _ in range(_MOST_LEFT):
                     if not self._wait(events, 0):
