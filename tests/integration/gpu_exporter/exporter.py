@@ -18,8 +18,8 @@ Labels = frozenset[tuple[str, str]]
 def build_stub(directory: Path) -> None:
     """Compiles the stub into a directory, under the name that the binding loads."""
     warnings = ("-std=gnu11", "-Wall", "-Wextra", "-Werror")
-    output = directory / "libnvidia-ml.so.1"
-    subprocess.run(["gcc", "-shared", "-fPIC", *warnings, "-o", output, HERE / "nvml_stub.c"], check=True, timeout=60)
+    output, sources = directory / "libnvidia-ml.so.1", sorted((HERE / "stub").glob("*.c"))
+    subprocess.run(["gcc", "-shared", "-fPIC", *warnings, "-o", output, *sources], check=True, timeout=60)
 
 
 class Machine:
@@ -28,6 +28,7 @@ class Machine:
     def __init__(self, directory: Path, kind: str) -> None:
         self.file = directory / "machine.txt"
         self.log = directory / "nvml.log"
+        self.events = directory / "xids"
         self._was = (HERE / "machines" / f"{kind}.txt").read_text(encoding="utf-8")
         self.now()
 
@@ -36,6 +37,11 @@ class Machine:
         whole = self.file.with_suffix(".new")
         whole.write_text("".join(f"{line}\n" for line in lines) + self._was, encoding="utf-8")
         whole.replace(self.file)  # at once: the stub never reads half a file
+
+    def xid(self, number: int, gpu: int = 0) -> None:
+        """An XID event, for whoever waits for one of this GPU."""
+        with self.events.open("a", encoding="ascii") as events:
+            events.write(f"{gpu} {number}\n")
 
     def calls(self) -> list[str]:
         """Starts and ends of NVML so far."""
@@ -66,6 +72,7 @@ class Exporter(Program):
                 "LD_LIBRARY_PATH": os.pathsep.join([str(library), os.environ.get("LD_LIBRARY_PATH", "")]).rstrip(":"),
                 "NVML_STUB": str(machine.file),
                 "NVML_STUB_LOG": str(machine.log),
+                "NVML_STUB_XIDS": str(machine.events),
             }
         super().__init__("gpu-exporter", (str(PYTHON), "-m", "gpu_exporter"), environment, directory)
 
@@ -103,15 +110,20 @@ class Scrape:
         """Of all metrics on the page."""
         return {sample.name for sample in self._samples}
 
-    def value(self, name: str, **labels: str) -> float:
+    def value(self, name: str, /, **labels: str) -> float:
         """The one value of a metric that has these labels, among others."""
         found = [s.value for s in self._samples if s.name == name and labels.items() <= s.labels.items()]
         assert len(found) == 1, (name, labels, found)
         return float(found[0])
 
     def gpus(self) -> set[str]:
-        """The indexes of the GPUs that have any series."""
-        return {sample.labels["gpu"] for sample in self._samples if "gpu" in sample.labels}
+        """The indexes of the GPUs that have any series but those of their past XID events, which stay."""
+        kept = {"gpu_xid_errors_total", "gpu_xid_last_timestamp_seconds"}
+        return {sample.labels["gpu"] for sample in self._samples if "gpu" in sample.labels and sample.name not in kept}
+
+    def labels(self, name: str) -> list[dict[str, str]]:
+        """Of all series of a metric."""
+        return [sample.labels for sample in self._samples if sample.name == name]
 
 
 def absent(scrape: Scrape, *, visible: int = 0) -> None:

@@ -1,25 +1,20 @@
 """What a healthy machine gives, byte for byte, and how single series drop out."""
 
-import re
 import urllib.request
 
 import pytest
+from tests.integration.gpu_exporter import golden
 from tests.integration.gpu_exporter.conftest import Start
-from tests.integration.gpu_exporter.exporter import HERE, Machine
+from tests.integration.gpu_exporter.exporter import Machine
 from tests.integration.parts.program import HOST
 
-# Two values are of the moment; all else is the stub's.
-_OF_THE_MOMENT = re.compile(
-    r"^(gpu_exporter_(?:collect_duration_seconds|last_success_timestamp_seconds)) \S+$", re.MULTILINE
-)
 
-
-@pytest.mark.parametrize("kind", ["l4", "t4"])
+@pytest.mark.parametrize("kind", golden.KINDS)
 def test_a_machines_page(kind: str, start: Start, machine: Machine) -> None:
     machine = Machine(machine.file.parent, kind)
-    page = _OF_THE_MOMENT.sub(r"\1 0", start(machine).scrape().text)
-    golden = HERE / "golden" / f"{kind}.metrics"
-    assert page == golden.read_text(encoding="utf-8"), f"{golden} should read:\n{page}"
+    page = golden.timeless(start(machine).scrape().text)
+    file = golden.file(kind)
+    assert page == file.read_text(encoding="utf-8"), f"{file} should read:\n{page}"
 
 
 def test_what_is_of_the_moment(start: Start, machine: Machine) -> None:

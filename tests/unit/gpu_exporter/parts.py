@@ -2,11 +2,12 @@
 
 import threading
 
-from gpu_exporter.collection import Reading, Snapshot
 from gpu_exporter.errors import Failure
 from gpu_exporter.metric import Metric, Sample
+from gpu_exporter.snapshot import Reading, Snapshot
 
 UTIL = Metric("DCGM_FI_DEV_GPU_UTIL", "gauge", "GPU utilisation (in %).")
+XIDS = Reading((("gpu", "0"),), (Sample(Metric("gpu_xid_errors_total", "counter", "Events."), 3),))
 
 
 def snapshot(*gpus: int, failure: Failure | None = None, seconds: float = 0.01) -> Snapshot:
@@ -37,6 +38,9 @@ class FakeSource:
         if isinstance(found, Exception):
             raise found
         return found
+
+    def xids(self) -> tuple[Reading, ...]:
+        return (XIDS,)
 
     def close(self) -> None:
         self.closed += 1

@@ -1,6 +1,9 @@
 from collections import Counter
 
+from gpu_exporter import processes, xid
 from gpu_exporter.catalogue import TABLE
+from gpu_exporter.group import Group, Row
+from gpu_exporter.metric import Metric
 
 # Name and type as dcgm-exporter has them: `gauge` unless here.
 COUNTERS = {
@@ -10,34 +13,47 @@ COUNTERS = {
 GAUGES = {
     *("GPU_UTIL", "MEM_COPY_UTIL", "ENC_UTIL", "DEC_UTIL", "FB_USED", "FB_FREE", "FB_RESERVED", "FB_TOTAL"),
     *("SM_CLOCK", "MEM_CLOCK", "GPU_TEMP", "MEMORY_TEMP", "POWER_USAGE", "ENFORCED_POWER_LIMIT", "POWER_MGMT_LIMIT"),
-    *("ROW_REMAP_FAILURE", "ROW_REMAP_PENDING", "CLOCKS_EVENT_REASONS"),
+    *("ROW_REMAP_FAILURE", "ROW_REMAP_PENDING", "CLOCKS_EVENT_REASONS", "XID_ERRORS"),
 }
 
 
+def rows() -> list[Row]:
+    return [row for collector in TABLE if isinstance(collector, Group) for row in collector.rows]
+
+
+def metrics() -> set[Metric]:
+    return {row.metric for row in rows()} | {processes.METRIC, xid.LAST, xid.TOTAL, xid.WHEN}
+
+
 def test_names_and_types_are_dcgms() -> None:
-    metrics = {row.metric for group in TABLE for row in group.rows}
-    dcgm = {metric.name: metric.kind for metric in metrics if metric.name.startswith("DCGM_")}
+    dcgm = {metric.name: metric.kind for metric in metrics() if metric.name.startswith("DCGM_")}
     expected = dict.fromkeys(GAUGES, "gauge") | dict.fromkeys(COUNTERS, "counter")
     assert dcgm == {f"DCGM_FI_DEV_{name}": kind for name, kind in expected.items()}
-    assert {metric.name for metric in metrics} - set(dcgm) == {"gpu_clock_event_active"}
+    assert {metric.name for metric in metrics()} - set(dcgm) == {
+        "gpu_clock_event_active", "gpu_process_memory_bytes", "gpu_xid_errors_total", "gpu_xid_last_timestamp_seconds",
+    }  # fmt: skip
 
 
 def test_no_series_comes_twice() -> None:
-    series = Counter((row.metric.name, row.labels) for group in TABLE for row in group.rows)
+    series = Counter((row.metric.name, row.labels) for row in rows())
     assert max(series.values()) == 1
 
 
 def test_one_metric_has_one_help_text() -> None:
-    texts = {(row.metric.name, row.metric.help) for group in TABLE for row in group.rows}
-    assert len(texts) == len({name for name, _ in texts})
+    assert len({metric.help for metric in metrics()}) == len(metrics()) == len({metric.name for metric in metrics()})
 
 
 def test_the_clock_events_are_those_that_hold_clocks_down() -> None:
-    events = {
-        dict(row.labels)["clock_event"] for group in TABLE for row in group.rows if row.metric.name.startswith("gpu_")
-    }
+    events = {dict(row.labels)["clock_event"] for row in rows() if row.metric.name.startswith("gpu_")}
     assert events == {"power_cap", "hw_slowdown", "hw_thermal", "hw_power_brake", "sw_thermal"}
 
 
 def test_nothing_that_nvml_cannot_know_is_made_up() -> None:
-    assert not [row for group in TABLE for row in group.rows if "PROF" in row.metric.name]
+    assert not [metric for metric in metrics() if "PROF" in metric.name]
+
+
+def test_under_mig_memory_and_processes_are_those_of_the_instances() -> None:
+    assert [str(collector).split(", ")[0] for collector in TABLE if collector.per_instance] == [
+        "DCGM_FI_DEV_FB_TOTAL",
+        "gpu_process_memory_bytes",
+    ]

@@ -2,9 +2,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.unit.gpu_exporter.parts import UTIL, snapshot
 
 from gpu_exporter import exposition
-from gpu_exporter.collection import Reading, Snapshot
 from gpu_exporter.metric import Metric, Sample
 from gpu_exporter.report import Report
+from gpu_exporter.snapshot import Reading, Snapshot
 
 
 def test_all_series_of_a_metric_stand_together() -> None:

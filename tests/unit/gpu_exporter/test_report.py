@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from tests.unit.gpu_exporter.parts import snapshot
 
@@ -49,6 +51,12 @@ def test_sick_is_what_worked_and_will_not_again_by_itself(reporter: Reporter) ->
     assert reporter.report(snapshot(0, failure=LOST)).sick is None
     assert reporter.report(snapshot(failure=LASTING)).sick == "NVML: Unknown Error"
     assert reporter.report(snapshot(0)).sick is None
+
+
+def test_a_thread_that_hangs_is_sick_though_the_gpus_are_read(reporter: Reporter, told: list[str]) -> None:
+    report = reporter.report(replace(snapshot(0), hung="no answer"))
+    assert (report.up, report.sick) == (True, "no answer")
+    assert told == ["1 of 1 GPUs are read; no answer"]
 
 
 def test_only_changes_are_told(reporter: Reporter, told: list[str]) -> None:

@@ -1,7 +1,7 @@
 import threading
 import time
 
-from tests.unit.gpu_exporter.parts import FakeSource, snapshot
+from tests.unit.gpu_exporter.parts import XIDS, FakeSource, snapshot
 
 from gpu_exporter.report import Report, Reporter
 from gpu_exporter.watch import Watch
@@ -65,7 +65,9 @@ def test_what_comes_back_late_is_thrown_away() -> None:
     with watching.running():
         assert until_known(watching).up
         source.hang()
-        assert not watching.now().up
+        overdue = watching.now()
+        assert not overdue.up
+        assert overdue.snapshot.xids == (XIDS,)  # what has happened is told even now
         source.go_on()
         report = until_known(watching)
         assert report.snapshot.seconds < 1

@@ -1,4 +1,5 @@
-"""Writes golden/*.metrics anew, from the real parts: `make golden`. Needs Docker's test images and the real vLLM.
+"""Writes golden/*.metrics anew, from the real parts: `make golden`. Needs Docker's test images and the real vLLM; its
+part `gpu` needs neither, but gcc.
 
 A golden file is a scrape without what differs between machines: values are 0, and labels are empty but for those whose
 values our queries name. What is left is what an expression can rely on: which metrics there are, and their labels.
@@ -14,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import httpx
+from tests.integration.gpu_exporter import golden
 from tests.integration.parts.engine import Engine
 from tests.integration.parts.program import HOST, ROOT, until
 from tests.integration.parts.stage import Stage
@@ -21,7 +23,7 @@ from tests.integration.parts.stage import Stage
 GOLDEN = Path(__file__).parent / "golden"
 IMAGE = "glasshouse-test/debian:testing"
 # Labels with a closed set of values, which matchers in our queries name.
-TOLD = {"code", "outcome", "phase", "reason", "result", "state", "stream", "type"}
+TOLD = {"clock_event", "code", "outcome", "phase", "reason", "result", "state", "stream", "type", "xid"}
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _CUT = "==== "
 
@@ -108,13 +110,22 @@ def _of_engine(engine: Engine) -> Iterable[tuple[str, str]]:
     yield f"{engine.kind}-launcher", launcher.raise_for_status().text
 
 
+def gpu_exporter() -> Iterable[tuple[str, str]]:
+    """The job and the scrape of the GPU exporter, over a stub of NVML that looks like an L4 and has seen an XID."""
+    yield "gpu-exporter", golden.page("l4", 79)
+
+
 def main(arguments: list[str]) -> None:
     """Writes the files of the parts that are named, or of all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=["exporters", "llamacpp", "vllm", []], metavar="PART")
-    parts = set(parser.parse_args(arguments).parts) or {"exporters", "llamacpp", "vllm"}
-    engines = parts - {"exporters"}
-    scrapes = [*(exporters() if "exporters" in parts else ()), *(ours(engines) if engines else ())]
+    parser.add_argument("parts", nargs="*", choices=["exporters", "gpu", "llamacpp", "vllm", []], metavar="PART")
+    parts = set(parser.parse_args(arguments).parts) or {"exporters", "gpu", "llamacpp", "vllm"}
+    engines = parts - {"exporters", "gpu"}
+    scrapes = [
+        *(exporters() if "exporters" in parts else ()),
+        *(gpu_exporter() if "gpu" in parts else ()),
+        *(ours(engines) if engines else ()),
+    ]
     for job, scrape in scrapes:
         (GOLDEN / f"{job}.metrics").write_text(bare(scrape), encoding="utf-8")
         sys.stderr.write(f"wrote golden/{job}.metrics\n")

@@ -1,5 +1,6 @@
 """`python -m gpu_exporter`: read the settings, open the port, answer until a signal comes."""
 
+import contextlib
 import signal
 import sys
 import threading
@@ -7,7 +8,8 @@ import threading
 from gpu_exporter.catalogue import TABLE
 from gpu_exporter.collection import Collection
 from gpu_exporter.errors import ConfigurationError
-from gpu_exporter.nvml import Nvml
+from gpu_exporter.page import Live
+from gpu_exporter.replay import Replay
 from gpu_exporter.report import Reporter
 from gpu_exporter.server import served
 from gpu_exporter.settings import Settings
@@ -23,9 +25,15 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = Settings.read(arguments)
-        collection = Collection(Nvml(), TABLE, settings.hostname, _tell)
-        watch = Watch(collection, Reporter(settings.expected, _tell), settings.timeout)
-        with served(watch, settings.host, settings.port), watch.running():
+        with contextlib.ExitStack() as running:
+            if settings.replay is None:
+                collection = Collection(TABLE, settings.hostname, _tell, settings.timeout)
+                watch = Watch(collection, Reporter(settings.expected, _tell), settings.timeout)
+                running.enter_context(served(Live(watch), settings.host, settings.port))
+                running.enter_context(watch.running())
+            else:
+                running.enter_context(served(Replay.read(settings.replay), settings.host, settings.port))
+                _tell(f"REPLAY of {settings.replay}: these values were recorded, no GPU is read")
             stop.wait()
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 -- one sentence for the operator

@@ -1,7 +1,8 @@
 """The table: which metric comes from which call of NVML, in which unit.
 
 Names and units are those of dcgm-exporter up to 4.8.2, which the public dashboards read: MiB, MHz, mJ, percent 0-100.
-What begins with `gpu_` DCGM does not have. DCGM's profiling fields (DCGM_FI_PROF_*) cannot be had from NVML.
+What begins with `gpu_` DCGM does not have. DCGM's profiling fields (DCGM_FI_PROF_*) cannot be had from NVML. XID events
+are not read but waited for: `xid`.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from typing import Any
 
 import pynvml  # type: ignore[import-untyped]  # nvidia-ml-py ships no stubs
 
-from gpu_exporter.group import Group, Row
+from gpu_exporter.group import Collector, Group, Row
 from gpu_exporter.metric import Label, Metric
 from gpu_exporter.nvml import Handle
+from gpu_exporter.processes import Processes
 
 _MIB = 1024 * 1024
 
@@ -84,7 +86,7 @@ def _clock_event(name: str, bit: int) -> Row:
     )
 
 
-TABLE = (
+TABLE: tuple[Collector, ...] = (
     Group(
         pynvml.nvmlDeviceGetUtilizationRates,
         _gauge("DCGM_FI_DEV_GPU_UTIL", "GPU utilisation (in %).", lambda rates: rates.gpu),
@@ -108,6 +110,7 @@ TABLE = (
         _gauge(
             "DCGM_FI_DEV_FB_RESERVED", "Memory that driver and firmware keep (in MiB).", lambda m: m.reserved // _MIB
         ),
+        per_instance=True,
     ),
     Group(_sm_clock, _gauge("DCGM_FI_DEV_SM_CLOCK", "Clock of the multiprocessors (in MHz).")),
     Group(_memory_clock, _gauge("DCGM_FI_DEV_MEM_CLOCK", "Clock of the memory (in MHz).")),
@@ -162,4 +165,5 @@ TABLE = (
         _clock_event("hw_power_brake", pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown),
         _clock_event("sw_thermal", pynvml.nvmlClocksEventReasonSwThermalSlowdown),
     ),
+    Processes(),
 )

@@ -7,7 +7,7 @@
     - GpuFailure: that GPU's series are left out, and the collection has failed
     - SessionFailure: nothing can be read, and the collection has failed
 
-A failed collection is followed by a new start of NVML.
+The snapshot after a failed one starts NVML anew.
 """
 
 

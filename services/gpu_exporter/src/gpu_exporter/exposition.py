@@ -18,6 +18,7 @@ EXPECTED = Metric(
 DURATION = Metric(
     "gpu_exporter_collect_duration_seconds", "gauge", "How long reading the GPUs took, or takes so far when it hangs."
 )
+REPLAY = Metric("gpu_exporter_replay", "gauge", "1 when all this is a recording that is played back, else 0.")
 LAST_SUCCESS = Metric(
     "gpu_exporter_last_success_timestamp_seconds", "gauge", "When every GPU was last read; absent when never."
 )
@@ -26,7 +27,7 @@ LAST_SUCCESS = Metric(
 def render(report: Report) -> str:
     """Write a report as metrics; what could not be read is absent."""
     samples: list[tuple[Sample, tuple[Label, ...]]] = [(sample, ()) for sample in _own(report)]
-    for reading in report.snapshot.readings:
+    for reading in (*report.snapshot.readings, *report.snapshot.xids):
         samples += [(sample, reading.labels + sample.labels) for sample in reading.samples]
     return "".join(f"{line}\n" for line in _lines(samples))
 
@@ -35,6 +36,7 @@ def _own(report: Report) -> Iterator[Sample]:
     yield Sample(UP, int(report.up))
     yield Sample(VISIBLE, len(report.snapshot.readings))
     yield Sample(EXPECTED, report.expected)
+    yield Sample(REPLAY, 0)
     yield Sample(DURATION, round(report.snapshot.seconds, 6))
     if report.last_success is not None:
         yield Sample(LAST_SUCCESS, round(report.last_success, 3))

@@ -86,10 +86,10 @@ class Nvml:
             return Gpu(
                 index=index,
                 handle=handle,
-                uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
-                bus=_text(pynvml.nvmlDeviceGetPciInfo(handle).busId),
-                name=_text(pynvml.nvmlDeviceGetName(handle)),
-                driver=_text(pynvml.nvmlSystemGetDriverVersion()),
+                uuid=text_of(pynvml.nvmlDeviceGetUUID(handle)),
+                bus=text_of(pynvml.nvmlDeviceGetPciInfo(handle).busId),
+                name=text_of(pynvml.nvmlDeviceGetName(handle)),
+                driver=text_of(pynvml.nvmlSystemGetDriverVersion()),
             )
 
     def close(self) -> None:
@@ -100,6 +100,6 @@ class Nvml:
                 pynvml.nvmlShutdown()
 
 
-def _text(value: str | bytes) -> str:
+def text_of(value: str | bytes) -> str:
     """The binding gives one or the other, by version and by call."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value

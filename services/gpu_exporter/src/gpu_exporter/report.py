@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpu_exporter.collection import Snapshot
+from gpu_exporter.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,13 @@ class Reporter:
         worked = self._most > 0
         self._most = max(self._most, visible)
         expected = self._most if self._expected is None else self._expected
-        sick = str(failure) if failure is not None and failure.lasting and worked else None
+        sick = str(failure) if failure is not None and failure.lasting and worked else snapshot.hung
         report = Report(snapshot, expected, self._last_success, sick)
         if report.up:
             self._last_success = time.time()
             report = Report(snapshot, expected, self._last_success, sick)
-        self._tell_change(f"{visible} of {expected} GPUs are read" + (f"; {failure}" if failure is not None else ""))
+        troubles = "".join(f"; {trouble}" for trouble in (failure, snapshot.hung) if trouble is not None)
+        self._tell_change(f"{visible} of {expected} GPUs are read{troubles}")
         return report
 
     def _tell_change(self, line: str) -> None:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from gpu_exporter import exposition
 from gpu_exporter.errors import ConfigurationError
-from gpu_exporter.watch import Watch
+from gpu_exporter.page import Page
 
 _REQUEST_SECONDS = 10  # a reader that sends nothing must not hold a thread for ever
 _TEXT = "text/plain; charset=utf-8"
@@ -23,9 +23,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:
             case "/metrics":
-                self._answer(HTTPStatus.OK, exposition.CONTENT_TYPE, exposition.render(self.server.watch.now()))
+                self._answer(HTTPStatus.OK, exposition.CONTENT_TYPE, self.server.page.text())
             case "/healthz":
-                self._answer(*_health(self.server.watch))
+                self._answer(*_health(self.server.page))
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, _TEXT, "/metrics and /healthz are here\n")
 
@@ -41,11 +41,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _health(watch: Watch) -> tuple[HTTPStatus, str, str]:
+def _health(page: Page) -> tuple[HTTPStatus, str, str]:
     """A machine without a GPU is well: /metrics says that there is none. Sick is what a new container would heal."""
-    report = watch.known()
-    if report is not None and report.sick is not None:
-        return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"{report.sick}: this container has to be made anew\n"
+    reason = page.sick()
+    if reason is not None:
+        return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"{reason}: this container has to be made anew\n"
     return HTTPStatus.OK, _TEXT, "ok\n"
 
 
@@ -53,8 +53,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, address: tuple[str, int], watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, address: tuple[str, int], page: Page) -> None:
+        self.page = page
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
@@ -66,14 +66,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def served(watch: Watch, host: str, port: int) -> Iterator[int]:
+def served(page: Page, host: str, port: int) -> Iterator[int]:
     """Serve from a daemon thread while the context lasts; gives the port, which the system chooses for port 0.
 
     Raises:
         ConfigurationError: the address cannot be listened at.
     """
     try:
-        server = _Server((host, port), watch)
+        server = _Server((host, port), page)
     except (OSError, OverflowError) as error:
         raise ConfigurationError(
             f"GPU_EXPORTER_HOST={host} with GPU_EXPORTER_PORT={port} cannot be listened at ({error}); "

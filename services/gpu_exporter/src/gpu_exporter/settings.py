@@ -1,6 +1,7 @@
 """What can be set: command line over environment, read once."""
 
 import socket
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationError
@@ -39,6 +40,12 @@ class Settings(BaseSettings):
     ] = 3.0
     expected: Annotated[
         int | None, Field(ge=0, le=1024, description="GPUs that should be there; unset, the most that were ever seen")
+    ] = None
+    replay: Annotated[
+        Path | None,
+        Field(
+            description="a saved answer of /metrics to play back, labelled as such, instead of reading a GPU: for demos"
+        ),
     ] = None
     hostname: Annotated[str, Field(min_length=1, default_factory=socket.gethostname, description="the label Hostname")]
 

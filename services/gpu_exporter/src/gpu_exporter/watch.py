@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from gpu_exporter.collection import Snapshot
 from gpu_exporter.errors import SessionFailure
 from gpu_exporter.report import Report, Reporter
+from gpu_exporter.snapshot import Reading, Snapshot
 
-_STOP_SECONDS = 1.0
+_STOP_SECONDS = 1.5
 
 
 class Source(Protocol):
@@ -18,6 +18,9 @@ class Source(Protocol):
 
     def snapshot(self) -> Snapshot:
         """Read every GPU now; may take as long as it likes, and hang."""
+
+    def xids(self) -> tuple[Reading, ...]:
+        """The XID events so far, at once, from any thread."""
 
     def close(self) -> None:
         """Let go of NVML."""
@@ -90,7 +93,7 @@ class Watch:
 
     def _too_long(self, seconds: float) -> Snapshot:
         failure = SessionFailure(f"NVML has not answered within {self._seconds:g} s", lasting=True)
-        return Snapshot((), failure, seconds)
+        return Snapshot((), failure, seconds, self._source.xids())
 
     def _run(self) -> None:
         while self._awaited():

@@ -142,6 +142,9 @@ async def listening(serve: Callable[[Wire], Awaitable[None]]) -> AsyncIterator[t
         yield server.sockets[0].getsockname()[1], wires
     finally:
         ended = True
+        for listener in server.sockets:  # a server that is closed while it accepts leaves that connection open
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        await asyncio.sleep(0.01)
         server.close()
         while tasks:  # a cancelled `wait_for` may lose its cancellation
             for task in list(tasks):
