@@ -134,6 +134,17 @@ def lost_gpu(machine: Machine) -> Fault:
     return Fault(("GpuLost",), _shown(machine, "0.* error 15"))
 
 
+def bus_error(machine: Machine) -> Fault:
+    """The driver tells of XID 79, once."""
+
+    @contextlib.contextmanager
+    def present() -> Iterator[None]:
+        machine.xid(79)
+        yield
+
+    return Fault(("GpuXid",), present)
+
+
 def _shown(machine: Machine, *lines: str) -> Callable[[], contextlib.AbstractContextManager[None]]:
     @contextlib.contextmanager
     def present() -> Iterator[None]:

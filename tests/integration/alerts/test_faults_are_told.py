@@ -27,7 +27,7 @@ pytestmark = [
 ]
 TOLD = (
     *("TargetDown", "ErrorsBurnFast", "LatencyBurnsFast", "ClientsLeave", "EngineStalled", "OutputCollapsed"),
-    *("EngineQueueLong", "KvCacheThrashes", "GpuLost", "GpuThrottled", "GpuMemoryLow", "EventLoopLags"),
+    *("EngineQueueLong", "KvCacheThrashes", "GpuLost", "GpuXid", "GpuThrottled", "GpuMemoryLow", "EventLoopLags"),
 )
 # The tickets of the same faults, which days of good requests end and not seconds.
 SLOW = {"ErrorsBurnSlowly", "LatencyBurnsSlowly"}
@@ -66,7 +66,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Told]]:
             # In this order: the streams that clients leave have begun in time, and would hide the late ones.
             (injected.late_streams(gateway), injected.leaving_clients(gateway)),
             (injected.hanging_engine(alone, watch), injected.thrashing_cache(alone)),
-            (injected.hot_and_full_gpu(machine), injected.lost_gpu(machine)),
+            (injected.hot_and_full_gpu(machine), injected.bus_error(machine), injected.lost_gpu(machine)),
             (injected.frozen_engine(llamacpp), injected.starved_gateway(starved)),
         )
         found: dict[str, Told] = {}

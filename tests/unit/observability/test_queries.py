@@ -14,8 +14,6 @@ from observability.queries import gateway
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!=|=)"([^"]*)"')
-# The exporter has them, the recorded scrapes of it have not.
-NOT_RECORDED_YET = {"gpu_xid_errors_total"}
 _EXPORTED = {path.stem: golden(path.stem) for path in GOLDEN.glob("*.metrics")}
 
 
@@ -37,9 +35,6 @@ def test_every_metric_is_exported_by_the_job_that_is_asked() -> None:
         assert label == "job", f"{who}: {name} does not match job first"
         if name in OF_PROMETHEUS_ITSELF:
             continue
-        if name in NOT_RECORDED_YET:
-            assert name not in _EXPORTED[job]
-            continue
         asked = [known for known in _EXPORTED if known == job or (operator == "=~" and re.fullmatch(job, known))]
         assert asked, f"{who}: there is no scrape of {job}"
         assert all(name in _EXPORTED[known] for known in asked), f"{who}: {job} does not export {name}"
@@ -49,8 +44,7 @@ def test_every_label_and_value_that_is_matched_exists() -> None:
     unseen_yet = {"queue_full"}  # an outcome of the request queue, which is not there yet
     for who, name, matchers in selectors():
         for label, operator, value in matchers[1:]:
-            # Given by Prometheus; see the test on bounds of buckets; a driver's own numbers.
-            if label in {"instance", "le", "xid"}:
+            if label in {"instance", "le"}:  # given by Prometheus; see the test on bounds of buckets
                 continue
             known = next((metrics[name] for metrics in _EXPORTED.values() if name in metrics), dict[str, set[str]]())
             assert label in known, f"{who}: {name} has no label {label}"
@@ -68,7 +62,6 @@ def test_what_is_grouped_by_is_a_label_of_what_is_summed() -> None:
             label for metrics in _EXPORTED.values() for name in names for label in metrics.get(name, {})
         }
         renamed = {"model"} if "label_replace" in expression else set()
-        known |= {"gpu", "xid"} if NOT_RECORDED_YET & set(names) else set()
         assert grouped <= known | renamed, f"{who}: {grouped - known}"
 
 
@@ -76,12 +69,10 @@ def test_no_metric_is_asked_for_without_matchers() -> None:
     words = {
         *("sum", "min", "max", "count", "by", "on", "or", "and", "unless", "rate", "increase", "group_left"),
         *("histogram_quantile", "label_replace", "absent", "vector", "time", "sum_over_time", "min_over_time"),
-        *("max_over_time", "avg_over_time", "predict_linear", "round", "clamp_min", "offset"),
+        *("max_over_time", "avg_over_time", "predict_linear", "round", "clamp_min"),
     }
     for who, expression in expressions().items():
-        bare = re.sub(
-            r'"[^"]*"', "", re.sub(r"\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|on \([^)]*\)|offset \w+", "", expression)
-        )
+        bare = re.sub(r'"[^"]*"', "", re.sub(r"\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|on \([^)]*\)", "", expression))
         named = set(re.findall(r"[A-Za-z_:][\w:]*", bare))
         assert named - words == set(promql.metric_names(expression)), who
 

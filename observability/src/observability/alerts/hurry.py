@@ -1,6 +1,6 @@
 """The same alerts and recordings with every duration divided: for tests that inject a fault and cannot wait an hour.
 
-What is divided: windows, offsets, subqueries, how long an alert must hold, and how often rules are looked at. Limits
+What is divided: windows, subqueries, how long an alert must hold, and how often rules are looked at. Limits
 stay as they are, so that what is tried is what runs. Windows are never below LEAST_SECONDS: too few scrapes make no
 rate.
 """
@@ -14,7 +14,7 @@ from observability.alerts.alert import Alert
 LEAST_SECONDS = 2.5
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = r"\d+[smhd]"
-_PLACES = re.compile(rf"(?<=\[){_DURATION}(?::{_DURATION})?(?=\])|(?<=offset ){_DURATION}")
+_PLACES = re.compile(rf"(?<=\[){_DURATION}(?::{_DURATION})?(?=\])")
 
 
 def alert(one: Alert, divisor: int) -> Alert:

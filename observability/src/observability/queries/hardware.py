@@ -25,9 +25,9 @@ def throttled_share(scope: Scope) -> str:
 def grave_xids(scope: Scope) -> str:
     """How many errors of those that end a GPU's work the driver has told of in the window, by GPU and number."""
     xids = scope.series("gpu_xid_errors_total", _GPU, f'xid=~"{"|".join(map(str, settings.GRAVE_XIDS))}"')
-    # The first error makes the series, so that it is no increase of it.
-    first = f"{xids} unless {xids} offset {scope.window}"
-    return total(f"round(increase({xids}[{scope.window}])) > 0 or {first}", "gpu", "xid")
+    # The exporter has these from 0 on, so that the first one is an increase. An increase is extrapolated to the edges
+    # of its window: a little more than a whole number.
+    return total(f"round(increase({xids}[{scope.window}]))", "gpu", "xid")
 
 
 def disk_free(scope: Scope) -> str:
