@@ -25,7 +25,7 @@ _NOT_HERE = {
 # Alerts whose expression is a filter, and leaves nothing when all is well.
 _FILTERS = {f"alert {name}" for name in (
     *("ErrorsBurnFast", "ErrorsBurnSlowly", "LatencyBurnsFast", "LatencyBurnsSlowly"),
-    *("EngineStalled", "OutputCollapsed", "ClientsLeave"),
+    *("EngineStalled", "OutputCollapsed", "ClientsLeave", "ServiceLevelsUnknown"),
 )}  # fmt: skip
 # Asked of every engine at once: has data from the one that is here.
 _OF_EACH_ENGINE = {"alert EngineQueueLong"}

@@ -43,23 +43,21 @@ class Fault:
     well: Callable[[], None] = field(default=_nothing)
 
 
-def failing_requests(gateway: Gateway) -> Fault:
+def failing_requests(http: httpx.Client) -> Fault:
     """The engine answers 500."""
 
     def ask(times: int, **fields: Any) -> None:
-        with gateway.http as http:
-            for _ in range(times):
-                http.post("/v1/chat/completions", json=chat(max_tokens=4, **fields))
+        for _ in range(times):
+            http.post("/v1/chat/completions", json=chat(max_tokens=4, **fields))
 
     return Fault(("ErrorsBurnFast",), again=lambda: ask(3, mock={"fault": "status:500"}), well=lambda: ask(3))
 
 
-def late_streams(gateway: Gateway) -> Fault:
+def late_streams(http: httpx.Client) -> Fault:
     """The first token comes after 2.6 s."""
 
     def ask(seconds: float) -> None:
-        with gateway.http as http:
-            http.post("/v1/chat/completions", json=chat(stream=True, max_tokens=4, mock={"ttft_s": seconds}))
+        http.post("/v1/chat/completions", json=chat(stream=True, max_tokens=4, mock={"ttft_s": seconds}))
 
     def several(seconds: float) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -69,12 +67,12 @@ def late_streams(gateway: Gateway) -> Fault:
     return Fault(("LatencyBurnsFast",), again=lambda: several(2.6), well=lambda: several(0.0))
 
 
-def leaving_clients(gateway: Gateway) -> Fault:
+def leaving_clients(http: httpx.Client) -> Fault:
     """Clients that leave after the first events."""
 
     def leave(_: int) -> None:
         slow = chat(stream=True, max_tokens=500, mock={"interval_s": 0.05})
-        with gateway.http as http, http.stream("POST", "/v1/chat/completions", json=slow) as answer:
+        with http.stream("POST", "/v1/chat/completions", json=slow) as answer:
             next(answer.iter_lines())
 
     def several() -> None:

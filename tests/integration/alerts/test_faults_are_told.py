@@ -51,6 +51,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Told]]:
         mock, alone = stage.mock(), stage.mock(name="alone")
         llamacpp, gateway, starved = stage.llamacpp(), stage.gateway(mock), stage.gateway(mock)
         machine, exporter = _gpu(directory, exits)
+        http = exits.enter_context(gateway.http)
         targets = {
             "gateway": [f"{HOST}:{gateway.metrics_port}", f"{HOST}:{starved.metrics_port}"],
             "vllm": [f"{HOST}:{alone.port}"],
@@ -62,9 +63,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Told]]:
         exits.callback(watch.stop)
         watch.wait_until_well()
         threads = (
-            (injected.failing_requests(gateway),),
+            (injected.failing_requests(http),),
             # In this order: the streams that clients leave have begun in time, and would hide the late ones.
-            (injected.late_streams(gateway), injected.leaving_clients(gateway)),
+            (injected.late_streams(http), injected.leaving_clients(http)),
             (injected.hanging_engine(alone, watch), injected.thrashing_cache(alone)),
             (injected.hot_and_full_gpu(machine), injected.bus_error(machine), injected.lost_gpu(machine)),
             (injected.frozen_engine(llamacpp), injected.starved_gateway(starved)),

@@ -3,7 +3,7 @@
 from observability import settings
 from observability.alerts.alert import VALUE, Alert
 from observability.promql import Scope
-from observability.queries import hardware, stack
+from observability.queries import hardware, slo, stack
 
 _FIVE_MINUTES = Scope("5m")
 _DAY_SECONDS = 86400
@@ -44,6 +44,18 @@ def reachable() -> tuple[Alert, ...]:
 def housekeeping() -> tuple[Alert, ...]:
     """What has to be seen to before it hurts."""
     return (
+        Alert(
+            name="ServiceLevelsUnknown",
+            expr=slo.unknown(),
+            limit=0,
+            lasting="5m",
+            severity="ticket",
+            summary="Prometheus records no service levels",
+            meaning="It has not read its rules. The alerts on failing and late requests see nothing, and are silent "
+            "whatever happens.",
+            dashboard="Overview",
+            panel="Targets",
+        ),
         Alert(
             name="GatewayWorkersMissing",
             expr=hardware.workers_missing(_FIVE_MINUTES),

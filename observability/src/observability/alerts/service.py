@@ -5,7 +5,7 @@ from observability.alerts.alert import VALUE, Alert, Severity
 from observability.promql import Scope
 from observability.queries import gateway, slo
 
-_QUARTER_HOUR = Scope("15m")
+_TEN_MINUTES = Scope("10m")
 _FAILED = (
     "Timeouts, engine errors, broken streams and faults of our own, of all requests that we are judged by; what "
     "clients caused, cancelled or may not do is not in it. "
@@ -26,11 +26,11 @@ def alerts() -> tuple[Alert, ...]:
         _burn("LatencyBurnsSlowly", "ttft", "ticket", late, _LATE + _SLOW, "Time to first token"),
         Alert(
             name="ClientsLeave",
-            expr=gateway.cancelled_share_of_many(_QUARTER_HOUR, settings.LEAST_CANCELLED_REQUESTS),
+            expr=gateway.cancelled_share_of_many(_TEN_MINUTES, settings.LEAST_CANCELLED_REQUESTS),
             limit=settings.CANCELLED_SHARE_LIMIT,
-            lasting="10m",
+            lasting="5m",
             severity="ticket",
-            summary=f"In {VALUE} of the requests of a quarter of an hour the client left before the end",
+            summary=f"In {VALUE} of the requests of ten minutes the client left before the end",
             value_format="humanizePercentage",
             meaning="No fault that we can see: impatience, a client's own time limit, a network that breaks. No other "
             "number tells of it, since what was cancelled neither failed nor ended well.",

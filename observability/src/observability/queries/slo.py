@@ -82,6 +82,11 @@ def objective(name: str) -> str:
     return f"slo:{named(name).name}_objective{{}}"
 
 
+def unknown() -> str:
+    """1 where Prometheus records nothing of this: it has not read its rules, and burn rates are silent whatever is."""
+    return f"absent({objective(every()[0].name)})"
+
+
 def burn_rate(name: str, window: str) -> str:
     """How many times as fast as allowed requests go bad: at 1 the budget is used up exactly. Absent without traffic."""
     return share(ratio(name, window), f"(1 - {objective(name)})")
