@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks.mock.behaviour import CHAT, TEXT, Behaviour, count, seconds
+from benchmarks.mock.behaviour import CHAT, TEXT, Behaviour, count, seconds, word
 from benchmarks.mock.fault import Fault, parse_fault
 
 BAD_REQUEST, NOT_FOUND = 400, 404
@@ -44,6 +44,8 @@ class Ask:
         ttft_s: seconds before the first token.
         interval_s: seconds between tokens.
         fault: how to fail, if at all.
+        gate: where to stand still until it is opened; "" for nowhere.
+        hold: after how many events of a stream; a plain answer stands still before it is written.
         probe: asked for one token.
         inputs: texts to embed.
         base64: embeddings are wanted as base64 of little-endian 32-bit floats.
@@ -63,6 +65,8 @@ class Ask:
     probe: bool
     inputs: int = 0
     base64: bool = False
+    gate: str = ""
+    hold: int = 0
 
 
 def read_ask(path: str, body: bytes, behaviour: Behaviour) -> Ask:
@@ -107,6 +111,8 @@ def _decide(path: str, fields: dict[str, Any], behaviour: Behaviour) -> Ask:
         probe=probe,
         inputs=len(inputs) if isinstance(inputs, list) else 1,
         base64=fields.get("encoding_format") == "base64",
+        gate=word("mock.gate", wanted.get("gate", "")),
+        hold=count("mock.hold", wanted.get("hold", 0)),
     )
 
 
