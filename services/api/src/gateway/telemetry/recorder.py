@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway.errors import ENGINE_PHASES, Outcome
+from gateway.errors import ENGINE_PHASES, KEY_REFUSALS, Outcome
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, Observation
@@ -46,6 +46,8 @@ class Recorder:
         catalogue.workers_expected.set(workers)
         for phase in ENGINE_PHASES:
             catalogue.timeouts.labels(phase)
+        for reason in KEY_REFUSALS:
+            catalogue.auth_failures.labels(reason)
         for moment in ("before_first_event", "after_first_event"):
             catalogue.cancellations.labels(moment)
 

@@ -1,0 +1,124 @@
+"""The two gateways of the ledger, and the sampler that watches them all the time."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import httpx
+from tests.integration.ledger.cases import MOST_BYTES
+from tests.integration.ledger.traffic import Traffic
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.mock import Mock
+from tests.integration.parts.program import until
+from tests.integration.parts.samples import Samples
+from tests.integration.parts.stage import Stage
+
+# Workers look at their engines when they start and then no more: what happens is what the test does.
+_RARELY = {"DISCOVERY_INTERVAL": "3600", "PROBE_INTERVAL": "3600"}
+_PATIENT = {"CONNECT_TIMEOUT": "1", "MAX_BODY_BYTES": str(MOST_BYTES), **_RARELY}
+_IMPATIENT = {"TTFT_TIMEOUT": "2", "IDLE_TIMEOUT": "2", "TOTAL_TIMEOUT": "6", "SHUTDOWN_GRACE": "4", **_RARELY}
+_KEYS = {"gone": {"revoked": True}, "old": {"expires": "2020-01-01"}, "narrow": {"models": ["right"]}}
+_SETTLED_S = 20.0
+_SERVES = {
+    "twin": ("twin",),
+    "left": ("shared", "left"),
+    "right": ("shared", "right", "twin"),
+    "sick": ("sick",),
+}
+
+
+class Scene(NamedTuple):
+    """A gateway, its traffic and its engines by name."""
+
+    gateway: Gateway
+    traffic: Traffic
+    mocks: dict[str, Mock]
+
+
+def patient(stage: Stage, workers: int) -> Scene:
+    """A gateway that waits for long, before three engines; of two that serve a model, the first is asked first."""
+    mocks = {name: engine(stage, name) for name in ("twin", "left", "right")}
+    return _scene(stage, mocks, workers, _PATIENT)
+
+
+def impatient(stage: Stage, workers: int) -> Scene:
+    """A gateway that waits for seconds only; one of its engines never passes a probe."""
+    mocks = {name: engine(stage, name) for name in ("left", "sick")}
+    mocks["sick"].change(probe_fault="status:500")
+    return _scene(stage, mocks, workers, _IMPATIENT)
+
+
+def engine(stage: Stage, name: str, *, port: int | None = None) -> Mock:
+    """A mock engine, in place of one that was at `port`; always idle, by its own word."""
+    owner = "llamacpp" if name == "right" else "vllm"
+    mock = stage.mock(name=name, port=port, owned_by=owner, models=_SERVES[name])
+    mock.change(running=0)
+    return mock
+
+
+def _scene(stage: Stage, mocks: dict[str, Mock], workers: int, settings: dict[str, str]) -> Scene:
+    gateway = stage.gateway(*mocks.values(), workers=workers, keys=_KEYS, **settings)
+    keys = {"tester": gateway.key, "wrong": "gh-wrong", **{name: name for name in _KEYS}}
+    return Scene(gateway, Traffic(gateway.port, keys, mocks.values()), mocks)
+
+
+@contextlib.contextmanager
+def watched(gateway: Gateway) -> Iterator[list[str]]:
+    """Scrapes all the time; yields what has fallen from one scrape to the next, and what else is wrong with them."""
+    faults: list[str] = []
+    stopped = threading.Event()
+    scrapes = 0
+
+    def scrape() -> None:
+        nonlocal scrapes
+        earlier: Samples | None = None
+        while not stopped.wait(0.1):
+            try:
+                now = gateway.scrape()
+            except httpx.HTTPError as error:
+                faults.append(f"a scrape failed: {error!r}")
+                continue
+            scrapes += 1
+            faults.extend(now.below_zero())
+            if earlier is not None:
+                faults.extend(now.fallen_since(earlier))
+            earlier = now
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    try:
+        yield faults
+    finally:
+        stopped.set()
+        thread.join()
+    assert scrapes > 10, "too few scrapes to tell"
+
+
+async def assert_true(scene: Scene) -> None:
+    """Every counter is what the book says, and nothing is in flight."""
+    gateway, book = scene.gateway, scene.traffic.book
+    assert not book.wrong, "\n".join(book.wrong)
+
+    def mistakes() -> list[str]:
+        samples = gateway.scrape()
+        left_over = samples.total("gateway_inflight_requests")
+        return [*book.mismatches(samples), *([f"{left_over:g} in flight"] if left_over else [])]
+
+    with contextlib.suppress(AssertionError):
+        await asyncio.to_thread(until, lambda: gateway.is_up() and not mistakes(), _SETTLED_S, "all is true")
+    assert not (found := mistakes()), "\n".join(found)
+
+
+def assert_engine_agrees(scene: Scene, name: str) -> None:
+    """The engine's own account: it saw what was attempted and what was lost, and was left by nobody else."""
+    mock, book = scene.mocks[name], scene.traffic.book
+    mock.wait_idle()
+    truth, told = mock.truth(), book.at(name)
+    lost = sum(count for case, count in book.lost.items() if case.engine == name)
+    seen = {name: truth[name] for name in ("requests", "finished", "cancelled")}
+    # A timeout cuts the connection, which an engine cannot tell from a client that leaves, or a worker that dies.
+    gone = told["cancelled"] + told["timeout"] + lost
+    expected = {"requests": told.total() + lost, "finished": told["ok"], "cancelled": gone}
+    assert seen == expected, f"{name} has seen {seen}, the book says {expected}"
