@@ -5,8 +5,8 @@
 
 It serves `/health`, `/v1/models`, `/metrics`, `/v1/chat/completions`, `/v1/completions` and `/v1/embeddings`. A
 request's field `mock` says how to answer: `{"ttft_s": 0.1, "interval_s": 0.02, "tokens": 50, "fault": "break:3"}`, and
-`prompt_tokens` and `cached_tokens` for the usage. `POST /mock` changes what holds for all requests (`Behaviour` has the
-names), `GET /mock` tells what really happened (`Truth`). `fault.py` lists the faults.
+`prompt_tokens`, `cached_tokens` and `reasoning_tokens` for the usage. `POST /mock` changes what holds for all requests
+(`Behaviour` has the names), `GET /mock` tells what really happened (`Truth`). `fault.py` lists the faults.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ class Ask:
         finish_reason: `length` when `max_tokens` cut the answer short, else `stop`.
         prompt_tokens: one per word, since the mock has no tokenizer, unless the request says otherwise.
         cached_tokens: how many of them to report as found in the prefix cache.
+        reasoning_tokens: how many of the generated ones to report as reasoning.
         ttft_s: seconds before the first token.
         interval_s: seconds between tokens.
         fault: how to fail, if at all.
@@ -65,6 +66,7 @@ class Ask:
     probe: bool
     inputs: int = 0
     base64: bool = False
+    reasoning_tokens: int = 0
     gate: str = ""
     hold: int = 0
 
@@ -111,6 +113,7 @@ def _decide(path: str, fields: dict[str, Any], behaviour: Behaviour) -> Ask:
         probe=probe,
         inputs=len(inputs) if isinstance(inputs, list) else 1,
         base64=fields.get("encoding_format") == "base64",
+        reasoning_tokens=count("mock.reasoning_tokens", wanted.get("reasoning_tokens", 0)),
         gate=word("mock.gate", wanted.get("gate", "")),
         hold=count("mock.hold", wanted.get("hold", 0)),
     )

@@ -41,7 +41,7 @@ async def kill_a_worker(gateway: Gateway, traffic: Traffic, load: Sequence[Case]
 
 async def recycle(gateway: Gateway, traffic: Traffic, load: Sequence[Case] = ()) -> None:
     """All workers are replaced while requests come in, and while some are under way in the old ones."""
-    old = set(await all_up(gateway))
+    old = await all_up(gateway)
     held = [await traffic.begin(case) for case in cases.HELD] if load else []
     gateway.program.send(signal.SIGHUP)
     await traffic.send_all(load)
@@ -56,7 +56,7 @@ async def run_out_of_grace(gateway: Gateway, traffic: Traffic) -> None:
     await in_flight(gateway, len(held))
     gateway.program.send(signal.SIGHUP)
     await asyncio.gather(*(one.end() for one in held))
-    await all_up(gateway, without=set(old))
+    await all_up(gateway, without=old)
 
 
 async def eject(gateway: Gateway, traffic: Traffic, twin: Mock) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from tests.integration.parts.samples import Series, series
 
@@ -11,8 +11,8 @@ from gateway.errors import EnginePhase, Outcome
 CHAT, COMPLETIONS, EMBEDDINGS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models"
 # Of six words: the mock engine counts a word as a token.
 _MESSAGES = [{"role": "user", "content": "one two three four five six"}]
-TokenKind = Literal["input", "output", "cached_input"]
-_TOKEN_KINDS: tuple[TokenKind, ...] = ("input", "output", "cached_input")
+_TOKENS = ("input", "output", "cached_input", "reasoning")
+_OF_A_KEY = ("input", "output")
 _BEFORE_A_HEAD = 499
 
 
@@ -34,7 +34,9 @@ class Case:
         half: It sends half of its body; and then goes, where `leaves`, else waits for an answer.
         said: Tokens that reach the client of a stream; None for as many as it happens to see.
         broken: A stream that must end with an error event and without [DONE].
-        tokens: Input, output and cached tokens that the engine counts and the gateway must have heard of.
+        tokens: Input, output, cached and reasoning tokens, as far as there are any, that the engine counts and the
+            gateway must have heard of.
+        wasted: Tokens of a plain answer that was made from a stream, and came to nothing.
         attempts: Engines that are asked, in order, and what comes of it.
         phase: The phase that runs out of time.
         refusal: Why there is no good key.
@@ -55,7 +57,8 @@ class Case:
     half: bool = False
     said: int | None = 0
     broken: bool = False
-    tokens: tuple[int, int, int] = (0, 0, 0)
+    tokens: tuple[int, ...] = (0, 0)
+    wasted: int = 0
     attempts: tuple[tuple[str, str], ...] = ()
     phase: EnginePhase | None = None
     refusal: str | None = None
@@ -96,6 +99,8 @@ class Case:
                 yield series("gateway_engine_retries_total", engine=engine), 1
 
     def _said(self, seen: int) -> Iterator[tuple[Series, int]]:
+        if self.wasted:
+            yield series("gateway_wasted_tokens_total", model=self.model, reason=self.outcome), self.wasted
         if not self.stream or not seen:
             return
         yield series("gateway_time_to_first_token_seconds_count", model=self.model), 1
@@ -107,9 +112,9 @@ class Case:
     def _spent(self) -> Iterator[tuple[Series, int]]:
         if self.key is not None and self.keyed:
             yield series("gateway_key_requests_total", key=self.key), 1
-        for kind, count in zip(_TOKEN_KINDS, self.tokens, strict=True):
+        for kind, count in zip(_TOKENS, self.tokens, strict=False):
             yield series("gateway_tokens_total", model=self.model, type=kind), count
-            if kind != "cached_input":
+            if kind in _OF_A_KEY:
                 yield series("gateway_key_tokens_total", key=str(self.key), type=kind), count
 
 

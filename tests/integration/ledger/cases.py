@@ -13,16 +13,16 @@ GONE = (("left", "cancelled"),)
 BROKEN = (("left", "broken"),)
 LATE = (("left", "timeout"),)
 
-OK_PLAIN = Case("ok plain", "ok", 200, chat(), tokens=(6, 16, 0), attempts=LEFT)
-OK_STREAM = Case("ok stream", "ok", 200, chat(stream=True), said=16, tokens=(6, 16, 0), attempts=LEFT)
+OK_PLAIN = Case("ok plain", "ok", 200, chat(), tokens=(6, 16), attempts=LEFT)
+OK_STREAM = Case("ok stream", "ok", 200, chat(stream=True), said=16, tokens=(6, 16), attempts=LEFT)
 
 # Held at a gate: how a test lets a request stand at an exact point while it kills or recycles something.
 HELD = (
-    Case("plain, held", "ok", 200, chat(), hold=0, tokens=(6, 16, 0), attempts=LEFT),
-    Case("held before its role", "ok", 200, chat(stream=True), hold=0, said=16, tokens=(6, 16, 0), attempts=LEFT),
-    Case("held behind its role", "ok", 200, chat(stream=True), hold=1, said=16, tokens=(6, 16, 0), attempts=LEFT),
-    Case("held behind 3 tokens", "ok", 200, chat(stream=True), hold=4, said=16, tokens=(6, 16, 0), attempts=LEFT),
-    Case("held before [DONE]", "ok", 200, chat(stream=True), hold=17, said=16, tokens=(6, 16, 0), attempts=LEFT),
+    Case("plain, held", "ok", 200, chat(), hold=0, tokens=(6, 16), attempts=LEFT),
+    Case("held before its role", "ok", 200, chat(stream=True), hold=0, said=16, tokens=(6, 16), attempts=LEFT),
+    Case("held behind its role", "ok", 200, chat(stream=True), hold=1, said=16, tokens=(6, 16), attempts=LEFT),
+    Case("held behind 3 tokens", "ok", 200, chat(stream=True), hold=4, said=16, tokens=(6, 16), attempts=LEFT),
+    Case("held before [DONE]", "ok", 200, chat(stream=True), hold=17, said=16, tokens=(6, 16), attempts=LEFT),
 )
 
 HALF = Case("half a body, held", "ok", 200, chat(), half=True)
@@ -32,26 +32,28 @@ MIXED: dict[Case, int] = {
     OK_PLAIN: 14,
     OK_STREAM: 14,
     Case("ok cached", "ok", 200, chat(prompt_tokens=50, cached_tokens=32), tokens=(50, 16, 32), attempts=LEFT): 3,
-    Case("ok, one token", "ok", 200, chat(stream=True, tokens=1), said=1, tokens=(6, 1, 0), attempts=LEFT): 2,
+    Case("ok, thought", "ok", 200, chat(stream=True, reasoning_tokens=9), said=16, tokens=(6, 16, 0, 9),
+         attempts=LEFT): 2,
+    Case("ok, one token", "ok", 200, chat(stream=True, tokens=1), said=1, tokens=(6, 1), attempts=LEFT): 2,
     Case(
         "ok, usage asked for", "ok", 200, {**chat(stream=True), "stream_options": {"include_usage": True}}, said=16,
-        tokens=(6, 16, 0), attempts=LEFT,
+        tokens=(6, 16), attempts=LEFT,
     ): 2,
     Case(
         "ok text stream", "ok", 200, {"model": "left", "prompt": "one two", "stream": True, "max_tokens": 5},
-        route=COMPLETIONS, said=5, tokens=(2, 5, 0), attempts=LEFT,
+        route=COMPLETIONS, said=5, tokens=(2, 5), attempts=LEFT,
     ): 4,
     Case(
-        "ok embedding", "ok", 200, {"model": "left", "input": "one two three"}, route=EMBEDDINGS, tokens=(3, 0, 0),
+        "ok embedding", "ok", 200, {"model": "left", "input": "one two three"}, route=EMBEDDINGS, tokens=(3, 0),
         attempts=LEFT,
     ): 3,
-    Case("ok plain of llama.cpp", "ok", 200, chat("right"), model="right", tokens=(6, 16, 0), attempts=RIGHT): 5,
+    Case("ok plain of llama.cpp", "ok", 200, chat("right"), model="right", tokens=(6, 16), attempts=RIGHT): 5,
     Case(
-        "ok stream of llama.cpp", "ok", 200, chat("right", stream=True), model="right", said=16, tokens=(6, 16, 0),
+        "ok stream of llama.cpp", "ok", 200, chat("right", stream=True), model="right", said=16, tokens=(6, 16),
         attempts=RIGHT,
     ): 4,
     Case("ok models", "ok", 200, route=MODELS, model="none", method="GET"): 1,
-    Case("ok, held", "ok", 200, chat(stream=True), hold=4, said=16, tokens=(6, 16, 0), attempts=LEFT): 2,
+    Case("ok, held", "ok", 200, chat(stream=True), hold=4, said=16, tokens=(6, 16), attempts=LEFT): 2,
     Case("plain, cancelled", "cancelled", 499, chat(), hold=0, leaves=True, attempts=GONE): 5,
     Case("cancelled before its role", "cancelled", 499, chat(stream=True), hold=0, leaves=True, attempts=GONE): 5,
     Case("cancelled behind its role", "cancelled", 200, chat(stream=True), hold=1, leaves=True, attempts=GONE): 4,
@@ -61,6 +63,10 @@ MIXED: dict[Case, int] = {
     Case(
         "plain of llama.cpp, cancelled", "cancelled", 499, chat("right"), model="right", hold=1, leaves=True,
         attempts=(("right", "cancelled"),),
+    ): 2,
+    Case(
+        "plain of llama.cpp, cut", "engine_error", 502, chat("right", fault="end_without_done:3"), model="right",
+        wasted=3, attempts=(("right", "broken"),),
     ): 2,
     Case("left in its body", "cancelled", 499, chat(), half=True, leaves=True, model="none"): 2,
     Case("wrong key", "client_error", 401, chat(), model="none", key="wrong", keyed=False,
@@ -126,15 +132,15 @@ UNFINISHED = (
 
 # `twin` serves nothing that `right` does not: it can be taken out.
 FELL_OVER = Case(
-    "twin answers 500, right helps", "ok", 200, chat("twin"), model="twin", tokens=(6, 16, 0),
+    "twin answers 500, right helps", "ok", 200, chat("twin"), model="twin", tokens=(6, 16),
     attempts=(("twin", "broken"), ("right", "ok")),
 )  # fmt: skip
-EJECTED = Case("twin is out", "ok", 200, chat("twin"), model="twin", tokens=(6, 16, 0), attempts=RIGHT)
-ALONE = Case("right alone", "ok", 200, chat("right"), model="right", tokens=(6, 16, 0), attempts=RIGHT)
+EJECTED = Case("twin is out", "ok", 200, chat("twin"), model="twin", tokens=(6, 16), attempts=RIGHT)
+ALONE = Case("right alone", "ok", 200, chat("right"), model="right", tokens=(6, 16), attempts=RIGHT)
 # Two engines serve `shared`; `left` is asked first.
-DOWN = Case("left is down", "ok", 200, chat("shared"), model="shared", tokens=(6, 16, 0), attempts=RIGHT)
+DOWN = Case("left is down", "ok", 200, chat("shared"), model="shared", tokens=(6, 16), attempts=RIGHT)
 KILLED_EARLY = Case(
-    "left is killed before the answer", "ok", 200, chat("shared"), model="shared", hold=0, tokens=(6, 16, 0),
+    "left is killed before the answer", "ok", 200, chat("shared"), model="shared", hold=0, tokens=(6, 16),
     attempts=(("left", "reset"), ("right", "ok")),
 )  # fmt: skip
 KILLED_LATE = Case(
@@ -142,7 +148,7 @@ KILLED_LATE = Case(
     attempts=(("left", "reset"),),
 )  # fmt: skip
 REFUSED = Case(
-    "left refuses, right helps", "ok", 200, chat("shared", stream=True), model="shared", said=16, tokens=(6, 16, 0),
+    "left refuses, right helps", "ok", 200, chat("shared", stream=True), model="shared", said=16, tokens=(6, 16),
     attempts=(("left", "unreachable"), ("right", "ok")),
 )  # fmt: skip
 NOBODY = Case("nobody left to ask", "engine_error", 503, chat())
@@ -152,7 +158,7 @@ LAST_REFUSES = Case(
 NOBODY_AT_ALL = Case("nobody left to ask at all", "engine_error", 503, chat("right"), model="right")
 DEAF = Case("left is deaf", "timeout", 504, chat(), attempts=LATE, phase="connect")
 DEAF_HELPED = Case(
-    "left is deaf, right helps", "ok", 200, chat("shared"), model="shared", tokens=(6, 16, 0),
+    "left is deaf, right helps", "ok", 200, chat("shared"), model="shared", tokens=(6, 16),
     attempts=(("left", "timeout"), ("right", "ok")),
 )  # fmt: skip
 

@@ -1,18 +1,14 @@
-"""The two gateways of the ledger, and the sampler that watches them all the time."""
+"""The two gateways of the ledger, and what is held against their books."""
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import Iterator
 from typing import NamedTuple
 
-import httpx
 from tests.integration.ledger.cases import MOST_BYTES
 from tests.integration.ledger.traffic import Traffic
 from tests.integration.parts.gateway import Gateway
 from tests.integration.parts.mock import Mock
 from tests.integration.parts.program import until
-from tests.integration.parts.samples import Samples
 from tests.integration.parts.stage import Stage
 
 # Workers look at their engines when they start and then no more: what happens is what the test does.
@@ -50,6 +46,11 @@ def impatient(stage: Stage, workers: int) -> Scene:
     return _scene(stage, mocks, workers, _IMPATIENT)
 
 
+def lone(stage: Stage, workers: int, **settings: str) -> Scene:
+    """A gateway as it comes, before one engine."""
+    return _scene(stage, {"left": engine(stage, "left")}, workers, settings)
+
+
 def engine(stage: Stage, name: str, *, port: int | None = None) -> Mock:
     """A mock engine, in place of one that was at `port`; always idle, by its own word."""
     owner = "llamacpp" if name == "right" else "vllm"
@@ -62,38 +63,6 @@ def _scene(stage: Stage, mocks: dict[str, Mock], workers: int, settings: dict[st
     gateway = stage.gateway(*mocks.values(), workers=workers, keys=_KEYS, **settings)
     keys = {"tester": gateway.key, "wrong": "gh-wrong", **{name: name for name in _KEYS}}
     return Scene(gateway, Traffic(gateway.port, keys, mocks.values()), mocks)
-
-
-@contextlib.contextmanager
-def watched(gateway: Gateway) -> Iterator[list[str]]:
-    """Scrapes all the time; yields what has fallen from one scrape to the next, and what else is wrong with them."""
-    faults: list[str] = []
-    stopped = threading.Event()
-    scrapes = 0
-
-    def scrape() -> None:
-        nonlocal scrapes
-        earlier: Samples | None = None
-        while not stopped.wait(0.1):
-            try:
-                now = gateway.scrape()
-            except httpx.HTTPError as error:
-                faults.append(f"a scrape failed: {error!r}")
-                continue
-            scrapes += 1
-            faults.extend(now.below_zero())
-            if earlier is not None:
-                faults.extend(now.fallen_since(earlier))
-            earlier = now
-
-    thread = threading.Thread(target=scrape)
-    thread.start()
-    try:
-        yield faults
-    finally:
-        stopped.set()
-        thread.join()
-    assert scrapes > 10, "too few scrapes to tell"
 
 
 async def assert_true(scene: Scene) -> None:

@@ -8,13 +8,13 @@ import pytest
 from tests.integration.ledger import acts
 from tests.integration.ledger.case import Case
 from tests.integration.ledger.cases import HELD, MIXED, OK_PLAIN, OK_STREAM, TIMEOUTS
+from tests.integration.ledger.sampler import watched
 from tests.integration.ledger.stage import (
     assert_engine_agrees,
     assert_true,
     engine,
     impatient,
     patient,
-    watched,
 )
 from tests.integration.parts.stage import Stage
 
@@ -71,7 +71,7 @@ async def _drive_impatient(stage: Stage, workers: int, rounds: int) -> str:
 
 @pytest.mark.parametrize("workers", [1, 4])
 async def test_every_counter_is_true(stage: Stage, measured: Callable[[str], None], workers: int) -> None:
-    measured(await _drive_patient(stage, workers, rounds=2))
+    measured(await _drive_patient(stage, workers, rounds=1))
 
 
 async def test_every_timeout_is_counted(stage: Stage, measured: Callable[[str], None]) -> None:

@@ -64,10 +64,6 @@ class Samples:
             if key[0].endswith(("_total", "_count")) and self._values[key]
         }
 
-    def below_zero(self) -> list[str]:
-        """What is negative, and never may be."""
-        return [f"{name}{dict(labels)}: {value}" for (name, labels), value in self._values.items() if value < 0]
-
     def fallen_since(self, earlier: Self) -> list[str]:
         """What must only rise and has fallen, or is gone, since an earlier scrape."""
         fallen = []

@@ -161,8 +161,9 @@ class _Labels:
         return "other"
 
 
-# Outcomes of a stream that broke off: what it had said was for nothing.
-_WASTES: tuple[Outcome, ...] = ("cancelled", "timeout", "stream_error")
+# Outcomes of a stream that broke off, that to an engine included of which the gateway makes a plain answer: what it had
+# said was for nothing.
+_WASTES: tuple[Outcome, ...] = ("cancelled", "timeout", "stream_error", "engine_error", "internal_error")
 # Pairs of outcome and code that a relayed request to a known model can end with.
 _POSSIBLE: tuple[tuple[Outcome, str], ...] = (
     ("ok", "200"),
@@ -175,4 +176,5 @@ _POSSIBLE: tuple[tuple[Outcome, str], ...] = (
     ("engine_error", "503"),
     ("stream_error", "200"),
     ("internal_error", "500"),
+    ("internal_error", "503"),
 )
