@@ -41,6 +41,7 @@ MICRO = 1_000_000
 SCRAPES = 200
 BETWEEN_S = 0.05
 READY_S = 60.0
+SETTLE_S = 3.0  # behind the last recycle, when the new workers have looked at their engine
 OK = 200
 
 
@@ -154,23 +155,45 @@ def master_cpu_s(gateway: targets.Target) -> float:
     return (int(fields[11]) + int(fields[12])) / processes.TICKS_PER_S
 
 
-def page_times(gateway: targets.Target) -> tuple[list[float], float, bytes]:
-    """Scrape often; return the milliseconds of each, the CPU milliseconds of one, and the page."""
+@dataclass(slots=True)
+class Page:
+    """What many scrapes came to.
+
+    Args:
+        times: milliseconds of each.
+        late: by how many each pause between two took too long: how long this machine lets anybody wait for a core.
+        cpu_ms: of one.
+        text: the last page.
+    """
+
+    times: list[float]
+    late: list[float]
+    cpu_ms: float
+    text: bytes
+
+    def row(self, name: str) -> str:
+        """Return the line about it."""
+        series = sum(1 for line in self.text.splitlines() if not line.startswith(b"#"))
+        share = f"{100 * self.cpu_ms / 1_000 / PERIOD_S:.2f} %"
+        p50, p99 = (figures.percentile(self.times, percent) for percent in (50, 99))
+        noise = figures.percentile(self.late, 99)
+        return f"| {name} | {series} | {self.cpu_ms:.1f} | {share} | {p50:.1f} | {p99:.1f} | {noise:.1f} |"
+
+
+HEADINGS = ("/metrics", "series", "CPU ms a scrape", "at one in 5 s", "p50 ms", "p99 ms", "a pause late, p99 ms")
+
+
+def scrape_often(gateway: targets.Target) -> Page:
+    """Scrape with short pauses."""
     before = master_cpu_s(gateway)
-    times, page = [], b""
+    times, late, text = [], [], b""
     for _ in range(SCRAPES):
-        took, page = scrape_once(gateway)
+        took, text = scrape_once(gateway)
         times.append(took)
+        begun = time.perf_counter()
         time.sleep(BETWEEN_S)
-    return times, 1_000 * (master_cpu_s(gateway) - before) / SCRAPES, page
-
-
-def shown(name: str, times: Sequence[float], cpu_ms: float, page: bytes) -> str:
-    """Return the line about a page."""
-    series = sum(1 for line in page.splitlines() if not line.startswith(b"#"))
-    p50, p99 = figures.percentile(times, 50), figures.percentile(times, 99)
-    share = 100 * cpu_ms / 1_000 / PERIOD_S
-    return f"| {name} | {series} | {len(page) // 1000} | {cpu_ms:.1f} | {share:.2f} % | {p50:.1f} | {p99:.1f} |"
+        late.append(1_000 * (time.perf_counter() - begun - BETWEEN_S))
+    return Page(times, late, 1_000 * (master_cpu_s(gateway) - before) / SCRAPES, text)
 
 
 def run(place: targets.Place, rounds: int, recycles: int) -> Counter[str]:
@@ -181,22 +204,21 @@ def run(place: targets.Place, rounds: int, recycles: int) -> Counter[str]:
         gateway = targets.start_gateway(place, WORKERS)
         running.append(gateway)
         one_slice(gateway, place, scraped=True)  # thrown away
-        pages = [shown("fresh, idle", *page_times(gateway))]
+        pages = [scrape_often(gateway).row("fresh, idle")]
         slices: dict[bool, list[Slice]] = {False: [], True: []}
         for number in range(rounds):
             for scraped in (False, True) if number % 2 else (True, False):
                 slices[scraped].append(one_slice(gateway, place, scraped=scraped))
         plain_us = _plain_us(gateway, place)
         with loaded(gateway, place):
-            pages.append(shown("fresh, under load", *page_times(gateway)))
+            pages.append(scrape_often(gateway).row("fresh, under load"))
             for _ in range(recycles):
                 recycle(gateway)
-            pages.append(shown(f"{recycles} recycles, under load", *page_times(gateway)))
+            time.sleep(SETTLE_S)
+            pages.append(scrape_often(gateway).row(f"{recycles} recycles, under load"))
     finally:
         targets.stop(running)
-    print(
-        "| /metrics | series | kB | CPU ms a scrape | at one in 5 s | p50 ms | p99 ms |\n|---|---|---|---|---|---|---|"
-    )
+    print(f"| {' | '.join(HEADINGS)} |", "|---" * len(HEADINGS) + "|", sep="\n")
     print("\n".join(pages))
     print(
         f"\n{_compared(slices)}\n{_share(plain_us, slices[False], *recording.measure(place.directory / 'recording'))}"

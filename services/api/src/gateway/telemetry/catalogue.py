@@ -95,5 +95,7 @@ class Catalogue:
             "gateway_workers_expected", "Workers that there should be.", registry=registry, multiprocess_mode="livemax"
         )
         self.label_overflow = counter(
-            "label_overflow_total", "Requests whose key or model was counted as 'other': there were too many.", "label"
+            "label_overflow_total",
+            "Requests whose key or model was counted as 'other' there, and wherever else it is a label: too many.",
+            "metric",
         )

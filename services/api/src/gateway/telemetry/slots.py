@@ -17,8 +17,9 @@ import prometheus_client.values
 from prometheus_client.values import MultiProcessValue
 
 _ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
-# prometheus-client's files, by our slots' numbers, and the locks. Nothing else in the directory is touched.
-_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock")
+# prometheus-client's files, by our slots' numbers, the locks, and what the workers agree on (see `labels`). Nothing
+# else in the directory is touched.
+_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock|labels-of-[a-z_]+")
 
 
 class MetricsDirError(Exception):
@@ -70,6 +71,12 @@ def claim(directory: Path) -> int:
     # prometheus-client has no other way in: it chooses this class when it is imported, before the slot is known.
     prometheus_client.values.ValueClass = MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
     return slot
+
+
+def directory() -> Path | None:
+    """Where this process has its slot; None when it has none."""
+    found = os.environ.get(_ENVIRONMENT)
+    return Path(found) if found else None
 
 
 def release_dead(directory: Path) -> None:
