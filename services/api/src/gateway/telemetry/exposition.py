@@ -47,7 +47,7 @@ class MetricsServer(ThreadingMixIn, TCPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers with the page, uncompressed: it stays on the machine, and compressing would cost more than making it."""
+    """Answers with the page, uncompressed: it is some 20 kB, on a network of the stack's own."""
 
     timeout = _PATIENCE_S
     server: MetricsServer
