@@ -13,8 +13,8 @@ from tests.integration.parts.stage import Stage
 
 # Workers look at their engines when they start and then no more: what happens is what the test does.
 _RARELY = {"DISCOVERY_INTERVAL": "3600", "PROBE_INTERVAL": "3600"}
-_PATIENT = {"CONNECT_TIMEOUT": "1", "MAX_BODY_BYTES": str(MOST_BYTES), **_RARELY}
-_IMPATIENT = {"TTFT_TIMEOUT": "2", "IDLE_TIMEOUT": "2", "TOTAL_TIMEOUT": "6", "SHUTDOWN_GRACE": "4", **_RARELY}
+_PATIENT = {"CONNECT_TIMEOUT": "2", "MAX_BODY_BYTES": str(MOST_BYTES), **_RARELY}
+_IMPATIENT = {"TTFT_TIMEOUT": "3", "IDLE_TIMEOUT": "3", "TOTAL_TIMEOUT": "7", "SHUTDOWN_GRACE": "4", **_RARELY}
 _KEYS = {"gone": {"revoked": True}, "old": {"expires": "2020-01-01"}, "narrow": {"models": ["right"]}}
 _SETTLED_S = 20.0
 _SERVES = {
