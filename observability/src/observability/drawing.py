@@ -1,7 +1,7 @@
 """A panel as Grafana's JSON, in the form that Grafana 9.4 writes and later ones read."""
 
-from observability import settings
-from observability.panel import Panel, Query, Thresholds
+from observability import links, options, settings, tables
+from observability.panel import OF_NOW, Panel, Query, Thresholds
 
 Json = dict[str, object]
 
@@ -9,8 +9,8 @@ Json = dict[str, object]
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
 
-def panel(drawn: Panel, number: int, place: dict[str, int]) -> Json:
-    """The JSON of a panel with its id, at a place (x, y, w, h) of the grid."""
+def panel(drawn: Panel, number: int, place: dict[str, int], choices: tuple[str, ...] = ()) -> Json:
+    """The JSON of a panel with its id, at a place (x, y, w, h) of the grid; `choices` are its dashboard's variables."""
     document: Json = {
         "id": number,
         "type": drawn.kind,
@@ -19,32 +19,48 @@ def panel(drawn: Panel, number: int, place: dict[str, int]) -> Json:
         "datasource": DATASOURCE,
         "gridPos": place,
         "targets": [_target(drawn, query, chr(ord("A") + index)) for index, query in enumerate(drawn.queries)],
-        "fieldConfig": {"defaults": _defaults(drawn), "overrides": _overrides(drawn)},
-        "options": _options(drawn),
+        "fieldConfig": {"defaults": _defaults(drawn), "overrides": [*_colours(drawn), *tables.columns(drawn, choices)]},
+        "options": options.of(drawn),
     }
-    if drawn.smooth and drawn.kind != "stat":
+    if drawn.kind == "table":
+        document["transformations"] = tables.transformations(drawn)
+    if drawn.opens and drawn.kind != "stat":
+        document["links"] = [_link(drawn.opens)]
+    if drawn.smooth and drawn.kind not in OF_NOW:
         document["interval"] = f"{settings.SMOOTH_INTERVAL_SECONDS}s"
     return document
 
 
-def row(title: str, number: int, y: int) -> Json:
-    """A heading across the page."""
+def row(title: str, number: int, y: int, hidden: list[Json] | None = None) -> Json:
+    """A heading across the page; the panels that it hides until it is clicked belong to it."""
     place = {"x": 0, "y": y, "w": 24, "h": 1}
-    return {"id": number, "type": "row", "title": title, "collapsed": False, "gridPos": place, "panels": []}
+    return {
+        "id": number,
+        "type": "row",
+        "title": title,
+        "collapsed": hidden is not None,
+        "gridPos": place,
+        "panels": hidden or [],
+    }
 
 
 def _target(drawn: Panel, query: Query, ref: str) -> Json:
     # A number on a tile is the answer of now: the last point of a range could be long past.
-    instant = drawn.kind == "stat"
+    instant = drawn.kind in OF_NOW
     return {
         "refId": ref,
         "datasource": DATASOURCE,
         "editorMode": "code",
         "expr": query.expr,
         "legendFormat": query.legend,
+        "format": "table" if drawn.kind == "table" else "time_series",
         "instant": instant,
         "range": not instant,
     }
+
+
+def _link(uid: str) -> Json:
+    return {"title": f"Open {links.TITLES[uid]}", "url": links.keeping_all(uid), "targetBlank": False}
 
 
 def _defaults(drawn: Panel) -> Json:
@@ -57,6 +73,8 @@ def _defaults(drawn: Panel) -> Json:
     }
     limits = {"min": drawn.minimum, "max": drawn.maximum, "decimals": drawn.decimals}
     defaults.update({key: value for key, value in limits.items() if value is not None})
+    if drawn.opens and drawn.kind == "stat":
+        defaults["links"] = [_link(drawn.opens)]  # the number itself can be clicked
     if drawn.kind == "timeseries":
         defaults["custom"] = {
             "drawStyle": "line",
@@ -80,14 +98,14 @@ def _thresholds(thresholds: Thresholds) -> Json:
 def _mappings(drawn: Panel) -> list[Json]:
     if not drawn.words:
         return []
-    options = {
+    words = {
         str(value): {"text": word, "color": colour, "index": index}
         for index, (value, word, colour) in enumerate(drawn.words)
     }
-    return [{"type": "value", "options": options}]
+    return [{"type": "value", "options": words}]
 
 
-def _overrides(drawn: Panel) -> list[Json]:
+def _colours(drawn: Panel) -> list[Json]:
     return [
         {
             "matcher": {"id": "byName", "options": name},
@@ -95,28 +113,3 @@ def _overrides(drawn: Panel) -> list[Json]:
         }
         for name, colour in drawn.colours
     ]
-
-
-def _options(drawn: Panel) -> Json:
-    legend = {"showLegend": True, "displayMode": "list", "placement": "bottom", "calcs": []}
-    match drawn.kind:
-        case "stat":
-            return {
-                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-                "colorMode": "value",
-                "graphMode": "none",
-                "textMode": "auto",
-                "justifyMode": "auto",
-                "orientation": "auto",
-            }
-        case "timeseries":
-            return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
-        case "state-timeline":
-            return {
-                "mergeValues": True,
-                "showValue": "auto",
-                "alignValue": "left",
-                "rowHeight": 0.85,
-                "legend": legend,
-                "tooltip": {"mode": "single", "sort": "none"},
-            }

@@ -9,15 +9,15 @@ _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
 
 
 def _by_model(scope: Scope, name: str, *matchers: str) -> str:
-    return scope.series(f"gateway_{name}", JOB, *matchers, model="model", instance="instance")
+    return scope.series(f"gateway_{name}", JOB, *matchers, model="model", vm="vm")
 
 
 def _by_engine(scope: Scope, name: str, *matchers: str) -> str:
-    return scope.series(f"gateway_{name}", JOB, *matchers, engine="engine", instance="instance")
+    return scope.series(f"gateway_{name}", JOB, *matchers, engine="engine", vm="vm")
 
 
 def _plain(scope: Scope, name: str, *matchers: str) -> str:
-    return scope.series(f"gateway_{name}", JOB, *matchers, instance="instance")
+    return scope.series(f"gateway_{name}", JOB, *matchers, vm="vm")
 
 
 def judged(scope: Scope) -> str:

@@ -1,0 +1,29 @@
+"""Colours that mean the same on every dashboard: red is ours to mend, grey is the client's doing, green is well."""
+
+from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, YELLOW
+
+OUTCOMES = (
+    ("ok", GREEN), ("client_error", BLUE), ("rate_limited", "light-blue"), ("queue_full", YELLOW), ("cancelled", GREY),
+    ("timeout", ORANGE), ("engine_error", RED), ("stream_error", "dark-red"), ("internal_error", "purple"),
+)  # fmt: skip
+STATES = {
+    "ready": GREEN, "starting": BLUE, "draining": YELLOW, "ejected": ORANGE, "down": RED, "failed": "dark-red",
+}  # fmt: skip
+# The higher the quantile, the fewer it is about and the darker it is drawn.
+QUANTILES = (("p50", "light-blue"), ("p95", BLUE), ("p99", "purple"))
+QUANTILE_NUMBERS = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+QUANTILES_AND_MEAN = (*QUANTILES, ("mean", GREY))
+RUNNING, WAITING, HELD_BACK = BLUE, ORANGE, "purple"
+PHASES = (
+    ("queue", ORANGE), ("connect", RED), ("ttft", YELLOW), ("idle", "purple"), ("total", "dark-red"),
+    ("before_first_event", ORANGE), ("after_first_event", GREY),
+)  # fmt: skip
+# What came of an attempt at an engine.
+ATTEMPTS = (
+    ("ok", GREEN), ("cancelled", GREY), ("rejected", BLUE), ("timeout", ORANGE), ("unreachable", "dark-red"),
+    ("reset", RED), ("broken", "light-red"), ("error", "purple"),
+)  # fmt: skip
+CODES = (
+    ("200", GREEN), ("400", BLUE), ("401", "light-blue"), ("403", "light-blue"), ("404", "dark-blue"),
+    ("429", YELLOW), ("499", GREY), ("500", "purple"), ("502", RED), ("503", "dark-red"), ("504", ORANGE),
+)  # fmt: skip
