@@ -1,5 +1,6 @@
 """Every expression of a dashboard or an alert, asked of a real Prometheus that scraped real parts under load."""
 
+import contextlib
 import math
 import re
 import shutil
@@ -32,9 +33,17 @@ _FILTERS = {f"alert {name}" for name in (
 @pytest.fixture(scope="module")
 def prometheus(engine: Engine, module_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A Prometheus with the stack's own jobs, in a hurry, after some traffic."""
-    gateway, port = module_stage.gateway(engine), free_port()  # one to which nothing bad has happened
-    directory = tmp_path_factory.mktemp("prometheus")
-    exporter = _gpu_exporter(directory)
+    with contextlib.ExitStack() as exits:
+        yield _watched(engine, module_stage, tmp_path_factory.mktemp("prometheus"), exits)
+
+
+def _watched(engine: Engine, stage: Stage, directory: Path, exits: contextlib.ExitStack) -> httpx.Client:
+    gateway = stage.gateway(engine, ENGINE_PRICES=f"{engine.kind}=l4")  # nothing bad has happened to it
+    port = free_port()
+    build_stub(directory)
+    exporter = Exporter(directory, directory, Machine(directory, "l4"), {})
+    exits.callback(exporter.stop)
+    exporter.ready(exporter.answers, 20)
     addresses = {
         "gpu-exporter": f"{HOST}:{exporter.port}",
         "gateway": f"{HOST}:{gateway.metrics_port}",
@@ -58,16 +67,13 @@ def prometheus(engine: Engine, module_stage: Stage, tmp_path_factory: pytest.Tem
     )  # fmt: skip
     _traffic(gateway)  # first, so that every series is there
     program = Program("prometheus", command, {}, directory)
-    try:
-        with httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False) as client:
-            until(lambda: len(_ask(client, "up == 1")) == len(addresses), 30, "every target is up")
-            _traffic(gateway)
-            until(lambda: _scraped(client) == _counted(gateway), 10, "all of the traffic is scraped")
-            until(lambda: all(_ask(client, name) for name in recording.series()), 10, "rules have recorded it")
-            yield client
-    finally:
-        program.stop()
-        exporter.stop()
+    exits.callback(program.stop)
+    client = exits.enter_context(httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False))
+    until(lambda: len(_ask(client, "up == 1")) == len(addresses), 30, "every target is up")
+    _traffic(gateway)
+    until(lambda: _scraped(client) == _counted(gateway), 10, "all of the traffic is scraped")
+    until(lambda: all(_ask(client, name) for name in recording.series()), 10, "rules have recorded it")
+    return client
 
 
 def _moved(job: dict[str, Any], address: str, engine: Engine) -> dict[str, Any]:
@@ -77,14 +83,6 @@ def _moved(job: dict[str, Any], address: str, engine: Engine) -> dict[str, Any]:
         **secret,
         "static_configs": [{"targets": [address], "labels": {"vm": settings.VM}}],
     }
-
-
-def _gpu_exporter(directory: Path) -> Exporter:
-    """The real one, over a stub of NVIDIA's library that looks like an L4."""
-    build_stub(directory)
-    exporter = Exporter(directory, directory, Machine(directory, "l4"), {})
-    exporter.ready(exporter.answers, 20)
-    return exporter
 
 
 def _traffic(gateway: Gateway) -> None:

@@ -104,7 +104,8 @@ def ours(engines: set[str]) -> Iterable[tuple[str, str]]:
         stage = Stage(Path(directory), exits)
         running = [getattr(stage, name)() for name in sorted(engines)]
         sick = stage.mock(name="sick")
-        gateway = stage.gateway(*running, sick, stage.mock(name="well"))
+        prices = ",".join(f"{engine.kind}=l4" for engine in running)
+        gateway = stage.gateway(*running, sick, stage.mock(name="well"), ENGINE_PRICES=prices)
         with gateway.http as http:
             for _ in running:
                 _ask(http, DEMO)

@@ -14,7 +14,7 @@ FILES = {dashboard["uid"]: dashboard for dashboard in dashboard_files()}
 # Ids of Grafana's own units; anything else is shown as a suffix, which is what tokens are.
 UNITS = {
     *("s", "reqps", "ops", "percentunit", "mbytes", "bytes", "short", "none", "string", "tokens/s", "ev/s"),
-    *("percent", "celsius", "watt", "hertz", "joule", "currencyUSD"),
+    *("x", "percent", "celsius", "watt", "hertz", "joule", "currencyUSD"),
 }
 
 

@@ -2,8 +2,9 @@
 
 from observability import links, settings
 from observability.dashboard import Dashboard, Row
-from observability.dashboards import overview_tiles, palette
-from observability.panel import GREEN, RED, Panel, Query, Thresholds
+from observability.dashboards import gateway as gateway_dashboard
+from observability.dashboards import overview_levels, overview_tiles, palette
+from observability.panel import GREEN, RED, Key, Panel, Query, Thresholds, table
 from observability.queries import engines, gateway, llamacpp, stack, vllm
 from observability.variables import Choices
 
@@ -22,6 +23,9 @@ def dashboard() -> Dashboard:
         (
             Row("", 4, overview_tiles.service(CHOICES)),
             Row("", 4, overview_tiles.parts(CHOICES)),
+            Row("Service levels", 4, overview_levels.tiles(CHOICES)),
+            Row("", 8, overview_levels.graphs()),
+            Row("What to do now", 8, (_alerts(), _models())),
             Row("Latency", 8, (_first_token(), _per_token(), _added())),
             Row("Traffic", 8, (_requests(), _shares(), _tokens())),
             Row("Engines", 8, (_engine_states(), _load())),
@@ -29,6 +33,31 @@ def dashboard() -> Dashboard:
             Row("Hardware and targets", 8, (_vram(), _targets())),
         ),
         CHOICES,
+    )
+
+
+def _alerts() -> Panel:
+    return Panel(
+        kind="alertlist",
+        title="Alerts that fire",
+        question="What has to be done now? Each has a heading in docs/runbook.md that ends in checks to paste.",
+        blind_spot="what no alert looks for. Without Prometheus only TargetDown fires, and the rest is silent.",
+        unit="none",
+        width=8,
+        queries=(),
+        nothing="Nothing fires",
+    )
+
+
+def _models() -> Panel:
+    return table(
+        "Models",
+        "Which model is used, and which one fails or is slow? A click on it opens the Gateway dashboard for it.",
+        "over the whole time shown. `none` named no model, `other` is one that no engine serves.",
+        "short",
+        16,
+        gateway_dashboard.model_columns(CHOICES),
+        keys=(Key("model", "Model", links.GATEWAY, "model"),),
     )
 
 

@@ -1,6 +1,6 @@
 """The numbers on top of the overview. Those that judge do so over the whole time that the reader has chosen."""
 
-from observability import settings
+from observability import links, settings
 from observability.dashboards.tiles import tile
 from observability.panel import GREEN, RED, Panel, Thresholds
 from observability.queries import gateway, stack
@@ -22,6 +22,8 @@ def service(choices: Choices) -> tuple[Panel, ...]:
             Thresholds.low_is_bad(1 - settings.ERROR_RATIO_LIMIT, settings.AVAILABILITY_OBJECTIVE),
             maximum=1,
             decimals=2,
+            opens=links.GATEWAY,
+            then="Requests by outcome says which way they fail; the alert's heading in docs/runbook.md how.",
         ),
         tile(
             "Failed requests",
@@ -31,6 +33,7 @@ def service(choices: Choices) -> tuple[Panel, ...]:
             gateway.failed_share(choices.over_the_page),
             Thresholds.high_is_bad(1 - settings.AVAILABILITY_OBJECTIVE, settings.ERROR_RATIO_LIMIT),
             decimals=2,
+            opens=links.GATEWAY,
         ),
         tile(
             "First token, p95",
@@ -39,6 +42,8 @@ def service(choices: Choices) -> tuple[Panel, ...]:
             "s",
             gateway.time_to_first_token(choices.over_the_page, 0.95),
             Thresholds.high_is_bad(settings.TTFT_P95_GOOD_SECONDS, settings.TTFT_P95_LIMIT_SECONDS),
+            opens=links.ENGINE,
+            then="Latency added by the gateway says whose; Engine whether it waits in a queue.",
         ),
         tile(
             "Per token, p95",
@@ -47,6 +52,7 @@ def service(choices: Choices) -> tuple[Panel, ...]:
             "s",
             gateway.time_per_output_token(choices.over_the_page, 0.95),
             Thresholds.high_is_bad(settings.TPOT_P95_GOOD_SECONDS, settings.TPOT_P95_LIMIT_SECONDS),
+            opens=links.ENGINE,
         ),
         tile(
             "Output tokens",
@@ -54,6 +60,7 @@ def service(choices: Choices) -> tuple[Panel, ...]:
             "tokens count when their request ends: one long answer reads as none, then as many.",
             "tokens/s",
             gateway.output_tokens(choices.now),
+            opens=links.ENGINE,
         ),
         tile(
             "Cancelled",
@@ -63,6 +70,7 @@ def service(choices: Choices) -> tuple[Panel, ...]:
             gateway.cancelled_share(choices.over_the_page),
             Thresholds.notable(settings.CANCELLED_SHARE_NOTABLE),
             decimals=1,
+            opens=links.GATEWAY,
         ),
     )
 
@@ -78,6 +86,7 @@ def parts(choices: Choices) -> tuple[Panel, ...]:
             stack.front_door(choices.now),
             nothing="Not probed",
             words=((0, "shut", RED), (1, "open", GREEN)),
+            then="503: no engine is ready. 502: nginx does not reach the gateway. No answer: see its log.",
         ),
         tile(
             "Engines ready",
@@ -87,6 +96,8 @@ def parts(choices: Choices) -> tuple[Panel, ...]:
             gateway.engines_ready(choices.now),
             Thresholds(RED, ((1, GREEN),)),
             nothing="No gateway",
+            opens=links.ENGINE,
+            then="none: /status of its launcher names phase and reason.",
         ),
         tile(
             "In flight",
@@ -95,6 +106,7 @@ def parts(choices: Choices) -> tuple[Panel, ...]:
             "short",
             gateway.in_flight(choices.now),
             nothing="No gateway",
+            opens=links.GATEWAY,
         ),
         tile(
             "Targets down",
@@ -113,6 +125,7 @@ def parts(choices: Choices) -> tuple[Panel, ...]:
             stack.vram_free(choices.now),
             Thresholds.low_is_bad(settings.VRAM_FREE_LIMIT_MIB, settings.VRAM_FREE_GOOD_MIB),
             nothing="No GPU",
+            opens=links.GPU,
         ),
         tile(
             "Certificate",

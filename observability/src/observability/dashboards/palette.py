@@ -15,7 +15,7 @@ QUANTILE_NUMBERS = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
 QUANTILES_AND_MEAN = (*QUANTILES, ("mean", GREY))
 RUNNING, WAITING, HELD_BACK = BLUE, ORANGE, "purple"
 PHASES = (
-    ("queue", ORANGE), ("connect", RED), ("ttft", YELLOW), ("idle", "purple"), ("total", "dark-red"),
+    ("queue", ORANGE), ("connect", RED), ("ttft", YELLOW), ("idle", GREY), ("total", "dark-red"),
     ("before_first_event", ORANGE), ("after_first_event", GREY),
 )  # fmt: skip
 # What came of an attempt at an engine.

@@ -4,7 +4,7 @@ from observability.promql import Scope, share, total
 from observability.queries import vllm
 
 JOB = "gpu-exporter"
-_MILLI, _NANO, _MEGA = 1e-3, 1e-9, 1e6
+_THOUSAND, _MILLION, _BILLION = 1_000, 1_000_000, 1_000_000_000
 
 
 def field(scope: Scope, name: str) -> str:
@@ -29,12 +29,12 @@ def power_share(scope: Scope) -> str:
 
 def hertz(scope: Scope, clock: str) -> str:
     """A clock of each GPU: SM or MEM."""
-    return f"{of_each(scope, f'{clock}_CLOCK')} * {_MEGA:.0f}"
+    return f"{of_each(scope, f'{clock}_CLOCK')} * {_MILLION}"
 
 
 def held_back(scope: Scope, cause: str) -> str:
     """The share of time in which a GPU ran slower than asked; cause is POWER or THERMAL."""
-    return f"max by (gpu) ({scope.rate(field(scope, f'{cause}_VIOLATION'))}) * {_NANO:g}"
+    return f"max by (gpu) ({scope.rate(field(scope, f'{cause}_VIOLATION'))}) / {_BILLION}"
 
 
 def clock_events(scope: Scope) -> str:
@@ -75,7 +75,7 @@ def processes(scope: Scope) -> str:
 
 def watts(scope: Scope) -> str:
     """Power of all GPUs, from their counters of energy: no peak between two scrapes is lost."""
-    return f"{total(scope.rate(field(scope, 'TOTAL_ENERGY_CONSUMPTION')))} * {_MILLI:g}"
+    return f"{total(scope.rate(field(scope, 'TOTAL_ENERGY_CONSUMPTION')))} / {_THOUSAND}"
 
 
 def joules_per_token(scope: Scope) -> str:

@@ -52,16 +52,6 @@ def prefix_hits(scope: Scope) -> str:
     return share(rate_of(scope, "prefix_cache_hits_total"), rate_of(scope, "prefix_cache_queries_total"))
 
 
-def multimodal_hits(scope: Scope) -> str:
-    """The share of images and the like that were found in their cache."""
-    return share(rate_of(scope, "mm_cache_hits_total"), rate_of(scope, "mm_cache_queries_total"))
-
-
-def preemptions_per_request(scope: Scope) -> str:
-    """How often a finished request was thrown out of the batch, on average."""
-    return mean_of(scope, "request_num_preemptions")
-
-
 def generated(scope: Scope, *by: str) -> str:
     """Tokens produced per second."""
     return rate_of(scope, "generation_tokens_total", *by)
