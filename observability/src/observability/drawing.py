@@ -8,6 +8,9 @@ Json = dict[str, object]
 # A variable, so that a dashboard can be imported into a Grafana whose Prometheus has another uid.
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
+# An axis reaches at least so far, by its unit: else Grafana draws a row of zeros on one that goes to 100.
+_LOW = {"reqps": 0.1, "ops": 0.1, "percentunit": 0.01, "short": 1, "tokens/s": 1, "events/s": 1, "x": 1}
+
 
 def panel(drawn: Panel, number: int, place: dict[str, int], choices: tuple[str, ...] = ()) -> Json:
     """The JSON of a panel with its id, at a place (x, y, w, h) of the grid; `choices` are its dashboard's variables."""
@@ -67,7 +70,7 @@ def _defaults(drawn: Panel) -> Json:
     defaults: Json = {
         "unit": drawn.unit,
         "noValue": drawn.nothing,
-        "color": {"mode": "palette-classic" if drawn.kind == "timeseries" else "thresholds"},
+        "color": _colour(drawn),
         "thresholds": _thresholds(drawn.thresholds),
         "mappings": _mappings(drawn),
     }
@@ -76,7 +79,7 @@ def _defaults(drawn: Panel) -> Json:
     if drawn.opens and drawn.kind == "stat":
         defaults["links"] = [_link(drawn.opens)]  # the number itself can be clicked
     if drawn.kind == "timeseries":
-        defaults["custom"] = {
+        custom: Json = {
             "drawStyle": "line",
             "lineWidth": 1,
             "fillOpacity": 25 if drawn.stacked else 8,
@@ -85,9 +88,23 @@ def _defaults(drawn: Panel) -> Json:
             "stacking": {"mode": "normal" if drawn.stacked else "none", "group": "A"},
             "thresholdsStyle": {"mode": "dashed" if drawn.thresholds.steps else "off"},
         }
+        if drawn.unit in _LOW and drawn.maximum is None:
+            custom["axisSoftMax"] = _LOW[drawn.unit]
+        defaults["custom"] = custom
     elif drawn.kind == "state-timeline":
         defaults["custom"] = {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False}
     return defaults
+
+
+def _colour(drawn: Panel) -> Json:
+    match drawn.kind:
+        case "timeseries":
+            return {"mode": "palette-classic"}
+        case "state-timeline":
+            # Words bring their own colours. With "thresholds" Grafana 9.4 merges bars by threshold and forgets the words.
+            return {"mode": "fixed", "fixedColor": "text"}
+        case _:
+            return {"mode": "thresholds"}
 
 
 def _thresholds(thresholds: Thresholds) -> Json:

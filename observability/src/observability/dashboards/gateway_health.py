@@ -43,7 +43,6 @@ def losses(choices: Choices) -> tuple[Panel, ...]:
             8,
             (Query(traffic.wasted_share(at), "wasted"),),
             colours=(("wasted", ORANGE),),
-            maximum=1,
             smooth=True,
         ),
     )
@@ -101,7 +100,6 @@ def failing_engines(choices: Choices) -> tuple[Panel, ...]:
             (Query(attempts.failed_share(at), "{{engine}}"),),
             nothing="No attempt has failed",
             thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT),
-            maximum=1,
             smooth=True,
             needs="needs-fault",
         ),

@@ -218,7 +218,7 @@ def _wasted() -> Panel:
         title="Wasted output",
         question="How much of the engines' work did nobody read to the end?",
         blind_spot="counted in events, since an unfinished stream has no usage: one event can be several tokens.",
-        unit="ev/s",
+        unit="events/s",
         width=8,
         queries=(Query(gateway.wasted_tokens(_AT), "{{reason}}"),),
         nothing="Nothing wasted yet",

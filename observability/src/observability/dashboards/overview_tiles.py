@@ -131,11 +131,10 @@ def parts(choices: Choices) -> tuple[Panel, ...]:
             "Certificate",
             "How long is the certificate good for?",
             "the first of its chain to expire, as nginx serves it now; whether clients trust it is not tested.",
-            "s",
-            stack.certificate_seconds_left(choices.now),
-            Thresholds.low_is_bad(
-                settings.CERTIFICATE_LIMIT_DAYS * _DAY_SECONDS, settings.CERTIFICATE_GOOD_DAYS * _DAY_SECONDS
-            ),
+            "d",
+            f"({stack.certificate_seconds_left(choices.now)}) / {_DAY_SECONDS}",
+            Thresholds.low_is_bad(settings.CERTIFICATE_LIMIT_DAYS, settings.CERTIFICATE_GOOD_DAYS),
             nothing="Not probed",
+            decimals=0,
         ),
     )
