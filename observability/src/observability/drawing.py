@@ -101,7 +101,7 @@ def _colour(drawn: Panel) -> Json:
         case "timeseries":
             return {"mode": "palette-classic"}
         case "state-timeline":
-            # Words bring their own colours. With "thresholds" Grafana 9.4 merges bars by threshold and forgets the words.
+            # Words bring their own colours; with "thresholds" Grafana 9.4 merges bars by these and forgets words.
             return {"mode": "fixed", "fixedColor": "text"}
         case _:
             return {"mode": "thresholds"}
