@@ -26,7 +26,7 @@ _JOB = re.compile(r'job=(~?)"([^"]+)"')
 # Alerts whose expression is a filter, and leaves nothing when all is well.
 _FILTERS = {f"alert {name}" for name in (
     *("ErrorsBurnFast", "ErrorsBurnSlowly", "LatencyBurnsFast", "LatencyBurnsSlowly"),
-    *("EngineStalled", "OutputCollapsed", "ClientsLeave", "ServiceLevelsUnknown"),
+    *("EngineStalled", "OutputCollapsed", "ClientsLeave", "ServiceLevelsUnknown", "GpuLost", "GpuXid"),
 )}  # fmt: skip
 
 

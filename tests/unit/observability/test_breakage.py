@@ -39,7 +39,7 @@ def test_every_panel_that_a_version_breaks_is_named() -> None:
 def test_every_alert_that_a_version_breaks_is_named() -> None:
     scrape = without(goldens()["gateway"], "gateway_requests_total")
     lost = breakage.broken("gateway", scrape)
-    assert "alert RequestsFail" in lost["gateway_requests_total"]
+    assert "alert ClientsLeave" in lost["gateway_requests_total"]
     assert "Overview / Availability" in lost["gateway_requests_total"]
 
 
@@ -59,7 +59,9 @@ def test_the_command_names_what_an_upgrade_would_blind(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(without(goldens()[VLLM], "vllm:num_preemptions_total")))
     assert command.main(["--against", "vllm"]) == 1
-    assert capsys.readouterr().out == "vllm does not export vllm:num_preemptions_total: Engine / vLLM preemptions\n"
+    assert capsys.readouterr().out == (
+        "vllm does not export vllm:num_preemptions_total: Engine / vLLM preemptions; alert KvCacheThrashes\n"
+    )
     monkeypatch.setattr("sys.stdin", io.StringIO(goldens()[VLLM]))
     assert command.main(["--against", "vllm"]) == 0
     assert not capsys.readouterr().out

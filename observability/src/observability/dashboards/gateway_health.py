@@ -98,10 +98,9 @@ def failing_engines(choices: Choices) -> tuple[Panel, ...]:
             "percentunit",
             8,
             (Query(attempts.failed_share(at), "{{engine}}"),),
-            nothing="No attempt has failed",
+            nothing="No traffic",
             thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT),
             smooth=True,
-            needs="needs-fault",
         ),
         graph(
             "Retries by engine",
@@ -111,7 +110,6 @@ def failing_engines(choices: Choices) -> tuple[Panel, ...]:
             8,
             (Query(attempts.retries(at), "{{engine}}"),),
             nothing="Nothing was tried again yet",
-            needs="needs-fault",
         ),
         graph(
             "Ejections by engine",
@@ -121,7 +119,6 @@ def failing_engines(choices: Choices) -> tuple[Panel, ...]:
             8,
             (Query(attempts.ejections(at), "{{engine}}"),),
             nothing="No engine was ejected yet",
-            needs="needs-fault",
         ),
     )
 
@@ -201,7 +198,6 @@ def edge(choices: Choices) -> tuple[Panel, ...]:
             6,
             (Query(health.turned_away(at), "{{reason}}"),),
             nothing="Nobody was turned away yet",
-            needs="needs-fault",
         ),
         graph(
             "Requests without a series of their own",
