@@ -125,7 +125,7 @@ def _mappings(drawn: Panel) -> list[Json]:
 def _colours(drawn: Panel) -> list[Json]:
     return [
         {
-            "matcher": {"id": "byName", "options": name},
+            "matcher": {"id": "byRegexp" if name.startswith("/") else "byName", "options": name},
             "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
         }
         for name, colour in drawn.colours

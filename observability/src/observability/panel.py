@@ -91,7 +91,7 @@ class Panel:
         keys: of a table: its columns of labels.
         nothing: shown instead of an empty answer; says what emptiness means here.
         words: value, word, colour: shown instead of a number.
-        colours: colours of series, by their name; the others take Grafana's palette.
+        colours: colours of series, by their name or by a /pattern/; the others take Grafana's palette.
         smooth: rates over at least half a minute, for quantiles and shares, which a few requests make jump.
     """
 

@@ -57,7 +57,7 @@ def _phases() -> Panel:
         "a phase that runs grows until it ends; of earlier starts nothing is kept.",
         "s",
         8,
-        (Query(engines.phase_seconds(CHOICES.now), "{{job}}: {{phase}}"),),
+        (Query(engines.phase_seconds(CHOICES.now), "{{job}} {{vm}}: {{phase}}"),),
         nothing="No launcher is scraped",
         then="loading weights: a slow disk, or a download. Compiling: keep the cache volume between starts.",
     )

@@ -98,7 +98,7 @@ class Rows:
                 "hold is n_ctx of /v1/models.",
                 "short",
                 8,
-                (Query(llamacpp.longest(at), "{{instance}}"),),
+                (Query(llamacpp.longest(at), "{{instance}} {{vm}}"),),
                 nothing="No llama.cpp",
             ),
         )

@@ -38,20 +38,20 @@ class Details:
                 "with data parallelism the engines of one server are added up.",
                 "short",
                 12,
-                self._columns(vllm.SERVER),
+                self._columns(*vllm.SERVER),
                 nothing=NO_VLLM,
-                keys=(Key(vllm.SERVER, "Server", links.ENGINE, "instance"),),
+                keys=(Key("instance", "Server", links.ENGINE, "instance"), Key("vm", "VM")),
             ),
         )
 
-    def _columns(self, by: str) -> tuple[Query, ...]:
+    def _columns(self, *by: str) -> tuple[Query, ...]:
         page, now = self.choices.over_the_page, self.choices.now
         return (
-            Query(vllm.generated(page, by), "Output", "tokens/s"),
-            Query(vllm.running(now, by), "Running"),
-            Query(vllm.waiting(now, by), "Waiting"),
-            Query(vllm.quantile_of(page, "time_to_first_token_seconds", 0.95, by), "First token p95", "s"),
-            Query(vllm.quantile_of(page, "inter_token_latency_seconds", 0.95, by), "Between tokens p95", "s"),
+            Query(vllm.generated(page, *by), "Output", "tokens/s"),
+            Query(vllm.running(now, *by), "Running"),
+            Query(vllm.waiting(now, *by), "Waiting"),
+            Query(vllm.quantile_of(page, "time_to_first_token_seconds", 0.95, *by), "First token p95", "s"),
+            Query(vllm.quantile_of(page, "inter_token_latency_seconds", 0.95, *by), "Between tokens p95", "s"),
         )
 
     def requests(self) -> tuple[Panel, ...]:
@@ -128,7 +128,7 @@ class Details:
                 "the process that serves HTTP; the engine is another one and not in it. One core is its limit.",
                 "short",
                 6,
-                (Query(vllm.cores_used(at), "{{instance}}"),),
+                (Query(vllm.cores_used(at), "{{instance}} {{vm}}"),),
                 nothing=NO_VLLM,
                 thresholds=Thresholds("text", ((0.9, "orange"),)),
             ),
@@ -138,7 +138,7 @@ class Details:
                 "main memory of the serving process alone, not of the engine, and not the GPU's.",
                 "bytes",
                 6,
-                (Query(vllm.resident_bytes(at), "{{instance}}"),),
+                (Query(vllm.resident_bytes(at), "{{instance}} {{vm}}"),),
                 nothing=NO_VLLM,
             ),
             table(
@@ -149,7 +149,11 @@ class Details:
                 12,
                 (Query(vllm.configuration(now, *(label for label, _ in _CONFIGURATION)), "Up"),),
                 nothing="No vLLM",
-                keys=(Key("instance", "Server"), *(Key(label, title) for label, title in _CONFIGURATION)),
+                keys=(
+                    Key("instance", "Server"),
+                    Key("vm", "VM"),
+                    *(Key(label, title) for label, title in _CONFIGURATION),
+                ),
             ),
         )
 

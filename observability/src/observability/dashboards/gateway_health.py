@@ -59,7 +59,7 @@ def engines(choices: Choices) -> tuple[Panel, ...]:
             "as the gateway sees them, by its own one-token probe; why one failed is told by its launcher's /status.",
             "none",
             8,
-            (Query(gateway.engine_state_code(at), "{{engine}}"),),
+            (Query(gateway.engine_state_code(at), "{{engine}} {{vm}}"),),
             nothing="The gateway knows no engine",
             words=states,
             minimum=None,

@@ -2,9 +2,9 @@
 
 from observability import links, settings
 from observability.dashboard import Dashboard, Row
-from observability.dashboards import gpu_health
+from observability.dashboards import gpu_health, palette
 from observability.dashboards.tiles import tile
-from observability.panel import BLUE, GREEN, GREY, RED, YELLOW, Key, Panel, Query, Thresholds, graph, table
+from observability.panel import GREEN, RED, YELLOW, Key, Panel, Query, Thresholds, graph, table
 from observability.queries import gpu, stack
 from observability.variables import Choices
 
@@ -97,7 +97,7 @@ def _tiles() -> tuple[Panel, ...]:
 
 
 def _gpus() -> Panel:
-    identity = ("vm", "modelName")
+    identity = ("modelName",)
     return table(
         "GPUs",
         "Which GPU differs from the others? A click on it narrows this page down to it.",
@@ -126,8 +126,8 @@ def _utilisation() -> Panel:
         "percent",
         8,
         (
-            Query(gpu.of_each(_AT, "GPU_UTIL"), "GPU {{gpu}}: computing"),
-            Query(gpu.of_each(_AT, "MEM_COPY_UTIL"), "GPU {{gpu}}: memory"),
+            Query(gpu.of_each(_AT, "GPU_UTIL"), "{{vm}} GPU {{gpu}}: computing"),
+            Query(gpu.of_each(_AT, "MEM_COPY_UTIL"), "{{vm}} GPU {{gpu}}: memory"),
         ),
         nothing=_NO_GPU,
         maximum=100,
@@ -142,10 +142,13 @@ def _memory() -> Panel:
         "vLLM takes its share at start, whatever the load: what it uses of that is in vLLM KV cache in use.",
         "mbytes",
         8,
-        tuple(Query(gpu.memory(_AT, kind), f"GPU {{{{gpu}}}} {kind.lower()}") for kind in ("USED", "RESERVED", "FREE")),
+        tuple(
+            Query(gpu.memory(_AT, kind), f"{{{{vm}}}} GPU {{{{gpu}}}} {kind.lower()}")
+            for kind in ("USED", "RESERVED", "FREE")
+        ),
         nothing=_NO_GPU,
         stacked=True,
-        colours=(("GPU 0 used", BLUE), ("GPU 0 reserved", GREY), ("GPU 0 free", GREEN)),
+        colours=palette.MEMORY,
     )
 
 
@@ -157,8 +160,8 @@ def _clocks() -> Panel:
         "hertz",
         8,
         (
-            Query(gpu.hertz(_AT, "SM"), "GPU {{gpu}}: computing"),
-            Query(gpu.hertz(_AT, "MEM"), "GPU {{gpu}}: memory"),
+            Query(gpu.hertz(_AT, "SM"), "{{vm}} GPU {{gpu}}: computing"),
+            Query(gpu.hertz(_AT, "MEM"), "{{vm}} GPU {{gpu}}: memory"),
         ),
         nothing=_NO_GPU,
     )

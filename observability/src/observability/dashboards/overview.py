@@ -159,7 +159,7 @@ def _engine_states() -> Panel:
         "/status and log.",
         unit="none",
         width=12,
-        queries=(Query(gateway.engine_state_code(_AT), "{{engine}}"),),
+        queries=(Query(gateway.engine_state_code(_AT), "{{engine}} {{vm}}"),),
         nothing="The gateway knows no engine",
         words=_STATES,
         minimum=None,
@@ -234,9 +234,11 @@ def _vram() -> Panel:
         unit="mbytes",
         width=12,
         queries=tuple(
-            Query(stack.vram(_AT, kind), f"GPU {{{{gpu}}}} {kind.lower()}") for kind in ("USED", "RESERVED", "FREE")
+            Query(stack.vram(_AT, kind), f"{{{{vm}}}} GPU {{{{gpu}}}} {kind.lower()}")
+            for kind in ("USED", "RESERVED", "FREE")
         ),
         nothing="No GPU in this stack",
+        colours=palette.MEMORY,
         stacked=True,
     )
 
@@ -246,11 +248,11 @@ def _targets() -> Panel:
         kind="state-timeline",
         title="Targets",
         question="Which part does not answer Prometheus, and since when?",
-        blind_spot="answering /metrics is not serving: the front door and engine states say that. What Prometheus is "
-        "not told to scrape is not listed.",
+        blind_spot="answering /metrics is not serving: the front door and engine states say that. Of several "
+        "targets of a part the worst counts.",
         unit="none",
         width=12,
-        queries=(Query(stack.targets(_AT), "{{job}} {{instance}}"),),
+        queries=(Query(stack.targets(_AT), "{{job}} {{vm}}"),),
         nothing="Prometheus scrapes nothing",
         words=((0, "down", RED), (1, "up", GREEN)),
         minimum=None,

@@ -18,6 +18,8 @@ PHASES = (
     ("queue", ORANGE), ("connect", RED), ("ttft", YELLOW), ("idle", GREY), ("total", "dark-red"),
     ("before_first_event", ORANGE), ("after_first_event", GREY),
 )  # fmt: skip
+# Of a GPU; names end so.
+MEMORY = (("/ used$/", BLUE), ("/ reserved$/", GREY), ("/ free$/", GREEN))
 # What came of an attempt at an engine.
 ATTEMPTS = (
     ("ok", GREEN), ("cancelled", GREY), ("rejected", BLUE), ("timeout", ORANGE), ("unreachable", "dark-red"),

@@ -24,7 +24,7 @@ def state_code(scope: Scope) -> str:
 
 def phase_seconds(scope: Scope) -> str:
     """How long each phase of the latest start took."""
-    return f"max by (job, phase) ({_launcher(scope, 'launcher_phase_seconds')})"
+    return f"max by (job, vm, phase) ({_launcher(scope, 'launcher_phase_seconds')})"
 
 
 def starts(scope: Scope) -> str:

@@ -116,10 +116,10 @@ def engine_state_code(scope: Scope) -> str:
     """For each engine the place of its state in ENGINE_STATES, from 1."""
     selectors = [_by_engine(scope, "engine_state", f'state="{state}"') for state in ENGINE_STATES]
     codes = (f"({selector} == 1) * {code}" for code, selector in enumerate(selectors, start=1))
-    return f"max by (engine) ({' or '.join(codes)})"
+    return f"max by (engine, vm) ({' or '.join(codes)})"
 
 
 def engines_ready(scope: Scope) -> str:
     """How many engines can answer."""
     ready = _by_engine(scope, "engine_state", 'state="ready"')
-    return f"sum(max by (engine) ({ready}))"
+    return f"sum(max by (engine, vm) ({ready}))"

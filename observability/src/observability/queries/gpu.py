@@ -4,6 +4,7 @@ from observability.promql import Scope, share, total
 from observability.queries import vllm
 
 JOB = "gpu-exporter"
+EACH = ("gpu", "vm")  # every VM counts its GPUs from 0
 _THOUSAND, _MILLION, _BILLION = 1_000, 1_000_000, 1_000_000_000
 
 
@@ -14,12 +15,12 @@ def field(scope: Scope, name: str) -> str:
 
 def of_each(scope: Scope, name: str, *by: str) -> str:
     """A field of each GPU."""
-    return f"max by ({', '.join(('gpu', *by))}) ({field(scope, name)})"
+    return f"max by ({', '.join((*EACH, *by))}) ({field(scope, name)})"
 
 
 def memory(scope: Scope, kind: str) -> str:
     """MiB of each GPU, the instances of a partitioned one added up; kind is USED, FREE, RESERVED or TOTAL."""
-    return total(field(scope, f"FB_{kind}"), "gpu")
+    return total(field(scope, f"FB_{kind}"), *EACH)
 
 
 def power_share(scope: Scope) -> str:
@@ -34,12 +35,12 @@ def hertz(scope: Scope, clock: str) -> str:
 
 def held_back(scope: Scope, cause: str) -> str:
     """The share of time in which a GPU ran slower than asked; cause is POWER or THERMAL."""
-    return f"max by (gpu) ({scope.rate(field(scope, f'{cause}_VIOLATION'))}) / {_BILLION}"
+    return f"max by (gpu, vm) ({scope.rate(field(scope, f'{cause}_VIOLATION'))}) / {_BILLION}"
 
 
 def clock_events(scope: Scope) -> str:
     """1 while something holds a GPU's clock down, by what."""
-    return f"max by (gpu, clock_event) ({_own(scope, 'gpu_clock_event_active', gpu='gpu')})"
+    return f"max by (gpu, vm, clock_event) ({_own(scope, 'gpu_clock_event_active', gpu='gpu')})"
 
 
 def missing(scope: Scope) -> str:
@@ -65,12 +66,12 @@ def collect_seconds(scope: Scope) -> str:
 
 def xids(scope: Scope) -> str:
     """Errors that the driver reported in the window, by their code."""
-    return total(f"increase({_own(scope, 'gpu_xid_errors_total', gpu='gpu')}[{scope.window}])", "gpu", "xid")
+    return total(f"increase({_own(scope, 'gpu_xid_errors_total', gpu='gpu')}[{scope.window}])", *EACH, "xid")
 
 
 def processes(scope: Scope) -> str:
     """Bytes of GPU memory of each process."""
-    return total(_own(scope, "gpu_process_memory_bytes", gpu="gpu"), "gpu", "name", "pid")
+    return total(_own(scope, "gpu_process_memory_bytes", gpu="gpu"), *EACH, "name", "pid")
 
 
 def watts(scope: Scope) -> str:

@@ -61,7 +61,7 @@ def tokens_per_step(scope: Scope) -> str:
 
 def longest(scope: Scope) -> str:
     """Tokens of the longest sequence so far, prompt and answer together."""
-    return f"max by (instance) ({series(scope, 'n_tokens_max')})"
+    return f"max by (instance, vm) ({series(scope, 'n_tokens_max')})"
 
 
 def _rate(scope: Scope, counter: str) -> str:

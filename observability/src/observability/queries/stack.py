@@ -8,8 +8,8 @@ _ANY = ".+"
 
 
 def targets(scope: Scope) -> str:
-    """1 for each target that answered its latest scrape."""
-    return f"min by (job, instance) ({scope.series('up', _ANY, vm='vm')})"
+    """1 for each part of a VM all of whose targets answered their latest scrape."""
+    return f"min by (job, vm) ({scope.series('up', _ANY, vm='vm')})"
 
 
 def targets_down(scope: Scope) -> str:
@@ -64,7 +64,7 @@ def scrape_seconds(scope: Scope) -> str:
 
 def vram(scope: Scope, kind: str) -> str:
     """MiB of each GPU; kind is USED, FREE, RESERVED or TOTAL."""
-    return total(scope.series(f"DCGM_FI_DEV_FB_{kind}", "gpu-exporter", vm="vm", gpu="gpu"), "gpu")
+    return total(scope.series(f"DCGM_FI_DEV_FB_{kind}", "gpu-exporter", vm="vm", gpu="gpu"), "gpu", "vm")
 
 
 def vram_free(scope: Scope) -> str:

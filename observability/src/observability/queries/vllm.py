@@ -3,8 +3,8 @@
 from observability.promql import Scope, mean, quantile, share, total
 
 JOB = "vllm"
-# For a label of `by`: a server, and with data parallelism one of its engines.
-SERVER = "instance"
+# A server: two VMs may call theirs the same.
+SERVER = ("instance", "vm")
 
 
 def series(scope: Scope, name: str, *matchers: str) -> str:
@@ -65,18 +65,18 @@ def speed_of_one_answer(scope: Scope, number: float) -> str:
 
 def cores_used(scope: Scope) -> str:
     """CPU cores that the API server's process keeps busy."""
-    return total(scope.rate(_process(scope, "process_cpu_seconds_total")), SERVER)
+    return total(scope.rate(_process(scope, "process_cpu_seconds_total")), *SERVER)
 
 
 def resident_bytes(scope: Scope) -> str:
     """Memory of the API server's process."""
-    return total(_process(scope, "process_resident_memory_bytes"), SERVER)
+    return total(_process(scope, "process_resident_memory_bytes"), *SERVER)
 
 
 def configuration(scope: Scope, *labels: str) -> str:
     """1 for each server, with the chosen labels of its cache's configuration."""
     info = scope.series("vllm:cache_config_info", JOB, instance="instance", vm="vm")
-    return f"max by (instance, {', '.join(labels)}) ({info})"
+    return f"max by (instance, vm, {', '.join(labels)}) ({info})"
 
 
 def _process(scope: Scope, name: str) -> str:
