@@ -15,18 +15,21 @@ def tiles(choices: Choices) -> tuple[Panel, ...]:
     """What is left, how fast it goes, and what all of it costs."""
     left = Thresholds.low_is_bad(0, 0.25)
     burning = Thresholds.high_is_bad(_TICKET, _PAGE)
-    budget = "Of the failures that {promise} allows in {window}, how many are left? Below 0 the promise is broken."
+    left_of = "Of the {bad} that the promise ({promise}) allows in {window}, how many are left? Below 0 it is broken."
     return (
         tile(
             "Error budget left",
-            budget.format(promise=f"{settings.AVAILABILITY_OBJECTIVE:.1%} availability", window=slo.BUDGET_WINDOW),
+            left_of.format(
+                bad="failures", promise=f"{settings.AVAILABILITY_OBJECTIVE:.1%} go well", window=slo.BUDGET_WINDOW
+            ),
             _ALL, "percentunit", slo.budget_left("availability"), left, minimum=None, decimals=0,
             then="below a quarter: no risky deploys until it has recovered.", opens=links.GATEWAY,
         ),
         tile(
             "Budget for slow first tokens",
-            budget.format(
-                promise=f"{settings.TTFT_OBJECTIVE:.0%} of first tokens within {settings.TTFT_SLOW_SECONDS:g} s",
+            left_of.format(
+                bad="slow first tokens",
+                promise=f"{settings.TTFT_OBJECTIVE:.0%} within {settings.TTFT_SLOW_SECONDS:g} s",
                 window=slo.BUDGET_WINDOW,
             ),
             f"streams that got a first token; {_ALL}", "percentunit", slo.budget_left("ttft"), left,
