@@ -15,6 +15,8 @@ PROBE_TIMEOUT_SECONDS = 10
 
 # ---- What is good, and when somebody is told
 
+# Asked by load balancers and containers, whether anybody uses the service or not: they are no requests to be judged by.
+HEALTH_ROUTES = ("/livez", "/readyz", "/healthz", "/health")
 # Requests that failed through no fault of the client, by the gateway's outcome.
 FAILED_OUTCOMES = ("timeout", "engine_error", "stream_error", "internal_error", "queue_full")
 AVAILABILITY_OBJECTIVE = 0.995

@@ -15,6 +15,7 @@ from tests.unit.observability.parts import (
     job_of,
 )
 
+from gateway import edge
 from gateway.telemetry import catalogue
 from observability import promql, recording, settings
 from observability.promql import Scope
@@ -112,6 +113,13 @@ def test_a_filter_takes_the_name_that_the_metric_has_for_it() -> None:
 
 def test_the_states_of_engines_are_those_that_the_gateway_has() -> None:
     assert set(gateway.ENGINE_STATES) == _EXPORTED["gateway"]["gateway_engine_state"]["state"]
+
+
+def test_what_is_no_request_is_what_the_gateway_calls_a_health_check() -> None:
+    assert set(settings.HEALTH_ROUTES) == edge._QUIET
+    for who, name, matchers in selectors():
+        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "Lost with" not in who:
+            assert any(label == "route" and operator == "!~" for label, operator, _ in matchers), who
 
 
 def test_limits_of_latency_are_bounds_of_buckets() -> None:

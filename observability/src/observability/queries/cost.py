@@ -93,7 +93,7 @@ def of_a_million_all_in(scope: Scope) -> str:
 def of_a_request(scope: Scope) -> str:
     """Dollars of a finished request, by model."""
     dollars = total(scope.rate(_of_models(scope, "model_cost_usd_total")), "model")
-    return share(dollars, total(scope.rate(_of_models(scope, "requests_total")), "model"))
+    return share(dollars, total(scope.rate(gateway.requests(scope)), "model"))
 
 
 def accounted_for(scope: Scope) -> str:

@@ -14,17 +14,12 @@ def _series(scope: Scope, name: str, *matchers: str) -> str:
 
 def _finished(scope: Scope, matcher: str, *by: str) -> str:
     matchers = (matcher,) if matcher else ()
-    return total(scope.rate(_series(scope, "requests_total", *matchers)), *by)
+    return total(scope.rate(gateway.requests(scope, *matchers)), *by)
 
 
 def finished(scope: Scope, *by: str) -> str:
     """Requests finished per second."""
     return _finished(scope, "", *by)
-
-
-def started(scope: Scope, *by: str) -> str:
-    """Requests begun per second."""
-    return total(scope.rate(_series(scope, "requests_started_total")), *by)
 
 
 def failed_share(scope: Scope, *by: str) -> str:
@@ -45,7 +40,9 @@ def by_code(scope: Scope) -> str:
 def duration(scope: Scope, number: float, *by: str, stream: str = "") -> str:
     """Seconds from the first byte in to the last byte out; `stream` is true, false, or empty for both."""
     matchers = (f'stream="{stream}"',) if stream else ()
-    return quantile(number, scope.rate(_series(scope, "request_duration_seconds_bucket", *matchers)), *by)
+    return quantile(
+        number, scope.rate(_series(scope, "request_duration_seconds_bucket", gateway.NO_HEALTH_CHECK, *matchers)), *by
+    )
 
 
 def time_per_output_token(scope: Scope, number: float, *by: str) -> str:
