@@ -2,7 +2,7 @@
 
 from observability import links
 from observability.dashboard import Dashboard, Row
-from observability.dashboards import engine_llamacpp, engine_vllm, palette
+from observability.dashboards import engine_both, engine_vllm, palette
 from observability.panel import Panel, Query, graph, timeline
 from observability.queries import attempts, engines
 from observability.variables import Choices
@@ -12,23 +12,23 @@ _AT = CHOICES.at_each_point
 
 
 def dashboard() -> Dashboard:
-    """Rows of vLLM, then of llama.cpp; either says so where that engine does not run."""
-    vllm, llamacpp = engine_vllm.Rows(CHOICES), engine_llamacpp.Rows(CHOICES)
+    """What both engines tell side by side, then what either tells alone."""
+    both, vllm = engine_both.Rows(CHOICES), engine_vllm.Rows(CHOICES)
     return Dashboard(
         links.ENGINE,
         links.TITLES[links.ENGINE],
         "Is an engine full, slow or ill? What engines say of themselves, and what only the gateway can tell of them.",
         (
-            Row("", 4, vllm.tiles()),
+            Row("", 4, both.tiles()),
             Row("Start and state", 7, (_states(), _phases(), _abandoned())),
-            Row("vLLM: is it full?", 8, vllm.saturation()),
+            Row("Is it full?", 8, both.load()),
+            Row("What does it work on, and how fast?", 8, both.work()),
+            Row("llama.cpp", 7, both.llamacpp()),
             Row("vLLM: where does the time go?", 8, vllm.latency()),
-            Row("vLLM: what does it work on?", 8, vllm.work()),
+            Row("vLLM: is there room?", 8, vllm.memory()),
             Row("vLLM: by model and by server", 7, vllm.tables()),
             Row("vLLM: how requests end, and their shape", 8, vllm.requests(), folded=True),
             Row("vLLM: process and configuration", 7, vllm.process(), folded=True),
-            Row("llama.cpp: is it full, and how fast?", 8, llamacpp.load()),
-            Row("llama.cpp: what does it work on?", 8, llamacpp.work()),
         ),
         CHOICES,
     )

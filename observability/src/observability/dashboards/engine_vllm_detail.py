@@ -65,7 +65,7 @@ class Details:
                 "requests whose client left are counted nowhere here: see Work that was cut short. length: max_tokens "
                 "or the context was reached.",
                 "reqps",
-                6,
+                12,
                 (Query(vllm.rate_of(at, "request_success_total", "finished_reason"), "{{finished_reason}}"),),
                 nothing=NO_VLLM,
                 colours=(
@@ -75,21 +75,11 @@ class Details:
                 stacked=True,
             ),
             graph(
-                "vLLM refusals at admission",
-                "Does vLLM itself turn requests away?",
-                "only where max_num_queued_reqs or max_num_queued_tokens is set; without them all wait. The metric "
-                "does not say which engine of a server.",
-                "reqps",
-                6,
-                (Query(vllm.rate_of(at, "admission_rejections_total", "reason"), "{{reason}}"),),
-                nothing=NO_VLLM,
-            ),
-            graph(
                 "vLLM length of prompts and answers",
                 "What kind of requests are these?",
                 "interpolated between the bounds of buckets (1, 2, 5, 10, 20, 50 …).",
                 "short",
-                6,
+                12,
                 tuple(
                     Query(vllm.quantile_of(at, metric, number), f"{what} {name}")
                     for what, metric in lengths
@@ -100,20 +90,6 @@ class Details:
                     ("prompt p50", "light-blue"), ("prompt p95", "blue"), ("answer p50", "light-green"),
                     ("answer p95", "green"),
                 ),
-                smooth=True,
-            ),
-            graph(
-                "vLLM speed of one answer",
-                "How many tokens per second does a single reader get?",
-                "of finished requests with two tokens or more; slowest: 5 % of the answers are slower than that.",
-                "tokens/s",
-                6,
-                (
-                    Query(vllm.speed_of_one_answer(at, 0.5), "median"),
-                    Query(vllm.speed_of_one_answer(at, 0.05), "slowest 5 %"),
-                ),
-                nothing=NO_VLLM,
-                colours=(("median", "blue"), ("slowest 5 %", "orange")),
                 smooth=True,
             ),
         )  # fmt: skip

@@ -48,8 +48,3 @@ def overflow(scope: Scope) -> str:
 def scrape_seconds(scope: Scope) -> str:
     """How long Prometheus waits for the gateway's own metrics."""
     return f"max by (vm) ({scope.series('scrape_duration_seconds', gateway.JOB, vm='vm')})"
-
-
-def series_count(scope: Scope) -> str:
-    """How many series the gateway exports."""
-    return f"max by (vm) ({scope.series('scrape_samples_scraped', gateway.JOB, vm='vm')})"

@@ -57,11 +57,6 @@ def nginx_dropped(scope: Scope) -> str:
     return f"{taken} - {served}"
 
 
-def scrape_seconds(scope: Scope) -> str:
-    """How long Prometheus waits for each part's metrics."""
-    return f"max by (job) ({scope.series('scrape_duration_seconds', _ANY, vm='vm')})"
-
-
 def vram(scope: Scope, kind: str) -> str:
     """MiB of each GPU; kind is USED, FREE, RESERVED or TOTAL."""
     return total(scope.series(f"DCGM_FI_DEV_FB_{kind}", "gpu-exporter", vm="vm", gpu="gpu"), "gpu", "vm")

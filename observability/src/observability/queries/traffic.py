@@ -56,11 +56,6 @@ def prompt_first_tokens(scope: Scope, bound: str) -> str:
     return share(within, total(scope.rate(_series(scope, "time_to_first_token_seconds_count"))))
 
 
-def tokens(scope: Scope, *by: str) -> str:
-    """Tokens per second, input and output, cached and reasoning ones within them."""
-    return total(scope.rate(_series(scope, "tokens_total")), *by)
-
-
 def wasted_share(scope: Scope) -> str:
     """What nobody read to the end, of all that was sent: events, against tokens and events."""
     wasted = total(scope.rate(_series(scope, "wasted_tokens_total")))
