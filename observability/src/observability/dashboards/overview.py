@@ -3,9 +3,9 @@
 from observability import links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards import gateway as gateway_dashboard
-from observability.dashboards import overview_levels, overview_tiles, palette
-from observability.panel import GREEN, RED, Key, Panel, Query, Thresholds, table
-from observability.queries import engines, gateway, llamacpp, stack, vllm
+from observability.dashboards import overview_levels, overview_machines, overview_tiles, palette
+from observability.panel import RED, Key, Panel, Query, Thresholds, table
+from observability.queries import engines, gateway, llamacpp, vllm
 from observability.variables import Choices
 
 UID = links.OVERVIEW
@@ -30,7 +30,8 @@ def dashboard() -> Dashboard:
             Row("Traffic", 8, (_requests(), _shares(), _tokens())),
             Row("Engines", 8, (_engine_states(), _load())),
             Row("What was lost", 7, (_cancellations(), _timeouts(), _wasted())),
-            Row("Hardware and targets", 8, (_vram(), _targets())),
+            Row("Machines", 8, overview_machines.machines(CHOICES)),
+            Row("", 8, overview_machines.targets(CHOICES)),
         ),
         CHOICES,
     )
@@ -222,38 +223,4 @@ def _wasted() -> Panel:
         width=8,
         queries=(Query(gateway.wasted_tokens(_AT), "{{reason}}"),),
         nothing="Nothing wasted yet",
-    )
-
-
-def _vram() -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="GPU memory",
-        question="How much memory of the GPU is left?",
-        blind_spot="vLLM takes its share at start, whatever the load: what it uses of that is in its KV cache metrics.",
-        unit="mbytes",
-        width=12,
-        queries=tuple(
-            Query(stack.vram(_AT, kind), f"{{{{vm}}}} GPU {{{{gpu}}}} {kind.lower()}")
-            for kind in ("USED", "RESERVED", "FREE")
-        ),
-        nothing="No GPU in this stack",
-        colours=palette.MEMORY,
-        stacked=True,
-    )
-
-
-def _targets() -> Panel:
-    return Panel(
-        kind="state-timeline",
-        title="Targets",
-        question="Which part does not answer Prometheus, and since when?",
-        blind_spot="answering /metrics is not serving: the front door and engine states say that. Of several "
-        "targets of a part the worst counts.",
-        unit="none",
-        width=12,
-        queries=(Query(stack.targets(_AT), "{{job}} {{vm}}"),),
-        nothing="Prometheus scrapes nothing",
-        words=((0, "down", RED), (1, "up", GREEN)),
-        minimum=None,
     )
