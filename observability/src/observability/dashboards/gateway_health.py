@@ -205,7 +205,7 @@ def edge(choices: Choices) -> tuple[Panel, ...]:
             "they are counted under `other`: the totals are right, their own numbers are missing.",
             "reqps",
             6,
-            (Query(health.overflow(at), "{{label}}"),),
+            (Query(health.overflow(at), "{{metric}}"),),
             nothing="No gateway",
         ),
     )

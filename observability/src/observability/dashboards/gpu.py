@@ -37,7 +37,7 @@ def _tiles() -> tuple[Panel, ...]:
         tile(
             "GPUs missing",
             "Are all GPUs there that should be?",
-            "how many there should be is set (GPU_EXPORTER_GPUS_EXPECTED) or the most that were ever seen.",
+            "how many there should be is set (GPU_EXPORTER_EXPECTED) or the most that were ever seen.",
             "short",
             gpu.missing(_NOW),
             Thresholds(GREEN, ((1, RED),)),

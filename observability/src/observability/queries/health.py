@@ -42,7 +42,7 @@ def turned_away(scope: Scope) -> str:
 
 def overflow(scope: Scope) -> str:
     """Requests per second whose key or model had no series left of its own."""
-    return total(scope.rate(_series(scope, "label_overflow_total")), "label")
+    return total(scope.rate(_series(scope, "label_overflow_total")), "metric")
 
 
 def scrape_seconds(scope: Scope) -> str:
