@@ -14,7 +14,7 @@ import yaml
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, build_stub
 from tests.integration.parts.engine import DEMO, Engine
 from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import HOST, Program, free_port, until
+from tests.integration.parts.program import HOST, ROOT, Program, free_port, until
 from tests.integration.parts.stage import Stage
 from tests.unit.observability.parts import exempt, expressions, generated_yaml
 
@@ -164,3 +164,24 @@ def test_the_numbers_are_those_of_the_traffic(prometheus: httpx.Client) -> None:
     assert 0 < cancelled < 0.2
     (first_token,) = told["First token, p95"]
     assert 0 < first_token < 10
+
+
+def test_the_other_dashboards_say_what_was_put_into_the_stack(prometheus: httpx.Client, engine: Engine) -> None:
+    asked = expressions()
+
+    def told(panel: str, column: str = "") -> list[float]:
+        name = f"glasshouse-{panel}: {column or panel.partition(': ')[2]}"
+        return [float(series["value"][1]) for series in _ask(prometheus, asked[name])]
+
+    prices = yaml.safe_load((ROOT / "config" / "prices.yaml").read_text(encoding="utf-8"))["prices"]
+    assert told("cost: Price of an hour") == [prices["l4"]["usd_per_hour"]]
+    (idle,) = told("cost: Idle")
+    assert 0 < idle < 1
+    assert told("gpu: Memory free") == [1579]  # as the stub's machine has it, in MiB
+    assert told("gpu: Source") == [0]
+    assert told("gateway: Failed") == [0]
+    assert told("gateway: Lost with a worker") == [0]
+    assert told("gateway: Workers missing") == [0]
+    name = {"vllm": "vLLM", "llamacpp": "llama.cpp"}[engine.kind]
+    assert told("engine: Waiting", name) == [0]
+    assert told("engine: States by the launcher", "{{job}} {{vm}}") == [1]
