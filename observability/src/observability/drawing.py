@@ -81,8 +81,9 @@ def _defaults(drawn: Panel) -> Json:
     if drawn.kind == "timeseries":
         custom: Json = {
             "drawStyle": "line",
-            "lineWidth": 1,
-            "fillOpacity": 25 if drawn.stacked else 8,
+            # In a stack the line of a series that is 0 would lie upon its neighbour's, in a colour that means something.
+            "lineWidth": 0 if drawn.stacked else 1,
+            "fillOpacity": 70 if drawn.stacked else 8,
             "showPoints": "auto",  # a point between two gaps would not be seen as a line
             "spanNulls": False,
             "stacking": {"mode": "normal" if drawn.stacked else "none", "group": "A"},

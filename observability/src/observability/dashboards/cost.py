@@ -193,12 +193,12 @@ def _of_a_million_by_model() -> Panel:
 
 def _of_a_request() -> Panel:
     return graph(
-        "Dollars for a request by model",
-        "What does one request cost?",
+        "Dollars for a thousand requests",
+        "What do a model's requests cost?",
         "a mean over all that ended, failed and cancelled ones included. Each request's own is in the log: cost_usd.",
         _DOLLARS,
         8,
-        (Query(cost.of_a_request(_AT), "{{model}}"),),
+        (Query(cost.of_a_thousand_requests(_AT), "{{model}}"),),
         nothing="No price, or no traffic",
         smooth=True,
     )

@@ -4,7 +4,7 @@ from observability.promql import Scope, share, total
 from observability.queries import gateway, vllm
 
 PARTS = ("requests", "idle", "lost")
-_HOUR, _MILLION = 3600, 1_000_000
+_HOUR, _THOUSAND, _MILLION = 3600, 1_000, 1_000_000
 
 
 def _of_engines(scope: Scope, name: str, *matchers: str) -> str:
@@ -90,10 +90,10 @@ def of_a_million_all_in(scope: Scope) -> str:
     return f"{share(dollars, _equivalent(scope))} * {_MILLION}"
 
 
-def of_a_request(scope: Scope) -> str:
-    """Dollars of a finished request, by model."""
+def of_a_thousand_requests(scope: Scope) -> str:
+    """Dollars of a thousand finished requests, by model."""
     dollars = total(scope.rate(_of_models(scope, "model_cost_usd_total")), "model")
-    return share(dollars, total(scope.rate(gateway.requests(scope)), "model"))
+    return f"{share(dollars, total(scope.rate(gateway.requests(scope)), 'model'))} * {_THOUSAND}"
 
 
 def accounted_for(scope: Scope) -> str:
