@@ -81,7 +81,7 @@ def _defaults(drawn: Panel) -> Json:
     if drawn.kind == "timeseries":
         custom: Json = {
             "drawStyle": "line",
-            # In a stack the line of a series that is 0 would lie upon its neighbour's, in a colour that means something.
+            # In a stack the line of what is 0 would lie upon its neighbour's, in a colour that means something.
             "lineWidth": 0 if drawn.stacked else 1,
             "fillOpacity": 70 if drawn.stacked else 8,
             "showPoints": "auto",  # a point between two gaps would not be seen as a line
@@ -94,6 +94,8 @@ def _defaults(drawn: Panel) -> Json:
         defaults["custom"] = custom
     elif drawn.kind == "state-timeline":
         defaults["custom"] = {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False}
+    elif drawn.kind == "table":
+        defaults["custom"] = {"align": "auto", "minWidth": 70}  # 150 by default: columns would be cut off
     return defaults
 
 

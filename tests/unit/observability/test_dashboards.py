@@ -13,7 +13,7 @@ from observability.panel import Needs, Panel, Query, Thresholds
 FILES = {dashboard["uid"]: dashboard for dashboard in dashboard_files()}
 # Ids of Grafana's own units; anything else is shown as a suffix, which is what tokens are.
 UNITS = {
-    *("s", "reqps", "ops", "percentunit", "mbytes", "bytes", "short", "none", "string", "tokens/s", "events/s", "d"),
+    *("s", "reqps", "ops", "percentunit", "mbytes", "bytes", "short", "none", "string", "tokens/s", "events/s", "days"),
     *("x", "percent", "celsius", "watt", "hertz", "joule", "currencyUSD"),
 }
 
@@ -127,6 +127,14 @@ def test_the_same_name_has_the_same_colour_everywhere() -> None:
             for name, colour in panel.colours:
                 colours.setdefault(name, set()).add(colour)
     assert {name: found for name, found in colours.items() if len(found) > 1} == {}
+
+
+def test_quantiles_and_closed_sets_have_their_colours(dashboard: dict[str, Any]) -> None:
+    closed = {"p50", "p95", "p99", "{{outcome}}", "{{phase}}", "{{result}}", "{{code}}", "{{part}}"}
+    for panel in panels(dashboard):
+        names = {target["legendFormat"] for target in panel["targets"]}
+        if panel["type"] == "timeseries" and names & closed:
+            assert panel["fieldConfig"]["overrides"], panel["title"]
 
 
 def test_what_can_be_stacked_adds_up(dashboard: dict[str, Any]) -> None:

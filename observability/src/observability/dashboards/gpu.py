@@ -105,9 +105,9 @@ def _gpus() -> Panel:
         "short",
         24,
         (
-            Query(gpu.of_each(_NOW, "ENFORCED_POWER_LIMIT", *identity), "Power limit", "watt"),
-            Query(gpu.of_each(_NOW, "POWER_USAGE", *identity), "Power", "watt"),
             Query(gpu.of_each(_NOW, "GPU_UTIL", *identity), "Utilisation", "percent"),
+            Query(gpu.of_each(_NOW, "POWER_USAGE", *identity), "Power", "watt"),
+            Query(gpu.of_each(_NOW, "ENFORCED_POWER_LIMIT", *identity), "Power limit", "watt"),
             Query(gpu.of_each(_NOW, "FB_USED", *identity), "Memory used", "mbytes"),
             Query(gpu.of_each(_NOW, "FB_FREE", *identity), "Memory free", "mbytes"),
             Query(gpu.of_each(_NOW, "GPU_TEMP", *identity), "Temperature", "celsius"),

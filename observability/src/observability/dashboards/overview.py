@@ -72,6 +72,7 @@ def _first_token() -> Panel:
         width=8,
         queries=tuple(Query(gateway.time_to_first_token(_AT, q), name) for q, name in palette.QUANTILE_NUMBERS),
         thresholds=Thresholds("text", ((settings.TTFT_P95_LIMIT_SECONDS, RED),)),
+        colours=palette.QUANTILES,
         smooth=True,
     )
 
@@ -87,6 +88,7 @@ def _per_token() -> Panel:
         width=8,
         queries=tuple(Query(gateway.time_per_output_token(_AT, q), name) for q, name in palette.QUANTILE_NUMBERS),
         thresholds=Thresholds("text", ((settings.TPOT_P95_LIMIT_SECONDS, RED),)),
+        colours=palette.QUANTILES,
         smooth=True,
     )
 
@@ -131,7 +133,6 @@ def _shares() -> Panel:
         unit="percentunit",
         width=8,
         queries=(Query(gateway.share_by_outcome(_AT), "{{outcome}}"),),
-        thresholds=Thresholds("text", ((settings.ERROR_RATIO_LIMIT, RED),)),
         colours=palette.OUTCOMES[1:],
         smooth=True,
     )
@@ -177,13 +178,14 @@ def _load() -> Panel:
         unit="short",
         width=12,
         queries=(
-            Query(gateway.in_flight(_AT), "gateway: in flight"),
-            Query(vllm.running(_AT), "vLLM: running"),
-            Query(vllm.waiting(_AT), "vLLM: waiting"),
-            Query(llamacpp.running(_AT), "llama.cpp: running"),
-            Query(llamacpp.waiting(_AT), "llama.cpp: waiting"),
+            Query(gateway.in_flight(_AT), "gateway in flight"),
+            Query(vllm.running(_AT), "vLLM running"),
+            Query(vllm.waiting(_AT), "vLLM waiting"),
+            Query(llamacpp.running(_AT), "llama.cpp running"),
+            Query(llamacpp.waiting(_AT), "llama.cpp waiting"),
         ),
         nothing="Neither gateway nor engine is scraped",
+        colours=(("gateway in flight", "light-blue"), *palette.LOAD),
     )
 
 
@@ -196,7 +198,9 @@ def _cancellations() -> Panel:
         unit="reqps",
         width=8,
         queries=(Query(gateway.cancellations(_AT), "{{phase}}"),),
-        nothing="No cancellation yet",
+        nothing="No gateway",
+        colours=palette.PHASES,
+        stacked=True,
     )
 
 
@@ -209,7 +213,9 @@ def _timeouts() -> Panel:
         unit="reqps",
         width=8,
         queries=(Query(gateway.timeouts(_AT), "{{phase}}"),),
-        nothing="No timeout yet",
+        nothing="No gateway",
+        colours=palette.PHASES,
+        stacked=True,
     )
 
 
@@ -223,4 +229,6 @@ def _wasted() -> Panel:
         width=8,
         queries=(Query(gateway.wasted_tokens(_AT), "{{reason}}"),),
         nothing="Nothing wasted yet",
+        colours=palette.OUTCOMES,
+        stacked=True,
     )

@@ -131,7 +131,7 @@ def parts(choices: Choices) -> tuple[Panel, ...]:
             "Certificate",
             "How long is the certificate good for?",
             "the first of its chain to expire, as nginx serves it now; whether clients trust it is not tested.",
-            "d",
+            "days",
             f"({stack.certificate_seconds_left(choices.now)}) / {_DAY_SECONDS}",
             Thresholds.low_is_bad(settings.CERTIFICATE_LIMIT_DAYS, settings.CERTIFICATE_GOOD_DAYS),
             nothing="Not probed",
