@@ -8,6 +8,7 @@ milliseconds, is marked at that time, whenever it was scraped.
 from dataclasses import dataclass
 
 from observability.drawing import DATASOURCE, Json
+from observability.panel import GREY
 from observability.promql import Scope
 from observability.queries import happened
 
@@ -34,12 +35,13 @@ def every(scope: Scope) -> tuple[Mark, ...]:
 
 def listed(scope: Scope) -> list[Json]:
     """The entries, as Grafana keeps them."""
+    # Grafana colours an alert that fires red and its end green; the colour here is for all else, such as a first look.
     built_in: Json = {
         "builtIn": 1,
         "datasource": {"type": "grafana", "uid": "-- Grafana --"},
         "enable": True,
         "hide": True,
-        "iconColor": "red",
+        "iconColor": GREY,
         "name": "Annotations & Alerts",
         "target": {"limit": 100, "matchAny": False, "tags": [], "type": "dashboard"},
         "type": "dashboard",

@@ -1,15 +1,16 @@
 """A panel as Grafana's JSON, in the form that Grafana 9.4 writes and later ones read."""
 
 from observability import links, options, settings, tables
-from observability.panel import OF_NOW, Panel, Query, Thresholds
+from observability.panel import GREY, OF_NOW, Panel, Query, Thresholds
 
 Json = dict[str, object]
 
 # A variable, so that a dashboard can be imported into a Grafana whose Prometheus has another uid.
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
-# An axis reaches at least so far, by its unit: else Grafana draws a row of zeros on one that goes to 100.
-_LOW = {"reqps": 0.1, "ops": 0.1, "percentunit": 0.01, "short": 1, "tokens/s": 1, "events/s": 1, "x": 1}
+# An axis reaches at least so far, by its unit: else Grafana draws a row of zeros on one that goes to 100, and puts
+# fractions beside counts.
+_LOW = {"reqps": 0.1, "ops": 0.1, "percentunit": 0.01, "short": 5, "tokens/s": 1, "events/s": 1, "x": 1}
 
 
 def panel(drawn: Panel, number: int, place: dict[str, int], choices: tuple[str, ...] = ()) -> Json:
@@ -89,8 +90,9 @@ def _defaults(drawn: Panel) -> Json:
             "stacking": {"mode": "normal" if drawn.stacked else "none", "group": "A"},
             "thresholdsStyle": {"mode": "dashed" if drawn.thresholds.steps else "off"},
         }
-        if drawn.unit in _LOW and drawn.maximum is None:
-            custom["axisSoftMax"] = _LOW[drawn.unit]
+        reaches = drawn.reaches or _LOW.get(drawn.unit)
+        if reaches and drawn.maximum is None:
+            custom["axisSoftMax"] = reaches
         defaults["custom"] = custom
     elif drawn.kind == "state-timeline":
         defaults["custom"] = {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False}
@@ -116,13 +118,16 @@ def _thresholds(thresholds: Thresholds) -> Json:
 
 
 def _mappings(drawn: Panel) -> list[Json]:
+    """Words for numbers; on a tile also for none, which else would have the colour of what is best, or worst."""
+    empty = {"match": "null", "result": {"text": drawn.nothing, "color": GREY, "index": len(drawn.words)}}
+    none: list[Json] = [{"type": "special", "options": empty}] if drawn.kind == "stat" else []
     if not drawn.words:
-        return []
+        return none
     words = {
         str(value): {"text": word, "color": colour, "index": index}
         for index, (value, word, colour) in enumerate(drawn.words)
     }
-    return [{"type": "value", "options": words}]
+    return [{"type": "value", "options": words}, *none]
 
 
 def _colours(drawn: Panel) -> list[Json]:

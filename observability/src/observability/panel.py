@@ -92,6 +92,7 @@ class Panel:
         nothing: shown instead of an empty answer; says what emptiness means here.
         words: value, word, colour: shown instead of a number.
         colours: colours of series, by their name or by a /pattern/; the others take Grafana's palette.
+        reaches: up to where an axis reaches at least, so that what is little looks little; by default by the unit.
         smooth: rates over at least half a minute, for quantiles and shares, which a few requests make jump.
     """
 
@@ -110,6 +111,7 @@ class Panel:
     maximum: float | None = None
     decimals: int | None = None
     stacked: bool = False
+    reaches: float | None = None
     smooth: bool = False
     then: str = ""
     opens: str = ""

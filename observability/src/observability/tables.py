@@ -30,6 +30,8 @@ def columns(drawn: Panel, choices: tuple[str, ...]) -> list[Json]:
     """The units of columns, and where a click on a label leads."""
     if drawn.kind != "table":
         return []
+    # An empty cell among full ones needs no sentence.
+    blank = [_override(query.legend, {"id": "noValue", "value": "–"}) for query in drawn.queries]  # noqa: RUF001 -- a dash
     units = [_override(query.legend, {"id": "unit", "value": query.unit}) for query in drawn.queries if query.unit]
     # A label is no number: 3 is the name of an engine and not "3.00".
     texts = [_override(key.title, {"id": "unit", "value": "string"}) for key in drawn.keys]
@@ -50,7 +52,7 @@ def columns(drawn: Panel, choices: tuple[str, ...]) -> list[Json]:
         for key in drawn.keys
         if key.opens
     ]
-    return [*units, *texts, *opened]
+    return [*blank, *units, *texts, *opened]
 
 
 def _value_fields(drawn: Panel) -> list[str]:

@@ -13,7 +13,21 @@ from observability.panel import Needs, Panel, Query, Thresholds
 FILES = {dashboard["uid"]: dashboard for dashboard in dashboard_files()}
 # Ids of Grafana's own units; anything else is shown as a suffix, which is what tokens are.
 UNITS = {
-    *("s", "reqps", "ops", "percentunit", "mbytes", "bytes", "short", "none", "string", "tokens/s", "events/s", "days"),
+    *(
+        "s",
+        "reqps",
+        "ops",
+        "percentunit",
+        "mbytes",
+        "bytes",
+        "short",
+        "none",
+        "string",
+        "tokens/s",
+        "tokens",
+        "events/s",
+        "days",
+    ),
     *("x", "percent", "celsius", "watt", "hertz", "joule", "currencyUSD"),
 }
 

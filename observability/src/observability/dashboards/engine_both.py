@@ -84,7 +84,7 @@ class Rows:
                 "How large are the batches: how much does one pass of the model do?",
                 "means. vLLM's steps hold prompts too, up to max_num_batched_tokens; llama.cpp's passes that only read "
                 "a prompt pull its line down.",
-                "short",
+                "tokens",
                 12,
                 (
                     Query(vllm.mean_of(at, "iteration_tokens_total"), "vLLM"),
@@ -166,7 +166,7 @@ class Rows:
                 "How near do requests come to the context that a slot has?",
                 "the longest since the server started, prompt and answer together; it never falls. What a slot may "
                 "hold is n_ctx of /v1/models.",
-                "short",
+                "tokens",
                 12,
                 (Query(llamacpp.longest(at), "{{instance}} {{vm}}"),),
                 nothing="No llama.cpp",

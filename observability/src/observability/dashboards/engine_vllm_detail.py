@@ -78,7 +78,7 @@ class Details:
                 "vLLM length of prompts and answers",
                 "What kind of requests are these?",
                 "interpolated between the bounds of buckets (1, 2, 5, 10, 20, 50 …).",
-                "short",
+                "tokens",
                 12,
                 tuple(
                     Query(vllm.quantile_of(at, metric, number), f"{what} {name}")

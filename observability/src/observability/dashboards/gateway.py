@@ -105,7 +105,7 @@ def _by_route() -> Panel:
         "counted when a request ends; health checks are not among them.",
         "reqps",
         8,
-        (Query(traffic.finished(_AT, "route"), "{{route}}"),),
+        (Query(f"{traffic.finished(_AT, 'route')} > 0", "{{route}}"),),
         stacked=True,
     )
 

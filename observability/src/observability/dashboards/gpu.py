@@ -22,7 +22,7 @@ def dashboard() -> Dashboard:
         (
             Row("", 4, _tiles()),
             Row("Every GPU", 6, (_gpus(),)),
-            Row("Use", 8, (_utilisation(), _memory(), _clocks())),
+            Row("Use", 9, (_utilisation(), _memory(), _clocks())),
             Row("Power and heat", 8, gpu_health.power(CHOICES)),
             Row("What holds it back", 8, gpu_health.held_back(CHOICES)),
             Row("Is it ill?", 8, gpu_health.faults(CHOICES)),

@@ -96,12 +96,12 @@ def faults(choices: Choices) -> tuple[Panel, ...]:
         table(
             "XID errors",
             "What did the driver report, in the time shown?",
-            "those of the alert are listed even at 0. Only what happens while the exporter runs; an estimate where the "
-            "time shown begins between two scrapes.",
+            "only what happens while the exporter runs; an estimate where the time shown begins between two scrapes.",
             "short",
             10,
             (Query(gpu.xids(page), "Times"),),
-            nothing=_NO_GPU,
+            nothing="None in the time shown",
+            needs="needs-fault",
             keys=(Key("xid", "XID"), Key("gpu", "GPU"), Key("vm", "VM")),
             decimals=0,
             then="79: the GPU fell off the bus, the VM must be stopped and started. 48, 64, 95: its memory is broken; "
@@ -146,6 +146,7 @@ def users(choices: Choices) -> tuple[Panel, ...]:
             7,
             (Query(gpu.age_of_data(at), "{{vm}}"),),
             nothing=_NO_GPU,
+            reaches=10,
             thresholds=Thresholds("text", ((60, RED),)),
         ),
         graph(

@@ -30,7 +30,7 @@ def dashboard() -> Dashboard:
             Row("Traffic", 8, (_requests(), _shares(), _tokens())),
             Row("Engines", 8, (_engine_states(), _load())),
             Row("What was lost", 7, (_cancellations(), _timeouts(), _wasted())),
-            Row("Machines", 8, overview_machines.machines(CHOICES)),
+            Row("Machines", 9, overview_machines.machines(CHOICES)),
             Row("", 8, overview_machines.targets(CHOICES)),
         ),
         CHOICES,

@@ -2,7 +2,7 @@
 
 from observability import links, settings
 from observability.dashboards.tiles import tile
-from observability.panel import BLUE, GREEN, ORANGE, RED, Panel, Query, Thresholds, graph
+from observability.panel import BLUE, GREEN, ORANGE, RED, YELLOW, Panel, Query, Thresholds, graph
 from observability.queries import cost, slo
 from observability.variables import Choices
 
@@ -67,7 +67,7 @@ def tiles(choices: Choices) -> tuple[Panel, ...]:
 
 def graphs() -> tuple[Panel, ...]:
     """Burn rates over the windows that alerts look at, and the budgets as they shrink."""
-    windows = (("5m", "light-red"), ("1h", RED), ("6h", ORANGE), ("3d", BLUE))
+    windows = (("5m", RED), ("1h", ORANGE), ("6h", YELLOW), ("3d", BLUE))
     return (
         _burning("Burn rate of availability", "availability", "Do failures use up what the promise allows?", windows),
         _burning("Burn rate of first tokens", "ttft", "Do slow first tokens use up what the promise allows?", windows),

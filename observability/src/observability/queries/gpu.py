@@ -65,8 +65,9 @@ def collect_seconds(scope: Scope) -> str:
 
 
 def xids(scope: Scope) -> str:
-    """Errors that the driver reported in the window, by their code."""
-    return total(f"increase({_own(scope, 'gpu_xid_errors_total', gpu='gpu')}[{scope.window}])", *EACH, "xid")
+    """Errors that the driver reported in the window, by their code; absent when there was none."""
+    errors = _own(scope, "gpu_xid_errors_total", gpu="gpu")
+    return f"{total(f'increase({errors}[{scope.window}])', *EACH, 'xid')} > 0"
 
 
 def processes(scope: Scope) -> str:
