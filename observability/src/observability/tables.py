@@ -9,7 +9,9 @@ Json = dict[str, object]
 def transformations(drawn: Panel) -> list[Json]:
     """Joins the queries by what they have in common, orders the columns and gives them their headings."""
     values = _value_fields(drawn)
-    order = [*(key.label for key in drawn.keys), *values]
+    # What it is, then its numbers, then whatever else tells it apart: a narrow screen shows the first two or three.
+    first, *others = (key.label for key in drawn.keys)
+    order = [first, *values, *others]
     names = {key.label: key.title for key in drawn.keys} | {
         field: query.legend for field, query in zip(values, drawn.queries, strict=True)
     }

@@ -57,7 +57,7 @@ def held_back(choices: Choices) -> tuple[Panel, ...]:
             "the state at each scrape. power_cap under load is normal for a card with a low limit; the others are not.",
             "none",
             12,
-            (Query(gpu.clock_events(at), "{{vm}} GPU {{gpu}} {{clock_event}}"),),
+            (Query(gpu.clock_events(at), "{{clock_event}} GPU {{gpu}} {{vm}}"),),
             nothing=_NO_GPU,
             words=((0, "free", GREEN), (1, "held back", ORANGE)),
             minimum=None,
