@@ -60,12 +60,12 @@ endif
 
 .PHONY: test test-long check format dashboards golden lock demo-model bench clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
-	@$(WITHOUT_MISSING_PARTS); \
+	@$(WITHOUT_MISSING_PARTS); marks="$$marks and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
 	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
 	  $(SAY) 'not run here: the tests against real vLLM (make test-long installs it: 7 GB)'; fi; \
 	.venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
 
-test-long: .venv-vllm/.installed check  ## All tests, real vLLM on CPU included (installs it: 7 GB)
+test-long: .venv-vllm/.installed check  ## All tests, the long ones and real vLLM on CPU included (installs it: 7 GB)
 	@$(WITHOUT_MISSING_PARTS); .venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
 
 check: .venv/.installed  ## Lint, format, types, and the layers between the packages

@@ -5,15 +5,17 @@
 
 It serves `/health`, `/v1/models`, `/metrics`, `/v1/chat/completions`, `/v1/completions` and `/v1/embeddings`. A
 request's field `mock` says how to answer: `{"ttft_s": 0.1, "interval_s": 0.02, "tokens": 50, "fault": "break:3"}`, and
-`prompt_tokens` and `cached_tokens` for the usage. `POST /mock` changes what holds for all requests (`Behaviour` has the
-names), `GET /mock` tells what really happened (`Truth`). `fault.py` lists the faults.
+`prompt_tokens`, `cached_tokens` and `reasoning_tokens` for the usage. `POST /mock` changes what holds for all requests
+(`Behaviour` has the names), `GET /mock` tells what really happened (`Truth`). `fault.py` lists the faults.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
+import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+QUEUED = 2  # connections that fill a queue of none: Linux lets one in
 BACKLOG = 1024  # connections that may wait: a burst of a few hundred must not be refused
 
 
@@ -56,6 +59,7 @@ class MockEngine:
     behaviour: Behaviour = field(init=False)
     _server: asyncio.Server | None = field(default=None, init=False)
     _live: set[Connection] = field(default_factory=set, init=False)
+    _deaf: list[socket.socket] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.behaviour = Behaviour(models=list(self.models), owned_by=self.owned_by)
@@ -80,16 +84,44 @@ class MockEngine:
     ) -> None:
         if self._server is not None:
             self._server.close()
+        self._hang_up()
+        for kept in self._deaf:
+            kept.close()
+
+    def deafen(self) -> None:
+        """From now on take no connection, with the port still open: who connects waits for ever.
+
+        The listener stays, nobody accepts from it, and one connection of our own fills its queue; the kernel drops
+        the first packet of all further ones.
+        """
+        if self._server is None or self._deaf:
+            return
+        listener = socket.socket(fileno=os.dup(self._server.sockets[0].fileno()))
+        self._server.close()
+        self._hang_up()
+        listener.listen(0)
+        self._deaf = [listener, *(socket.socket() for _ in range(QUEUED))]
+        for filler in self._deaf[1:]:
+            filler.setblocking(False)
+            filler.connect_ex((self.host, self.port))
+
+    def _hang_up(self) -> None:
         for connection in list(self._live):
             connection.abort()
 
 
 async def serve(engine: MockEngine) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT; deaf from SIGUSR1 on."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+
+    def deafen() -> None:
+        engine.deafen()
+        print("mock engine deaf", flush=True)
+
+    loop.add_signal_handler(signal.SIGUSR1, deafen)
     async with engine:
         print(f"mock engine ready on {engine.url}", flush=True)
         await stopped.wait()

@@ -67,11 +67,13 @@ class Target:
         name: as reported.
         port: that takes requests.
         process: whose CPU is counted.
+        metrics_port: of a gateway's own /metrics; 0 for others.
     """
 
     name: str
     port: int
     process: child.Child
+    metrics_port: int = 0
 
 
 def start_mock(place: Place) -> Target:
@@ -129,7 +131,7 @@ def start_gateway(place: Place, workers: int) -> Target:
     }
     command = [sys.executable, "-m", "gunicorn", "-c", str(configuration.relative_to(ROOT)), "gateway.app:create_app()"]
     process = child.start(name, command, _environment() | settings, place.directory, ROOT)
-    return _ready(name, port, process, "/readyz")
+    return _ready(name, port, process, "/readyz", metrics_port)
 
 
 # Beside `direct`, which always runs: by the names that the command line takes.
@@ -168,7 +170,7 @@ def nginx_version() -> str | None:
     return None if shutil.which(str(NGINX)) is None else child.output([str(NGINX), "-v"])
 
 
-def _ready(name: str, port: int, process: child.Child, path: str) -> Target:
+def _ready(name: str, port: int, process: child.Child, path: str, metrics_port: int = 0) -> Target:
     try:
         process.wait_ready(port, path, READY_TIMEOUT_S)
     except child.NotReadyError as error:
@@ -177,7 +179,7 @@ def _ready(name: str, port: int, process: child.Child, path: str) -> Target:
     except BaseException:
         process.stop()
         raise
-    return Target(name, port, process)
+    return Target(name, port, process, metrics_port)
 
 
 def _environment() -> dict[str, str]:

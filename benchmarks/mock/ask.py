@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks.mock.behaviour import CHAT, TEXT, Behaviour, count, seconds
+from benchmarks.mock.behaviour import CHAT, TEXT, Behaviour, count, seconds, word
 from benchmarks.mock.fault import Fault, parse_fault
 
 BAD_REQUEST, NOT_FOUND = 400, 404
@@ -41,9 +41,12 @@ class Ask:
         finish_reason: `length` when `max_tokens` cut the answer short, else `stop`.
         prompt_tokens: one per word, since the mock has no tokenizer, unless the request says otherwise.
         cached_tokens: how many of them to report as found in the prefix cache.
+        reasoning_tokens: how many of the generated ones to report as reasoning.
         ttft_s: seconds before the first token.
         interval_s: seconds between tokens.
         fault: how to fail, if at all.
+        gate: where to stand still until it is opened; "" for nowhere.
+        hold: after how many events of a stream; a plain answer stands still before it is written.
         probe: asked for one token.
         inputs: texts to embed.
         base64: embeddings are wanted as base64 of little-endian 32-bit floats.
@@ -63,6 +66,9 @@ class Ask:
     probe: bool
     inputs: int = 0
     base64: bool = False
+    reasoning_tokens: int = 0
+    gate: str = ""
+    hold: int = 0
 
 
 def read_ask(path: str, body: bytes, behaviour: Behaviour) -> Ask:
@@ -107,6 +113,9 @@ def _decide(path: str, fields: dict[str, Any], behaviour: Behaviour) -> Ask:
         probe=probe,
         inputs=len(inputs) if isinstance(inputs, list) else 1,
         base64=fields.get("encoding_format") == "base64",
+        reasoning_tokens=count("mock.reasoning_tokens", wanted.get("reasoning_tokens", 0)),
+        gate=word("mock.gate", wanted.get("gate", "")),
+        hold=count("mock.hold", wanted.get("hold", 0)),
     )
 
 

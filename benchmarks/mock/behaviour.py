@@ -90,6 +90,17 @@ def count(name: str, value: object) -> int:
     raise ValueError(f"{name} must be an integer >= 0, not {value!r}")
 
 
+def word(name: str, value: object) -> str:
+    """Read a text.
+
+    Raises:
+        ValueError: something else.
+    """
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"{name} must be a string, not {value!r}")
+
+
 def _read(name: str, value: object) -> object:
     """Check one entry of a patch and bring it into the form that `Behaviour` keeps."""
     read = READERS.get(name)
@@ -104,12 +115,6 @@ def _fault(_name: str, value: object) -> Fault | None:
 
 def _running(name: str, value: object) -> int | None:
     return None if value is None else count(name, value)
-
-
-def _word(name: str, value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise ValueError(f"{name} must be a string, not {value!r}")
 
 
 def _models(name: str, value: object) -> list[object]:
@@ -135,7 +140,7 @@ def _path_faults(name: str, value: object) -> dict[str, Fault]:
 
 READERS: dict[str, Callable[[str, object], object]] = {
     "models": _models,
-    "owned_by": _word,
+    "owned_by": word,
     "health": count,
     "fault": _fault,
     "probe_fault": _fault,

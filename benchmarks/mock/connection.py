@@ -175,6 +175,7 @@ class Connection(asyncio.Protocol):
             counters=counters,
             number=number,
             max_model_len=self._behaviour.max_model_len,
+            gates=truth.gates,
             ended=self._end,
         )
         self._generation.begin()

@@ -13,8 +13,10 @@ from benchmarks.mock.fault import COUNTED_FAULTS, Fault
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from benchmarks.mock.ask import Ask
+    from benchmarks.mock.gates import Gates
     from benchmarks.mock.truth import Counters
 
 NO_FAULT = Fault("none")
@@ -47,12 +49,13 @@ class Generation:
         counters: where it is counted.
         number: of the request, for its id.
         max_model_len: for the error about the context length.
+        gates: where the request may have to stand still.
         ended: told about the end; not called for a cancelled one.
     """
 
     __slots__ = (
-        "_ask", "_counters", "_ended", "_events", "_fault", "_fault_at", "_left", "_loop", "_max_model_len", "_number",
-        "_paused", "_sent", "_start", "_timer", "_transport",
+        "_ask", "_counters", "_ended", "_events", "_fault", "_fault_at", "_gates", "_go_on", "_hold_at", "_left",
+        "_loop", "_max_model_len", "_number", "_paused", "_sent", "_start", "_stop_at", "_timer", "_transport",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +67,7 @@ class Generation:
         counters: Counters,
         number: int,
         max_model_len: int,
+        gates: Gates,
         ended: Ending,
     ) -> None:
         self._loop, self._transport, self._ask, self._ended = loop, transport, ask, ended
@@ -71,6 +75,10 @@ class Generation:
         self._fault = ask.fault or NO_FAULT
         counted = self._fault.kind in COUNTED_FAULTS
         self._fault_at = min(self._fault.number, ask.tokens) if counted else -1
+        self._gates = gates
+        self._go_on: Callable[[], None] | None = None  # while it stands at a gate
+        self._hold_at = -1
+        self._stop_at = self._fault_at  # the token before which something else happens
         self._events: wire.Events | None = None
         self._left = b""
         self._sent = 0
@@ -91,18 +99,22 @@ class Generation:
         streaming = self._ask.stream and (kind == "none" or self._fault_at >= 0)
         if streaming:  # vLLM sends the head at once and the first event with the first token
             self._transport.write(wire.head(200, wire.SSE, None))
+        go_on = self._stream if streaming else self._answer
+        if self._ask.gate and not (streaming and self._ask.hold):
+            self._stand(go_on)
+            return
         wait = self._ask.ttft_s if streaming else self._ask.ttft_s + self._ask.interval_s * max(self._ask.tokens - 1, 0)
         if wait or self._fault_at >= 0:
-            self._timer = self._loop.call_later(wait, self._stream if streaming else self._answer)
-        elif streaming:
-            self._stream()
+            self._timer = self._loop.call_later(wait, go_on)
         else:
-            self._answer()
+            go_on()
 
     def cancel(self) -> None:
         """Stop generating: the client has gone."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._go_on is not None:
+            self._gates.leave(self._ask.gate, self._pass)
         self._counters.running -= 1
         self._counters.cancelled += 1
 
@@ -113,14 +125,31 @@ class Generation:
     def resume(self) -> None:
         """Go on after a pause; ticks missed meanwhile are caught up with."""
         self._paused = False
-        if self._events is not None and self._timer is None:
+        if self._events is not None and self._timer is None and self._go_on is None:
             self._token()
 
+    def _stand(self, go_on: Callable[[], None]) -> None:
+        """Stand still at the gate; at an open one, go on."""
+        if self._gates.shut(self._ask.gate):
+            self._go_on = go_on
+            self._gates.stand(self._ask.gate, self._pass)
+        else:
+            go_on()
+
+    def _pass(self) -> None:
+        go_on, self._go_on = self._go_on, None
+        if go_on is not None:
+            go_on()
+
     def _stream(self) -> None:
-        self._events = wire.events(self._ask, self._number)
+        ask = self._ask
+        self._events = wire.events(ask, self._number)
         if self._fault_at != 0 and self._events.role:
             self._transport.write(self._events.role)
             self._counters.events_sent += 1
+        if ask.gate and ask.hold:
+            self._hold_at = min(ask.hold - bool(self._events.role), ask.tokens)
+            self._stop_at = self._hold_at if self._fault_at < 0 else min(self._hold_at, self._fault_at)
         self._token()
 
     def _token(self) -> None:
@@ -131,10 +160,10 @@ class Generation:
         sent, ask, parts = self._sent, self._ask, self._events
         if parts is None:
             return
-        if sent == self._fault_at:
-            self._misbehave()
+        if sent == self._stop_at:
+            self._stop()
             return
-        if sent >= ask.tokens:  # nothing was to be generated
+        if sent >= ask.tokens:  # nothing was to be generated, or it stood behind the last token
             self._close()
             return
         token = wire.TOKENS[sent % len(wire.TOKENS)]
@@ -145,7 +174,7 @@ class Generation:
             self._transport.write(parts.before + token + parts.after)
         else:
             self._transport.write(parts.before_last + token + parts.after_last)
-            if sent != self._fault_at:
+            if sent != self._stop_at:
                 self._close()
                 return
         if ask.interval_s:  # against the clock rather than the last tick: a busy machine delays, but never drifts
@@ -161,6 +190,14 @@ class Generation:
         self._counters.events_sent += 1
         self._transport.write(wire.chunk(wire.DONE) + wire.LAST_CHUNK)
         self._finish()
+
+    def _stop(self) -> None:
+        """Stand still, or else fail; where both are due at the same token, one after the other."""
+        if self._stop_at == self._hold_at:
+            self._hold_at, self._stop_at = -1, self._fault_at
+            self._stand(self._token)
+        else:
+            self._misbehave()
 
     def _misbehave(self) -> None:
         """Do what was asked for after so many events."""

@@ -32,7 +32,8 @@ def get(path: str, behaviour: Behaviour, truth: Truth) -> bytes | None:
 def steer(method: str, body: bytes, peer: str, behaviour: Behaviour, truth: Truth) -> bytes:
     """Answer `/mock`: GET tells the truth, POST changes the behaviour; from this machine only.
 
-    The JSON of a POST holds switches of `Behaviour`, and `reset: true` to start counting again.
+    The JSON of a POST holds switches of `Behaviour`, `reset: true` to start counting again, and `open: [names]` of
+    gates.
     """
     if not ipaddress.ip_address(peer).is_loopback:
         return not_found()
@@ -40,13 +41,25 @@ def steer(method: str, body: bytes, peer: str, behaviour: Behaviour, truth: Trut
         return wire.answer(200, orjson.dumps(truth.show()))
     try:
         patch: Any = orjson.loads(body)
-        forget = patch.pop("reset", False)
+        forget, gates = patch.pop("reset", False), names("open", patch.pop("open", []))
         behaviour.change(patch)
     except (ValueError, AttributeError, TypeError) as error:  # not JSON, JSON but no object, a switch set wrongly
         return wire.answer(HTTPStatus.BAD_REQUEST, wire.error_body(400, f"mock engine: {error}", "BadRequestError"))
     if forget:
         truth.forget()
+    truth.gates.open(gates)
     return wire.answer(200, orjson.dumps(truth.show()))
+
+
+def names(what: str, value: object) -> list[str]:
+    """Read a list of names.
+
+    Raises:
+        ValueError: something else.
+    """
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return value
+    raise ValueError(f"{what} must be a list of names, not {value!r}")
 
 
 def not_found() -> bytes:

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from benchmarks.mock.gates import Gates
+
 
 @dataclass(slots=True)
 class Counters:
@@ -41,12 +43,14 @@ class Truth:
             apart so that a canary in the background never moves the figures that a test compares.
         last_headers: of the last request that was no probe, as they came.
         last_body: of the last request that was no probe, as it came.
+        gates: who stands still where.
     """
 
     work: Counters = field(default_factory=Counters)
     probes: Counters = field(default_factory=Counters)
     last_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     last_body: bytes = b""
+    gates: Gates = field(default_factory=Gates)
 
     def forget(self) -> None:
         """Start counting again; what runs at this moment stays counted, so that it can still end."""
@@ -56,6 +60,7 @@ class Truth:
                 setattr(counters, name, 0)
             counters.requests = counters.running = running
         self.last_headers, self.last_body = [], b""
+        self.gates.forget()
 
     def show(self) -> dict[str, Any]:
         """Return the JSON of `GET /mock`; header names are in lower case, repeated ones joined with a comma."""
@@ -66,6 +71,7 @@ class Truth:
         return {
             **asdict(self.work),
             "probes": asdict(self.probes),
+            "standing": self.gates.show(),
             "last_headers": headers,
             "last_body": orjson.loads(self.last_body) if self.last_body else None,
         }

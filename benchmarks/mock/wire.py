@@ -85,6 +85,8 @@ def usage(ask: Ask) -> dict[str, Any]:
     }
     if ask.cached_tokens:  # vLLM leaves the details out unless it was told to give them
         counts["prompt_tokens_details"] = {"cached_tokens": ask.cached_tokens}
+    if ask.reasoning_tokens:
+        counts["completion_tokens_details"] = {"reasoning_tokens": ask.reasoning_tokens}
     return counts
 
 

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from observability import drawing, provisioning, settings, variables
+from observability import annotations, drawing, provisioning, settings, variables
+from observability.drawing import Json
 from observability.panel import Panel
+from observability.variables import Choices
 
 COLUMNS = 24
 TAG = "glasshouse"
@@ -13,11 +15,19 @@ _FIRST_ROW_NUMBER = 1001  # apart from the panels, so that a new heading moves n
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Panels beside one another, as wide as the page together; without a title it has no heading."""
+    """Panels beside one another, as wide as the page together.
+
+    Attributes:
+        title: the heading; without one the panels belong to the heading above.
+        height: of its panels.
+        panels: from left to right.
+        folded: whether it opens with a click only: what is rarely asked. It needs a title.
+    """
 
     title: str
     height: int
     panels: tuple[Panel, ...]
+    folded: bool = False
 
 
 class Dashboard:
@@ -28,12 +38,14 @@ class Dashboard:
         title: unique in the folder.
         about: what the page is for.
         rows: from top to bottom.
+        choices: what its reader can narrow it down to.
 
     Raises:
         ValueError: a row does not fill the page, a title comes twice, or the uid is too long.
     """
 
-    def __init__(self, uid: str, title: str, about: str, rows: tuple[Row, ...]) -> None:
+    def __init__(self, uid: str, title: str, about: str, rows: tuple[Row, ...], choices: Choices | None = None) -> None:
+        self.choices = choices or Choices()
         self.uid, self.title, self.about, self.rows = uid, title, about, rows
         self.panels = tuple(panel for row in rows for panel in row.panels)
         titles = [panel.title for panel in self.panels]
@@ -53,7 +65,7 @@ class Dashboard:
         """
         return [panel.title for panel in self.panels].index(title) + 1
 
-    def json(self) -> dict[str, object]:
+    def json(self) -> Json:
         """The file that Grafana reads."""
         return {
             "id": None,
@@ -68,26 +80,36 @@ class Dashboard:
             "refresh": f"{settings.REFRESH_SECONDS}s",
             "time": {"from": "now-1h", "to": "now"},
             "timezone": "browser",
-            "annotations": {"list": []},
+            "annotations": {"list": annotations.listed(self.choices.at_each_point)},
             "links": [_siblings()],
-            "templating": {"list": variables.all_of_them()},
+            "templating": {"list": variables.listed(self.choices.names)},
             "panels": self._placed(),
         }
 
-    def _placed(self) -> list[dict[str, object]]:
-        placed: list[dict[str, object]] = []
+    def _placed(self) -> list[Json]:
+        placed: list[Json] = []
         y = 0
         for index, row in enumerate(self.rows):
+            if row.folded:
+                hidden = self._beside_one_another(row, y + 1)
+                placed.append(drawing.row(row.title, _FIRST_ROW_NUMBER + index, y, hidden))
+                y += 1  # what is hidden takes no room
+                continue
             if row.title:
                 placed.append(drawing.row(row.title, _FIRST_ROW_NUMBER + index, y))
                 y += 1
-            x = 0
-            for panel in row.panels:
-                place = {"x": x, "y": y, "w": panel.width, "h": row.height}
-                placed.append(drawing.panel(panel, self.panel_number(panel.title), place))
-                x += panel.width
+            placed += self._beside_one_another(row, y)
             y += row.height
         return placed
+
+    def _beside_one_another(self, row: Row, y: int) -> list[Json]:
+        panels: list[Json] = []
+        x = 0
+        for panel in row.panels:
+            place = {"x": x, "y": y, "w": panel.width, "h": row.height}
+            panels.append(drawing.panel(panel, self.panel_number(panel.title), place, self.choices.names))
+            x += panel.width
+        return panels
 
 
 def path(dashboard: Dashboard) -> str:
@@ -95,12 +117,12 @@ def path(dashboard: Dashboard) -> str:
     return f"grafana{provisioning.DASHBOARD_PATH.removeprefix('/etc/grafana')}/{dashboard.uid}.json"
 
 
-def _siblings() -> dict[str, object]:
+def _siblings() -> Json:
     return {
         "type": "dashboards",
         "title": "Glasshouse",
         "tags": [TAG],
-        "asDropdown": True,
+        "asDropdown": False,
         "keepTime": True,
         "includeVars": True,
         "targetBlank": False,

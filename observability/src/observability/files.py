@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from observability import dashboards, provisioning, recording, scrape
+from observability import dashboards, provisioning, recording, reference, scrape
 from observability.alerts import contact, grafana, prometheus
 from observability.alerts import rules as alerts
 from observability.dashboard import path as dashboard_path
@@ -39,6 +39,7 @@ def generated() -> dict[str, str]:
             prometheus.rules(alerts.every()),
             "The alerts for promtool's tests; Grafana evaluates them, Prometheus does not.",
         ),
+        "docs/panels.md": reference.page(dashboards.every()),
         **{dashboard_path(dashboard): as_json(dashboard.json()) for dashboard in dashboards.every()},
     }
 

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 _NAME = re.compile(r"([A-Za-z_:][\w:]*)\{")
+_ONE_JOB = re.compile(r"[\w-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,13 @@ class Scope:
     filters: dict[str, str] = field(default_factory=dict)
 
     def series(self, name: str, job: str, *matchers: str, **labels: str) -> str:
-        """A selector. `labels` says under which label of this metric a filter applies: model="model_name"."""
+        """A selector. `labels` says under which label of this metric a filter applies: model="model_name".
+
+        `job` is a name, or a regular expression for several.
+        """
+        matched = f'job="{job}"' if _ONE_JOB.fullmatch(job) else f'job=~"{job}"'
         chosen = [f'{label}=~"{self.filters[key]}"' for key, label in labels.items() if key in self.filters]
-        return name + "{" + ", ".join([f'job="{job}"', *matchers, *chosen]) + "}"
+        return name + "{" + ", ".join([matched, *matchers, *chosen]) + "}"
 
     def rate(self, selector: str) -> str:
         """Per second, over the window."""
@@ -40,6 +45,14 @@ def total(expression: str, *labels: str) -> str:
 def share(part: str, whole: str) -> str:
     """A ratio that is absent when there is nothing to divide by."""
     return f"{part} / ({whole} > 0)"
+
+
+def mean(scope: "Scope", histogram: str, job: str, *by: str, **labels: str) -> str:
+    """The mean of what a histogram observed in the window; exact, where a quantile is interpolated."""
+    whole, count = (
+        total(scope.rate(scope.series(f"{histogram}_{end}", job, **labels)), *by) for end in ("sum", "count")
+    )
+    return share(whole, count)
 
 
 def share_of_each(parts: str, whole: str) -> str:

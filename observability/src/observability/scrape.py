@@ -80,7 +80,7 @@ def _config(*jobs: Config) -> Config:
 
 
 def _job(name: str, target: str, **more: object) -> Config:
-    return {"job_name": name, **more, "static_configs": [{"targets": [target]}]}
+    return {"job_name": name, **more, "static_configs": [_on_this_vm(target)]}
 
 
 def _gateway(target: str) -> Config:
@@ -104,9 +104,15 @@ def _if_there(name: str, port: int, **more: object) -> Config:
                 "source_labels": ["__meta_dns_name"],
                 "target_label": "instance",
                 "replacement": f"$1:{port}",
-            }
+            },
+            {"target_label": "vm", "replacement": settings.VM},
         ],
     }
+
+
+def _on_this_vm(target: str) -> Config:
+    """Every target says on which machine it is: a Prometheus that watches several VMs tells them apart by that."""
+    return {"targets": [target], "labels": {"vm": settings.VM}}
 
 
 def _around() -> list[Config]:
@@ -128,7 +134,7 @@ def _probe(address: str) -> Config:
         "params": {"module": [PROBE_MODULE]},
         "scrape_interval": f"{settings.PROBE_INTERVAL_SECONDS}s",
         "scrape_timeout": f"{settings.PROBE_TIMEOUT_SECONDS}s",
-        "static_configs": [{"targets": [address]}],
+        "static_configs": [_on_this_vm(address)],
         # The exporter is asked about the address, and `instance` names the address instead of the exporter.
         "relabel_configs": [
             {"source_labels": ["__address__"], "target_label": "__param_target"},

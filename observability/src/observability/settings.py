@@ -4,6 +4,8 @@
 # Grafana derives its rate windows from the same number (the datasource's timeInterval).
 SCRAPE_INTERVAL_SECONDS = 5
 SCRAPE_TIMEOUT_SECONDS = 4
+# The label `vm` of every target. A Prometheus that watches several machines gives each of them a name of its own.
+VM = "local"
 EVALUATION_INTERVAL_SECONDS = 15
 ALERT_INTERVAL_SECONDS = 60  # a multiple of 10, or Grafana does not start
 
@@ -13,6 +15,8 @@ PROBE_TIMEOUT_SECONDS = 10
 
 # ---- What is good, and when somebody is told
 
+# Asked by load balancers and containers, whether anybody uses the service or not: they are no requests to be judged by.
+HEALTH_ROUTES = ("/livez", "/readyz", "/healthz", "/health")
 # Requests that failed through no fault of the client, by the gateway's outcome.
 FAILED_OUTCOMES = ("timeout", "engine_error", "stream_error", "internal_error", "queue_full")
 AVAILABILITY_OBJECTIVE = 0.995
@@ -48,9 +52,14 @@ OUTPUT_COLLAPSED_SHARE = 0.2
 PREEMPTIONS_LIMIT = 10
 # How late one timer in twenty of the gateway's event loop is: a bound of a bucket.
 LOOP_LAG_LIMIT_SECONDS = 0.1
+LOOP_LAG_NOTABLE_SECONDS = 0.05
+# Full is what a KV cache is for; from here on the next long prompt has to wait.
+KV_CACHE_NOTABLE = 0.9
 # vLLM takes its memory at start, so that "used" says nothing; CUDA graphs and NCCL still need some that is free.
 VRAM_FREE_LIMIT_MIB = 512
 VRAM_FREE_GOOD_MIB = 1024
+# Warm enough to look at the air; a GPU slows itself down somewhat later.
+GPU_HOT_CELSIUS = 80
 # Of ten minutes.
 THROTTLED_SHARE_LIMIT = 0.5
 # Errors of the GPU itself, which the runbook names; the others are most often a program's fault.

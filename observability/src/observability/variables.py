@@ -1,19 +1,39 @@
-"""What a reader chooses at the top of a dashboard: the Prometheus, and which models, engines and gateways."""
+"""What a reader chooses at the top of a dashboard: the Prometheus, and which VMs, models, engines, keys, GPUs."""
 
 from observability.drawing import DATASOURCE, Json
 from observability.promql import Scope
 
 _EVERYTHING = ".*"
 
-FILTERS = {"model": "$model", "engine": "$engine", "instance": "$instance"}
-# Graphs: the rate around each point. $__rate_interval follows from the datasource's timeInterval.
-AT_EACH_POINT = Scope("$__rate_interval", FILTERS)
-# Tiles that judge: the whole time that the reader has chosen.
-OVER_THE_PAGE = Scope("$__range", FILTERS)
+# Name → heading, and the question that lists its values. A VM comes first: the other lists follow it.
+_CHOICES = {
+    "vm": ("VM", 'label_values(up{job=~".+"}, vm)'),
+    "model": ("Model", 'label_values(gateway_requests_started_total{job="gateway", vm=~"$vm"}, model)'),
+    "engine": ("Engine", 'label_values(gateway_engine_state{job="gateway", vm=~"$vm"}, engine)'),
+    "instance": ("Engine server", 'label_values(up{job=~"vllm|llamacpp", vm=~"$vm"}, instance)'),
+    "key": ("Key", 'label_values(gateway_key_requests_total{job="gateway", vm=~"$vm"}, key)'),
+    "gpu": ("GPU", 'label_values(DCGM_FI_DEV_FB_TOTAL{job="gpu-exporter", vm=~"$vm"}, gpu)'),
+}
+
+NAMES = tuple(_CHOICES)
 
 
-def all_of_them() -> list[Json]:
-    """The variables, as Grafana keeps them."""
+class Choices:
+    """The variables of one dashboard, and what its queries look at because of them."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        filters = {name: f"${name}" for name in names}
+        # Graphs: the rate around each point. $__rate_interval follows from the datasource's timeInterval.
+        self.at_each_point = Scope("$__rate_interval", filters)
+        # Tiles that judge: the whole time that the reader has chosen.
+        self.over_the_page = Scope("$__range", filters)
+        # Tiles that tell of now.
+        self.now = Scope("1m", filters)
+
+
+def listed(names: tuple[str, ...]) -> list[Json]:
+    """The variables, as Grafana keeps them; the Prometheus is always one of them."""
     return [
         {
             "name": "datasource",
@@ -28,9 +48,7 @@ def all_of_them() -> list[Json]:
             "refresh": 1,
             "regex": "",
         },
-        _labels("model", "Model", 'label_values(gateway_requests_started_total{job="gateway"}, model)'),
-        _labels("engine", "Engine", 'label_values(gateway_engine_state{job="gateway"}, engine)'),
-        _labels("instance", "Gateway", 'label_values(gateway_worker_up{job="gateway"}, instance)'),
+        *(_labels(name, *_CHOICES[name]) for name in names),
     ]
 
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -26,10 +27,21 @@ def new_key() -> str:
     return f"gh-{secrets.token_urlsafe(32)}"
 
 
-def write_keys(path: Path, keys: Mapping[str, str], *, revoked: frozenset[str] = frozenset()) -> None:
-    """Writes a keys file; `keys` maps names to keys."""
+def write_keys(
+    path: Path,
+    keys: Mapping[str, str],
+    *,
+    revoked: frozenset[str] = frozenset(),
+    fields: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> None:
+    """Writes a keys file; `keys` maps names to keys, `fields` to whatever else an entry says."""
     entries = [
-        {"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest(), "revoked": name in revoked}
+        {
+            "name": name,
+            "sha256": hashlib.sha256(key.encode()).hexdigest(),
+            "revoked": name in revoked,
+            **fields.get(name, {}),
+        }
         for name, key in keys.items()
     ]
     path.write_text(yaml.safe_dump({"keys": entries}), encoding="utf-8")
@@ -103,7 +115,15 @@ def environment(directory: Path, engines: str, **settings: str) -> dict[str, str
     }
 
 
-def start_gateway(directory: Path, engines: str, *, workers: int = 1, ready: bool = True, **settings: str) -> Gateway:
+def start_gateway(
+    directory: Path,
+    engines: str,
+    *,
+    workers: int = 1,
+    ready: bool = True,
+    keys: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    **settings: str,
+) -> Gateway:
     """Starts a gateway, and waits until it works.
 
     Args:
@@ -111,11 +131,12 @@ def start_gateway(directory: Path, engines: str, *, workers: int = 1, ready: boo
         engines: As in `ENGINES`.
         workers: How many.
         ready: Whether to wait for an engine to be ready too.
+        keys: Further keys, each the same as its name, and what their entries say.
         settings: Further variables.
     """
     variables = environment(directory, engines, WORKERS=str(workers), **settings)
     key = new_key()
-    write_keys(Path(variables["KEYS_FILE"]), {"tester": key})
+    write_keys(Path(variables["KEYS_FILE"]), {"tester": key, **{name: name for name in keys}}, fields=keys)
     gateway = Gateway(
         program=Program("gateway", COMMAND, variables, directory),
         port=int(variables["GATEWAY_PORT"]),

@@ -1,6 +1,8 @@
 """The mock engine (benchmarks/mock_engine.py) as a program: it fails when it is told to, and tells the truth."""
 
 import re
+import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,14 +38,28 @@ class Mock:
     def change(self, **switches: Any) -> None:
         httpx.post(f"{self.url}/mock", json=switches, trust_env=False).raise_for_status()
 
+    def deafen(self) -> None:
+        """From now on it takes no connection, though its port is open."""
+        self.program.send(signal.SIGUSR1)
+        until(lambda: "mock engine deaf" in self.program.text(), 10, "the mock engine is deaf")
+
     def wait_idle(self, seconds: float = 5.0) -> float:
         return until(lambda: self.truth()["running"] == 0, seconds, "the mock engine is idle")
 
 
-def start_mock(directory: Path, *, name: str = "mock", port: int | None = None, owned_by: str = "vllm") -> Mock:
-    """Starts a mock engine that serves the model `mock`."""
+def start_mock(
+    directory: Path,
+    *,
+    name: str = "mock",
+    port: int | None = None,
+    owned_by: str = "vllm",
+    models: Sequence[str] = (MODEL,),
+) -> Mock:
+    """Starts a mock engine that serves the model `mock`, or others."""
     port = port or free_port()
-    command = [str(PYTHON), "benchmarks/mock_engine.py", "--port", str(port), "--model", MODEL, "--owned-by", owned_by]
+    command = [str(PYTHON), "benchmarks/mock_engine.py", "--port", str(port), "--owned-by", owned_by]
+    for model in models:
+        command += ["--model", model]
     program = Program(name, command, {}, directory)
     try:
         program.ready(lambda: re.search("mock engine ready", program.text()) is not None, 20)

@@ -6,6 +6,12 @@ from typing import Self
 from prometheus_client.parser import text_string_to_metric_families
 
 Labels = tuple[tuple[str, str], ...]
+Series = tuple[str, Labels]
+
+
+def series(name: str, **labels: str) -> Series:
+    """The name of one series."""
+    return name, tuple(sorted(labels.items()))
 
 
 class Samples:
@@ -16,17 +22,17 @@ class Samples:
         rising: The keys of `values` that may only rise: counters, and all parts of histograms.
     """
 
-    def __init__(self, values: Mapping[tuple[str, Labels], float], rising: frozenset[tuple[str, Labels]]) -> None:
+    def __init__(self, values: Mapping[Series, float], rising: frozenset[Series]) -> None:
         self._values = values
         self._rising = rising
 
     @classmethod
     def parse(cls, exposition: str) -> Self:
-        values: dict[tuple[str, Labels], float] = {}
-        rising: set[tuple[str, Labels]] = set()
+        values: dict[Series, float] = {}
+        rising: set[Series] = set()
         for family in text_string_to_metric_families(exposition):
             for sample in family.samples:
-                key = (sample.name, tuple(sorted(sample.labels.items())))
+                key = series(sample.name, **sample.labels)
                 values[key] = sample.value
                 if family.type in {"counter", "histogram"}:
                     rising.add(key)
@@ -49,6 +55,14 @@ class Samples:
                 key = tuple(told[label] for label in labels)
                 sums[key] = sums.get(key, 0.0) + value
         return sums
+
+    def counted(self) -> dict[Series, float]:
+        """Every counter, and how often each histogram was used; zeros left out."""
+        return {
+            key: self._values[key]
+            for key in self._rising
+            if key[0].endswith(("_total", "_count")) and self._values[key]
+        }
 
     def fallen_since(self, earlier: Self) -> list[str]:
         """What must only rise and has fallen, or is gone, since an earlier scrape."""

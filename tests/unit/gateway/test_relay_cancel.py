@@ -67,6 +67,8 @@ async def test_row_11_a_client_that_leaves_a_llama_cpp(serve: Serve, llama: Mock
         client.close()
         await _freed_within_a_second(llama, left)
     await gateway.ended("cancelled", 200 if stream else 499, stream=stream)
+    # The plain answer too was being made from a stream: what had come of it is wasted.
+    assert moved(gateway.catalogue.wasted_tokens)["mock", "cancelled"] >= 2
 
 
 async def test_row_11_a_client_that_leaves_mid_stream(serve: Serve, alpha: Mock) -> None:

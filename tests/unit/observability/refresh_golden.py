@@ -3,10 +3,14 @@ part `gpu` needs neither, but gcc.
 
 A golden file is a scrape without what differs between machines: values are 0, and labels are empty but for those whose
 values our queries name. What is left is what an expression can rely on: which metrics there are, and their labels.
+
+An engine's file carries its version, by the engine's own word: after an upgrade there is a new file, the old one is
+removed by hand once nobody runs that version, and test_breakage.py names what either leaves without data.
 """
 
 import argparse
 import contextlib
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -16,14 +20,31 @@ from pathlib import Path
 
 import httpx
 from tests.integration.gpu_exporter import golden
-from tests.integration.parts.engine import Engine
+from tests.integration.parts.engine import DEMO, Engine
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.mock import chat
 from tests.integration.parts.program import HOST, ROOT, until
 from tests.integration.parts.stage import Stage
 
 GOLDEN = Path(__file__).parent / "golden"
 IMAGE = "glasshouse-test/debian:testing"
 # Labels with a closed set of values, which matchers in our queries name.
-TOLD = {"clock_event", "code", "outcome", "phase", "reason", "result", "state", "stream", "type", "xid"}
+TOLD = {
+    *(
+        "clock_event",
+        "code",
+        "finished_reason",
+        "le",
+        "limit",
+        "outcome",
+        "part",
+        "phase",
+        "reason",
+        "result",
+        "source",
+    ),
+    *("state", "stream", "type", "xid"),
+}
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _CUT = "==== "
 
@@ -78,14 +99,18 @@ def exporters() -> Iterable[tuple[str, str]]:
 
 
 def ours(engines: set[str]) -> Iterable[tuple[str, str]]:
-    """The job and the scrape of the gateway, and of each engine and its launcher, after two streams."""
+    """The job and the scrape of the gateway, and of each engine and its launcher, after some traffic and faults."""
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as exits:
         stage = Stage(Path(directory), exits)
         running = [getattr(stage, name)() for name in sorted(engines)]
-        gateway = stage.gateway(*running)
+        sick = stage.mock(name="sick")
+        prices = ",".join(f"{engine.kind}=l4" for engine in running)
+        gateway = stage.gateway(*running, sick, stage.mock(name="well"), ENGINE_PRICES=prices)
         with gateway.http as http:
-            for row in http.get("/v1/models").json()["data"]:
-                _ask(http, row["id"])
+            for _ in running:
+                _ask(http, DEMO)
+            sick.change(fault="status:500")
+            until(lambda: _spoiled(http, gateway), 30, "an engine that fails is left out")
         until(lambda: "gateway_wasted_tokens_total{" in gateway.exposition(), 10, "a cancelled stream is counted")
         yield "gateway", gateway.exposition()
         for engine in running:
@@ -103,9 +128,23 @@ def _ask(http: httpx.Client, model: str) -> None:
             next(lines)
 
 
+def _spoiled(http: httpx.Client, gateway: Gateway) -> bool:
+    """Asks the mock engines, one of which fails, and once with a wrong key; whether that has made all its counters."""
+    http.post("/v1/chat/completions", json=chat())  # a retry must be affordable: some fail
+    refused = http.get("/v1/models", headers={"authorization": "Bearer wrong"})
+    return refused.status_code == httpx.codes.UNAUTHORIZED and "gateway_engine_ejections_total{" in gateway.exposition()
+
+
+def _version(engine: Engine, http: httpx.Client) -> str:
+    """vLLM tells it; llama.cpp's wheel is built without one, so that the wheel's own stands for it."""
+    if engine.kind == "vllm":
+        return str(http.get("/version").raise_for_status().json()["version"])
+    return importlib.metadata.version("xllamacpp")
+
+
 def _of_engine(engine: Engine) -> Iterable[tuple[str, str]]:
     with engine.http as http:
-        yield engine.kind, http.get("/metrics").raise_for_status().text
+        yield f"{engine.kind}-{_version(engine, http)}", http.get("/metrics").raise_for_status().text
     launcher = httpx.get(f"http://{HOST}:{engine.status_port}/metrics", trust_env=False)
     yield f"{engine.kind}-launcher", launcher.raise_for_status().text
 

@@ -1,17 +1,35 @@
 import itertools
+import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from tests.unit.observability.parts import dashboard_files, panels
 
 from observability import dashboards
 from observability.dashboard import Dashboard, Row
-from observability.panel import Panel, Query, Thresholds
+from observability.panel import Needs, Panel, Query, Thresholds
 
 FILES = {dashboard["uid"]: dashboard for dashboard in dashboard_files()}
 # Ids of Grafana's own units; anything else is shown as a suffix, which is what tokens are.
-UNITS = {"s", "reqps", "percentunit", "mbytes", "short", "none", "tokens/s", "ev/s"}
+UNITS = {
+    *(
+        "s",
+        "reqps",
+        "ops",
+        "percentunit",
+        "mbytes",
+        "bytes",
+        "short",
+        "none",
+        "string",
+        "tokens/s",
+        "tokens",
+        "events/s",
+        "days",
+    ),
+    *("x", "percent", "celsius", "watt", "hertz", "joule", "currencyUSD"),
+}
 
 
 @pytest.fixture(params=FILES)
@@ -32,30 +50,128 @@ def test_panels_have_ids_of_their_own(dashboard: dict[str, Any]) -> None:
 
 def test_every_panel_says_what_it_answers_reads_and_misses(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
-        question, reads, blind_spot = panel["description"].split("\n\n")
+        question, reads, blind_spot, *then = panel["description"].split("\n\n")
         assert "?" in question, panel["title"]
-        assert re.fullmatch(r"Reads: (`[\w:]+`(, )?)+\.", reads), panel["title"]
+        if panel["type"] != "alertlist":
+            assert re.fullmatch(r"Reads: (`[\w:]+`(, )?)+\.", reads), panel["title"]
         assert blind_spot.startswith("Blind spot: "), panel["title"]
+        assert len(then) <= 1
+        assert all(text.startswith("What to do: ") for text in then), panel["title"]
 
 
 def test_every_panel_has_a_unit_and_says_what_emptiness_means(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         defaults = panel["fieldConfig"]["defaults"]
-        assert defaults["unit"] in UNITS, panel["title"]
+        columns = [
+            part["value"]
+            for override in panel["fieldConfig"]["overrides"]
+            for part in override["properties"]
+            if part["id"] == "unit"
+        ]
+        assert {defaults["unit"], *columns} <= UNITS, panel["title"]
         assert defaults["noValue"], panel["title"]
 
 
 def test_rows_fill_the_page_without_overlap_or_gap(dashboard: dict[str, Any]) -> None:
+    _filled(dashboard["panels"], top=0)
+    for row in dashboard["panels"]:
+        if row["type"] == "row" and row["collapsed"]:
+            _filled(row["panels"], top=row["gridPos"]["y"] + 1)
+
+
+def _filled(placed: list[dict[str, Any]], top: int) -> None:
     cells: set[tuple[int, int]] = set()
-    for panel in dashboard["panels"]:
+    for panel in placed:
         place = panel["gridPos"]
         own = set(
             itertools.product(range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"]))
         )
         assert not cells & own, panel["title"]
         cells |= own
-    height = 1 + max(y for _, y in cells)
-    assert cells == set(itertools.product(range(24), range(height)))
+    bottom = 1 + max(y for _, y in cells)
+    assert cells == set(itertools.product(range(24), range(top, bottom)))
+
+
+def test_every_variable_is_used_and_every_one_that_is_used_exists(dashboard: dict[str, Any]) -> None:
+    names = {variable["name"] for variable in dashboard["templating"]["list"]} - {"datasource"}
+    asked = " ".join(target["expr"] for panel in panels(dashboard) for target in panel["targets"])
+    assert set(re.findall(r"\$([a-z]\w*)", asked)) == names
+
+
+def test_links_lead_to_dashboards_and_variables_that_exist(dashboard: dict[str, Any]) -> None:
+    for url in re.findall(r'"url": "(/d/[^"]*)"', json.dumps(dashboard)):
+        uid, _, query = url.removeprefix("/d/").partition("?")
+        assert uid in FILES
+        assert "${__url_time_range}" in query
+        there = {variable["name"] for variable in FILES[uid]["templating"]["list"]}
+        assert set(re.findall(r"var-(\w+)=", query)) <= there, url
+        here = {variable["name"] for variable in dashboard["templating"]["list"]}
+        assert set(re.findall(r"\$\{(\w+):queryparam\}", query)) <= here, url
+
+
+def test_a_click_on_a_cell_narrows_down_what_it_opens() -> None:
+    (models,) = (panel for panel in panels(FILES["glasshouse-gateway"]) if panel["title"] == "Models")
+    (link,) = (
+        part["value"][0]["url"]
+        for override in models["fieldConfig"]["overrides"]
+        for part in override["properties"]
+        if part["id"] == "links"
+    )
+    assert link.endswith("&var-model=${__value.raw}")
+    assert "${vm:queryparam}" in link
+    assert "${model:queryparam}" not in link
+
+
+def test_a_legend_is_hidden_for_one_series_and_a_table_for_many(dashboard: dict[str, Any]) -> None:
+    for panel in panels(dashboard):
+        if panel["type"] != "timeseries":
+            continue
+        legend, names = panel["options"]["legend"], [target["legendFormat"] for target in panel["targets"]]
+        many = any("{{" in name for name in names)
+        assert legend["showLegend"] == (many or len(names) > 1), panel["title"]
+        if not many:  # on one line below the graph
+            assert legend["displayMode"] == "list"
+            assert sum(len(name) + 4 for name in names) <= 10 * panel["gridPos"]["w"], panel["title"]
+
+
+def test_the_same_name_has_the_same_colour_everywhere() -> None:
+    colours: dict[str, set[str]] = {}
+    for dashboard in dashboards.every():
+        for panel in dashboard.panels:
+            for name, colour in panel.colours:
+                colours.setdefault(name, set()).add(colour)
+    assert {name: found for name, found in colours.items() if len(found) > 1} == {}
+
+
+def test_quantiles_and_closed_sets_have_their_colours(dashboard: dict[str, Any]) -> None:
+    closed = {"p50", "p95", "p99", "{{outcome}}", "{{phase}}", "{{result}}", "{{code}}", "{{part}}"}
+    for panel in panels(dashboard):
+        names = {target["legendFormat"] for target in panel["targets"]}
+        if panel["type"] == "timeseries" and names & closed:
+            assert panel["fieldConfig"]["overrides"], panel["title"]
+
+
+def test_what_can_be_stacked_adds_up(dashboard: dict[str, Any]) -> None:
+    for panel in panels(dashboard):
+        custom = panel["fieldConfig"]["defaults"].get("custom", {})
+        if custom.get("stacking", {}).get("mode") == "normal":
+            assert not any("histogram_quantile" in target["expr"] for target in panel["targets"]), panel["title"]
+
+
+def test_at_most_ten_panels_may_be_empty_on_a_loaded_stack_each_with_a_reason() -> None:
+    empty = [panel for dashboard in dashboards.every() for panel in dashboard.panels if panel.needs]
+    assert len(empty) <= 10
+    assert {panel.needs for panel in empty} <= set(get_args(Needs)) - {""}
+
+
+def test_graphs_are_marked_with_starts_and_alerts(dashboard: dict[str, Any]) -> None:
+    built_in, *marks = dashboard["annotations"]["list"]
+    assert built_in["builtIn"] == 1
+    assert built_in["enable"]
+    assert {mark["name"] for mark in marks} == {"Gateway started", "Engine ready", "Stack deployed"}
+    for mark in marks:
+        assert mark["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert mark["useValueForTime"] == mark["expr"].endswith("* 1000")
 
 
 def test_every_query_goes_to_the_chosen_prometheus(dashboard: dict[str, Any]) -> None:
@@ -70,7 +186,7 @@ def test_every_query_goes_to_the_chosen_prometheus(dashboard: dict[str, Any]) ->
 def test_a_tile_shows_now_and_not_the_last_value_that_there_was(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         for target in panel["targets"]:
-            assert target["instant"] == (panel["type"] == "stat")
+            assert target["instant"] == (panel["type"] in {"stat", "table", "bargauge"})
             assert target["range"] != target["instant"]
 
 

@@ -5,16 +5,25 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.observability.parts import GOLDEN, OF_PROMETHEUS_ITSELF, dashboard_files, expressions, filled_in, golden
+from tests.unit.observability.parts import (
+    OF_PROMETHEUS_ITSELF,
+    dashboard_files,
+    expressions,
+    filled_in,
+    golden,
+    goldens,
+    job_of,
+)
 
+from gateway import edge
 from gateway.telemetry import catalogue
 from observability import promql, recording, settings
 from observability.promql import Scope
 from observability.queries import gateway
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
-_MATCHER = re.compile(r'(\w+)(=~|!=|=)"([^"]*)"')
-_EXPORTED = {path.stem: golden(path.stem) for path in GOLDEN.glob("*.metrics")}
+_MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
+_EXPORTED = {part: golden(part) for part in goldens()}
 
 
 def selectors() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
@@ -35,7 +44,9 @@ def test_every_metric_is_exported_by_the_job_that_is_asked() -> None:
         assert label == "job", f"{who}: {name} does not match job first"
         if name in OF_PROMETHEUS_ITSELF:
             continue
-        asked = [known for known in _EXPORTED if known == job or (operator == "=~" and re.fullmatch(job, known))]
+        asked = [
+            part for part in _EXPORTED if job_of(part) == job or (operator == "=~" and re.fullmatch(job, job_of(part)))
+        ]
         assert asked, f"{who}: there is no scrape of {job}"
         assert all(name in _EXPORTED[known] for known in asked), f"{who}: {job} does not export {name}"
 
@@ -44,11 +55,11 @@ def test_every_label_and_value_that_is_matched_exists() -> None:
     unseen_yet = {"queue_full"}  # an outcome of the request queue, which is not there yet
     for who, name, matchers in selectors():
         for label, operator, value in matchers[1:]:
-            if label in {"instance", "le"}:  # given by Prometheus; see the test on bounds of buckets
+            if label in {"instance", "vm"}:  # given by Prometheus
                 continue
             known = next((metrics[name] for metrics in _EXPORTED.values() if name in metrics), dict[str, set[str]]())
             assert label in known, f"{who}: {name} has no label {label}"
-            if value == ".*":
+            if value == ".*" or operator == "!~":
                 continue
             for wanted in value.split("|") if operator == "=~" else [value]:
                 assert wanted in known[label] | unseen_yet, f"{who}: {name}{{{label}}} is never {wanted}"
@@ -58,7 +69,7 @@ def test_what_is_grouped_by_is_a_label_of_what_is_summed() -> None:
     for who, expression in expressions().items():
         grouped = {label for labels in re.findall(r"by \(([^)]*)\)", expression) for label in labels.split(", ")}
         names = promql.metric_names(expression)
-        known = {"job", "instance"} | {
+        known = {"job", "instance", "vm"} | {
             label for metrics in _EXPORTED.values() for name in names for label in metrics.get(name, {})
         }
         renamed = {"model"} if "label_replace" in expression else set()
@@ -67,7 +78,7 @@ def test_what_is_grouped_by_is_a_label_of_what_is_summed() -> None:
 
 def test_no_metric_is_asked_for_without_matchers() -> None:
     words = {
-        *("sum", "min", "max", "count", "by", "on", "or", "and", "unless", "rate", "increase", "group_left"),
+        *("sum", "min", "max", "count", "by", "on", "or", "and", "unless", "rate", "increase", "group_left", "resets"),
         *("histogram_quantile", "label_replace", "absent", "vector", "time", "sum_over_time", "min_over_time"),
         *("max_over_time", "avg_over_time", "predict_linear", "round", "clamp_min"),
     }
@@ -104,6 +115,13 @@ def test_the_states_of_engines_are_those_that_the_gateway_has() -> None:
     assert set(gateway.ENGINE_STATES) == _EXPORTED["gateway"]["gateway_engine_state"]["state"]
 
 
+def test_what_is_no_request_is_what_the_gateway_calls_a_health_check() -> None:
+    assert set(settings.HEALTH_ROUTES) == edge._QUIET
+    for who, name, matchers in selectors():
+        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "Lost with" not in who:
+            assert any(label == "route" and operator == "!~" for label, operator, _ in matchers), who
+
+
 def test_limits_of_latency_are_bounds_of_buckets() -> None:
     for limit in (settings.TTFT_P95_GOOD_SECONDS, settings.TTFT_P95_LIMIT_SECONDS, settings.TTFT_SLOW_SECONDS):
         assert limit in catalogue.TTFT_BUCKETS
@@ -127,9 +145,9 @@ def test_the_variables_ask_for_labels_that_exist() -> None:
             if variable["type"] != "query":
                 continue
             name, job, label = re.fullmatch(
-                r'label_values\((\w+)\{job="(\w+)"\}, (\w+)\)', variable["definition"]
+                r'label_values\((\w+)\{job=~?"([^"]+)"(?:, vm=~"\$vm")?\}, (\w+)\)', variable["definition"]
             ).groups()  # type: ignore[union-attr]  # None fails the test as well
-            assert label == "instance" or label in _EXPORTED[job][name]
+            assert label in {"instance", "vm"} or label in _EXPORTED[job][name]
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")

@@ -56,7 +56,7 @@ def test_beside_a_gpu_llamacpp_is_scraped_only_where_it_runs() -> None:
 
 def test_the_probe_is_asked_about_the_front_door_and_named_after_it() -> None:
     probe = jobs("prometheus/prometheus.gpu.yml")["probe"]
-    assert probe["static_configs"] == [{"targets": ["https://nginx/healthz"]}]
+    assert probe["static_configs"] == [{"targets": ["https://nginx/healthz"], "labels": {"vm": settings.VM}}]
     assert probe["params"]["module"] == [scrape.PROBE_MODULE]
     assert probe["relabel_configs"][-1] == {"target_label": "__address__", "replacement": "blackbox:9115"}
     assert generated_yaml("prometheus/blackbox.yml")["modules"][scrape.PROBE_MODULE]["http"]["fail_if_not_ssl"]

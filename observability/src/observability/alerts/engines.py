@@ -22,8 +22,8 @@ def alerts() -> tuple[Alert, ...]:
             value_format="humanize",
             meaning="The engine's server answers and its engine does not: requests wait until they time out, and new "
             "ones join them.",
-            dashboard="Overview",
-            panel="Requests in flight",
+            dashboard="Engine",
+            panel="Requests running and waiting",
         ),
         Alert(
             name="OutputCollapsed",
@@ -49,8 +49,8 @@ def alerts() -> tuple[Alert, ...]:
             summary=f"{_WHO} lets {VALUE} requests wait",
             value_format="humanize",
             meaning="More comes in than it can compute, and has for five minutes. Clients wait for their first token.",
-            dashboard="Overview",
-            panel="Requests in flight",
+            dashboard="Engine",
+            panel="Requests running and waiting",
         ),
         Alert(
             name="KvCacheThrashes",
@@ -61,7 +61,7 @@ def alerts() -> tuple[Alert, ...]:
             summary=f"{_WHO} took requests out of its batch {VALUE} times in ten minutes, for want of KV cache",
             value_format="humanize",
             meaning="Each of them is computed again from its beginning: the GPU is busy and clients get less.",
-            dashboard="Overview",
-            panel="Requests in flight",
+            dashboard="Engine",
+            panel="vLLM preemptions",
         ),
     )

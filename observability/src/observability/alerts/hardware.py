@@ -21,8 +21,8 @@ def alerts() -> tuple[Alert, ...]:
             value_format="humanize",
             meaning="The GPU fell off the bus, its driver does not answer, or the container lost its device files. "
             "What runs on it has failed or will at its next step.",
-            dashboard="Overview",
-            panel="GPU memory",
+            dashboard="GPU",
+            panel="GPUs missing",
         ),
         Alert(
             name="GpuXid",
@@ -34,8 +34,8 @@ def alerts() -> tuple[Alert, ...]:
             value_format="humanize",
             meaning="The driver told of an error of the GPU itself, after which its results or its life are in doubt. "
             "Silent again a quarter of an hour after the last one, whether it was mended or not.",
-            dashboard="Overview",
-            panel="GPU memory",
+            dashboard="GPU",
+            panel="XID errors",
         ),
         Alert(
             name="GpuThrottled",
@@ -47,8 +47,8 @@ def alerts() -> tuple[Alert, ...]:
             value_format="humanizePercentage",
             meaning="Heat or power supply costs tokens per second. The GPU's own power limit is not counted: an L4 "
             "under load is always at it.",
-            dashboard="Overview",
-            panel="GPU memory",
+            dashboard="GPU",
+            panel="What slows the clocks",
         ),
         Alert(
             name="GpuMemoryLow",
@@ -61,7 +61,7 @@ def alerts() -> tuple[Alert, ...]:
             value_format="humanize",
             meaning="The next allocation of driver, CUDA graph or another process can end the engine with an "
             "out-of-memory error. What vLLM took at start is used by design and is not the point.",
-            dashboard="Overview",
+            dashboard="GPU",
             panel="GPU memory",
         ),
         Alert(
@@ -77,6 +77,6 @@ def alerts() -> tuple[Alert, ...]:
             meaning=f"Less than {settings.DISK_FREE_LIMIT:.0%} is left, or it will be full tomorrow if it goes on as "
             "in the last six hours. Prometheus and Grafana stop when it is full, and no model can be downloaded.",
             dashboard="Overview",
-            panel="Targets",
+            panel="Disks, free",
         ),
     )

@@ -66,8 +66,8 @@ def housekeeping() -> tuple[Alert, ...]:
             value_format="humanize",
             meaning="A worker that dies is started again at once; one that is missing for minutes cannot start. The "
             "others carry its load.",
-            dashboard="Overview",
-            panel="Targets",
+            dashboard="Gateway",
+            panel="Workers",
         ),
         Alert(
             name="EventLoopLags",
@@ -78,8 +78,8 @@ def housekeeping() -> tuple[Alert, ...]:
             summary=f"One timer in twenty of the gateway at {{{{ $labels.instance }}}} is {VALUE} late, or more",
             value_format="humanizeDuration",
             meaning="The gateway itself has no time: every stream through it stutters, whatever the engines do.",
-            dashboard="Overview",
-            panel="Latency added by the gateway",
+            dashboard="Gateway",
+            panel="Lag of the event loop",
         ),
         Alert(
             name="CertificateExpires",

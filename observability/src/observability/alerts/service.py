@@ -17,13 +17,13 @@ _SLOW = "Not urgent: at this pace the objective is missed, though no single hour
 
 def alerts() -> tuple[Alert, ...]:
     """All of them."""
-    share, outcomes = f"{VALUE} of the requests failed", "Share of requests by outcome, without ok"
+    share, outcomes = f"{VALUE} of the requests failed", "Burn rate of availability"
     late = f"{VALUE} of the streams waited more than {settings.TTFT_SLOW_SECONDS:g} s for the first token"
     return (
         _burn("ErrorsBurnFast", "availability", "page", share, _FAILED + _FAST, outcomes),
         _burn("ErrorsBurnSlowly", "availability", "ticket", share, _FAILED + _SLOW, outcomes),
-        _burn("LatencyBurnsFast", "ttft", "page", late, _LATE + _FAST, "Time to first token"),
-        _burn("LatencyBurnsSlowly", "ttft", "ticket", late, _LATE + _SLOW, "Time to first token"),
+        _burn("LatencyBurnsFast", "ttft", "page", late, _LATE + _FAST, "Burn rate of first tokens"),
+        _burn("LatencyBurnsSlowly", "ttft", "ticket", late, _LATE + _SLOW, "Burn rate of first tokens"),
         Alert(
             name="ClientsLeave",
             expr=gateway.cancelled_share_of_many(_TEN_MINUTES, settings.LEAST_CANCELLED_REQUESTS),

@@ -1,39 +1,64 @@
 """Overview: is the service well, and if not, which part to look at?"""
 
-from observability import settings
+from observability import links, settings
 from observability.dashboard import Dashboard, Row
-from observability.dashboards import overview_tiles
-from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, YELLOW, Panel, Query, Thresholds
-from observability.queries import engines, gateway, stack
-from observability.variables import AT_EACH_POINT
+from observability.dashboards import gateway as gateway_dashboard
+from observability.dashboards import overview_levels, overview_machines, overview_tiles, palette
+from observability.panel import RED, Key, Panel, Query, Thresholds, table
+from observability.queries import engines, gateway, llamacpp, vllm
+from observability.variables import Choices
 
-UID = "glasshouse-overview"
-_QUANTILES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
-_OUTCOMES = (
-    ("ok", GREEN), ("client_error", BLUE), ("rate_limited", "light-blue"), ("queue_full", YELLOW), ("cancelled", GREY),
-    ("timeout", ORANGE), ("engine_error", RED), ("stream_error", "dark-red"), ("internal_error", "purple"),
-)  # fmt: skip
-_STATE_COLOURS = {
-    "ready": GREEN, "starting": BLUE, "draining": YELLOW, "ejected": ORANGE, "down": RED, "failed": "dark-red",
-}  # fmt: skip
-_STATES = tuple((code, state, _STATE_COLOURS[state]) for code, state in enumerate(gateway.ENGINE_STATES, start=1))
+UID = links.OVERVIEW
+CHOICES = Choices("vm", "model", "engine")
+_AT = CHOICES.at_each_point
+_STATES = tuple((code, state, palette.STATES[state]) for code, state in enumerate(gateway.ENGINE_STATES, start=1))
 
 
 def dashboard() -> Dashboard:
     """The page that opens first."""
     return Dashboard(
         UID,
-        "Overview",
+        links.TITLES[UID],
         "Is the service well, and if not, which part to look at?",
         (
-            Row("", 4, overview_tiles.service()),
-            Row("", 4, overview_tiles.parts()),
+            Row("", 4, overview_tiles.service(CHOICES)),
+            Row("", 4, overview_tiles.parts(CHOICES)),
+            Row("Service levels", 4, overview_levels.tiles(CHOICES)),
+            Row("", 8, overview_levels.graphs()),
+            Row("What to do now", 8, (_alerts(), _models())),
             Row("Latency", 8, (_first_token(), _per_token(), _added())),
             Row("Traffic", 8, (_requests(), _shares(), _tokens())),
             Row("Engines", 8, (_engine_states(), _load())),
             Row("What was lost", 7, (_cancellations(), _timeouts(), _wasted())),
-            Row("Hardware and targets", 8, (_vram(), _targets())),
+            Row("Machines", 9, overview_machines.machines(CHOICES)),
+            Row("", 8, overview_machines.targets(CHOICES)),
         ),
+        CHOICES,
+    )
+
+
+def _alerts() -> Panel:
+    return Panel(
+        kind="alertlist",
+        title="Alerts that fire",
+        question="What has to be done now? Each has a heading in docs/runbook.md that ends in checks to paste.",
+        blind_spot="what no alert looks for. Without Prometheus only TargetDown fires, and the rest is silent.",
+        unit="none",
+        width=8,
+        queries=(),
+        nothing="Nothing fires",
+    )
+
+
+def _models() -> Panel:
+    return table(
+        "Models",
+        "Which model is used, and which one fails or is slow? A click on it opens the Gateway dashboard for it.",
+        "over the whole time shown. `none` named no model, `other` is one that no engine serves.",
+        "short",
+        16,
+        gateway_dashboard.model_columns(CHOICES),
+        keys=(Key("model", "Model", links.GATEWAY, "model"),),
     )
 
 
@@ -45,8 +70,9 @@ def _first_token() -> Panel:
         blind_spot="streams only, and only those that got a first token; what timed out before is in Timeouts.",
         unit="s",
         width=8,
-        queries=tuple(Query(gateway.time_to_first_token(AT_EACH_POINT, q), name) for q, name in _QUANTILES),
+        queries=tuple(Query(gateway.time_to_first_token(_AT, q), name) for q, name in palette.QUANTILE_NUMBERS),
         thresholds=Thresholds("text", ((settings.TTFT_P95_LIMIT_SECONDS, RED),)),
+        colours=palette.QUANTILES,
         smooth=True,
     )
 
@@ -60,8 +86,9 @@ def _per_token() -> Panel:
         "answers of one token and broken streams are left out.",
         unit="s",
         width=8,
-        queries=tuple(Query(gateway.time_per_output_token(AT_EACH_POINT, q), name) for q, name in _QUANTILES),
+        queries=tuple(Query(gateway.time_per_output_token(_AT, q), name) for q, name in palette.QUANTILE_NUMBERS),
         thresholds=Thresholds("text", ((settings.TPOT_P95_LIMIT_SECONDS, RED),)),
+        colours=palette.QUANTILES,
         smooth=True,
     )
 
@@ -75,7 +102,7 @@ def _added() -> Panel:
         "counts plain requests too, so that a few milliseconds below zero mean nothing.",
         unit="s",
         width=8,
-        queries=(Query(engines.added_latency(AT_EACH_POINT), "{{model}}"),),
+        queries=(Query(engines.added_latency(_AT), "{{model}}"),),
         nothing="No traffic to vLLM",
         thresholds=Thresholds("text", ((settings.ADDED_LATENCY_LIMIT_SECONDS, RED),)),
         minimum=None,
@@ -91,8 +118,8 @@ def _requests() -> Panel:
         blind_spot="a request counts when it ends: long streams show late. What nginx refused is not in it.",
         unit="reqps",
         width=8,
-        queries=(Query(gateway.requests_by_outcome(AT_EACH_POINT), "{{outcome}}"),),
-        colours=_OUTCOMES,
+        queries=(Query(gateway.requests_by_outcome(_AT), "{{outcome}}"),),
+        colours=palette.OUTCOMES,
         stacked=True,
     )
 
@@ -105,9 +132,8 @@ def _shares() -> Panel:
         blind_spot="a share of all that finished, cancelled ones included; with little traffic one request is much.",
         unit="percentunit",
         width=8,
-        queries=(Query(gateway.share_by_outcome(AT_EACH_POINT), "{{outcome}}"),),
-        thresholds=Thresholds("text", ((settings.ERROR_RATIO_LIMIT, RED),)),
-        colours=_OUTCOMES[1:],
+        queries=(Query(gateway.share_by_outcome(_AT), "{{outcome}}"),),
+        colours=palette.OUTCOMES[1:],
         smooth=True,
     )
 
@@ -121,7 +147,7 @@ def _tokens() -> Panel:
         "none and are in Wasted output.",
         unit="tokens/s",
         width=8,
-        queries=(Query(gateway.output_tokens(AT_EACH_POINT, "model"), "{{model}}"),),
+        queries=(Query(gateway.output_tokens(_AT, "model"), "{{model}}"),),
         stacked=True,
     )
 
@@ -135,7 +161,7 @@ def _engine_states() -> Panel:
         "/status and log.",
         unit="none",
         width=12,
-        queries=(Query(gateway.engine_state_code(AT_EACH_POINT), "{{engine}}"),),
+        queries=(Query(gateway.engine_state_code(_AT), "{{engine}} {{vm}}"),),
         nothing="The gateway knows no engine",
         words=_STATES,
         minimum=None,
@@ -152,13 +178,14 @@ def _load() -> Panel:
         unit="short",
         width=12,
         queries=(
-            Query(gateway.in_flight(AT_EACH_POINT), "gateway: in flight"),
-            Query(engines.vllm_running(AT_EACH_POINT), "vLLM: running"),
-            Query(engines.vllm_waiting(AT_EACH_POINT), "vLLM: waiting"),
-            Query(engines.llamacpp_running(AT_EACH_POINT), "llama.cpp: running"),
-            Query(engines.llamacpp_waiting(AT_EACH_POINT), "llama.cpp: waiting"),
+            Query(gateway.in_flight(_AT), "gateway in flight"),
+            Query(vllm.running(_AT), "vLLM running"),
+            Query(vllm.waiting(_AT), "vLLM waiting"),
+            Query(llamacpp.running(_AT), "llama.cpp running"),
+            Query(llamacpp.waiting(_AT), "llama.cpp waiting"),
         ),
         nothing="Neither gateway nor engine is scraped",
+        colours=(("gateway in flight", "light-blue"), *palette.LOAD),
     )
 
 
@@ -170,8 +197,10 @@ def _cancellations() -> Panel:
         blind_spot="a client that left and one whose network broke look the same; not by model.",
         unit="reqps",
         width=8,
-        queries=(Query(gateway.cancellations(AT_EACH_POINT), "{{phase}}"),),
-        nothing="No cancellation yet",
+        queries=(Query(gateway.cancellations(_AT), "{{phase}}"),),
+        nothing="No gateway",
+        colours=palette.PHASES,
+        stacked=True,
     )
 
 
@@ -183,8 +212,10 @@ def _timeouts() -> Panel:
         blind_spot="says in which phase the time ran out, not which engine was at fault.",
         unit="reqps",
         width=8,
-        queries=(Query(gateway.timeouts(AT_EACH_POINT), "{{phase}}"),),
-        nothing="No timeout yet",
+        queries=(Query(gateway.timeouts(_AT), "{{phase}}"),),
+        nothing="No gateway",
+        colours=palette.PHASES,
+        stacked=True,
     )
 
 
@@ -194,41 +225,10 @@ def _wasted() -> Panel:
         title="Wasted output",
         question="How much of the engines' work did nobody read to the end?",
         blind_spot="counted in events, since an unfinished stream has no usage: one event can be several tokens.",
-        unit="ev/s",
+        unit="events/s",
         width=8,
-        queries=(Query(gateway.wasted_tokens(AT_EACH_POINT), "{{reason}}"),),
+        queries=(Query(gateway.wasted_tokens(_AT), "{{reason}}"),),
         nothing="Nothing wasted yet",
-    )
-
-
-def _vram() -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="GPU memory",
-        question="How much memory of the GPU is left?",
-        blind_spot="vLLM takes its share at start, whatever the load: what it uses of that is in its KV cache metrics.",
-        unit="mbytes",
-        width=12,
-        queries=tuple(
-            Query(stack.vram(AT_EACH_POINT, kind), f"GPU {{{{gpu}}}} {kind.lower()}")
-            for kind in ("USED", "RESERVED", "FREE")
-        ),
-        nothing="No GPU in this stack",
+        colours=palette.OUTCOMES,
         stacked=True,
-    )
-
-
-def _targets() -> Panel:
-    return Panel(
-        kind="state-timeline",
-        title="Targets",
-        question="Which part does not answer Prometheus, and since when?",
-        blind_spot="answering /metrics is not serving: the front door and engine states say that. What Prometheus is "
-        "not told to scrape is not listed.",
-        unit="none",
-        width=12,
-        queries=(Query(stack.targets(AT_EACH_POINT), "{{job}} {{instance}}"),),
-        nothing="Prometheus scrapes nothing",
-        words=((0, "down", RED), (1, "up", GREEN)),
-        minimum=None,
     )

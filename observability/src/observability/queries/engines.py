@@ -1,39 +1,41 @@
-"""What the engines say of themselves."""
+"""What engines have in common: their launchers, and how their own latency compares with ours."""
 
-from observability.promql import Scope, quantile, total
-from observability.queries import gateway
+from observability.promql import Scope, total
+from observability.queries import gateway, vllm
 
-VLLM = "vllm"
-LLAMACPP = "llamacpp"
+STATES = ("ready", "starting", "draining", "failed")
+_LAUNCHER = ".+-launcher"
 
 
 def added_latency(scope: Scope) -> str:
     """Median time to first token at the gateway, less vLLM's own for the same model."""
-    engine = quantile(0.5, scope.rate(_vllm(scope, "time_to_first_token_seconds_bucket")), "model_name")
+    engine = vllm.quantile_of(scope, "time_to_first_token_seconds", 0.5, "model_name")
     renamed = f'label_replace({engine}, "model", "$1", "model_name", "(.+)")'
     ours = gateway.time_to_first_token(scope, 0.5, "model")
     return f"sum by (model) ({ours}) - sum by (model) ({renamed})"
 
 
-def vllm_running(scope: Scope) -> str:
-    """Requests in vLLM's batch."""
-    return total(_vllm(scope, "num_requests_running"))
+def state_code(scope: Scope) -> str:
+    """For each launcher the place of its engine's state in STATES, from 1."""
+    selectors = [_launcher(scope, "launcher_state", f'state="{state}"') for state in STATES]
+    codes = (f"({selector} == 1) * {code}" for code, selector in enumerate(selectors, start=1))
+    return f"max by (job, vm) ({' or '.join(codes)})"
 
 
-def vllm_waiting(scope: Scope) -> str:
-    """Requests that vLLM has not begun."""
-    return total(_vllm(scope, "num_requests_waiting"))
+def phase_seconds(scope: Scope) -> str:
+    """How long each phase of the latest start took."""
+    return f"max by (job, vm, phase) ({_launcher(scope, 'launcher_phase_seconds')})"
 
 
-def llamacpp_running(scope: Scope) -> str:
-    """Requests in llama.cpp's slots."""
-    return total(scope.series("llamacpp:requests_processing", LLAMACPP))
+def starts(scope: Scope) -> str:
+    """How often each engine was started in the window."""
+    return total(f"increase({_launcher(scope, 'launcher_start_attempts_total')}[{scope.window}])", "job")
 
 
-def llamacpp_waiting(scope: Scope) -> str:
-    """Requests that wait for a slot of llama.cpp."""
-    return total(scope.series("llamacpp:requests_deferred", LLAMACPP))
+def ready_for(scope: Scope) -> str:
+    """Seconds since each engine became ready."""
+    return f"time() - min by (job) ({_launcher(scope, 'launcher_up_since_timestamp_seconds')})"
 
 
-def _vllm(scope: Scope, name: str) -> str:
-    return scope.series(f"vllm:{name}", VLLM, model="model_name")
+def _launcher(scope: Scope, name: str, *matchers: str) -> str:
+    return scope.series(name, _LAUNCHER, *matchers, vm="vm")

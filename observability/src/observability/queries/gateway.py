@@ -4,30 +4,36 @@ from observability import settings
 from observability.promql import Scope, quantile, share, share_of_each, total
 
 JOB = "gateway"
+NO_HEALTH_CHECK = f'route!~"{"|".join(settings.HEALTH_ROUTES)}"'
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
 
 
 def _by_model(scope: Scope, name: str, *matchers: str) -> str:
-    return scope.series(f"gateway_{name}", JOB, *matchers, model="model", instance="instance")
+    return scope.series(f"gateway_{name}", JOB, *matchers, model="model", vm="vm")
 
 
 def _by_engine(scope: Scope, name: str, *matchers: str) -> str:
-    return scope.series(f"gateway_{name}", JOB, *matchers, engine="engine", instance="instance")
+    return scope.series(f"gateway_{name}", JOB, *matchers, engine="engine", vm="vm")
 
 
 def _plain(scope: Scope, name: str, *matchers: str) -> str:
-    return scope.series(f"gateway_{name}", JOB, *matchers, instance="instance")
+    return scope.series(f"gateway_{name}", JOB, *matchers, vm="vm")
+
+
+def requests(scope: Scope, *matchers: str) -> str:
+    """Counters of requests that ended. Health checks are none: asked every few seconds, they would drown all others."""
+    return _by_model(scope, "requests_total", NO_HEALTH_CHECK, *matchers)
 
 
 def judged(scope: Scope) -> str:
     """Counters of the requests that the service is judged by: not those that clients spoiled, left or may not make."""
-    return _by_model(scope, "requests_total", _JUDGED)
+    return requests(scope, _JUDGED)
 
 
 def failed(scope: Scope) -> str:
     """Counters of those that failed through no fault of the client."""
-    return _by_model(scope, "requests_total", _FAILED)
+    return requests(scope, _FAILED)
 
 
 def first_tokens(scope: Scope) -> str:
@@ -42,8 +48,8 @@ def first_tokens_within(scope: Scope, seconds: float) -> str:
 
 def failed_share(scope: Scope) -> str:
     """Failed through no fault of the client, of all that the service is judged by."""
-    failed = total(scope.rate(_by_model(scope, "requests_total", _FAILED)))
-    return share(failed, total(scope.rate(_by_model(scope, "requests_total", _JUDGED))))
+    failed = total(scope.rate(requests(scope, _FAILED)))
+    return share(failed, total(scope.rate(requests(scope, _JUDGED))))
 
 
 def availability(scope: Scope) -> str:
@@ -53,24 +59,24 @@ def availability(scope: Scope) -> str:
 
 def requests_by_outcome(scope: Scope) -> str:
     """Requests finished per second."""
-    return total(scope.rate(_by_model(scope, "requests_total")), "outcome")
+    return total(scope.rate(requests(scope)), "outcome")
 
 
 def share_by_outcome(scope: Scope) -> str:
     """Each outcome but `ok`, as a share of all requests finished."""
-    parts = total(scope.rate(_by_model(scope, "requests_total", 'outcome!="ok"')), "outcome")
-    return share_of_each(parts, total(scope.rate(_by_model(scope, "requests_total"))))
+    parts = total(scope.rate(requests(scope, 'outcome!="ok"')), "outcome")
+    return share_of_each(parts, total(scope.rate(requests(scope))))
 
 
 def cancelled_share(scope: Scope) -> str:
     """Requests whose client left, of all finished."""
-    cancelled = total(scope.rate(_by_model(scope, "requests_total", 'outcome="cancelled"')))
-    return share(cancelled, total(scope.rate(_by_model(scope, "requests_total"))))
+    cancelled = total(scope.rate(requests(scope, 'outcome="cancelled"')))
+    return share(cancelled, total(scope.rate(requests(scope))))
 
 
 def cancelled_share_of_many(scope: Scope, least: int) -> str:
     """The cancelled share, absent while fewer were cancelled in the window."""
-    cancelled = _by_model(scope, "requests_total", 'outcome="cancelled"')
+    cancelled = requests(scope, 'outcome="cancelled"')
     return f"{cancelled_share(scope)} and {total(f'increase({cancelled}[{scope.window}])')} >= {least}"
 
 
@@ -116,10 +122,10 @@ def engine_state_code(scope: Scope) -> str:
     """For each engine the place of its state in ENGINE_STATES, from 1."""
     selectors = [_by_engine(scope, "engine_state", f'state="{state}"') for state in ENGINE_STATES]
     codes = (f"({selector} == 1) * {code}" for code, selector in enumerate(selectors, start=1))
-    return f"max by (engine) ({' or '.join(codes)})"
+    return f"max by (engine, vm) ({' or '.join(codes)})"
 
 
 def engines_ready(scope: Scope) -> str:
     """How many engines can answer."""
     ready = _by_engine(scope, "engine_state", 'state="ready"')
-    return f"sum(max by (engine) ({ready}))"
+    return f"sum(max by (engine, vm) ({ready}))"

@@ -85,7 +85,7 @@ async def attempt(
                     response, EventStream(keep_usage=folded or request.usage_wanted, n=request.n)
                 )
             if folded:
-                opened = await _fold(opened, guard, timeouts.idle)
+                opened = await _fold(opened, observation, guard, timeouts.idle)
             if opened.events is None:
                 observation.usage = parse_answer(opened.first)
                 if account is not None:  # the answer is whole; its head says what it cost
@@ -123,11 +123,12 @@ async def _first_event(response: Response, events: EventStream) -> Opened:
     return Opened(response, events, first)
 
 
-async def _fold(opened: Opened, guard: Guard, idle: float) -> Opened:
+async def _fold(opened: Opened, observation: Observation, guard: Guard, idle: float) -> Opened:
     """Reads a stream to its end and makes the plain answer of it."""
     response, events, data = opened
     collector = Collector()
     while events is not None:
+        observation.events = events.events  # what is wasted should the answer never be whole
         collector.add(data)
         if events.failure is not None:
             raise EngineBroken(f"The engine failed: {events.failure}")

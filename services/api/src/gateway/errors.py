@@ -42,6 +42,14 @@ Outcome = Literal[
 EnginePhase = Literal["connect", "ttft", "idle", "total"]
 ENGINE_PHASES: tuple[EnginePhase, ...] = get_args(EnginePhase)
 
+# What can come of one attempt at an engine.
+AttemptResult = Literal["ok", "rejected", "unreachable", "reset", "broken", "timeout", "cancelled", "error"]
+ATTEMPT_RESULTS: tuple[AttemptResult, ...] = get_args(AttemptResult)
+
+# Why there is no good key; the codes of `Unauthorized`.
+KeyRefusal = Literal["missing_api_key", "invalid_api_key", "revoked_api_key", "expired_api_key"]
+KEY_REFUSALS: tuple[KeyRefusal, ...] = get_args(KeyRefusal)
+
 
 class GatewayError(Exception):
     """A request's end that is answered with an error.

@@ -27,6 +27,7 @@ from gateway.asgi import (
 from gateway.attempt import Opened, Timeouts, attempt, next_bytes
 from gateway.engines import Engine, Fleet
 from gateway.errors import (
+    AttemptResult,
     ClientGone,
     EngineBroken,
     EngineError,
@@ -143,7 +144,7 @@ class Relay:
             engine = self._fleet.choose(request.model, without=tried)
             observation.engine = engine.name
             observation.attempts += 1
-            result = "cancelled"
+            result: AttemptResult = "cancelled"
             try:
                 async with attempt(engine, endpoint, request, observation, guard, self._timeouts) as opened:
                     engine.worked()
@@ -156,6 +157,9 @@ class Relay:
                     if isinstance(error, EngineUnreachable) and not self._fleet.others_serve(request.model, engine):
                         raise self._fleet.not_ready([engine]) from error
                     raise
+            except Exception:
+                result = "error"  # a fault of our own, and nobody's wish
+                raise
             else:
                 return
             finally:
@@ -235,7 +239,7 @@ class Relay:
             await drop_connection(scope, receive)
 
 
-_RESULTS: dict[type[GatewayError], str] = {
+_RESULTS: dict[type[GatewayError], AttemptResult] = {
     EngineUnreachable: "unreachable",
     EngineReset: "reset",
     EngineBroken: "broken",

@@ -12,7 +12,7 @@ from gateway.engines import Engine, Fleet
 from gateway.engines.budget import RESERVE, RetryBudget
 from gateway.engines.engine import STATES, Load, State
 from gateway.engines.load import parse_load
-from gateway.errors import ModelNotFound, NoEngineReady
+from gateway.errors import ATTEMPT_RESULTS, ModelNotFound, NoEngineReady
 from gateway.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -80,6 +80,20 @@ def test_models_and_labels(make: Make) -> None:
     both = fleet(make("a", "m"), make("b", "n", state="down"))
     assert both.models() == {"m": ""}
     assert [both.label(model) for model in ("m", "n", "canary")] == ["m", "n", "other"]
+
+
+def test_what_can_come_of_an_engine_exists_before_it_has_come(make: Make, catalogue: Catalogue) -> None:
+    make("a", "m")
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for metric in (catalogue.engine_requests, catalogue.engine_retries, catalogue.engine_ejections)
+        for family in metric.collect()
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    }
+    of_results = {("gateway_engine_requests_total", "a", result) for result in ATTEMPT_RESULTS}
+    assert set(found) == of_results | {("gateway_engine_retries_total", "a"), ("gateway_engine_ejections_total", "a")}
+    assert set(found.values()) == {0}
 
 
 def test_who_else_is_ready(make: Make) -> None:

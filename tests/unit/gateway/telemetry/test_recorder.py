@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.unit.gateway.harness.server import moved
 
-from gateway.errors import ENGINE_PHASES, ClientGone, EngineBroken, EngineTimeout, GatewayError, InvalidRequest
+from gateway.errors import (
+    ENGINE_PHASES,
+    KEY_REFUSALS,
+    ClientGone,
+    EngineBroken,
+    EngineTimeout,
+    GatewayError,
+    InvalidRequest,
+)
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.record import RequestRecord
 from gateway.telemetry.recorder import MAX_KEYS, MAX_MODELS, Recorder
@@ -75,6 +83,8 @@ async def test_what_exists_before_anything_happened(it: Recorded) -> None:
     assert (it.worker_up, it.workers_expected) == ({(): 1}, {(): 3})
     phases = {sample.labels["phase"] for family in it.catalogue.timeouts.collect() for sample in family.samples}
     assert phases == set(ENGINE_PHASES)
+    reasons = {sample.labels["reason"] for family in it.catalogue.auth_failures.collect() for sample in family.samples}
+    assert reasons == set(KEY_REFUSALS)
 
 
 async def test_a_good_stream(it: Recorded) -> None:
@@ -249,7 +259,7 @@ async def test_keys_beyond_the_limit_are_other(it: Recorded) -> None:
     assert len(it.key_requests) == MAX_KEYS + 1
     assert (it.key_requests[("other",)], it.key_requests[("key-0",)]) == (5, 2)
     assert it.key_tokens[("other", "input")] == 50
-    assert it.label_overflow == {("key",): 5}
+    assert it.label_overflow == {("gateway_key_requests_total",): 5}
 
 
 async def test_models_beyond_the_limit_are_other(it: Recorded) -> None:
@@ -258,7 +268,7 @@ async def test_models_beyond_the_limit_are_other(it: Recorded) -> None:
         it.record(model=model)
     counted = {key[1]: count for key, count in it.requests.items()}
     assert counted == {"other": 2, "m0": 1, "none": 1}
-    assert it.label_overflow == {("model",): 1}
+    assert it.label_overflow == {("gateway_requests_total",): 1}
     assert it.inflight == {}
     assert [line["model"] for line in await it.lines()] == ["late", "m0", "other", "none"]
 

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, get_args
 from loguru import logger
 
 from gateway.cost import Account
+from gateway.errors import ATTEMPT_RESULTS
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream import Upstream
 
@@ -61,6 +62,10 @@ class Engine:
         self._failures = 0
         self._ejections = 0
         self._catalogue = catalogue
+        for result in ATTEMPT_RESULTS:
+            catalogue.engine_requests.labels(name, result)
+        catalogue.engine_retries.labels(name)
+        catalogue.engine_ejections.labels(name)
         self._publish()
 
     @property

@@ -112,5 +112,7 @@ class Catalogue:
             registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self.label_overflow = counter(
-            "label_overflow_total", "Requests whose key or model was counted as 'other': there were too many.", "label"
+            "label_overflow_total",
+            "Requests whose key or model was counted as 'other' there, and wherever else it is a label: too many.",
+            "metric",
         )

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway.errors import ENGINE_PHASES, Outcome
+from gateway.errors import ENGINE_PHASES, KEY_REFUSALS, Outcome
+from gateway.telemetry import slots
 from gateway.telemetry.catalogue import Catalogue
+from gateway.telemetry.labels import Labels
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, Observation
 from gateway.telemetry.record import RequestRecord
@@ -43,13 +44,18 @@ class Recorder:
         self.catalogue = catalogue
         self._log = log
         self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
-        self._keys = _Labels(MAX_KEYS, catalogue.label_overflow.labels("key"))
-        self._models = _Labels(MAX_MODELS, catalogue.label_overflow.labels("model"))
+        shared = slots.directory()
+        self._keys, self._models = (
+            Labels(limit, catalogue.label_overflow.labels(metric), shared and shared / f"labels-of-{metric}")
+            for limit, metric in ((MAX_KEYS, "gateway_key_requests_total"), (MAX_MODELS, "gateway_requests_total"))
+        )
         self.spending = Spending(catalogue, partial(self._models.of, again=True), partial(self._keys.of, again=True))
         catalogue.worker_up.set(1)
         catalogue.workers_expected.set(workers)
         for phase in ENGINE_PHASES:
             catalogue.timeouts.labels(phase)
+        for reason in KEY_REFUSALS:
+            catalogue.auth_failures.labels(reason)
         for moment in ("before_first_event", "after_first_event"):
             catalogue.cancellations.labels(moment)
 
@@ -135,37 +141,9 @@ class Recorder:
             self.catalogue.event_loop_lag.observe(max(0.0, time.perf_counter() - before - _LAG_PERIOD_S))
 
 
-class _Labels:
-    """The values that a label may have: the first ones seen, up to a limit; all others are "other".
-
-    Args:
-        limit: How many.
-        overflow: Counts the uses of a value that came too late.
-    """
-
-    def __init__(self, limit: int, overflow: Counter) -> None:
-        self._limit = limit
-        self._overflow = overflow
-        self._known = {"none", "other"}
-
-    def add(self, value: str) -> bool:
-        """Takes a value in; False when it is known already, or there is no room."""
-        if value in self._known or len(self._known) >= self._limit + 2:
-            return False
-        self._known.add(value)
-        return True
-
-    def of(self, value: str, *, again: bool = False) -> str:
-        """The label for `value`; `again` for the second look-up of the same request, which is not counted."""
-        if value in self._known or self.add(value):
-            return value
-        if not again:
-            self._overflow.inc()
-        return "other"
-
-
-# Outcomes of a stream that broke off: what it had said was for nothing.
-_WASTES: tuple[Outcome, ...] = ("cancelled", "timeout", "stream_error")
+# Outcomes of a stream that broke off, that to an engine included of which the gateway makes a plain answer: what it had
+# said was for nothing.
+_WASTES: tuple[Outcome, ...] = ("cancelled", "timeout", "stream_error", "engine_error", "internal_error")
 # Pairs of outcome and code that a relayed request to a known model can end with.
 _POSSIBLE: tuple[tuple[Outcome, str], ...] = (
     ("ok", "200"),
@@ -178,4 +156,5 @@ _POSSIBLE: tuple[tuple[Outcome, str], ...] = (
     ("engine_error", "503"),
     ("stream_error", "200"),
     ("internal_error", "500"),
+    ("internal_error", "503"),
 )

@@ -17,8 +17,7 @@ import prometheus_client.values
 from prometheus_client.values import MultiProcessValue
 
 _ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
-# prometheus-client's files, by our slots' numbers, the locks, and `cost.share`'s. Nothing else there is touched.
-_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock|cost-\d+\.share")
+_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock|cost-\d+\.share|labels-of-[a-z_]+")
 
 
 class MetricsDirError(Exception):

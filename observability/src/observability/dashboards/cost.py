@@ -1,0 +1,239 @@
+"""Cost and keys: what does it cost, who spends it, and can the numbers be trusted?"""
+
+from observability import links
+from observability.dashboard import Dashboard, Row
+from observability.dashboards.tiles import tile
+from observability.panel import GREEN, GREY, ORANGE, RED, Key, Panel, Query, Thresholds, graph, table
+from observability.queries import cost
+from observability.variables import Choices
+
+CHOICES = Choices("vm", "model", "engine", "key")
+_AT, _PAGE, _NOW = CHOICES.at_each_point, CHOICES.over_the_page, CHOICES.now
+_NO_PRICE = "No price set (ENGINE_PRICES)"
+_DOLLARS = "currencyUSD"
+
+
+def dashboard() -> Dashboard:
+    """Without a price the rows on keys and tokens still tell who uses how much."""
+    return Dashboard(
+        links.COST,
+        links.TITLES[links.COST],
+        "What does it cost, who spends it, and can the numbers be trusted?",
+        (
+            Row("", 4, _tiles()),
+            Row("Who spends?", 8, (_keys(),)),
+            Row("", 8, (_dollars_by_key(), _tokens_by_key())),
+            Row("Where do the dollars go?", 8, (_by_part(), _by_model(), _by_engine())),
+            Row("What does a token cost?", 8, (_of_a_million(), _of_a_million_by_model(), _of_a_request())),
+            Row("Can the numbers be trusted?", 7, (_accounted(), _ledger())),
+        ),
+        CHOICES,
+    )
+
+
+def _tiles() -> tuple[Panel, ...]:
+    return (
+        tile(
+            "Price of an hour",
+            "What do the engines cost an hour, used or not?",
+            "as it was set in ENGINE_PRICES: discounts, disks and traffic are not in it.",
+            _DOLLARS, cost.hourly_price(_NOW), nothing=_NO_PRICE, decimals=2,
+        ),
+        tile(
+            "Spent",
+            "What was paid in the time shown?",
+            "for the time in which the gateway ran; what runs now is counted when it ends.",
+            _DOLLARS, cost.spent(_PAGE), nothing=_NO_PRICE,
+        ),
+        tile(
+            "Idle",
+            "How much of that was for waiting?",
+            "nobody in flight: the gateway's own probes are idle time too.",
+            "percentunit", cost.share_of(_PAGE, "idle"),
+            nothing=_NO_PRICE, maximum=1, decimals=0,
+            then="idle most of the day: a smaller GPU, a spot VM, or one that is stopped at night.",
+        ),
+        tile(
+            "Lost",
+            "How much was paid for nothing, since a worker was killed?",
+            "at most half a second's worth each time, and the time until its successor.",
+            _DOLLARS, cost.spent_on(_PAGE, "lost"), Thresholds.notable(0.01), nothing=_NO_PRICE,
+        ),
+        tile(
+            "A million tokens",
+            "What did a million tokens cost the requests, in the time shown?",
+            "output-equivalent: a token read weighs less than one written (config/prices.yaml). Without idle time.",
+            _DOLLARS, cost.of_a_million(_PAGE), nothing="No price, or no traffic", decimals=2,
+        ),
+        tile(
+            "A million tokens, all in",
+            "What did a million tokens really cost, idle time included?",
+            "little traffic makes it large: the price of the machine is shared by few.",
+            _DOLLARS, cost.of_a_million_all_in(_PAGE), nothing="No price, or no traffic", decimals=2,
+        ),
+    )  # fmt: skip
+
+
+def _keys() -> Panel:
+    return table(
+        "Keys",
+        "Who spends how much, in the time shown? A click on it narrows this page down to it.",
+        "the first 60 keys; those beyond are `other`. Tokens of streams that were cut short are not known: they are in "
+        "Wasted output on the Gateway dashboard.",
+        "short",
+        24,
+        (
+            Query(cost.key_tokens(_PAGE, "output"), "Output tokens"),
+            Query(cost.key_tokens(_PAGE, "input"), "Input tokens"),
+            Query(cost.key_requests(_PAGE), "Requests"),
+            Query(cost.of_key(_PAGE), "Dollars", _DOLLARS),
+        ),
+        nothing="No key was used",
+        keys=(Key("key", "Key", links.COST, "key"),),
+        then="a key that surprises: its owner's name is the key's; `make key NAME=… REVOKE=1` ends it within 5 s.",
+    )
+
+
+def _dollars_by_key() -> Panel:
+    return graph(
+        "Dollars an hour by key",
+        "Who spends now?",
+        "counted when a request ends; idle time belongs to nobody.",
+        _DOLLARS,
+        12,
+        (Query(cost.by_key(_AT), "{{key}}"),),
+        nothing=_NO_PRICE,
+        stacked=True,
+        smooth=True,
+    )
+
+
+def _tokens_by_key() -> Panel:
+    return graph(
+        "Tokens by key",
+        "Who uses how much now, in tokens?",
+        "read and written ones together, counted when a request ends.",
+        "tokens/s",
+        12,
+        (Query(cost.key_token_rate(_AT), "{{key}}"),),
+        stacked=True,
+    )
+
+
+def _by_part() -> Panel:
+    return graph(
+        "Dollars an hour by what they pay for",
+        "Does the money go into requests, or into waiting?",
+        "the sum is the price of the hour, but for what runs right now. lost: a worker was killed.",
+        _DOLLARS,
+        8,
+        (Query(cost.by(_AT, "part"), "{{part}}"),),
+        nothing=_NO_PRICE,
+        colours=(("requests", GREEN), ("idle", GREY), ("lost", RED)),
+        stacked=True,
+        smooth=True,
+    )
+
+
+def _by_model() -> Panel:
+    return graph(
+        "Dollars an hour by model",
+        "Which model costs how much?",
+        "of requests alone; idle time belongs to no model.",
+        _DOLLARS,
+        8,
+        (Query(cost.by_model(_AT), "{{model}}"),),
+        nothing=_NO_PRICE,
+        stacked=True,
+        smooth=True,
+    )
+
+
+def _by_engine() -> Panel:
+    return graph(
+        "Dollars an hour by engine",
+        "Which engine costs how much, used or not?",
+        "engines without a price cost nothing here.",
+        _DOLLARS,
+        8,
+        (Query(cost.by(_AT, "engine"), "{{engine}}"),),
+        nothing=_NO_PRICE,
+        stacked=True,
+        smooth=True,
+    )
+
+
+def _of_a_million() -> Panel:
+    return graph(
+        "Dollars for a million tokens",
+        "Is a token cheaper when there is more to do?",
+        "output-equivalent tokens. The distance between the lines is idle time; without traffic there are none.",
+        _DOLLARS,
+        8,
+        (Query(cost.of_a_million(_AT), "requests alone"), Query(cost.of_a_million_all_in(_AT), "all in")),
+        nothing="No price, or no traffic",
+        colours=(("requests alone", GREEN), ("all in", ORANGE)),
+        smooth=True,
+        opens=links.GPU,
+    )
+
+
+def _of_a_million_by_model() -> Panel:
+    return graph(
+        "Dollars for a million tokens by model",
+        "Which model's tokens are dear?",
+        "by the share of the engine's time that its requests took, idle time not included.",
+        _DOLLARS,
+        8,
+        (Query(cost.of_a_million(_AT, "model"), "{{model}}"),),
+        nothing="No price, or no traffic",
+        smooth=True,
+    )
+
+
+def _of_a_request() -> Panel:
+    return graph(
+        "Dollars for a thousand requests",
+        "What do a model's requests cost?",
+        "a mean over all that ended, failed and cancelled ones included. Each request's own is in the log: cost_usd.",
+        _DOLLARS,
+        8,
+        (Query(cost.of_a_thousand_requests(_AT), "{{model}}"),),
+        nothing="No price, or no traffic",
+        smooth=True,
+    )
+
+
+def _accounted() -> Panel:
+    return graph(
+        "Dollars accounted for",
+        "Is every dollar somewhere: paid by a request, idle, or lost?",
+        "requests pay when they end: long ones pull it below 1 and then above. Far off for long: a gateway or its "
+        "counters are missing.",
+        "percentunit",
+        10,
+        (Query(cost.accounted_for(_AT), "of the hour's price"),),
+        nothing=_NO_PRICE,
+        thresholds=Thresholds.limit(1),
+        smooth=True,
+    )
+
+
+def _ledger() -> Panel:
+    return table(
+        "The gateway's ledger against vLLM's own",
+        "Do both count the same tokens?",
+        "the gateway's own probes, and callers that went past it, are in vLLM's count alone. Unread events can be "
+        "several tokens each. llama.cpp's counters name no model.",
+        "short",
+        14,
+        (
+            Query(cost.written_by_vllm(_PAGE), "By vLLM"),
+            Query(cost.counted_by_gateway(_PAGE), "By the gateway"),
+            Query(cost.unread(_PAGE), "Unread"),
+            Query(cost.drift(_PAGE), "Not accounted for", "percentunit"),
+        ),
+        nothing="No traffic to vLLM",
+        keys=(Key("model", "Model"),),
+        minimum=None,
+    )

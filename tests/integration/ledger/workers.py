@@ -1,0 +1,73 @@
+"""The workers of a gateway: which there are, and a connection to the very one that is wanted."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.integration.ledger.sampler import lines
+from tests.integration.ledger.traffic import Wire
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.program import until
+from tests.integration.parts.raw import encode
+
+_START_S = 60.0
+_STOPPED = "T"
+
+
+async def all_up(gateway: Gateway, *, without: Collection[int] = ()) -> list[int]:
+    """The pids of all workers, once there are as many as there should be, none of those `without`, and all serve."""
+
+    def up() -> bool:
+        pids = gateway.program.children()
+        return len(pids) == gateway.workers and not set(without).intersection(pids) and gateway.is_up()
+
+    await asyncio.to_thread(until, up, _START_S, "all workers are up")
+    pids = gateway.program.children()
+    for pid in pids if without else ():  # it accepts once it has looked at every engine
+        for wire in await pinned(gateway, pid, 1):
+            wire.close()
+    return pids
+
+
+async def pinned(gateway: Gateway, pid: int, number: int) -> list[Wire]:
+    """Connections that this worker has accepted: while they are opened, the others stand still."""
+    with _others_stopped(gateway, pid):
+        async with asyncio.timeout(_START_S):
+            return [await _accepted(gateway.port) for _ in range(number)]
+
+
+async def in_flight(gateway: Gateway, expected: int) -> None:
+    """Returns once the gauge says so many, over all models and workers."""
+    await asyncio.to_thread(until, lambda: _inflight(gateway) == expected, 20, f"{expected} in flight")
+
+
+def _inflight(gateway: Gateway) -> float:
+    return sum(value for name, value in lines(gateway).items() if name.startswith("gateway_inflight_requests{"))
+
+
+async def _accepted(port: int) -> Wire:
+    wire = await Wire.to(port)
+    wire.send(encode("/livez", method="GET"))
+    await wire.rest()
+    assert wire.status == 200
+    return wire
+
+
+@contextmanager
+def _others_stopped(gateway: Gateway, pid: int) -> Iterator[None]:
+    others = [other for other in gateway.program.children() if other != pid]
+    for other in others:
+        os.kill(other, signal.SIGSTOP)
+    try:
+        until(lambda: all(_state(other) == _STOPPED for other in others), 10, "the other workers stand still")
+        yield
+    finally:
+        for other in others:
+            os.kill(other, signal.SIGCONT)
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]

@@ -1,0 +1,78 @@
+"""A label's values are few, and the same for all workers."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter
+
+from gateway.telemetry.labels import Labels
+from gateway.telemetry.slots import wipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _labels(register: Path | None, limit: int = 3) -> Labels:
+    """A worker's own; several with one register are several workers."""
+    return Labels(limit, Counter("overflow_total", "x", registry=CollectorRegistry()), register)
+
+
+def _overflow(labels: Labels) -> float:
+    value: float = labels._overflow._value.get()
+    return value
+
+
+def test_the_first_values_are_their_own_and_the_others_other(tmp_path: Path) -> None:
+    for register in (None, tmp_path / "register"):
+        labels = _labels(register)
+        assert [labels.of(value) for value in "abcabdeae"] == [*"abcab", "other", "other", "a", "other"]
+        assert _overflow(labels) == 3
+        assert labels.of("d", again=True) == "other"
+        assert [labels.of(value) for value in ("other", "none")] == ["other", "none"]
+        assert _overflow(labels) == 3
+
+
+def test_workers_agree_on_who_was_first(tmp_path: Path) -> None:
+    one, two = _labels(tmp_path / "register"), _labels(tmp_path / "register")
+    assert [one.of("a"), two.of("b"), two.of("c"), one.of("d")] == ["a", "b", "c", "other"]
+    assert [one.of(value) for value in "bcad"] == [*"bca", "other"]
+    assert [two.of(value) for value in "adbc"] == ["a", "other", *"bc"]
+    later = _labels(tmp_path / "register")
+    assert [later.of(value) for value in "dabc"] == ["other", *"abc"]
+
+
+def test_what_another_worker_has_entered_is_still_new_to_this_one(tmp_path: Path) -> None:
+    """Its series have to be made here too."""
+    one, two = _labels(tmp_path / "register"), _labels(tmp_path / "register")
+    assert (one.add("a"), one.add("a"), two.add("a")) == (True, False, True)
+
+
+def test_many_at_once_enter_no_more_than_there_is_room_for(tmp_path: Path) -> None:
+    def worker(number: int) -> set[str]:
+        labels = _labels(tmp_path / "register", limit=10)
+        return {labels.of(f"key-{(number + step) % 40}") for step in range(40)} - {"other"}
+
+    with ThreadPoolExecutor(8) as pool:
+        owned = list(pool.map(worker, range(8)))
+    assert all(values == owned[0] for values in owned)
+    assert len(owned[0]) == 10
+
+
+def test_a_value_may_be_any_text(tmp_path: Path) -> None:
+    one, two = _labels(tmp_path / "register"), _labels(tmp_path / "register")
+    assert [one.of("a\nb"), two.of("a"), two.of('"'), two.of("b")] == ["a\nb", "a", '"', "other"]
+
+
+def test_without_its_register_a_worker_goes_on_alone(tmp_path: Path) -> None:
+    labels = _labels(tmp_path / "nowhere" / "register")
+    assert [labels.of(value) for value in "abcd"] == [*"abc", "other"]
+
+
+def test_a_start_forgets_what_was_agreed(tmp_path: Path) -> None:
+    wipe(tmp_path)
+    register = tmp_path / "labels-of-gateway_requests_total"
+    assert _labels(register, 1).of("a") == "a"
+    wipe(tmp_path)
+    assert _labels(register, 1).of("b") == "b"
