@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.errors import BodyTooLarge, ClientGone, GatewayError, MethodNotAllowed, Unauthorized
 from gateway.telemetry.observation import Observation
+from gateway.telemetry.record import USD_DIGITS
 from gateway.wire.answer import error_body
 
 Scope = MutableMapping[str, Any]
@@ -87,8 +88,10 @@ async def answer(send: Send, observation: Observation, status: int, body: bytes,
     """Sends a whole answer."""
     observation.status = status
     length = (b"content-length", str(len(body)).encode())
-    name = (b"x-request-id", observation.request_id.encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length, name]})
+    own = [length, (b"x-request-id", observation.request_id.encode())]
+    if observation.cost is not None:
+        own.append((b"x-cost-usd", b"%.*f" % (USD_DIGITS, observation.cost)))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *own]})
     await send({"type": "http.response.body", "body": body})
 
 

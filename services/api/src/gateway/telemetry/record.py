@@ -5,6 +5,9 @@ from typing import NamedTuple
 from gateway.errors import EnginePhase, Outcome
 from gateway.usage import Usage
 
+# Digits behind the point of a request's dollars, in the log and in the answer's head: a millisecond costs 2e-7 or so.
+USD_DIGITS = 12
+
 
 class RequestRecord(NamedTuple):
     """All that is kept of one request. Times are in seconds; neither prompt, completion nor key is here.
@@ -15,6 +18,7 @@ class RequestRecord(NamedTuple):
         ttft: From the first byte in to the first non-empty token out; None where no token went out or it is no stream.
         usage: None when the engine gave none: the request failed, or its stream was cut short.
         events: Events with a token that went out; what is known of a stream that was cut short.
+        cost: US dollars, of all attempts; None when no engine with a price was asked.
     """
 
     request_id: str
@@ -33,6 +37,7 @@ class RequestRecord(NamedTuple):
     usage: Usage | None
     events: int
     attempts: int
+    cost: float | None
     quiet: bool
 
     @property

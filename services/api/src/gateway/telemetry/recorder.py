@@ -13,11 +13,13 @@ from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, Observation
 from gateway.telemetry.record import RequestRecord
+from gateway.telemetry.spending import Spending
 from gateway.usage import Usage
 
 # Models and keys beyond these are counted as "other", so that a gateway never has more than 2,000 series: a model has
-# 194 if every route and outcome of it is seen (50 outcomes, 127 for its histograms), a key 3.
-MAX_MODELS = 8
+# 196 if every route and outcome of it is seen (50 outcomes, 127 for its histograms, 2 for its cost), "other" too; a key
+# has 4, an engine 20, a route of the rest of the API 20.
+MAX_MODELS = 6
 MAX_KEYS = 60
 _LAG_PERIOD_S = 0.5
 # In the order of the fields of `Usage`.
@@ -38,6 +40,7 @@ class Recorder:
 
     def __init__(self, catalogue: Catalogue, log: RequestLog, *, workers: int = 1) -> None:
         self.catalogue = catalogue
+        self.spending = Spending(catalogue)
         self._log = log
         self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
         self._keys = _Labels(MAX_KEYS, catalogue.label_overflow.labels("key"))
@@ -63,6 +66,7 @@ class Recorder:
         for model in models:
             if not self._models.add(model):
                 continue
+            self.spending.know_model(model)
             self.catalogue.inflight.labels(model)
             for kind in _TOKEN_TYPES:
                 self.catalogue.tokens.labels(model, kind)
@@ -79,6 +83,11 @@ class Recorder:
         label = self._models.of(model)
         self._of(self.catalogue.requests_started, route, label).inc()
         self._of(self.catalogue.inflight, label).inc()
+
+    def charged(self, engine: str, model: str, key: str | None, usd: float, equivalents: float) -> None:
+        """An attempt at an engine has a price."""
+        key = "none" if key is None else self._keys.of(key, again=True)
+        self.spending.charge(engine, self._models.of(model, again=True), key, usd, equivalents)
 
     def finished(self, record: RequestRecord) -> None:
         """A request has ended: every counter that it moves, and its log line."""

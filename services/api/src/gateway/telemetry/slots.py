@@ -17,8 +17,8 @@ import prometheus_client.values
 from prometheus_client.values import MultiProcessValue
 
 _ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
-# prometheus-client's files, by our slots' numbers, and the locks. Nothing else in the directory is touched.
-_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock")
+# prometheus-client's files, by our slots' numbers, the locks, and `cost.share`'s. Nothing else there is touched.
+_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock|cost-\d+\.share")
 
 
 class MetricsDirError(Exception):
@@ -70,6 +70,12 @@ def claim(directory: Path) -> int:
     # prometheus-client has no other way in: it chooses this class when it is imported, before the slot is known.
     prometheus_client.values.ValueClass = MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
     return slot
+
+
+def directory() -> Path | None:
+    """Where this process has its slot; None where it has none, as in a test without gunicorn."""
+    named = os.environ.get(_ENVIRONMENT)
+    return None if named is None else Path(named)
 
 
 def release_dead(directory: Path) -> None:
