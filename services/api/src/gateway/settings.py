@@ -57,7 +57,8 @@ class Settings(BaseSettings):
     keys_file: Path = Field(Path("secrets/keys.yaml"), description="API keys (hashes), re-read when it changes.")
     engine_key_file: Path | None = Field(None, description="File with the key that the engines ask for.")
     engine_prices: Annotated[tuple[EnginePrice, ...], NoDecode] = Field(
-        default_factory=tuple, description="What an hour of an engine costs: name=price, a name from PRICES_FILE or US dollars."
+        default_factory=tuple,
+        description="What an hour of an engine costs: engine=price, a name from PRICES_FILE or US dollars.",
     )
     prices_file: Path = Field(
         Path("config/prices.yaml"), description="Prices by name, and how tokens share them; read at start."
