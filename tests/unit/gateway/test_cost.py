@@ -37,7 +37,7 @@ async def priced(serve: Serve, alpha: Mock) -> Gateway:
 
 async def booked(gateway: Gateway, usd: float) -> None:
     """Waits until the counters say what was paid: all four the same, and nothing else."""
-    paid = pytest.approx(usd, abs=1e-10)  # the log has 12 digits
+    paid = pytest.approx(usd, abs=1e-10)  # the header has 12 digits
     await until(lambda: part(gateway, "requests") == paid)
     metrics = gateway.catalogue
     assert moved(metrics.model_cost) == {("mock",): paid}
@@ -55,7 +55,7 @@ async def test_a_plain_answer_says_what_it_cost_as_its_log_line_and_the_counters
     usd = float(header)
     assert SECONDS <= usd < SECONDS + 2
     await priced.settled(1)
-    assert priced.requests()[0]["cost_usd"] == usd
+    assert priced.requests()[0]["cost_usd"] == pytest.approx(usd, abs=1e-12)
     await booked(priced, usd)
     assert moved(priced.catalogue.output_equivalent_tokens) == {("mock",): pytest.approx(EQUIVALENTS)}
     assert moved(priced.catalogue.hourly_price) == {("alpha",): 3600.0}
@@ -116,7 +116,7 @@ async def test_an_engines_error_costs_the_time_that_it_took(priced: Gateway) -> 
     answer = await priced.chat(mock={"fault": "status:500", "ttft_s": SECONDS})
     assert answer.status_code == 502
     await priced.settled(1)
-    assert float(answer.headers["x-cost-usd"]) == priced.requests()[0]["cost_usd"]
+    assert priced.requests()[0]["cost_usd"] == pytest.approx(float(answer.headers["x-cost-usd"]), abs=1e-12)
     await booked(priced, float(answer.headers["x-cost-usd"]))
 
 
@@ -155,7 +155,7 @@ async def test_a_retried_request_costs_both_attempts(serve: Serve, alpha: Mock, 
     await gateway.settled(1)
     line = gateway.requests()[0]
     assert (line["engine"], line["attempts"]) == ("beta", 2)
-    assert line["cost_usd"] == float(answer.headers["x-cost-usd"])
+    assert line["cost_usd"] == pytest.approx(float(answer.headers["x-cost-usd"]), abs=1e-12)
     await until(lambda: part(gateway, "requests", "beta") > 0)
     first, second = part(gateway, "requests"), part(gateway, "requests", "beta")
     assert second >= 2 * SECONDS

@@ -7,7 +7,6 @@ from typing import Any
 
 from gateway.errors import BodyTooLarge, ClientGone, GatewayError, MethodNotAllowed, Unauthorized
 from gateway.telemetry.observation import Observation
-from gateway.telemetry.record import USD_DIGITS
 from gateway.wire.answer import error_body
 
 Scope = MutableMapping[str, Any]
@@ -90,7 +89,7 @@ async def answer(send: Send, observation: Observation, status: int, body: bytes,
     length = (b"content-length", str(len(body)).encode())
     own = [length, (b"x-request-id", observation.request_id.encode())]
     if observation.cost is not None:
-        own.append((b"x-cost-usd", b"%.*f" % (USD_DIGITS, observation.cost)))
+        own.append((b"x-cost-usd", b"%.12f" % observation.cost))  # without an exponent, as small as it may be
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *own]})
     await send({"type": "http.response.body", "body": body})
 

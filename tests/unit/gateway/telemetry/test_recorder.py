@@ -42,7 +42,7 @@ RECORD = RequestRecord(
     usage=Usage(input=10, output=5, cached=4, reasoning=2),
     events=5,
     attempts=2,
-    cost=0.0000123456789012,
+    cost=0.000012345678901234,
     quiet=False,
 )
 
@@ -209,7 +209,7 @@ async def test_the_line_has_exactly_the_fields_of_the_design(it: Recorded) -> No
         "input_tokens": 10,
         "output_tokens": 5,
         "cached_tokens": 4,
-        "cost_usd": 0.000012345679,
+        "cost_usd": 0.000012345678901234,
         "attempts": 2,
         "error_code": None,
     }

@@ -72,11 +72,11 @@ def test_at_most_2000_series_when_everything_that_can_happen_has_happened(catalo
     for model, (path, endpoint), (outcome, code) in product(MODELS, ENDPOINTS.items(), _POSSIBLE):
         for stream in {False, endpoint.streams}:
             record(recorder, route=path, model=model, stream=stream, outcome=outcome, code=int(code))
-        recorder.charged("vllm", model, "key-0", 1.0, 1.0)
+        recorder.spending.charge("vllm", model, "key-0", 1.0, 1.0)
     for route, (outcome, code) in product(REST, (("ok", 200), ("client_error", 401))):
         record(recorder, route=route, outcome=outcome, code=code, ttft=None, generating=None, usage=None, events=0)
     for key in KEYS:
         record(recorder, key=key)
-        recorder.charged("vllm", "none", key, 1.0, 1.0)
+        recorder.spending.charge("vllm", "none", key, 1.0, 1.0)
     recorder.spending.write()
     assert 1500 < series(catalogue) <= MOST

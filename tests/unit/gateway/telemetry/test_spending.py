@@ -38,7 +38,6 @@ def test_with_a_price_all_that_is_known_begins_at_0(catalogue: Catalogue) -> Non
     spending = Spending(catalogue)
     spending.know_engine("vllm", 0.5)
     spending.know_model("m")
-    spending.write()
     assert moved(catalogue.hourly_price) == {("vllm",): 0.5}
     assert children(catalogue.cost) == {("vllm", part) for part in ("requests", "idle", "lost")}
     assert children(catalogue.model_cost) == children(catalogue.output_equivalent_tokens) == {("m",)}

@@ -27,11 +27,11 @@ class Meter:
         pool: Seconds in which requests were in flight, and which none has paid yet.
     """
 
-    __slots__ = ("_clock", "_ended", "_idle", "_paid", "_running", "_since", "_weight", "inflight", "pool")
+    __slots__ = ("_clock", "_ended", "_idle", "_paid", "_since", "_started_clock", "_weight", "inflight", "pool")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._running = False
+        self._clock = _standing_still
+        self._started_clock = clock
         self._since = 0.0
         self._paid = 0.0
         self._idle = 0.0
@@ -42,7 +42,7 @@ class Meter:
 
     def start(self, now: float) -> None:
         """From `now` on, by the meter's clock, time counts. Requests that begin before cost nothing until then."""
-        self._running = True
+        self._clock = self._started_clock
         self._since = now
 
     def begin(self) -> None:
@@ -59,17 +59,20 @@ class Meter:
         Returns:
             The seconds that it pays for.
         """
-        self._advance()
+        now = self._clock()
+        pool = self.pool + (now - self._since)
+        self._since = now
         self._ended += 1
         self._weight += weight
-        others, self.inflight = self.inflight - 1, self.inflight - 1
-        if not others:
-            seconds, self.pool = self.pool, 0.0
-        else:
+        others = self.inflight = self.inflight - 1
+        if others:
             # What those still in flight will weigh is not known: as much as the requests before them, on average.
             whole = weight + others * self._weight / self._ended
-            seconds = self.pool * (weight / whole) if whole else 0.0
-            self.pool -= seconds
+            seconds = pool * (weight / whole) if whole else 0.0
+            self.pool = pool - seconds
+        else:
+            seconds = pool
+            self.pool = 0.0
         self._paid += seconds
         return seconds
 
@@ -81,11 +84,14 @@ class Meter:
         return taken
 
     def _advance(self) -> None:
-        if not self._running:
-            return
         now = self._clock()
         if self.inflight:
             self.pool += now - self._since
         else:
             self._idle += now - self._since
         self._since = now
+
+
+def _standing_still() -> float:
+    """The clock of a meter that has not been started."""
+    return 0.0

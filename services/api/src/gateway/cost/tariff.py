@@ -1,8 +1,6 @@
-"""What a second of an engine costs in one worker, and how much a request weighs when several share it."""
+"""What a second of an engine costs in one worker, and how much tokens weigh when several requests share it."""
 
 from typing import NamedTuple
-
-from gateway.usage import Usage
 
 _SECONDS = 3600.0
 
@@ -31,9 +29,3 @@ class Tariff(NamedTuple):
     def usd_per_second(self) -> float:
         """What one second of this worker's part costs."""
         return self.usd_per_hour / _SECONDS / self.workers
-
-    def equivalents(self, usage: Usage) -> float:
-        """A request's tokens as output tokens: its weight."""
-        cached = min(usage.cached, usage.input)
-        weights = self.weights
-        return usage.output + (usage.input - cached) * weights.input + cached * weights.cached_input

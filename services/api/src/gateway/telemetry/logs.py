@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import orjson
 from loguru import logger
 
-from gateway.telemetry.record import USD_DIGITS, RequestRecord
+from gateway.telemetry.record import RequestRecord
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -72,7 +72,7 @@ class RequestLog:
             "input_tokens": None if usage is None else usage.input,
             "output_tokens": None if usage is None else usage.output,
             "cached_tokens": None if usage is None else usage.cached,
-            "cost_usd": None if record.cost is None else round(record.cost, USD_DIGITS),
+            "cost_usd": record.cost,
             "attempts": record.attempts,
             "error_code": record.error_code,
         }

@@ -78,9 +78,9 @@ class Observation:
             self._first_token_at = self._last_token_at
 
     def charge(self, engine: str, usd: float, equivalents: float) -> None:
-        """An attempt at an engine has ended and costs this; see `cost.Charge`."""
-        self.cost = usd + (self.cost or 0.0)
-        self._recorder.charged(engine, self.model, self.key, usd, equivalents)
+        """An attempt at an engine has ended and costs this: US dollars, and its tokens as output tokens."""
+        self.cost = usd if self.cost is None else self.cost + usd
+        self._recorder.spending.charge(engine, self.model, self.key or "none", usd, equivalents)
 
     def finish(self) -> None:
         """Ends the observation: it is counted and logged, whatever happened."""

@@ -5,9 +5,6 @@ from typing import NamedTuple
 from gateway.errors import EnginePhase, Outcome
 from gateway.usage import Usage
 
-# Digits behind the point of a request's dollars, in the log and in the answer's head: a millisecond costs 2e-7 or so.
-USD_DIGITS = 12
-
 
 class RequestRecord(NamedTuple):
     """All that is kept of one request. Times are in seconds; neither prompt, completion nor key is here.

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from prometheus_client import Counter
@@ -40,11 +41,11 @@ class Recorder:
 
     def __init__(self, catalogue: Catalogue, log: RequestLog, *, workers: int = 1) -> None:
         self.catalogue = catalogue
-        self.spending = Spending(catalogue)
         self._log = log
         self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
         self._keys = _Labels(MAX_KEYS, catalogue.label_overflow.labels("key"))
         self._models = _Labels(MAX_MODELS, catalogue.label_overflow.labels("model"))
+        self.spending = Spending(catalogue, partial(self._models.of, again=True), partial(self._keys.of, again=True))
         catalogue.worker_up.set(1)
         catalogue.workers_expected.set(workers)
         for phase in ENGINE_PHASES:
@@ -83,11 +84,6 @@ class Recorder:
         label = self._models.of(model)
         self._of(self.catalogue.requests_started, route, label).inc()
         self._of(self.catalogue.inflight, label).inc()
-
-    def charged(self, engine: str, model: str, key: str | None, usd: float, equivalents: float) -> None:
-        """An attempt at an engine has a price."""
-        key = "none" if key is None else self._keys.of(key, again=True)
-        self.spending.charge(engine, self._models.of(model, again=True), key, usd, equivalents)
 
     def finished(self, record: RequestRecord) -> None:
         """A request has ended: every counter that it moves, and its log line."""
