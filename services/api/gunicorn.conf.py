@@ -10,6 +10,7 @@ import socket
 import sys
 from typing import Any
 
+from gateway.cost import PricesFileError, read_accounts
 from gateway.keys import KeysFileError, read_keys
 from gateway.settings import Settings
 from gateway.telemetry import exposition, slots
@@ -39,8 +40,9 @@ def on_starting(_: Any) -> None:
     """Before anything listens: what is wrong is said now, and nothing of an earlier gateway is counted or believed."""
     try:
         read_keys(_settings.keys_file)
+        read_accounts(_settings.engine_prices, _settings.prices_file, workers=_settings.workers)
         slots.wipe(_settings.metrics_dir)
-    except (KeysFileError, slots.MetricsDirError) as error:
+    except (KeysFileError, PricesFileError, slots.MetricsDirError) as error:
         _refuse(str(error))
     _check_free("GATEWAY_PORT", _settings.gateway_host, _settings.gateway_port)
     if _settings.last_good_keys is not None:

@@ -55,6 +55,8 @@ def refused(directory: Path, *, keys: str | None = GOOD, **variables: str) -> st
         ("MAX_BODY_BYTES", "1", "MAX_BODY_BYTES='1'.*greater than or equal to 1024"),
         ("ENGINE_KEY_FILE", "missing/engine-key", "ENGINE_KEY_FILE='missing/engine-key' cannot be read"),
         ("METRICS_DIR", "/proc/metrics", "METRICS_DIR='/proc/metrics'"),
+        ("ENGINE_PRICES", "vllm=l4", "ENGINE_PRICES='vllm=l4'.*ENGINES has no 'vllm', but llamacpp"),
+        ("ENGINE_PRICES", "llamacpp=l5", "ENGINE_PRICES: llamacpp='l5' is not allowed: 'config/prices.yaml' .* l4, "),
     ],
 )  # fmt: skip
 def test_a_wrong_variable(tmp_path: Path, variable: str, value: str, said: str) -> None:

@@ -22,6 +22,7 @@ EVERYWHERE = {"init", "nginx", "api", "node-exporter", "nginx-exporter", "blackb
 # What the containers set themselves, since it follows from how they are put together.
 FIXED = {
     "GATEWAY_HOST", "GATEWAY_PORT", "METRICS_HOST", "METRICS_PORT", "METRICS_DIR", "KEYS_FILE", "ENGINE_KEY_FILE",
+    "PRICES_FILE",
     "GPU_EXPORTER_HOST", "GPU_EXPORTER_PORT", "GPU_EXPORTER_HOSTNAME",
     "LLAMACPP_HOST", "LLAMACPP_PORT", "LLAMACPP_STATUS_HOST", "LLAMACPP_STATUS_PORT",
 }  # fmt: skip

@@ -180,6 +180,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         "SECRETS_DIR": str(secrets_dir),
         "KEYS_FILE": str(settings.keys_file),
         "ENGINE_KEY_FILE": str(settings.engine_key_file),
+        "PRICES_FILE": str(values.path("PRICES_FILE", "config/prices.yaml")),
         "METRICS_DIR": str(settings.metrics_dir),
         "LLAMACPP_MODEL": settings.llamacpp_model,
         "STOP_GRACE": str(settings.stop_grace),

@@ -139,6 +139,30 @@ def test_engines(text: str, engines: list[tuple[Any, ...]]) -> None:
     assert list(parse_engines(text)) == engines
 
 
+def test_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().engine_prices == ()
+    monkeypatch.setenv("ENGINES", "vllm=http://a:1,llamacpp=http://b:1")
+    monkeypatch.setenv("ENGINE_PRICES", " llamacpp = 0.25 , vllm=l4,")
+    assert Settings.load().engine_prices == (("llamacpp", "0.25"), ("vllm", "l4"))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("l4", "'l4' is not engine=price, such as vllm=l4"),
+        ("vllm=", "'vllm=' is not engine=price"),
+        ("=l4", "ENGINES has no '', but vllm"),
+        ("llamacpp=l4", "ENGINES has no 'llamacpp', but vllm"),
+        ("vllm=l4,vllm=t4", "the engine 'vllm' comes twice"),
+    ],
+)
+def test_wrong_prices_are_named(monkeypatch: pytest.MonkeyPatch, value: str, told: str) -> None:
+    monkeypatch.setenv("ENGINE_PRICES", value)
+    text = refusal()
+    assert text.startswith(f"ENGINE_PRICES={value!r} in the environment is not allowed: ")
+    assert told in text
+
+
 def test_several_faults_are_still_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKERS", "0")
     monkeypatch.setenv("LOG_LEVEL", "x")

@@ -39,6 +39,7 @@ def test_paths_are_handed_on_absolute(root: Path) -> None:
     settings = load(root, {"SECRETS_DIR": "elsewhere", "LLAMACPP_MODEL": "m.gguf"})
     assert settings.environment["KEYS_FILE"] == str(root / "elsewhere" / "keys.yaml")
     assert settings.environment["LLAMACPP_MODEL"] == str(root / "m.gguf")
+    assert settings.environment["PRICES_FILE"] == str(root / "config" / "prices.yaml")
 
 
 @pytest.mark.parametrize(

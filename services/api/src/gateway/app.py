@@ -10,12 +10,14 @@ from prometheus_client import CollectorRegistry
 
 from gateway.asgi import App
 from gateway.attempt import Timeouts
+from gateway.cost import Account, Books, Share, read_accounts
 from gateway.edge import Edge
 from gateway.engines import Engine, Fleet, Watcher, WatchTimes
 from gateway.keys import KeyRing
 from gateway.relay import Relay
 from gateway.routes import rest_of_the_api
 from gateway.settings import Settings
+from gateway.telemetry import slots
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.logs import RequestLog, set_up_logs
 from gateway.telemetry.recorder import Recorder
@@ -36,14 +38,17 @@ def create_app(settings: Settings | None = None) -> App:
         The ASGI callable: relayed paths go straight to the relay, all else to FastAPI.
 
     Raises:
-        SettingsError, KeysFileError: Something it needs is missing or wrong.
+        SettingsError, KeysFileError, PricesFileError: Something it needs is missing or wrong.
     """
     settings = settings or Settings.load()
     set_up_logs(settings.log_level)
     catalogue = Catalogue(CollectorRegistry())
     recorder = Recorder(catalogue, RequestLog(settings.log_level), workers=settings.workers)
     keys = KeyRing(settings.keys_file, settings.last_good_keys)
-    watchers, fleet = _engines(settings, catalogue, recorder)
+    accounts = read_accounts(settings.engine_prices, settings.prices_file, workers=settings.workers)
+    share = Share(slots.directory(), parts=settings.workers, engines=len(accounts))
+    books = Books(accounts, share, recorder.spending)
+    watchers, fleet = _engines(settings, catalogue, recorder, accounts)
     relay = Relay(
         keys=keys,
         fleet=fleet,
@@ -70,6 +75,7 @@ def create_app(settings: Settings | None = None) -> App:
                     *(watcher.watch() for watcher in watchers),
                     keys.watch(),
                     recorder.watch_event_loop(),
+                    *([books.keep()] if accounts else []),
                 )
             ]
             await _first_look(watchers)
@@ -83,7 +89,10 @@ def create_app(settings: Settings | None = None) -> App:
     return Edge(ENDPOINTS, relay, rest_of_the_api(fleet, relay, lifespan), recorder)
 
 
-def _engines(settings: Settings, catalogue: Catalogue, recorder: Recorder) -> tuple[list[Watcher], Fleet]:
+def _engines(
+    settings: Settings, catalogue: Catalogue, recorder: Recorder, accounts: list[Account]
+) -> tuple[list[Watcher], Fleet]:
+    priced = {account.engine: account for account in accounts}
     key = settings.engine_key()
     times = WatchTimes(settings.discovery_interval, settings.probe_interval, settings.probe_timeout)
     know = partial(recorder.know_models, {path: endpoint.streams for path, endpoint in ENDPOINTS.items()})
@@ -95,7 +104,7 @@ def _engines(settings: Settings, catalogue: Catalogue, recorder: Recorder) -> tu
         launcher = status_url and Upstream(
             f"{name}'s launcher", status_url, key=None, connect_timeout=settings.connect_timeout
         )
-        watchers.append(Watcher(Engine(name, upstream, catalogue), launcher or None, times, know))
+        watchers.append(Watcher(Engine(name, upstream, catalogue, priced.get(name)), launcher or None, times, know))
     # Twice the interval and a probe's own time: a proof may be that old before it stops being one.
     fleet = Fleet([watcher.engine for watcher in watchers], proof_age=2 * times.probe_interval + times.probe_timeout)
     return watchers, fleet

@@ -87,8 +87,10 @@ async def answer(send: Send, observation: Observation, status: int, body: bytes,
     """Sends a whole answer."""
     observation.status = status
     length = (b"content-length", str(len(body)).encode())
-    name = (b"x-request-id", observation.request_id.encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length, name]})
+    own = [length, (b"x-request-id", observation.request_id.encode())]
+    if observation.cost is not None:
+        own.append((b"x-cost-usd", b"%.12f" % observation.cost))  # without an exponent, as small as it may be
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *own]})
     await send({"type": "http.response.body", "body": body})
 
 

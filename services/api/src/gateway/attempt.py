@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from gateway.cost import Account
 from gateway.engines import Engine
 from gateway.errors import EngineBroken
 from gateway.guard import Guard
@@ -66,6 +67,9 @@ async def attempt(
     # A plain answer comes whole: until then, long generation and a hung engine look the same.
     guard.phase("ttft" if streamed else "total", timeouts.ttft if streamed else timeouts.total)
     engine.inflight += 1
+    account = engine.account
+    if account is not None:
+        account.begin()
     response: Response | None = None
     finished = False
     try:
@@ -84,12 +88,23 @@ async def attempt(
                 opened = await _fold(opened, observation, guard, timeouts.idle)
             if opened.events is None:
                 observation.usage = parse_answer(opened.first)
+                if account is not None:  # the answer is whole; its head says what it cost
+                    _charge(account, observation)
+                    account = None
         yield opened
         finished = True
     finally:
         engine.inflight -= 1
+        if account is not None:
+            _charge(account, observation)
         if response is not None:
             response.close(linger=finished, reuse=not (streamed and engine.closes_after_streams))
+
+
+def _charge(account: Account, observation: Observation) -> None:
+    """The attempt has left the engine, and pays."""
+    usd, equivalents = account.end(observation.usage, observation.events)
+    observation.charge(account.engine, usd, equivalents)
 
 
 async def _first_event(response: Response, events: EventStream) -> Opened:

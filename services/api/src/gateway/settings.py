@@ -2,11 +2,12 @@
 
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # What examples and guides write where a secret belongs. Whoever starts with one of these has no secret.
@@ -29,6 +30,13 @@ class EngineAddress(NamedTuple):
     status_url: str | None
 
 
+class EnginePrice(NamedTuple):
+    """What an hour of one engine costs: a name from the prices file, or US dollars."""
+
+    engine: str
+    price: str
+
+
 class Settings(BaseSettings):
     """The gateway's settings; each field is the environment variable of the same name in capitals."""
 
@@ -48,6 +56,13 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Gateway processes; one outruns any L4.")
     keys_file: Path = Field(Path("secrets/keys.yaml"), description="API keys (hashes), re-read when it changes.")
     engine_key_file: Path | None = Field(None, description="File with the key that the engines ask for.")
+    engine_prices: Annotated[tuple[EnginePrice, ...], NoDecode] = Field(
+        default_factory=tuple,
+        description="What an hour of an engine costs: engine=price, a name from PRICES_FILE or US dollars.",
+    )
+    prices_file: Path = Field(
+        Path("config/prices.yaml"), description="Prices by name, and how tokens share them; read at start."
+    )
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         "info", description="debug, info, warning or error."
     )
@@ -75,6 +90,13 @@ class Settings(BaseSettings):
     @classmethod
     def _parse_engines(cls, value: Any) -> Any:
         return parse_engines(value) if isinstance(value, str) else value
+
+    @field_validator("engine_prices", mode="before")
+    @classmethod
+    def _parse_prices(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str):
+            return value
+        return parse_prices(value, [engine.name for engine in info.data.get("engines", ())])
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -145,6 +167,25 @@ def parse_engines(text: str) -> tuple[EngineAddress, ...]:
     if not engines:
         raise ValueError("at least one engine is needed, such as llamacpp=http://127.0.0.1:8002")
     return tuple(engines.values())
+
+
+def parse_prices(text: str, engines: Collection[str]) -> tuple[EnginePrice, ...]:
+    """Parses `engine=price,…`, each a name of `engines`; whether there is such a price shows when the file is read.
+
+    Raises:
+        ValueError: The text has another form, or names an engine twice or one that there is not.
+    """
+    prices: dict[str, EnginePrice] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        engine, equals, price = (part.strip() for part in item.partition("="))
+        if not equals or not price:
+            raise ValueError(f"{item!r} is not engine=price, such as vllm=l4 or vllm=0.65")
+        if engine not in engines:
+            raise ValueError(f"ENGINES has no {engine!r}, but {', '.join(engines)}")
+        if engine in prices:
+            raise ValueError(f"the engine {engine!r} comes twice")
+        prices[engine] = EnginePrice(engine, price)
+    return tuple(prices.values())
 
 
 def _check_url(url: str) -> None:

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple, get_args
 
 from loguru import logger
 
+from gateway.cost import Account
 from gateway.errors import ATTEMPT_RESULTS
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream import Upstream
@@ -34,6 +35,7 @@ class Engine:
         name: Its name in `ENGINES`; the label in metrics.
         upstream: The client to it.
         catalogue: Where its state is counted.
+        account: Where its time is shared out over requests; None where it has no price.
 
     Attributes:
         state: starting, ready, draining, ejected, down or failed.
@@ -45,9 +47,10 @@ class Engine:
         proved_at: When it last generated something (`time.monotonic`); -inf before.
     """
 
-    def __init__(self, name: str, upstream: Upstream, catalogue: Catalogue) -> None:
+    def __init__(self, name: str, upstream: Upstream, catalogue: Catalogue, account: Account | None = None) -> None:
         self.name = name
         self.upstream = upstream
+        self.account = account
         self.state: State = "starting"
         self.reason = "not looked at yet"
         self.kind = ""

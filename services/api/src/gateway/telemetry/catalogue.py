@@ -1,8 +1,8 @@
 """Every metric of the gateway: name, labels, buckets. Nothing is defined anywhere else.
 
-Base units (seconds, tokens), prefix `gateway_`. Labels come from closed sets: routes from the route table, models from
-what engines serve, keys from the keys file; a client's text never becomes a label. What a metric is for is its help
-text: the question that an operator asks of it.
+Base units (seconds, tokens, US dollars), prefix `gateway_`. Labels come from closed sets: routes from the route table,
+models from what engines serve, keys from the keys file; a client's text never becomes a label. What a metric is for is
+its help text: the question that an operator asks of it.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -94,6 +94,23 @@ class Catalogue:
         self.workers_expected = Gauge(
             "gateway_workers_expected", "Workers that there should be.", registry=registry, multiprocess_mode="livemax"
         )
+        self.cost = counter(
+            "cost_usd_total",
+            "Dollars of an engine's time: paid by requests, idle, or lost with a killed worker. "
+            "Their sum is hours times price.",
+            *("engine", "part"),
+        )
+        self.model_cost = counter("model_cost_usd_total", "What does a model cost? Dollars of its requests.", "model")
+        self.key_cost = counter("key_cost_usd_total", "Who costs what? Dollars of requests, by key.", "key")
+        self.output_equivalent_tokens = counter(
+            "output_equivalent_tokens_total",
+            "Tokens that dollars were shared out by: output, and input by its weight in config/prices.yaml.",
+            "model",
+        )
+        self.hourly_price = Gauge(
+            "gateway_hourly_price_usd", "The price of an engine's hour, from ENGINE_PRICES.", ["engine"],
+            registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
         self.label_overflow = counter(
             "label_overflow_total",
             "Requests whose key or model was counted as 'other' there, and wherever else it is a label: too many.",

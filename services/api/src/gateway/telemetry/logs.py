@@ -72,6 +72,7 @@ class RequestLog:
             "input_tokens": None if usage is None else usage.input,
             "output_tokens": None if usage is None else usage.output,
             "cached_tokens": None if usage is None else usage.cached,
+            "cost_usd": record.cost,
             "attempts": record.attempts,
             "error_code": record.error_code,
         }

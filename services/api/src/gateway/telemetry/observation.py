@@ -19,6 +19,7 @@ class Observation:
 
     Attributes:
         status: The status line that went out; None before.
+        cost: US dollars so far, of all attempts; None when no engine with a price was asked.
         quiet: True for health checks, which are counted but not logged.
     """
 
@@ -29,6 +30,7 @@ class Observation:
         "_recorder",
         "_started_at",
         "attempts",
+        "cost",
         "engine",
         "error",
         "events",
@@ -60,6 +62,7 @@ class Observation:
         self.usage: Usage | None = None
         self.events = 0
         self.attempts = 0
+        self.cost: float | None = None
 
     def begin(self, model: str) -> None:
         """The model is known and the request is under way: from here on it counts as started and in flight."""
@@ -73,6 +76,11 @@ class Observation:
         self._last_token_at = time.perf_counter()
         if self._first_token_at is None:
             self._first_token_at = self._last_token_at
+
+    def charge(self, engine: str, usd: float, equivalents: float) -> None:
+        """An attempt at an engine has ended and costs this: US dollars, and its tokens as output tokens."""
+        self.cost = usd if self.cost is None else self.cost + usd
+        self._recorder.spending.charge(engine, self.model, self.key or "none", usd, equivalents)
 
     def finish(self) -> None:
         """Ends the observation: it is counted and logged, whatever happened."""
@@ -101,6 +109,7 @@ class Observation:
             usage=self.usage,
             events=self.events,
             attempts=self.attempts,
+            cost=self.cost,
             quiet=self.quiet,
         )
 

@@ -15,6 +15,7 @@ class RequestRecord(NamedTuple):
         ttft: From the first byte in to the first non-empty token out; None where no token went out or it is no stream.
         usage: None when the engine gave none: the request failed, or its stream was cut short.
         events: Events with a token that went out; what is known of a stream that was cut short.
+        cost: US dollars, of all attempts; None when no engine with a price was asked.
     """
 
     request_id: str
@@ -33,6 +34,7 @@ class RequestRecord(NamedTuple):
     usage: Usage | None
     events: int
     attempts: int
+    cost: float | None
     quiet: bool
 
     @property

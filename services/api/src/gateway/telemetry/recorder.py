@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from prometheus_client.metrics import MetricWrapperBase
@@ -14,11 +15,13 @@ from gateway.telemetry.labels import Labels
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, Observation
 from gateway.telemetry.record import RequestRecord
+from gateway.telemetry.spending import Spending
 from gateway.usage import Usage
 
 # Models and keys beyond these are counted as "other", so that a gateway never has more than 2,000 series: a model has
-# 194 if every route and outcome of it is seen (50 outcomes, 127 for its histograms), a key 3.
-MAX_MODELS = 8
+# 196 if every route and outcome of it is seen (50 outcomes, 127 for its histograms, 2 for its cost), "other" too; a key
+# has 4, an engine 20, a route of the rest of the API 20.
+MAX_MODELS = 6
 MAX_KEYS = 60
 _LAG_PERIOD_S = 0.5
 # In the order of the fields of `Usage`.
@@ -46,6 +49,7 @@ class Recorder:
             Labels(limit, catalogue.label_overflow.labels(metric), shared and shared / f"labels-of-{metric}")
             for limit, metric in ((MAX_KEYS, "gateway_key_requests_total"), (MAX_MODELS, "gateway_requests_total"))
         )
+        self.spending = Spending(catalogue, partial(self._models.of, again=True), partial(self._keys.of, again=True))
         catalogue.worker_up.set(1)
         catalogue.workers_expected.set(workers)
         for phase in ENGINE_PHASES:
@@ -69,6 +73,7 @@ class Recorder:
         for model in models:
             if not self._models.add(model):
                 continue
+            self.spending.know_model(model)
             self.catalogue.inflight.labels(model)
             for kind in _TOKEN_TYPES:
                 self.catalogue.tokens.labels(model, kind)

@@ -17,9 +17,9 @@ import prometheus_client.values
 from prometheus_client.values import MultiProcessValue
 
 _ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
-# prometheus-client's files, by our slots' numbers, the locks, and what the workers agree on (see `labels`). Nothing
-# else in the directory is touched.
-_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock|labels-of-[a-z_]+")
+# prometheus-client's files, by our slots' numbers, the locks, what the workers agree on (see `labels`), and
+# `cost.share`'s. Nothing else there is touched.
+_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock|labels-of-[a-z_]+|cost-\d+\.share")
 
 
 class MetricsDirError(Exception):
@@ -74,9 +74,9 @@ def claim(directory: Path) -> int:
 
 
 def directory() -> Path | None:
-    """Where this process has its slot; None when it has none."""
-    found = os.environ.get(_ENVIRONMENT)
-    return Path(found) if found else None
+    """Where this process has its slot; None where it has none, as in a test without gunicorn."""
+    named = os.environ.get(_ENVIRONMENT)
+    return None if named is None else Path(named)
 
 
 def release_dead(directory: Path) -> None:

@@ -1,0 +1,75 @@
+"""A worker's share of the engines' time: who answers for it, and how much of it is in the books already.
+
+With N workers each second of an engine is booked in N parts. A part belongs to one worker at a time: a lock on a file,
+which the kernel gives back when the worker ends in whatever way, and the next one takes. The file says since when the
+part has been counted and how many seconds of it are booked, so that the successor of a killed worker knows what that
+one had not booked. Slots (see `telemetry.slots`) would not do: during a reload there are more slots than parts.
+"""
+
+import fcntl
+import mmap
+import os
+import struct
+from pathlib import Path
+
+_DOUBLE = struct.Struct("=d")
+
+
+class Share:
+    """One part of N, held until the process ends. Seconds by a clock that all workers share (`time.monotonic`).
+
+    Args:
+        directory: Where the parts' files are, emptied when the gateway starts; None for the only worker there is.
+        parts: How many there are.
+        engines: Engines whose time is booked.
+    """
+
+    def __init__(self, directory: Path | None, *, parts: int, engines: int) -> None:
+        self._directory = directory
+        self._parts = parts
+        self._size = _DOUBLE.size * (1 + engines)
+        # The beginning, then the seconds booked of each engine.
+        self._memory: mmap.mmap | None = None
+
+    def take(self, now: float) -> bool:
+        """Tries to get a part that nobody holds, which begins at `now` if it is new; False when there is none."""
+        if self._directory is None:
+            self._memory = mmap.mmap(-1, self._size)
+        for part in range(self._parts):
+            if self._memory is not None:
+                break
+            self._memory = self._lock(f"{self._directory}/cost-{part}.share")
+        if self._memory is None:
+            return False
+        if not self._get(0):
+            self._set(0, now)
+        return True
+
+    def missing(self, engine: int, now: float) -> float:
+        """Seconds since the part's beginning that nobody has booked for this engine."""
+        return max(0.0, now - self._get(0) - self._get(1 + engine))
+
+    def book(self, engine: int, seconds: float) -> None:
+        """So many seconds more of this engine are in the books."""
+        self._set(1 + engine, self._get(1 + engine) + seconds)
+
+    def _lock(self, path: str) -> mmap.mmap | None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        # The descriptor stays open on purpose: closing it would give the part back.
+        os.ftruncate(descriptor, self._size)
+        return mmap.mmap(descriptor, self._size)
+
+    def _get(self, place: int) -> float:
+        if self._memory is None:
+            return 0.0
+        value: float = _DOUBLE.unpack_from(self._memory, _DOUBLE.size * place)[0]
+        return value
+
+    def _set(self, place: int, value: float) -> None:
+        if self._memory is not None:
+            _DOUBLE.pack_into(self._memory, _DOUBLE.size * place, value)

@@ -1,0 +1,82 @@
+"""At most 2,000 series a gateway, whatever is served, asked for and gone wrong."""
+
+from __future__ import annotations
+
+import io
+from itertools import product
+from typing import TYPE_CHECKING, get_args
+
+from gateway.engines.engine import STATES
+from gateway.telemetry.logs import RequestLog
+from gateway.telemetry.record import RequestRecord
+from gateway.telemetry.recorder import _POSSIBLE, Recorder
+from gateway.telemetry.spending import Part
+from gateway.usage import Usage
+from gateway.wire.request import ENDPOINTS
+
+if TYPE_CHECKING:
+    from gateway.telemetry.catalogue import Catalogue
+
+MOST = 2000
+ENGINES = ("vllm", "llamacpp")
+MODELS = [f"adapter-{number}" for number in range(100)]
+KEYS = [f"key-{number}" for number in range(100)]
+REST = (
+    "/",
+    "/livez",
+    "/readyz",
+    "/healthz",
+    "/health",
+    "/v1/models",
+    "/models/status",
+    "/docs",
+    "/openapi.json",
+    "other",
+)
+RESULTS = ("ok", "rejected", "error", "unreachable", "reset", "broken", "timeout", "cancelled")
+FAILURES = ("missing_api_key", "invalid_api_key", "revoked_api_key", "expired_api_key")
+RECORD = RequestRecord(
+    request_id="r", route="/", key="key-0", model="none", engine="vllm", stream=False, outcome="ok", code=200,
+    error_code=None, timeout_phase=None, duration=1.0, ttft=0.1, generating=0.5, usage=Usage(9, 9, 9, 9), events=9,
+    attempts=1, cost=1.0, quiet=False,
+)  # fmt: skip
+
+
+def record(recorder: Recorder, **changes: object) -> None:
+    one = RECORD._replace(**changes)  # type: ignore[arg-type]  # typed per field, given by name
+    recorder.started(one.route, one.model)
+    recorder.finished(one)
+
+
+def series(catalogue: Catalogue) -> int:
+    """Samples that a scrape would show; the files of several workers have no `_created`."""
+    families = [family for metric in vars(catalogue).values() for family in metric.collect()]
+    return sum(1 for family in families for sample in family.samples if not sample.name.endswith("_created"))
+
+
+def test_at_most_2000_series_when_everything_that_can_happen_has_happened(catalogue: Catalogue) -> None:
+    recorder = Recorder(catalogue, RequestLog("error", io.BytesIO()))
+    for engine in ENGINES:
+        recorder.spending.know_engine(engine, 1.0)
+        for state in STATES:
+            catalogue.engine_state.labels(engine, state)
+        for result in RESULTS:
+            catalogue.engine_requests.labels(engine, result)
+        for part in get_args(Part):
+            recorder.spending.book(engine, part, 1.0)
+        catalogue.engine_retries.labels(engine)
+        catalogue.engine_ejections.labels(engine)
+    for reason in FAILURES:
+        catalogue.auth_failures.labels(reason)
+    recorder.know_models({path: endpoint.streams for path, endpoint in ENDPOINTS.items()}, MODELS)
+    for model, (path, endpoint), (outcome, code) in product(MODELS, ENDPOINTS.items(), _POSSIBLE):
+        for stream in {False, endpoint.streams}:
+            record(recorder, route=path, model=model, stream=stream, outcome=outcome, code=int(code))
+        recorder.spending.charge("vllm", model, "key-0", 1.0, 1.0)
+    for route, (outcome, code) in product(REST, (("ok", 200), ("client_error", 401))):
+        record(recorder, route=route, outcome=outcome, code=code, ttft=None, generating=None, usage=None, events=0)
+    for key in KEYS:
+        record(recorder, key=key)
+        recorder.spending.charge("vllm", "none", key, 1.0, 1.0)
+    recorder.spending.write()
+    assert 1500 < series(catalogue) <= MOST
