@@ -54,7 +54,8 @@ def columns(drawn: Panel, choices: tuple[str, ...]) -> list[Json]:
         for key in drawn.keys
         if key.opens
     ]
-    return [*blank, *units, *texts, *opened]
+    wide = [_override(drawn.keys[0].title, {"id": "custom.width", "value": 170})]  # a name is longer than a number
+    return [*blank, *wide, *units, *texts, *opened]
 
 
 def _value_fields(drawn: Panel) -> list[str]:

@@ -221,19 +221,18 @@ def _accounted() -> Panel:
 
 def _ledger() -> Panel:
     return table(
-        "The gateway's ledger against vLLM's own",
-        "Do both count the same tokens?",
-        "the gateway's own probes, and callers that went past it, are in vLLM's count alone. Unread events can be "
-        "several tokens each. llama.cpp's counters name no model.",
+        "The gateway's ledger against the engines'",
+        "Do the engines count the same tokens as the gateway?",
+        "the gateway's own probes, and callers that went past it, are in the engines' count alone. Unread events can "
+        "be several tokens each. Not by model or key.",
         "short",
         14,
         (
-            Query(cost.written_by_vllm(_PAGE), "By vLLM"),
+            Query(cost.written_by_engines(_PAGE), "By the engines"),
             Query(cost.counted_by_gateway(_PAGE), "By the gateway"),
             Query(cost.unread(_PAGE), "Unread"),
             Query(cost.drift(_PAGE), "Not accounted for", "percentunit"),
         ),
-        nothing="No traffic to vLLM",
-        keys=(Key("model", "Model"),),
+        keys=(Key("of", "Of"),),
         minimum=None,
     )

@@ -20,7 +20,7 @@ def dashboard() -> Dashboard:
         "Is an engine full, slow or ill? What engines say of themselves, and what only the gateway can tell of them.",
         (
             Row("", 4, both.tiles()),
-            Row("Start and state", 7, (_states(), _phases(), _abandoned())),
+            Row("Start and state", 9, (_states(), _phases(), _abandoned())),
             Row("Is it full?", 8, both.load()),
             Row("What does it work on, and how fast?", 8, both.work()),
             Row("llama.cpp", 7, both.llamacpp()),
@@ -40,7 +40,7 @@ def _states() -> Panel:
         "Which engine is up, which is starting or has failed, and since when?",
         "the launcher's word on its own engine; whether the gateway reaches it is on the Gateway dashboard.",
         "none",
-        8,
+        7,
         (Query(engines.state_code(_AT), "{{job}} {{vm}}"),),
         nothing="No launcher is scraped",
         words=tuple((code, state, palette.STATES[state]) for code, state in enumerate(engines.STATES, start=1)),
@@ -56,8 +56,8 @@ def _phases() -> Panel:
         "Why does a start take so long?",
         "a phase that runs grows until it ends; of earlier starts nothing is kept.",
         "s",
-        8,
-        (Query(engines.phase_seconds(CHOICES.now), "{{job}} {{vm}}: {{phase}}"),),
+        10,
+        (Query(engines.phase_seconds(CHOICES.now), "{{phase}} {{job}} {{vm}}"),),
         nothing="No launcher is scraped",
         then="loading weights: a slow disk, or a download. Compiling: keep the cache volume between starts.",
     )
@@ -70,7 +70,7 @@ def _abandoned() -> Panel:
         "engines do not count it: vLLM's own counter of aborted requests stays at 0 when a client leaves. Each attempt "
         "counts, a retried request twice. Not by model.",
         "reqps",
-        8,
+        7,
         (Query(attempts.unfinished(_AT), "{{result}}"),),
         nothing="Nothing was cut short yet",
         colours=palette.ATTEMPTS[1:],

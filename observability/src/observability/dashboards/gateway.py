@@ -147,10 +147,10 @@ def _by_model() -> Panel:
     )
 
 
-def model_columns(choices: Choices) -> tuple[Query, ...]:
-    """What a table of models shows."""
+def model_columns(choices: Choices, *, brief: bool = False) -> tuple[Query, ...]:
+    """What a table of models shows; `brief` for half a page."""
     page = choices.over_the_page
-    return (
+    columns = (
         Query(traffic.finished(page, "model"), "Requests", "reqps"),
         Query(traffic.failed_share(page, "model"), "Failed", "percentunit"),
         Query(traffic.cancelled_share(page, "model"), "Cancelled", "percentunit"),
@@ -159,6 +159,8 @@ def model_columns(choices: Choices) -> tuple[Query, ...]:
         Query(gateway.output_tokens(page, "model"), "Output", "tokens/s"),
         Query(gateway.in_flight(choices.now, "model"), "In flight"),
     )
+    rare = ("Cancelled", "Per token p95")
+    return tuple(column for column in columns if not (brief and column.legend in rare))
 
 
 def _outcomes() -> Panel:
@@ -239,12 +241,12 @@ def _added() -> Panel:
     return graph(
         "Latency added by the gateway",
         "Is a slow first token ours or the engine's? The difference of the two medians, for each model.",
-        "vLLM only: llama.cpp has no such histogram. A median is interpolated within a bucket, and vLLM counts plain "
-        "requests too, so that a few milliseconds below zero mean nothing.",
+        "vLLM only, and only while no llama.cpp answers beside it. A median is interpolated within a bucket, and vLLM "
+        "counts plain requests too, so that a few milliseconds below zero mean nothing.",
         "s",
         8,
         (Query(engines.added_latency(_AT), "{{model}}"),),
-        nothing="No traffic to vLLM",
+        nothing="No traffic to vLLM alone",
         thresholds=Thresholds.limit(settings.ADDED_LATENCY_LIMIT_SECONDS),
         minimum=None,
         smooth=True,

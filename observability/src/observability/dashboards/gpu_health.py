@@ -84,13 +84,13 @@ def faults(choices: Choices) -> tuple[Panel, ...]:
     """Errors of the driver, and of the memory."""
     page, now = choices.over_the_page, choices.now
     memory = (
-        ("ECC_SBE_VOL_TOTAL", "Mended bits"),
-        ("ECC_DBE_VOL_TOTAL", "Broken words"),
-        ("CORRECTABLE_REMAPPED_ROWS", "Rows replaced"),
-        ("UNCORRECTABLE_REMAPPED_ROWS", "after errors"),
-        ("ROW_REMAP_PENDING", "Reset needed"),
-        ("ROW_REMAP_FAILURE", "No row left"),
-        ("PCIE_REPLAY_COUNTER", "PCIe replays"),
+        ("ECC_SBE_VOL_TOTAL", "ECC mended"),
+        ("ECC_DBE_VOL_TOTAL", "ECC broken"),
+        ("CORRECTABLE_REMAPPED_ROWS", "Rows mended"),
+        ("UNCORRECTABLE_REMAPPED_ROWS", "Rows lost"),
+        ("ROW_REMAP_PENDING", "Reset due"),
+        ("ROW_REMAP_FAILURE", "No spares"),
+        ("PCIE_REPLAY_COUNTER", "PCIe"),
     )
     return (
         table(
@@ -98,7 +98,7 @@ def faults(choices: Choices) -> tuple[Panel, ...]:
             "What did the driver report, in the time shown?",
             "only what happens while the exporter runs; an estimate where the time shown begins between two scrapes.",
             "short",
-            10,
+            8,
             (Query(gpu.xids(page), "Times"),),
             nothing="None in the time shown",
             needs="needs-fault",
@@ -110,9 +110,10 @@ def faults(choices: Choices) -> tuple[Panel, ...]:
         table(
             "Memory errors",
             "Does the GPU's memory wear out?",
-            "since the driver was loaded, rows since the GPU was made. Consumer cards and T4s lack some of them.",
+            "since the driver was loaded; rows since the GPU was made: replaced after mended errors, and after others. "
+            "Consumer cards and T4s lack some of them.",
             "short",
-            14,
+            16,
             tuple(Query(gpu.of_each(now, name), title) for name, title in memory),
             nothing="This GPU does not count them",
             keys=(

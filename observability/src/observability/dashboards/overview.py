@@ -57,7 +57,7 @@ def _models() -> Panel:
         "over the whole time shown. `none` named no model, `other` is one that no engine serves.",
         "short",
         16,
-        gateway_dashboard.model_columns(CHOICES),
+        gateway_dashboard.model_columns(CHOICES, brief=True),
         keys=(Key("model", "Model", links.GATEWAY, "model"),),
     )
 
@@ -98,12 +98,12 @@ def _added() -> Panel:
         kind="timeseries",
         title="Latency added by the gateway",
         question="Is a slow first token ours or the engine's? The difference of the two medians, for each model.",
-        blind_spot="vLLM only: llama.cpp has no such histogram. A median is interpolated within a bucket, and vLLM "
-        "counts plain requests too, so that a few milliseconds below zero mean nothing.",
+        blind_spot="vLLM only, and only while no llama.cpp answers beside it. A median is interpolated within a "
+        "bucket, and vLLM counts plain requests too, so that a few milliseconds below zero mean nothing.",
         unit="s",
         width=8,
         queries=(Query(engines.added_latency(_AT), "{{model}}"),),
-        nothing="No traffic to vLLM",
+        nothing="No traffic to vLLM alone",
         thresholds=Thresholds("text", ((settings.ADDED_LATENCY_LIMIT_SECONDS, RED),)),
         minimum=None,
         smooth=True,

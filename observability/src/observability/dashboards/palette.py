@@ -25,9 +25,9 @@ LOAD = (
     ("llama.cpp waiting", YELLOW),
 )  # fmt: skip
 SOURCES = (
-    ("output of vLLM", GREEN), ("output of llama.cpp", "light-green"), ("prompt computed", BLUE),
-    ("prompt local_compute", BLUE), ("prompt cached", "light-blue"), ("prompt local_cache_hit", "light-blue"),
-    ("prompt external_kv_transfer", "purple"),
+    ("vLLM output", GREEN), ("vLLM prompt: local_compute", BLUE), ("vLLM prompt: local_cache_hit", "light-blue"),
+    ("vLLM prompt: external_kv_transfer", "purple"), ("llama.cpp output", YELLOW),
+    ("llama.cpp prompt: computed", ORANGE), ("llama.cpp prompt: cached", "light-orange"),
 )  # fmt: skip
 TPOT = Thresholds.high_is_bad(settings.TPOT_P95_GOOD_SECONDS, settings.TPOT_P95_LIMIT_SECONDS)
 # Of a GPU; names end so.

@@ -1,7 +1,7 @@
 """Dollars: of engines' time by what paid for it, of models and of keys. An engine has a price if it was given one."""
 
 from observability.promql import Scope, share, total
-from observability.queries import gateway, vllm
+from observability.queries import gateway, llamacpp, vllm
 
 PARTS = ("requests", "idle", "lost")
 _HOUR, _THOUSAND, _MILLION = 3600, 1_000, 1_000_000
@@ -106,28 +106,41 @@ def _equivalent(scope: Scope, *labels: str) -> str:
     return total(scope.rate(_of_models(scope, "output_equivalent_tokens_total")), *labels)
 
 
-def written_by_vllm(scope: Scope) -> str:
-    """Tokens that vLLM wrote in the window, by model."""
-    own = total(f"increase({vllm.series(scope, 'generation_tokens_total')}[{scope.window}])", "model_name")
-    return f'sum by (model) (label_replace({own}, "model", "$1", "model_name", "(.+)"))'
+def written_by_engines(scope: Scope) -> str:
+    """Tokens that the engines wrote in the window, by their own counters."""
+    return _of_all(_written(scope))
 
 
 def counted_by_gateway(scope: Scope) -> str:
-    """Output tokens that the gateway counted in the window, by model; of models that vLLM serves."""
-    matcher = 'type="output"'
-    ours = total(f"increase({_of_models(scope, 'tokens_total', matcher)}[{scope.window}])", "model")
-    return f"{ours} and on (model) {written_by_vllm(scope)}"
+    """Output tokens that the gateway counted in the window."""
+    return _of_all(_counted(scope))
 
 
 def unread(scope: Scope) -> str:
-    """Events of streams that nobody got to the end of, by model; of models that vLLM serves."""
-    ours = total(f"increase({_of_models(scope, 'wasted_tokens_total')}[{scope.window}])", "model")
-    return f"{ours} and on (model) {written_by_vllm(scope)}"
+    """Events of streams that nobody got to the end of."""
+    return _of_all(_wasted(scope))
 
 
 def drift(scope: Scope) -> str:
-    """Of the tokens that vLLM wrote those that the gateway knows nothing of, by model."""
-    matcher = 'type="output"'
-    ours = total(f"increase({_of_models(scope, 'tokens_total', matcher)}[{scope.window}])", "model")
-    wasted = total(f"increase({_of_models(scope, 'wasted_tokens_total')}[{scope.window}])", "model")
-    return f"1 - {share(f'({ours} + {wasted})', written_by_vllm(scope))}"
+    """Of the tokens that the engines wrote those that the gateway knows nothing of."""
+    return _of_all(f"1 - {share(f'({_counted(scope)} + {_wasted(scope)})', _written(scope))}")
+
+
+def _written(scope: Scope) -> str:
+    own = (("vllm:generation_tokens_total", vllm.JOB), ("llamacpp:tokens_predicted_total", llamacpp.JOB))
+    sums = (total(f"increase({scope.series(name, job, vm='vm')}[{scope.window}])") for name, job in own)
+    return f"({' + '.join(f'({each} or vector(0))' for each in sums)})"
+
+
+def _counted(scope: Scope) -> str:
+    ours = scope.series("gateway_tokens_total", gateway.JOB, 'type="output"', vm="vm")
+    return total(f"increase({ours}[{scope.window}])")
+
+
+def _wasted(scope: Scope) -> str:
+    return total(f"increase({scope.series('gateway_wasted_tokens_total', gateway.JOB, vm='vm')}[{scope.window}])")
+
+
+def _of_all(number: str) -> str:
+    """A number for a row of a table, which needs a name."""
+    return f'label_replace({number}, "of", "all engines", "", "")'
