@@ -30,7 +30,6 @@ slots.claim(Path(sys.argv[1]))
 from prometheus_client import CollectorRegistry
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.logs import RequestLog
-from gateway.telemetry.record import RequestRecord
 from gateway.telemetry.recorder import Recorder
 from gateway.usage import Usage
 from gateway.wire.request import ENDPOINTS
@@ -43,11 +42,14 @@ for state in ("ready", "down"):
     catalogue.engine_state.labels("e", state).set(dice.random())
 for _ in range(dice.randint(20, 60)):
     route, model, stream = dice.choice(list(ENDPOINTS)), dice.choice(models), dice.random() < 0.5
-    recorder.started(route, model)
+    observation = recorder.begin("r", route)
+    observation.key, observation.stream, observation.status = f"k{dice.randint(1, 9)}", stream, 200
+    observation.begin(model)
+    for number in range(3 * stream):
+        observation.token(number + 1)
+    observation.usage = Usage(dice.randint(1, 99), dice.randint(0, 99), 1, 2)
     if dice.random() < 0.9:
-        times = (dice.random() * 9, dice.random(), dice.random()) if stream else (dice.random(), None, None)
-        recorder.finished(RequestRecord("r", route, "k" + str(dice.randint(1, 9)), model, "e", stream, "ok", 200, None,
-            None, *times, Usage(dice.randint(1, 99), dice.randint(0, 99), 1, 2), 5, 1, False))
+        observation.finish()
 print("served", flush=True)
 sys.stdin.read()
 """
