@@ -23,6 +23,14 @@ ELSEWHERE = {
     "gateway_workers_expected": "a gauge: a setting",
     "gateway_engine_state": "a gauge: tests/integration/test_engine_loss.py",
     "gateway_event_loop_lag_seconds": "time, not requests",
+    "gateway_hourly_price_usd": "a gauge: a setting",
+    **dict.fromkeys(
+        (
+            *("gateway_cost_usd", "gateway_model_cost_usd", "gateway_key_cost_usd"),
+            "gateway_output_equivalent_tokens",
+        ),
+        "dollars: held against hours x price by tests/integration/test_cost.py; none here, where no price is set",
+    ),
     "gateway_label_overflow": "needs more models or keys than there is room for: test_recorder.py",
 }
 

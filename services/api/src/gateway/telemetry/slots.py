@@ -17,7 +17,9 @@ import prometheus_client.values
 from prometheus_client.values import MultiProcessValue
 
 _ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
-_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock|cost-\d+\.share|labels-of-[a-z_]+")
+# prometheus-client's files, by our slots' numbers, the locks, what the workers agree on (see `labels`), and
+# `cost.share`'s. Nothing else there is touched.
+_OURS = re.compile(r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock|labels-of-[a-z_]+|cost-\d+\.share")
 
 
 class MetricsDirError(Exception):
