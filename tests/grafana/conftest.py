@@ -14,7 +14,6 @@ from tests.grafana.parts.receiver import Receiver
 from tests.grafana.parts.server import Grafana, provisioning
 from tests.grafana.parts.stack import NEEDED, Stack
 from tests.integration.gpu_exporter.exporter import build_stub
-from tests.integration.parts.program import until
 
 _RESULTS = pytest.StashKey[page.Results]()
 
@@ -59,7 +58,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, home: Home) -> Iterator[Stac
     with contextlib.ExitStack() as exits:
         stack = Stack(tmp_path_factory.mktemp("stack"), exits, library)
         exits.enter_context(Load(stack.gateway))
-        until(lambda: stack.down() == {"grafana"}, 90, "every other target is up", pause=0.5)
+        stack.wait(down=frozenset({"grafana"}))
         yield stack
 
 
@@ -88,7 +87,7 @@ def running(home: Home, directory: Path, stack: Stack) -> Iterator[Grafana]:
     grafana = Grafana(home, directory, stack.grafana_port, stack.prometheus_url)
     try:
         grafana.wait()
-        until(lambda: not stack.down(), 60, "every target is up", pause=0.5)
+        stack.wait()
         yield grafana
     finally:
         grafana.stop()

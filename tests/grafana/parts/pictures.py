@@ -17,6 +17,7 @@ _DRAWN_S = 90.0
 # What the page says of itself. Grafana's own marks are named differently in each version: all are looked for.
 _LOOK = """
 (() => {
+  if (!document.body) return { text: '', waiting: 1, errors: [], empty: [], bottom: 0, wide: 0 };
   const marks = [
     '.panel-info-corner--error', '[aria-label="Panel header error"]', '[data-testid*="Panel status error"]',
     '[aria-label="Panel status error"]', '[data-testid="data-testid Alert error"]', '[aria-label="Alert error"]',
@@ -28,7 +29,7 @@ _LOOK = """
   const found = (names) => [...document.querySelectorAll(names.join(','))];
   const says = (panel) => panel.innerText.split('\\n').some((line) => line.trim() === 'No data');
   return {
-    text: document.body ? document.body.innerText : '',
+    text: document.body.innerText,
     waiting: found(waiting).length,
     errors: found(marks).map((element) => around(element) || element.innerText),
     empty: panels.filter(says).map(title),
@@ -50,9 +51,7 @@ class Page:
         try:
             until(lambda: self._drawn(titles), _DRAWN_S, f"{url} is drawn", pause=0.5)
         except AssertionError as late:
-            late.add_note(
-                f"panels that are missing: {self.missing(titles)}; the page says: {self._seen['text'][-800:]}"
-            )
+            late.add_note(f"panels that are missing: {self.missing(titles)}; the page: {self._seen['text'][-800:]}")
             raise
         self.errors: list[str] = self._seen["errors"]
         self.empty: list[str] = self._seen["empty"]

@@ -11,7 +11,7 @@ import httpx
 import yaml
 from tests.grafana.parts.gpu import Gpu
 from tests.integration.parts.engine import VLLM_PYTHON, Engine
-from tests.integration.parts.program import HOST, ROOT, Program, free_port
+from tests.integration.parts.program import HOST, ROOT, Program, free_port, until
 from tests.integration.parts.stage import Stage
 from tests.unit.observability.parts import generated_yaml
 
@@ -99,8 +99,16 @@ class Stack:
         return found
 
     def down(self) -> set[str]:
-        """The jobs that Prometheus does not reach, or not yet."""
-        return self.jobs - {series["metric"]["job"] for series in self.ask("up == 1")}
+        """The jobs that Prometheus has not reached lately."""
+        return self.jobs - {series["metric"]["job"] for series in self.ask("max_over_time(up[20s]) == 1")}
+
+    def wait(self, down: frozenset[str] = frozenset()) -> None:
+        """Until every job but those is reached."""
+        try:
+            until(lambda: self.down() == down, 120, "every target is up", pause=0.5)
+        except AssertionError as late:
+            late.add_note(f"down: {self.down() - down}")
+            raise
 
     def certificate(self, days: int) -> None:
         """A new self-signed certificate, valid for so long; nginx takes it up when it is reloaded."""
