@@ -9,7 +9,6 @@ import pytest
 from tests.grafana.parts import page
 from tests.grafana.parts.browser import Browser
 from tests.grafana.parts.home import Home, find
-from tests.grafana.parts.load import Load
 from tests.grafana.parts.receiver import Receiver
 from tests.grafana.parts.server import Grafana, provisioning
 from tests.grafana.parts.stack import NEEDED, Stack
@@ -57,8 +56,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, home: Home) -> Iterator[Stac
     build_stub(library)
     with contextlib.ExitStack() as exits:
         stack = Stack(tmp_path_factory.mktemp("stack"), exits, library)
-        exits.enter_context(Load(stack.gateway))
-        stack.wait(down=frozenset({"grafana"}))
+        stack.prometheus.wait(without={"grafana"})
         yield stack
 
 
@@ -76,18 +74,18 @@ def grafana(
     """Grafana with the provisioned files as they are shipped."""
     directory = tmp_path_factory.mktemp("grafana")
     provisioning(directory, receiver.url)
-    with running(home, directory, stack) as grafana:
+    with running(home, directory, stack.grafana_port, stack.prometheus.url) as grafana:
+        stack.prometheus.wait()
         results.version = home.version
         yield grafana
 
 
 @contextlib.contextmanager
-def running(home: Home, directory: Path, stack: Stack) -> Iterator[Grafana]:
-    """A Grafana with what lies in `directory`, up and scraped."""
-    grafana = Grafana(home, directory, stack.grafana_port, stack.prometheus_url)
+def running(home: Home, directory: Path, port: int, prometheus_url: str) -> Iterator[Grafana]:
+    """A Grafana with what lies in `directory`, up."""
+    grafana = Grafana(home, directory, port, prometheus_url)
     try:
         grafana.wait()
-        stack.wait()
         yield grafana
     finally:
         grafana.stop()

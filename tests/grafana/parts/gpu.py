@@ -54,6 +54,10 @@ class Gpu:
             self._faults = lines
         self._tell(time.monotonic())
 
+    def xid(self, number: int) -> None:
+        """An error that the driver tells of."""
+        self._machine.xid(number)
+
     def _live(self) -> None:
         while not self._over.wait(1):
             self._tell(time.monotonic())

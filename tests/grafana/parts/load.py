@@ -37,6 +37,10 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """They leave, each after its last answer."""
         self._over.set()
         for thread in self._threads:
             thread.join()

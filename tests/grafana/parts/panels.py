@@ -57,7 +57,7 @@ def needs(dashboard: str, title: str) -> str:
     (panel,) = (
         panel for known in source.every() if known.uid == dashboard for panel in known.panels if panel.title == title
     )
-    return str(getattr(panel, "needs", ""))
+    return panel.needs
 
 
 def _flat(panels: list[Json]) -> list[tuple[Json, bool]]:
