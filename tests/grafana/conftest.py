@@ -77,6 +77,7 @@ def grafana(
     with running(home, directory, stack.grafana_port, stack.prometheus.url) as grafana:
         stack.prometheus.wait()
         results.version = home.version
+        results.programs = {"Prometheus": stack.prometheus.version(), "engines": " and ".join(stack.engine_names())}
         yield grafana
 
 

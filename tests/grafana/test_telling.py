@@ -73,7 +73,8 @@ def _in_a_hurry() -> dict[str, str]:
         group["interval"] = "10s"  # Grafana's least
     policies: Any = contact.policies()
     for policy in policies["policies"]:
-        policy |= {"group_wait": "1s", "group_interval": "5s"}
+        for route in (policy, *policy["routes"]):
+            route |= {"group_wait": "1s", "group_interval": "5s"}
     about = "Of a test."
     return {"alerting/rules.yaml": as_yaml(document, about), "alerting/policies.yaml": as_yaml(policies, about)}
 

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from collections import Counter
 from typing import Any, Self
 
@@ -34,10 +35,16 @@ class Load:
         write_keys(self._gateway.keys_file, self._keys)
         for thread in self._threads:
             thread.start()
+        self._began = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @property
+    def seconds(self) -> float:
+        """How long they have been asking."""
+        return time.monotonic() - self._began
 
     def stop(self) -> None:
         """They leave, each after its last answer."""

@@ -49,6 +49,11 @@ class Prometheus:
     def stop(self) -> None:
         self._program.stop()
 
+    def version(self) -> str:
+        """As it says itself."""
+        told = httpx.get(f"{self.url}/api/v1/status/buildinfo", trust_env=False).raise_for_status().json()
+        return str(told["data"]["version"])
+
     def hurry(self, divisor: int) -> None:
         """Recording rules whose windows are divided, for alerts whose windows are; more scrapes, so that they fit."""
         rules: Any = recording.rules(hurry.evaluation_interval(divisor))

@@ -11,8 +11,10 @@ import yaml
 from tests.grafana.parts.home import Home
 from tests.integration.parts.program import HOST, ROOT, Program
 
-# Where the composed stack mounts the file with the address of those who are told.
-_ALERT_URL = "/run/glasshouse/alert-url"
+from observability.alerts import contact
+
+# Where the composed stack mounts Grafana's secrets: files whose paths stand in its variables and contact points.
+_SECRETS = "/run/glasshouse/"
 _START_S = 180.0  # the first start writes a database
 PASSWORD = "a password for one test run"
 
@@ -29,12 +31,13 @@ def provisioning(directory: Path, alert_url: str, replaced: Mapping[str, str] | 
     """
     folder = directory / "provisioning"
     shutil.copytree(ROOT / "grafana" / "provisioning", folder)
-    secret = directory / "alert-url"
-    secret.write_text(alert_url, encoding="ascii")
+    for name, text in (("alert-url", alert_url), ("grafana-password", PASSWORD), ("smtp-password", "")):
+        (directory / name).write_text(text, encoding="ascii")
     point = (ROOT / "grafana" / "contact-points" / "webhook.yaml").read_text("utf-8")
-    assert _ALERT_URL in point
+    assert _SECRETS in point
     # Compose mounts both: the file over the one of ALERTS_TO=nobody, and the secret where the file looks for it.
-    (folder / "alerting" / "contact-points.yaml").write_text(point.replace(_ALERT_URL, str(secret)), encoding="utf-8")
+    point = point.replace(_SECRETS, f"{directory}/")
+    (folder / "alerting" / "contact-points.yaml").write_text(point, encoding="utf-8")
     for path, text in (replaced or {}).items():
         assert (folder / path).exists(), path
         (folder / path).write_text(text, encoding="utf-8")
@@ -53,11 +56,9 @@ class Grafana:
 
     def __init__(self, home: Home, directory: Path, port: int, prometheus_url: str) -> None:
         self.url = f"http://{HOST}:{port}/grafana"
-        password = directory / "grafana-password"
-        password.write_text(PASSWORD, encoding="ascii")
+        shipped = {name: value.replace(_SECRETS, f"{directory}/") for name, value in shipped_environment().items()}
         environment = {
-            **shipped_environment(),
-            "GF_SECURITY_ADMIN_PASSWORD": f"$__file{{{password}}}",
+            **shipped,
             "GF_SERVER_ROOT_URL": f"{self.url}/",
             "GF_SERVER_HTTP_ADDR": HOST,
             "GF_SERVER_HTTP_PORT": str(port),
@@ -67,6 +68,7 @@ class Grafana:
             "GF_PATHS_PLUGINS": str(directory / "plugins"),
             "PROMETHEUS_URL": prometheus_url,
             "DASHBOARDS_PATH": str(ROOT / "grafana" / "dashboards"),
+            "GF_UNIFIED_ALERTING_ALERTMANAGER_CONFIG_POLL_INTERVAL": "10s",  # instead of a minute
             "NO_PROXY": "*",
             # For the pictures, in this test alone: nobody signs in.
             "GF_AUTH_ANONYMOUS_ENABLED": "true",
@@ -76,12 +78,12 @@ class Grafana:
         self._client = httpx.Client(base_url=self.url, auth=("admin", PASSWORD), trust_env=False, timeout=30)
 
     def wait(self) -> None:
-        """Until it answers.
+        """Until it answers, and would tell of alerts: at first it does not know its contact points.
 
         Raises:
             StartError: it ended, as it does where a provisioned file is wrong, or takes too long.
         """
-        self.program.ready(self._answers, _START_S)
+        self.program.ready(lambda: self._answers() and self._tells(), _START_S)
 
     def stop(self) -> None:
         self._client.close()
@@ -111,6 +113,11 @@ class Grafana:
         groups = self.get("/api/prometheus/grafana/api/v1/rules")["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
+    def _tells(self) -> bool:
+        """Whether its Alertmanager has the provisioned contact point already."""
+        answer = self._client.get("/api/alertmanager/grafana/api/v2/status")
+        return answer.is_success and answer.json()["config"]["route"]["receiver"] == contact.NAME
+
     def _answers(self) -> bool:
         try:
             return bool(self._client.get("/api/health").is_success)
@@ -122,8 +129,9 @@ def shipped_environment() -> dict[str, str]:
     """What compose.yaml sets for Grafana, as it is where no variable of the machine's says otherwise."""
     services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
     environment: dict[str, str] = services["grafana"]["environment"]
-    return {name: _resolved(str(value)) for name, value in environment.items()}
+    return {name: _resolved(value or "") for name, value in environment.items()}
 
 
 def _resolved(value: str) -> str:
+    value = re.sub(r"\$\{\w+:\+[^}]*\}", "", value)
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value).replace("$$", "$")

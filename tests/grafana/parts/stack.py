@@ -76,6 +76,10 @@ class Stack:
         exits.callback(lambda: self.prometheus.stop())  # noqa: PLW0108 - the one that runs then
         self.prometheus.start()
 
+    def engine_names(self) -> list[str]:
+        """Which engines answer."""
+        return [engine.name for engine in self.engines]
+
     def serve_certificate(self, days: int) -> None:
         """A new self-signed certificate, valid for so long, taken up by nginx."""
         self._write_certificate(days)
