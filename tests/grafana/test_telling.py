@@ -111,7 +111,8 @@ def _tried(faults: tuple[Fault, ...], grafana: Grafana, told: Receiver) -> list[
         assert first is not None
         _, message = first
         assert message["annotations"]["runbook"].startswith("docs/runbook.md#")
-        assert "no value" not in message["annotations"]["summary"]
+        assert message["annotations"]["summary"] in message["message"]
+        assert "no value" not in message["title"] + message["message"]
     return [
         Told(
             fault=fault.name,

@@ -21,7 +21,8 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                told.extend((time.monotonic(), alert) for alert in body["alerts"])
+                now, words = time.monotonic(), {"title": body["title"], "message": body["message"]}
+                told.extend((now, {**alert, **words}) for alert in body["alerts"])
                 self.send_response(200)
                 self.send_header("content-length", "0")
                 self.end_headers()
