@@ -14,6 +14,7 @@ from tests.grafana.conftest import running
 from tests.grafana.parts.faults import Fault, Faults
 from tests.grafana.parts.home import Home
 from tests.grafana.parts.page import Results, Told
+from tests.grafana.parts.panels import dashboards, has_data, needs, shown
 from tests.grafana.parts.receiver import Receiver
 from tests.grafana.parts.server import Grafana, provisioning
 from tests.grafana.parts.stack import Stack
@@ -81,6 +82,11 @@ def _in_a_hurry() -> dict[str, str]:
 
 def test_faults_of_parts_and_of_the_gpu(faults: Faults, hurried: Grafana, told: Receiver, results: Results) -> None:
     results.told += _tried(faults.of_parts_and_gpu(), hurried, told)
+    # What was empty on a stack that is well, and said so, has something to show after an XID.
+    panels = [panel for page in dashboards() for panel in shown(page)]
+    for panel in (panel for panel in panels if needs(panel.dashboard, panel.title) == "needs-fault"):
+        answers = hurried.query(list(panel.queries), 600)
+        assert all(has_data(answer) for answer in answers.values()), panel.title
 
 
 def test_faults_of_requests_and_of_the_door(faults: Faults, hurried: Grafana, told: Receiver, results: Results) -> None:
