@@ -23,7 +23,7 @@ endif
 
 # Which tests to leave out for want of a part, said aloud. The composed stack runs on images that its tests make
 # themselves (tests/stack/images).
-WITHOUT_MISSING_PARTS := marks='not gpu'; $(SAY) 'not run here: tests that need an NVIDIA GPU'; \
+WITHOUT_MISSING_PARTS := marks='not gpu and not grafana'; $(SAY) 'not run here: tests that need an NVIDIA GPU'; \
 	if ! { [ "$$(id -u)" = 0 ] && command -v debootstrap && docker info && docker compose version; } >/dev/null 2>&1; then \
 	  marks="$$marks and not docker"; \
 	  $(SAY) 'not run here: tests of the composed stack (they need root, debootstrap, a Docker daemon and Compose)'; fi
@@ -58,7 +58,7 @@ endif
 
 ##@ Develop
 
-.PHONY: test test-long check format dashboards golden lock demo-model bench clean
+.PHONY: test test-long test-grafana check format dashboards golden lock demo-model bench clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
 	@$(WITHOUT_MISSING_PARTS); marks="$$marks and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
 	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
@@ -67,6 +67,11 @@ test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
 
 test-long: .venv-vllm/.installed check  ## All tests, the long ones and real vLLM on CPU included (installs it: 7 GB)
 	@$(WITHOUT_MISSING_PARTS); .venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
+
+test-grafana: .venv/.installed  ## The shipped files in a real Grafana, 9.4 or newer, and pictures of them (GRAFANA_HOME=…)
+	@[ -n "$$(ls '$(GRAFANA_HOME)'/bin/{,*/}grafana{,-server} 2>/dev/null)" ] || { \
+	  echo "Usage: make test-grafana GRAFANA_HOME=…, an unpacked Grafana from 9.4 on with bin/grafana, conf/ and public/; '$(GRAFANA_HOME)' has no bin/grafana." >&2; exit 2; }
+	@GRAFANA_HOME='$(GRAFANA_HOME)' .venv/bin/python -m pytest -m grafana tests/grafana $(PYTEST_ARGS)
 
 check: .venv/.installed  ## Lint, format, types, and the layers between the packages
 	@$(SAY) 'ruff …'; .venv/bin/ruff check --quiet
@@ -111,7 +116,7 @@ clean:  ## End the stack; remove virtual environments, logs and caches (the secr
 help:
 	@awk 'BEGIN {FS = ":.*##"} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*##/ {printf "  make %-11s%s\n", $$1, $$2} \
+	  /^[a-z-]+:.*##/ {printf "  make %-13s%s\n", $$1, $$2} \
 	  END {print ""}' $(firstword $(MAKEFILE_LIST))
 
 # ---- The virtual environments. The mark is written last, so one without it is half made and is made again.

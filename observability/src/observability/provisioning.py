@@ -1,4 +1,7 @@
-"""What Grafana reads at its start besides dashboards and alerts: where the data is, and where the dashboards lie."""
+"""What Grafana reads at its start besides dashboards and alerts: where the data is, and where the dashboards lie.
+
+Both are variables of Grafana's environment, which compose.yaml sets: the same files serve a Grafana elsewhere.
+"""
 
 from observability import settings
 
@@ -17,7 +20,7 @@ def datasources() -> dict[str, object]:
                 "uid": DATASOURCE_UID,
                 "type": "prometheus",
                 "access": "proxy",
-                "url": "http://prometheus:9090",
+                "url": "${PROMETHEUS_URL}",
                 "isDefault": True,
                 "editable": False,
                 "jsonData": {
@@ -43,7 +46,7 @@ def dashboards() -> dict[str, object]:
                 "allowUiUpdates": False,
                 "disableDeletion": True,
                 "updateIntervalSeconds": 30,
-                "options": {"path": DASHBOARD_PATH, "foldersFromFilesStructure": False},
+                "options": {"path": "${DASHBOARDS_PATH}", "foldersFromFilesStructure": False},
             }
         ],
     }

@@ -18,7 +18,9 @@ def reachable() -> tuple[Alert, ...]:
             limit=0,
             lasting="2m",
             severity="page",
-            summary="{{ $labels.job }}{{ with $labels.instance }} ({{ . }}){{ end }} does not answer Prometheus",
+            # Without labels it is the query itself that failed.
+            summary="{{ with $labels.job }}{{ . }}{{ with $labels.instance }} ({{ . }}){{ end }} does not answer "
+            "Prometheus{{ else }}Prometheus does not answer Grafana{{ end }}",
             meaning="A part is down, or Prometheus is not told of it any more; while it is blind, nothing else can be "
             "relied on. An engine whose launcher says that it is starting is not counted.",
             dashboard="Overview",
