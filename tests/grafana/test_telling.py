@@ -64,7 +64,8 @@ def hurried(
     provisioning(directory, told.url, _in_a_hurry())
     results.scale = _DIVISOR
     with running(home, directory, free_port(), stack.prometheus.url) as hurried:
-        until(lambda: not _firing(hurried), 120, "nothing fires before a fault", pause=1)
+        # The disk is this machine's own: in a hurry, a build beside the tests looks as if it would fill it.
+        until(lambda: set(_firing(hurried)) <= {"DiskFills"}, 120, "nothing fires before a fault", pause=1)
         yield hurried
 
 

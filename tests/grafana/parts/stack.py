@@ -73,8 +73,8 @@ class Stack:
         )  # fmt: skip
         self.load = exits.enter_context(Load(self.gateway))
         self.prometheus = Prometheus(directory / "prometheus", self._targets(), self._at("blackbox"), self.stage)
-        exits.callback(lambda: self.prometheus.stop())  # noqa: PLW0108 - the one that runs then
         self.prometheus.start()
+        exits.callback(self.prometheus.stop)
 
     def engine_names(self) -> list[str]:
         """Which engines answer."""
