@@ -42,7 +42,7 @@ def of(drawn: Panel) -> Json:
                 "dashboardAlerts": False,
                 "alertName": "",
                 "alertInstanceLabelFilter": "",
-                "stateFilter": {"firing": True, "pending": True, "noData": False, "normal": False, "error": True},
+                "stateFilter": {"firing": True, "pending": False, "noData": False, "normal": False, "error": True},
             }
 
 

@@ -80,7 +80,7 @@ def test_no_metric_is_asked_for_without_matchers() -> None:
     words = {
         *("sum", "min", "max", "count", "by", "on", "or", "and", "unless", "rate", "increase", "group_left", "resets"),
         *("histogram_quantile", "label_replace", "absent", "vector", "time", "sum_over_time", "min_over_time"),
-        *("max_over_time", "avg_over_time", "predict_linear", "round", "clamp_min"),
+        *("max_over_time", "avg_over_time", "count_over_time", "predict_linear", "round", "clamp_min"),
     }
     for who, expression in expressions().items():
         bare = re.sub(r'"[^"]*"', "", re.sub(r"\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|on \([^)]*\)", "", expression))

@@ -38,7 +38,11 @@ def disk_free(scope: Scope) -> str:
 def disk_soon_full(scope: Scope, ahead_seconds: int, below: float) -> str:
     """The same, of disks with less than `below` free that will be full in `ahead_seconds` if they go on as they do."""
     available = _disk(scope, "avail")
-    trend = f"predict_linear({available}[{scope.window}], {ahead_seconds}) < 0"
+    # A trend needs an hour to be one: the first minutes after a start would fill any disk.
+    trend = (
+        f"predict_linear({available}[{scope.window}], {ahead_seconds}) < 0 "
+        f"and count_over_time({available}[{scope.window}:5m]) >= 12"
+    )
     return f"min by (device, mountpoint) ({_free(scope)} < {below} and {trend})"
 
 
