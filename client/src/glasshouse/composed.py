@@ -51,14 +51,16 @@ class Stack:
         return self.docker.compose(files, *arguments)
 
     def again(self, *, attach: bool) -> None:
-        """What a second `up` does: says so, and waits where the engine is still loading; it changes nothing.
+        """What a second `up` does: replaces containers whose image or settings have changed, and touches no other.
 
         Raises:
-            StackError: It does not get ready.
+            ImagesMissing: Docker can neither fetch nor build an image; all runs on as it was.
+            StackError: It does not get ready; what runs is left running.
         """
-        print(f"Glasshouse is running already: {NAMES[self.kind]}. Changed settings count after: make down, make up")
-        composed_watch.wait(self.settings, self.docker, self.kind, self.front)
-        print_closing(self.settings, self.front, model(self.settings, self.front))
+        print(f"Glasshouse is running already: {NAMES[self.kind]}. What has changed since is replaced.", flush=True)
+        files = self.docker.files(self.kind)
+        _get_images(self.docker, files, "Glasshouse runs on as it was.")
+        _start(self.settings, self.docker, self.kind, files)
         if attach:
             try:
                 self.follow()
@@ -132,7 +134,7 @@ def start(settings: Settings, chosen: Shape, *, attach: bool) -> None:
     docker = Docker(settings)
     _check(settings, docker, chosen.kind)
     files = docker.files(chosen.kind)
-    _get_images(docker, files)
+    _get_images(docker, files, "Nothing had been started.")
     try:
         _start(settings, docker, chosen.kind, files)
         if attach and (stack := find(settings)):
@@ -145,7 +147,7 @@ def start(settings: Settings, chosen: Shape, *, attach: bool) -> None:
         _stop(settings)
 
 
-def _get_images(docker: Docker, files: tuple[Path, ...]) -> None:
+def _get_images(docker: Docker, files: tuple[Path, ...], interrupted: str) -> None:
     try:
         for what, arguments in (
             ("fetch", ("pull", "--policy", "missing", "--ignore-buildable")),
@@ -154,7 +156,7 @@ def _get_images(docker: Docker, files: tuple[Path, ...]) -> None:
             if docker.compose(files, *arguments):
                 raise ImagesMissing(f"Docker could not {what} all images; the lines above say why.")
     except KeyboardInterrupt:
-        print("\nNothing had been started.", flush=True)
+        print(f"\n{interrupted}", flush=True)
         raise
 
 

@@ -82,7 +82,7 @@ def _native_again(settings: Settings, current: State, *, attach: bool, is_starti
     first_model = model(settings, front)
     if is_starting and first_model is None:
         raise StackError(_ELSEWHERE)
-    print("Glasshouse is running already.")
+    print("Glasshouse is running already. Changed settings count after: make down, make up")
     print_closing(settings, front, first_model)
     if attach:
         try:

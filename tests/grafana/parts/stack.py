@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.grafana.parts.load import Load
 from tests.grafana.parts.prometheus import Prometheus
 from tests.integration.parts.engine import VLLM_PYTHON
 from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import HOST, ROOT, Program, free_port
+from tests.integration.parts.program import HOST, ROOT, Program, free_port, until
 from tests.integration.parts.stage import Stage
 
 NEEDED = {
@@ -37,6 +38,12 @@ http {{
     server {{ listen {host}:{status}; location = /stub_status {{ stub_status; }} }}
 }}
 """
+
+
+def listens(port: int) -> bool:
+    """Whether something takes connections at a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
 class Stack:
@@ -97,6 +104,8 @@ class Stack:
         file = self._nginx_directory / "nginx.conf"
         file.write_text(text, encoding="utf-8")
         self.nginx = self._start("nginx", "nginx", "-e", "stderr", "-p", str(self._nginx_directory), "-c", str(file))
+        # Its exporter ends at once where it finds none.
+        until(lambda: listens(self._status), 20, "nginx listens")
 
     def faulty_gateway(self, name: str) -> Gateway:
         """A further gateway, before a mock engine that does as each request says; scraped like the other."""

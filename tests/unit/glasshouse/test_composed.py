@@ -62,15 +62,16 @@ def test_what_env_or_compose_file_say_is_kept(docker: FakeDocker, read: Read, ro
 
 
 @pytest.mark.usefixtures("healthy")
-def test_a_second_start_says_so_and_changes_nothing(
+def test_a_second_start_replaces_what_has_changed(
     docker: FakeDocker, read: Read, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start.up(read(), attach=False)
-    before = len(docker.asked_of_compose)
     capsys.readouterr()
     start.up(read(), attach=False)
-    assert len(docker.asked_of_compose) == before
-    assert "Glasshouse is running already: Docker without a GPU." in capsys.readouterr().out
+    assert docker.asked_of_compose == _START * 2
+    said = capsys.readouterr().out
+    assert "Glasshouse is running already: Docker without a GPU. What has changed since is replaced." in said
+    assert "Glasshouse is up" in said
     for wish in ("gpu", "native"):
         with pytest.raises(StackError, match=f"not as SHAPE={wish} but as cpu. First: make down"):
             start.up(read(SHAPE=wish), attach=False)
