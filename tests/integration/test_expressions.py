@@ -22,6 +22,7 @@ from observability import recording, settings
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
 
+_SPENT = "increase(gateway_output_equivalent_tokens_total[1m]) > 0"
 _JOB = re.compile(r'job=(~?)"([^"]+)"')
 # Alerts whose expression is a filter, and leaves nothing when all is well.
 _FILTERS = {f"alert {name}" for name in (
@@ -72,6 +73,7 @@ def _watched(engine: Engine, stage: Stage, directory: Path, exits: contextlib.Ex
     until(lambda: len(_ask(client, "up == 1")) == len(addresses), 30, "every target is up")
     _traffic(gateway)
     until(lambda: _scraped(client) == _counted(gateway), 10, "all of the traffic is scraped")
+    until(lambda: bool(_ask(client, _SPENT)), 10, "what it cost is in the books, which come later")
     until(lambda: all(_ask(client, name) for name in recording.series()), 10, "rules have recorded it")
     return client
 

@@ -237,7 +237,7 @@ async def test_a_stream_arrives_piece_by_piece(gateway: Gateway) -> None:
     await gateway.ended("ok", 200, stream=True)
     line = gateway.requests()[0]
     assert line["ttft_ms"] < 450
-    assert 500 <= line["duration_ms"] < 3000
+    assert 490 < line["duration_ms"] < 3000  # two clocks: the engine's naps and the gateway's
 
 
 async def test_the_first_token_is_timed_and_not_the_first_event(serve: Serve) -> None:

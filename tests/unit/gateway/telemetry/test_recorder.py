@@ -193,8 +193,8 @@ async def test_first_and_last_token_are_timed(it: Recorded) -> None:
     observation.status, observation.usage = 200, Usage(1, 4)
     observation.finish()
     [line] = await it.lines()
-    assert 50 <= line["ttft_ms"] < 500
-    assert line["duration_ms"] >= line["ttft_ms"] + 60
+    assert 48 < line["ttft_ms"] < 500
+    assert line["duration_ms"] >= line["ttft_ms"] + 58
     assert it.time_per_output_token == {("m",): 1}
 
 
