@@ -39,12 +39,14 @@ class Key:
         title: the column's heading.
         opens: uid of the dashboard that a click on the cell opens, narrowed down to it.
         variable: the variable there.
+        width: of the column, in pixels; None shares out what the others leave.
     """
 
     label: str
     title: str
     opens: str = ""
     variable: str = ""
+    width: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

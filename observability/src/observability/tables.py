@@ -3,6 +3,7 @@
 from observability import links
 from observability.panel import Panel
 
+_NAME_WIDTH = 170  # pixels: a name is longer than a number
 Json = dict[str, object]
 
 
@@ -54,8 +55,10 @@ def columns(drawn: Panel, choices: tuple[str, ...]) -> list[Json]:
         for key in drawn.keys
         if key.opens
     ]
-    wide = [_override(drawn.keys[0].title, {"id": "custom.width", "value": 170})]  # a name is longer than a number
-    return [*blank, *wide, *units, *texts, *opened]
+    first, *others = drawn.keys
+    widths = [(first.title, first.width or _NAME_WIDTH), *((key.title, key.width) for key in others if key.width)]
+    fixed = [_override(title, {"id": "custom.width", "value": width}) for title, width in widths]
+    return [*blank, *fixed, *units, *texts, *opened]
 
 
 def _value_fields(drawn: Panel) -> list[str]:

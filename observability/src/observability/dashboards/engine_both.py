@@ -106,12 +106,12 @@ class Rows:
                 "vLLM counts with each step, a cancelled request's work too; llama.cpp a prompt when it was read, and "
                 "an answer when it ends.",
                 "tokens/s",
-                8,
+                10,
                 (
-                    Query(vllm.rate_of(at, "prompt_tokens_by_source_total", "source"), "vLLM prompt: {{source}}"),
+                    Query(vllm.rate_of(at, "prompt_tokens_by_source_total", "source"), "vLLM {{source}}"),
                     Query(vllm.generated(at), "vLLM output"),
-                    Query(llamacpp.prompt_tokens(at), "llama.cpp prompt: computed"),
-                    Query(llamacpp.cached_prompt_tokens(at), "llama.cpp prompt: cached"),
+                    Query(llamacpp.prompt_tokens(at), "llama.cpp computed"),
+                    Query(llamacpp.cached_prompt_tokens(at), "llama.cpp cached"),
                     Query(llamacpp.generated(at), "llama.cpp output"),
                 ),
                 nothing=_NONE,
@@ -123,7 +123,7 @@ class Rows:
                 "How much of the prompts need not be computed, since they began like an earlier one?",
                 "of the prompt tokens that were looked up; low is no fault where prompts have nothing in common.",
                 "percentunit",
-                8,
+                7,
                 (Query(vllm.prefix_hits(at), "vLLM"), Query(llamacpp.prefix_hits(at), "llama.cpp")),
                 colours=palette.ENGINES,
                 maximum=1,
@@ -135,7 +135,7 @@ class Rows:
                 "vLLM: of finished requests with two tokens or more. llama.cpp: tokens by the time spent on writing "
                 "them, the mean of all.",
                 "tokens/s",
-                8,
+                7,
                 (
                     Query(vllm.speed_of_one_answer(at, 0.5), "vLLM, median"),
                     Query(vllm.speed_of_one_answer(at, 0.05), "vLLM, slowest 5 %"),

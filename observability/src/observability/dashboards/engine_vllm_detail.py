@@ -25,7 +25,8 @@ class Details:
             table(
                 "vLLM by model",
                 "Which model is the load, and which one is slow? A click on it narrows this page down to it.",
-                "means and rates over the whole time shown; LoRA adapters count under their base model's server.",
+                "over the whole time shown; ITL is the time between tokens. LoRA adapters count under their base "
+                "model's server.",
                 "short",
                 12,
                 self._columns("model_name"),
@@ -40,18 +41,18 @@ class Details:
                 12,
                 self._columns(*vllm.SERVER),
                 nothing=NO_VLLM,
-                keys=(Key("instance", "Server", links.ENGINE, "instance"), Key("vm", "VM")),
+                keys=(Key("instance", "Server", links.ENGINE, "instance"), Key("vm", "VM", width=90)),
             ),
         )
 
     def _columns(self, *by: str) -> tuple[Query, ...]:
         page, now = self.choices.over_the_page, self.choices.now
         return (
-            Query(vllm.generated(page, *by), "Output", "tokens/s"),
+            Query(vllm.generated(page, *by), "Tokens/s"),
             Query(vllm.running(now, *by), "Running"),
             Query(vllm.waiting(now, *by), "Waiting"),
-            Query(vllm.quantile_of(page, "time_to_first_token_seconds", 0.95, *by), "First token p95", "s"),
-            Query(vllm.quantile_of(page, "inter_token_latency_seconds", 0.95, *by), "Between tokens p95", "s"),
+            Query(vllm.quantile_of(page, "time_to_first_token_seconds", 0.95, *by), "TTFT p95", "s"),
+            Query(vllm.quantile_of(page, "inter_token_latency_seconds", 0.95, *by), "ITL p95", "s"),
         )
 
     def requests(self) -> tuple[Panel, ...]:

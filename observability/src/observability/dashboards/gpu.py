@@ -111,10 +111,10 @@ def _gpus() -> Panel:
             Query(gpu.of_each(_NOW, "FB_USED", *identity), "Memory used", "mbytes"),
             Query(gpu.of_each(_NOW, "FB_FREE", *identity), "Memory free", "mbytes"),
             Query(gpu.of_each(_NOW, "GPU_TEMP", *identity), "Temperature", "celsius"),
-            Query(gpu.of_each(_NOW, "SM_CLOCK", *identity), "Clock, MHz"),
+            Query(gpu.hertz(_NOW, "SM", *identity), "Clock", "hertz"),
         ),
         nothing=_NO_GPU,
-        keys=(Key("gpu", "GPU", links.GPU, "gpu"), Key("modelName", "Model"), Key("vm", "VM")),
+        keys=(Key("gpu", "GPU", links.GPU, "gpu", width=70), Key("modelName", "Model"), Key("vm", "VM")),
     )
 
 

@@ -117,7 +117,7 @@ def faults(choices: Choices) -> tuple[Panel, ...]:
             tuple(Query(gpu.of_each(now, name), title) for name, title in memory),
             nothing="This GPU does not count them",
             keys=(
-                Key("gpu", "GPU"),
+                Key("gpu", "GPU", width=60),
                 Key("vm", "VM"),
             ),
             decimals=0,

@@ -24,10 +24,11 @@ LOAD = (
     ("vLLM running", BLUE), ("vLLM waiting", ORANGE), ("vLLM deferred", "purple"), ("llama.cpp running", GREEN),
     ("llama.cpp waiting", YELLOW),
 )  # fmt: skip
+# A hue is an engine, as above, and a shade is where a token comes from.
 SOURCES = (
-    ("vLLM output", GREEN), ("vLLM prompt: local_compute", BLUE), ("vLLM prompt: local_cache_hit", "light-blue"),
-    ("vLLM prompt: external_kv_transfer", "purple"), ("llama.cpp output", YELLOW),
-    ("llama.cpp prompt: computed", ORANGE), ("llama.cpp prompt: cached", "light-orange"),
+    ("vLLM output", BLUE), ("vLLM local_compute", "dark-blue"), ("vLLM local_cache_hit", "light-blue"),
+    ("vLLM external_kv_transfer", "purple"), ("llama.cpp output", GREEN),
+    ("llama.cpp computed", "dark-green"), ("llama.cpp cached", "light-green"),
 )  # fmt: skip
 TPOT = Thresholds.high_is_bad(settings.TPOT_P95_GOOD_SECONDS, settings.TPOT_P95_LIMIT_SECONDS)
 # Of a GPU; names end so.

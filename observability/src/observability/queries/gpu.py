@@ -28,9 +28,9 @@ def power_share(scope: Scope) -> str:
     return share(of_each(scope, "POWER_USAGE"), of_each(scope, "ENFORCED_POWER_LIMIT"))
 
 
-def hertz(scope: Scope, clock: str) -> str:
+def hertz(scope: Scope, clock: str, *by: str) -> str:
     """A clock of each GPU: SM or MEM."""
-    return f"{of_each(scope, f'{clock}_CLOCK')} * {_MILLION}"
+    return f"{of_each(scope, f'{clock}_CLOCK', *by)} * {_MILLION}"
 
 
 def held_back(scope: Scope, cause: str) -> str:
