@@ -141,7 +141,7 @@ async def test_row_12_a_slow_reader_is_dropped_and_frees_its_engine(serve: Serve
             await wire.send(piece)
             sent += len(piece)
 
-    async with raw_engine(flood) as engine:
+    async with raw_engine(_flood) as engine:
         gateway = await serve(engine, send_timeout=0.5)
         async with dial(gateway.port, receive_buffer=4096) as client:
             await client.send(post(chat(stream=True)))
@@ -169,13 +169,14 @@ async def test_row_12_a_slow_reader_of_the_last_bytes_is_dropped_too(serve: Serv
         assert gateway.requests()[0]["outcome"] == "cancelled"
 
 
-async def test_row_12_a_dropped_reader_loses_its_connection(serve: Serve) -> None:
-    async def flood(wire: Wire, _: bytes) -> None:
-        await wire.send(EVENT_STREAM)
-        while True:
-            await wire.send(chunk(delta("x" * 16_000)))
+async def _flood(wire: Wire, _: bytes) -> None:
+    await wire.send(EVENT_STREAM)
+    while True:
+        await wire.send(chunk(delta("x" * 16_000)))
 
-    async with raw_engine(flood) as engine:
+
+async def test_row_12_a_dropped_reader_loses_its_connection(serve: Serve) -> None:
+    async with raw_engine(_flood) as engine:
         gateway = await serve(engine, send_timeout=0.3)
         async with dial(gateway.port, receive_buffer=4096) as client:
             await client.send(post(chat(stream=True)))
@@ -192,12 +193,7 @@ async def test_row_12_a_dropped_reader_loses_its_connection(serve: Serve) -> Non
 
 
 async def test_row_12_a_dropped_reader_that_never_reads_holds_no_connection(serve: Serve) -> None:
-    async def flood(wire: Wire, _: bytes) -> None:
-        await wire.send(EVENT_STREAM)
-        while True:
-            await wire.send(chunk(delta("x" * 16_000)))
-
-    async with raw_engine(flood) as engine:
+    async with raw_engine(_flood) as engine:
         gateway = await serve(engine, send_timeout=0.3)
         async with dial(gateway.port, receive_buffer=4096) as client:
             await client.send(post(chat(stream=True)))
