@@ -15,9 +15,6 @@ pytestmark = [pytest.mark.grafana, pytest.mark.timeout(300)]
 _SECONDS = 120
 # What these tests have no part for; a GPU they have, made up as it is.
 _MISSING = {"needs-fault", "needs-store"}
-# Absent on purpose where two engines serve one model, as they do here; tests/integration/test_expressions.py asks it of
-# vLLM alone.
-_OF_ONE_ENGINE = {"Latency added by the gateway"}
 
 
 @pytest.mark.parametrize("dashboard", dashboards(), ids=lambda dashboard: dashboard["uid"])
@@ -68,6 +65,4 @@ def _reason(panel: Shown, stack: Stack) -> str:
         return tag
     if stack.vllm is None and all(_of_vllm(query["expr"]) for query in panel.queries):
         return "needs vLLM, which is not installed here"
-    if stack.vllm is not None and panel.title in _OF_ONE_ENGINE:
-        return "needs a model that one engine serves; here two serve it"
     return ""

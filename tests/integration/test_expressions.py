@@ -125,7 +125,6 @@ def _ask(client: httpx.Client, expression: str) -> list[dict[str, Any]]:
 def _is_asked_of(expression: str, scraped: set[str]) -> bool:
     """Whether this stack has every part that an expression needs: some do without a part, and say `or vector(0)`."""
     needed = any if " or vector(0)" in expression else all
-    expression = expression.partition(" unless on () ")[0]
     return needed(
         any(re.fullmatch(name, job) if regular else name == job for job in scraped)
         for regular, name in _JOB.findall(expression)

@@ -4,11 +4,11 @@ import itertools
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Self
 
 import httpx
 from tests.integration.parts.corpus import some
-from tests.integration.parts.engine import DEMO
 from tests.integration.parts.gateway import Gateway, new_key, write_keys
 
 _CLIENTS = ("tester", "batch", "editor")
@@ -22,10 +22,11 @@ class Load:
 
     Args:
         gateway: who is asked; gets the keys of the clients.
+        models: which models are asked for, in turn.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, gateway: Gateway, models: Sequence[str]) -> None:
+        self._gateway, self._models = gateway, models
         self._keys = {name: new_key() for name in _CLIENTS} | {"tester": gateway.key}
         self._over, self._lock = threading.Event(), threading.Lock()
         self.statuses: Counter[int] = Counter()
@@ -59,13 +60,14 @@ class Load:
             for number, text in enumerate(itertools.cycle(asked)):
                 if self._over.wait(_PAUSE_S):
                     return
-                status = self._one(http, number % _ROUND, text)
+                model = self._models[number % len(self._models)]
+                status = self._one(http, number % _ROUND, model, text)
                 with self._lock:
                     self.statuses[status] += 1
 
-    def _one(self, http: httpx.Client, number: int, text: str) -> int:
+    def _one(self, http: httpx.Client, number: int, model: str, text: str) -> int:
         """One request; its status, or 0 where there was none."""
-        body: dict[str, Any] = {"model": DEMO, "messages": [{"role": "user", "content": text}], "max_tokens": 48}
+        body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 48}
         headers = {"authorization": "Bearer gh-nobody"} if number == _STRANGER else {}
         if number == _UNKNOWN:
             body["model"] = "not-served"

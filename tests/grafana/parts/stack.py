@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.grafana.parts.gpu import Gpu
 from tests.grafana.parts.load import Load
 from tests.grafana.parts.prometheus import Prometheus
-from tests.integration.parts.engine import VLLM_PYTHON
+from tests.integration.parts.engine import DEMO, VLLM_MODELS, VLLM_PYTHON
 from tests.integration.parts.gateway import Gateway
 from tests.integration.parts.program import HOST, ROOT, Program, free_port, until
 from tests.integration.parts.stage import Stage
@@ -23,6 +23,7 @@ NEEDED = {
     "gcc": "gcc libc6-dev",
     "openssl": "openssl",
 }
+_VLLMS_MODEL = f"{DEMO}-vllm"
 # In place of nginx/, which belongs into its container: what its exporter and the probe need.
 _NGINX = """
 daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;
@@ -58,7 +59,7 @@ class Stack:
     def __init__(self, directory: Path, exits: contextlib.ExitStack, library: Path) -> None:
         self.directory, self._exits = directory, exits
         self.stage = Stage(directory, exits)
-        self.vllm = self.stage.vllm() if VLLM_PYTHON.exists() else None
+        self.vllm = self.stage.vllm(model_file=self._renamed()) if VLLM_PYTHON.exists() else None
         self.engines = [engine for engine in (self.stage.llamacpp(), self.vllm) if engine is not None]
         prices = ",".join(f"{engine.name}=l4" for engine in self.engines)
         self.gateway = self.stage.gateway(*self.engines, ENGINE_PRICES=prices)
@@ -78,7 +79,9 @@ class Stack:
             "blackbox", "prometheus-blackbox-exporter", f"--web.listen-address={self._at('blackbox')}",
             f"--config.file={ROOT}/prometheus/blackbox.yml",
         )  # fmt: skip
-        self.load = exits.enter_context(Load(self.gateway))
+        # vLLM on a CPU is the slower one. Seven, so that what recurs in the load's rounds meets either.
+        models = (*6 * (DEMO,), _VLLMS_MODEL) if self.vllm else (DEMO,)
+        self.load = exits.enter_context(Load(self.gateway, models))
         self.prometheus = Prometheus(directory / "prometheus", self._targets(), self._at("blackbox"), self.stage)
         self.prometheus.start()
         exits.callback(self.prometheus.stop)
@@ -112,6 +115,14 @@ class Stack:
         gateway = self.stage.gateway(self.stage.mock(name=name))
         self.prometheus.targets["gateway"].append(f"{HOST}:{gateway.metrics_port}")
         return gateway
+
+    def _renamed(self) -> str:
+        """A model file for vLLM: the demo model under a name of its own, so that its numbers are told apart."""
+        text = (VLLM_MODELS / "demo.yaml").read_text(encoding="utf-8")
+        assert text.count(f"served-model-name: {DEMO}\n") == 1
+        file = self.directory / "demo-vllm.yaml"
+        file.write_text(text.replace(DEMO, _VLLMS_MODEL), encoding="utf-8")
+        return str(file)
 
     def _at(self, part: str) -> str:
         return f"{HOST}:{self._ports[part]}"

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "gateway_inflight_requests": "a gauge: in flight before each kill and behind it, and 0 at the end (acts, stage)",
     "gateway_worker_up": "a gauge: waited for behind each kill (workers)",
     "gateway_workers_expected": "a gauge: a setting",
+    "gateway_engine_model": "a gauge: tests/unit/gateway/telemetry/test_series.py",
     "gateway_engine_state": "a gauge: tests/integration/test_engine_loss.py",
     "gateway_event_loop_lag_seconds": "time, not requests",
     "gateway_hourly_price_usd": "a gauge: a setting",

@@ -34,6 +34,7 @@ TOLD = {
         "clock_event",
         "code",
         "finished_reason",
+        "kind",
         "le",
         "limit",
         "outcome",
@@ -111,7 +112,7 @@ def ours(engines: set[str]) -> Iterable[tuple[str, str]]:
                 _ask(http, DEMO)
             sick.change(fault="status:500")
             until(lambda: _spoiled(http, gateway), 30, "an engine that fails is left out")
-        until(lambda: "gateway_wasted_tokens_total{" in gateway.exposition(), 10, "a cancelled stream is counted")
+        until(lambda: "gateway_key_cost_usd_total{" in gateway.exposition(), 10, "what it cost is in the books")
         yield "gateway", gateway.exposition()
         for engine in running:
             yield from _of_engine(engine)

@@ -241,12 +241,12 @@ def _added() -> Panel:
     return graph(
         "Latency added by the gateway",
         "Is a slow first token ours or the engine's? The difference of the two medians, for each model.",
-        "vLLM only, and only while no llama.cpp answers beside it. A median is interpolated within a bucket, and vLLM "
-        "counts plain requests too, so that a few milliseconds below zero mean nothing.",
+        "vLLM only, and no model that another kind of engine serves too. A median is interpolated within a bucket, and "
+        "vLLM counts plain requests too, so that a few milliseconds below zero mean nothing.",
         "s",
         8,
         (Query(engines.added_latency(_AT), "{{model}}"),),
-        nothing="No traffic to vLLM alone",
+        nothing="No model of vLLM alone",
         thresholds=Thresholds.limit(settings.ADDED_LATENCY_LIMIT_SECONDS),
         minimum=None,
         smooth=True,

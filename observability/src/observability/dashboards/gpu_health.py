@@ -98,7 +98,7 @@ def faults(choices: Choices) -> tuple[Panel, ...]:
             "What did the driver report, in the time shown?",
             "only what happens while the exporter runs; an estimate where the time shown begins between two scrapes.",
             "short",
-            8,
+            7,
             (Query(gpu.xids(page), "Times"),),
             nothing="None in the time shown",
             needs="needs-fault",
@@ -113,12 +113,12 @@ def faults(choices: Choices) -> tuple[Panel, ...]:
             "since the driver was loaded; rows since the GPU was made: replaced after mended errors, and after others. "
             "Consumer cards and T4s lack some of them.",
             "short",
-            16,
+            17,
             tuple(Query(gpu.of_each(now, name), title) for name, title in memory),
             nothing="This GPU does not count them",
             keys=(
                 Key("gpu", "GPU", width=60),
-                Key("vm", "VM"),
+                Key("vm", "VM", width=80),
             ),
             decimals=0,
         ),

@@ -98,12 +98,12 @@ def _added() -> Panel:
         kind="timeseries",
         title="Latency added by the gateway",
         question="Is a slow first token ours or the engine's? The difference of the two medians, for each model.",
-        blind_spot="vLLM only, and only while no llama.cpp answers beside it. A median is interpolated within a "
-        "bucket, and vLLM counts plain requests too, so that a few milliseconds below zero mean nothing.",
+        blind_spot="vLLM only, and no model that another kind of engine serves too. A median is interpolated within "
+        "a bucket, and vLLM counts plain requests too, so that a few milliseconds below zero mean nothing.",
         unit="s",
         width=8,
         queries=(Query(engines.added_latency(_AT), "{{model}}"),),
-        nothing="No traffic to vLLM alone",
+        nothing="No model of vLLM alone",
         thresholds=Thresholds("text", ((settings.ADDED_LATENCY_LIMIT_SECONDS, RED),)),
         minimum=None,
         smooth=True,

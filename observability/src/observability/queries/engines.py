@@ -1,22 +1,23 @@
 """What engines have in common: their launchers, and how their own latency compares with ours."""
 
 from observability.promql import Scope, total
-from observability.queries import gateway, llamacpp, vllm
+from observability.queries import gateway, vllm
 
 STATES = ("ready", "starting", "draining", "failed")
 _LAUNCHER = ".+-launcher"
+_NO_VLLM = 'kind!="vllm"'
 
 
 def added_latency(scope: Scope) -> str:
     """Median time to first token at the gateway, less vLLM's own for the same model.
 
-    Absent while llama.cpp answers too: it may serve the same model, and the gateway's numbers by model hold both.
+    Absent for a model that an engine of another kind serves too: the gateway's numbers by model hold both.
     """
     engine = vllm.quantile_of(scope, "time_to_first_token_seconds", 0.5, "model_name")
     renamed = f'label_replace({engine}, "model", "$1", "model_name", "(.+)")'
     ours = gateway.time_to_first_token(scope, 0.5, "model")
-    alone = f"unless on () ({llamacpp.generated(scope)} > 0)"
-    return f"sum by (model) ({ours}) - sum by (model) ({renamed}) {alone}"
+    others = f"max by (model) ({gateway.models_of_engines(scope, _NO_VLLM)} == 1)"
+    return f"sum by (model) ({ours}) - sum by (model) ({renamed}) unless on (model) ({others})"
 
 
 def state_code(scope: Scope) -> str:

@@ -125,6 +125,16 @@ def engine_state_code(scope: Scope) -> str:
     return f"max by (engine, vm) ({' or '.join(codes)})"
 
 
+def models_of_engines(scope: Scope, *matchers: str) -> str:
+    """1 for each model that an engine serves, 0 for one that it no longer does."""
+    return scope.series("gateway_engine_model", JOB, *matchers, engine="engine", model="model", vm="vm")
+
+
+def served_by(scope: Scope) -> str:
+    """Whether an engine serves a model, for each of both."""
+    return f"max by (model, engine, vm) ({models_of_engines(scope)})"
+
+
 def engines_ready(scope: Scope) -> str:
     """How many engines can answer."""
     ready = _by_engine(scope, "engine_state", 'state="ready"')

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -95,7 +94,12 @@ def _engines(
     priced = {account.engine: account for account in accounts}
     key = settings.engine_key()
     times = WatchTimes(settings.discovery_interval, settings.probe_interval, settings.probe_timeout)
-    know = partial(recorder.know_models, {path: endpoint.streams for path, endpoint in ENDPOINTS.items()})
+    routes = {path: endpoint.streams for path, endpoint in ENDPOINTS.items()}
+
+    def know(engine: Engine) -> None:
+        recorder.know_models(routes, engine.models)
+        recorder.know_engine(engine.name, engine.kind, engine.models)
+
     watchers = []
     for name, url, status_url in settings.engines:
         upstream = Upstream(

@@ -29,7 +29,10 @@ class Watched:
         self.known: list[str] = []
         self.engine = Engine("e", Upstream("e", url, key=key, connect_timeout=0.3), catalogue)
         status = launcher and Upstream("l", launcher, key=None, connect_timeout=0.3)
-        self.watcher = Watcher(self.engine, status or None, TIMES, self.known.extend)
+        self.watcher = Watcher(self.engine, status or None, TIMES, self._know)
+
+    def _know(self, engine: Engine) -> None:
+        self.known += engine.models
 
     @property
     def now(self) -> tuple[str, str]:

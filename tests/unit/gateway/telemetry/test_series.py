@@ -6,10 +6,12 @@ import io
 from itertools import product
 from typing import TYPE_CHECKING, get_args
 
+from tests.unit.gateway.harness.server import moved
+
 from gateway.engines.engine import STATES
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.record import RequestRecord
-from gateway.telemetry.recorder import _POSSIBLE, Recorder
+from gateway.telemetry.recorder import _POSSIBLE, MAX_MODELS, Recorder
 from gateway.telemetry.spending import Part
 from gateway.usage import Usage
 from gateway.wire.request import ENDPOINTS
@@ -54,8 +56,7 @@ def series(catalogue: Catalogue) -> int:
     return sum(1 for family in families for sample in family.samples if not sample.name.endswith("_created"))
 
 
-def test_at_most_2000_series_when_everything_that_can_happen_has_happened(catalogue: Catalogue) -> None:
-    recorder = Recorder(catalogue, RequestLog("error", io.BytesIO()))
+def know_engines(catalogue: Catalogue, recorder: Recorder) -> None:
     for engine in ENGINES:
         recorder.spending.know_engine(engine, 1.0)
         for state in STATES:
@@ -66,9 +67,16 @@ def test_at_most_2000_series_when_everything_that_can_happen_has_happened(catalo
             recorder.spending.book(engine, part, 1.0)
         catalogue.engine_retries.labels(engine)
         catalogue.engine_ejections.labels(engine)
+
+
+def test_at_most_2000_series_when_everything_that_can_happen_has_happened(catalogue: Catalogue) -> None:
+    recorder = Recorder(catalogue, RequestLog("error", io.BytesIO()))
+    know_engines(catalogue, recorder)
     for reason in FAILURES:
         catalogue.auth_failures.labels(reason)
     recorder.know_models({path: endpoint.streams for path, endpoint in ENDPOINTS.items()}, MODELS)
+    for engine in ENGINES:
+        recorder.know_engine(engine, engine, MODELS)
     for model, (path, endpoint), (outcome, code) in product(MODELS, ENDPOINTS.items(), _POSSIBLE):
         for stream in {False, endpoint.streams}:
             record(recorder, route=path, model=model, stream=stream, outcome=outcome, code=int(code))
@@ -80,3 +88,19 @@ def test_at_most_2000_series_when_everything_that_can_happen_has_happened(catalo
         recorder.spending.charge("vllm", "none", key, 1.0, 1.0)
     recorder.spending.write()
     assert 1500 < series(catalogue) <= MOST
+
+
+def test_which_engine_serves_what(catalogue: Catalogue) -> None:
+    recorder = Recorder(catalogue, RequestLog("error", io.BytesIO()))
+    recorder.know_models({"/v1/x": True}, [f"m{number}" for number in range(MAX_MODELS)])
+    recorder.know_engine("a", "vllm", ("m0", "m1"))
+    recorder.know_engine("b", "llama_cpp", ("m0", "too many", "really"))
+    assert moved(catalogue.engine_model) == {
+        ("a", "vllm", "m0"): 1, ("a", "vllm", "m1"): 1, ("b", "llama_cpp", "m0"): 1, ("b", "llama_cpp", "other"): 1,
+    }  # fmt: skip
+    recorder.know_engine("a", "vllm", ("m1", "m2"))
+    recorder.know_engine("b", "", ())
+    assert moved(catalogue.engine_model) == {("a", "vllm", "m1"): 1, ("a", "vllm", "m2"): 1}
+    # What is 0 now is still there: nothing is taken out of a worker's file.
+    (family,) = catalogue.engine_model.collect()
+    assert len(family.samples) == 5

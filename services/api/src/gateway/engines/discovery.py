@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import orjson
@@ -36,7 +36,7 @@ class Watcher:
         engine: What is learned goes there.
         launcher: The client to its launcher's status port, where it has one.
         times: How often, how long.
-        on_models: Called with the engine's models whenever they have been read.
+        on_models: Called with the engine whenever its models have been read.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Watcher:
         engine: Engine,
         launcher: Upstream | None,
         times: WatchTimes,
-        on_models: Callable[[Collection[str]], None],
+        on_models: Callable[[Engine], None],
     ) -> None:
         self.engine = engine
         self._launcher = launcher
@@ -132,7 +132,7 @@ class Watcher:
             engine.kind = KINDS.get(str(rows[0].get("owned_by")), "") if rows else ""
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise EngineBroken("its /v1/models is no list of models") from error
-        self._on_models(engine.models)
+        self._on_models(engine)
         try:
             status, body = await self._get(b"/metrics")
         except EngineError:

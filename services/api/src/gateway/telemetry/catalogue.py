@@ -80,6 +80,10 @@ class Catalogue:
             "gateway_engine_state", "1 for the state that an engine is in.", ["engine", "state"],
             registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
+        self.engine_model = Gauge(
+            "gateway_engine_model", "1 for a model that an engine serves by its own list, 0 when no longer.",
+            ["engine", "kind", "model"], registry=registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
         self.engine_ejections = counter(
             "engine_ejections_total", "Times an engine was taken out for failing.", "engine"
         )

@@ -20,7 +20,7 @@ from gateway.usage import Usage
 
 # Models and keys beyond these are counted as "other", so that a gateway never has more than 2,000 series: a model has
 # 196 if every route and outcome of it is seen (50 outcomes, 127 for its histograms, 2 for its cost), "other" too; a key
-# has 4, an engine 20, a route of the rest of the API 20.
+# has 4, an engine 20 and one for each model, a route of the rest of the API 20.
 MAX_MODELS = 6
 MAX_KEYS = 60
 _LAG_PERIOD_S = 0.5
@@ -44,6 +44,7 @@ class Recorder:
         self.catalogue = catalogue
         self._log = log
         self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
+        self._served: dict[str, set[tuple[str, str, str]]] = {}
         shared = slots.directory()
         self._keys, self._models = (
             Labels(limit, catalogue.label_overflow.labels(metric), shared and shared / f"labels-of-{metric}")
@@ -84,6 +85,14 @@ class Recorder:
                 for stream in ("true", "false") if streams else ("false",):
                     for outcome, code in _POSSIBLE:
                         self.catalogue.requests.labels(route, model, stream, outcome, code)
+
+    def know_engine(self, engine: str, kind: str, models: Collection[str]) -> None:
+        """Shows which models an engine serves; those that it served before and no longer does become 0."""
+        served = {(engine, kind, self._models.of(model, again=True)) for model in models}
+        before = self._served.get(engine, set())
+        for labels in served ^ before:
+            self.catalogue.engine_model.labels(*labels).set(labels in served)
+        self._served[engine] = served
 
     def started(self, route: str, model: str) -> None:
         """A request has begun."""
