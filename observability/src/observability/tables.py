@@ -3,7 +3,7 @@
 from observability import links
 from observability.panel import Panel
 
-_NAME_WIDTH = 170  # pixels: a name is longer than a number
+_NAME_WIDTH = 190  # pixels: a name is longer than a number
 Json = dict[str, object]
 
 

@@ -2,7 +2,7 @@
 
 from observability import links, settings
 from observability.dashboards import palette
-from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, Panel, Query, Thresholds, graph, timeline
+from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, Key, Panel, Query, Thresholds, graph, table, timeline
 from observability.queries import attempts, gateway, health, stack, traffic
 from observability.variables import Choices
 
@@ -65,17 +65,21 @@ def engines(choices: Choices) -> tuple[Panel, ...]:
             minimum=None,
             opens=links.ENGINE,
         ),
-        timeline(
+        table(
             "Models by engine",
-            "Which engine serves which model, and since when?",
-            "by the engine's own list, which it keeps while it is away; models beyond the sixth are one row, other.",
+            "Which engine serves which model?",
+            "by the engine's own list, which is kept while it is away; models beyond the sixth are one row, other.",
             "none",
             8,
-            (Query(gateway.served_by(at), "{{model}} at {{engine}} {{vm}}"),),
+            (Query(gateway.served_by(choices.now), "State"),),
             nothing="No engine has said what it serves",
             words=((0, "gone", GREY), (1, "served", GREEN)),
-            minimum=None,
-            opens=links.ENGINE,
+            keys=(
+                Key("model", "Model", links.GATEWAY, "model"),
+                Key("engine", "Engine"),
+                Key("kind", "Kind"),
+                Key("vm", "VM", width=80),
+            ),
         ),
         graph(
             "Attempts by engine",

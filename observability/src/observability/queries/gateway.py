@@ -132,7 +132,7 @@ def models_of_engines(scope: Scope, *matchers: str) -> str:
 
 def served_by(scope: Scope) -> str:
     """Whether an engine serves a model, for each of both."""
-    return f"max by (model, engine, vm) ({models_of_engines(scope)})"
+    return f"max by (model, engine, kind, vm) ({models_of_engines(scope)})"
 
 
 def engines_ready(scope: Scope) -> str:
