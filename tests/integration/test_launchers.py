@@ -162,7 +162,9 @@ def check_nothing_is_left(launcher: Launched, session: int) -> None:
 
 
 def test_llama_cpp_from_start_to_stop(tmp_path: Path) -> None:
-    with launched(tmp_path, "llamacpp_server", {"LLAMACPP_STOP_GRACE": "30"}, 30) as launcher:
+    # One thread: two that wait for each other take many times as long where something else has one of the cores.
+    variables = {"LLAMACPP_STOP_GRACE": "60", "LLAMACPP_THREADS": "1"}
+    with launched(tmp_path, "llamacpp_server", variables, 30) as launcher:
         assert launcher.until("ready", "failed")["state"] == "ready"
         assert 'launcher_phase_seconds{phase="loading_weights"}' in launcher.metrics()
         check_engine(launcher)
@@ -181,7 +183,7 @@ def test_llama_cpp_from_start_to_stop(tmp_path: Path) -> None:
         last, seconds = stream_over_a_stop(launcher, max_tokens=1500)
 
     assert last == "data: [DONE]"
-    assert seconds < 30
+    assert seconds < 60
     check_nothing_is_left(launcher, engine)
 
 
