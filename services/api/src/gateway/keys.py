@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import Forbidden, Unauthorized
+from gateway.yaml_file import read_yaml
 
 # Half of the five seconds within which a revoked key must stop working.
 WATCH_INTERVAL_S = 1.0
@@ -172,16 +172,7 @@ def read_keys(path: Path) -> dict[bytes, Key]:
     Raises:
         KeysFileError: The file is missing, is no YAML, or an entry is wrong.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise KeysFileError(
-            f"The keys file {str(path)!r} does not exist: make one with 'make key NAME=…', or set KEYS_FILE."
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeysFileError(f"The keys file {str(path)!r} cannot be read: {error}.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise KeysFileError(f"The keys file {str(path)!r} is not YAML that can be read{_where(error)}.") from None
+    content = read_yaml(path, "keys file", "make one with 'make key NAME=…', or set KEYS_FILE", KeysFileError)
     try:
         entries = _File.model_validate(content).keys
     except ValidationError as error:
@@ -206,11 +197,3 @@ def _place(error: ErrorDetails) -> str:
     value = str(error["input"])
     shown = f" = {value!r}" if path and path[-1] in _HARMLESS and len(value) <= _SHOWN else ""
     return f"{'.'.join(path) or 'the whole file'}{shown}"
-
-
-def _where(error: Exception) -> str:
-    """Line and column of a YAML error; not its text, which quotes the file."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return f" ({error})" if isinstance(error, ValueError) and not isinstance(error, yaml.YAMLError) else ""
-    return f": see line {mark.line + 1}, column {mark.column + 1}"

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.cost.tariff import Tariff, Weights
+from gateway.yaml_file import read_yaml
 
-MOST_USD_PER_HOUR = 10_000.0
+_MOST_USD_PER_HOUR = 10_000.0
 _MOST_WEIGHT = 100.0
 _SHOWN = 40
 
-Usd = Annotated[float, Field(ge=0, le=MOST_USD_PER_HOUR, strict=True)]
+_Usd = Annotated[float, Field(ge=0, le=_MOST_USD_PER_HOUR, strict=True)]
 _Weight = Annotated[float, Field(ge=0, le=_MOST_WEIGHT, strict=True)]
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 
@@ -28,7 +28,7 @@ class _Part(BaseModel):
 
 
 class _Price(_Part):
-    usd_per_hour: Usd
+    usd_per_hour: _Usd
 
 
 class _Equivalents(_Part):
@@ -59,7 +59,7 @@ class PriceList(NamedTuple):
         Raises:
             PricesFileError: It is neither.
         """
-        usd = self.usd_per_hour.get(price, price_in_dollars(price))
+        usd = self.usd_per_hour.get(price, _in_dollars(price))
         if usd is None:
             raise PricesFileError(
                 f"ENGINE_PRICES: {engine}={price!r} is not allowed: {str(self.path)!r} has no such price, but "
@@ -68,10 +68,10 @@ class PriceList(NamedTuple):
         return Tariff(usd, workers, self.weights)
 
 
-def price_in_dollars(text: str) -> float | None:
-    """A number of US dollars from 0 to `MOST_USD_PER_HOUR`; None for anything else."""
+def _in_dollars(text: str) -> float | None:
+    """A number of US dollars from 0 to `_MOST_USD_PER_HOUR`; None for anything else."""
     usd = float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text) else None
-    return usd if usd is None or usd <= MOST_USD_PER_HOUR else None
+    return usd if usd is None or usd <= _MOST_USD_PER_HOUR else None
 
 
 def read_prices(path: Path) -> PriceList:
@@ -80,18 +80,7 @@ def read_prices(path: Path) -> PriceList:
     Raises:
         PricesFileError: The file is missing, is no YAML, or a field is wrong.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PricesFileError(
-            f"The prices file {str(path)!r} does not exist: set PRICES_FILE, or leave ENGINE_PRICES empty."
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise PricesFileError(f"The prices file {str(path)!r} cannot be read: {error}.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "" if mark is None else f": see line {mark.line + 1}, column {mark.column + 1}"
-        raise PricesFileError(f"The prices file {str(path)!r} is not YAML that can be read{where}.") from error
+    content = read_yaml(path, "prices file", "set PRICES_FILE, or leave ENGINE_PRICES empty", PricesFileError)
     try:
         file = _File.model_validate(content)
     except ValidationError as error:

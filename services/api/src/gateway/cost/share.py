@@ -35,10 +35,9 @@ class Share:
         """Tries to get a part that nobody holds, which begins at `now` if it is new; False when there is none."""
         if self._directory is None:
             self._memory = mmap.mmap(-1, self._size)
-        for part in range(self._parts):
-            if self._memory is not None:
-                break
-            self._memory = self._lock(f"{self._directory}/cost-{part}.share")
+        else:
+            parts = (self._lock(f"{self._directory}/cost-{part}.share") for part in range(self._parts))
+            self._memory = next((part for part in parts if part is not None), None)
         if self._memory is None:
             return False
         if not self._get(0):

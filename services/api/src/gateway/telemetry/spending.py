@@ -7,12 +7,12 @@ engines agree in every scrape but one that falls into that moment.
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 from gateway.telemetry.catalogue import Catalogue
 
 Part = Literal["requests", "idle", "lost"]
-_PARTS: tuple[Part, ...] = ("requests", "idle", "lost")
+_PARTS: tuple[Part, ...] = get_args(Part)
 
 
 class Spending:
