@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, build_stub
 from tests.integration.parts.engine import DEMO, Engine
 from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import HOST, ROOT, Program, free_port, until
+from tests.integration.parts.program import HOST, ROOT, free_port, until
+from tests.integration.parts.prometheus import Prometheus
 from tests.integration.parts.stage import Stage
 from tests.unit.observability.parts import exempt, expressions, generated_yaml
 
@@ -32,13 +32,13 @@ _FILTERS = {f"alert {name}" for name in (
 
 
 @pytest.fixture(scope="module")
-def prometheus(engine: Engine, module_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def prometheus(engine: Engine, module_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus with the stack's own jobs, in a hurry, after some traffic."""
     with contextlib.ExitStack() as exits:
         yield _watched(engine, module_stage, tmp_path_factory.mktemp("prometheus"), exits)
 
 
-def _watched(engine: Engine, stage: Stage, directory: Path, exits: contextlib.ExitStack) -> httpx.Client:
+def _watched(engine: Engine, stage: Stage, directory: Path, exits: contextlib.ExitStack) -> Prometheus:
     gateway = stage.gateway(engine, ENGINE_PRICES=f"{engine.kind}=l4")  # nothing bad has happened to it
     port = free_port()
     build_stub(directory)
@@ -54,28 +54,20 @@ def _watched(engine: Engine, stage: Stage, directory: Path, exits: contextlib.Ex
     }
     scraped = generated_yaml("prometheus/prometheus.gpu.yml")["scrape_configs"]
     jobs = [_moved(job, addresses[name], engine) for job in scraped if (name := job["job_name"]) in addresses]
-    rules = recording.rules(interval="500ms")
     config = {
         "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
-        "rule_files": ["r.yml"],
+        "rule_files": ["recording.yml"],
         "scrape_configs": jobs,
     }
-    for name, document in (("p", config), ("r", rules)):
-        (directory / f"{name}.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
-    command = (
-        "prometheus", f"--config.file={directory}/p.yml", f"--storage.tsdb.path={directory}/data",
-        f"--web.listen-address={HOST}:{port}",
-    )  # fmt: skip
     _traffic(gateway)  # first, so that every series is there
-    program = Program("prometheus", command, {}, directory)
-    exits.callback(program.stop)
-    client = exits.enter_context(httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False))
-    until(lambda: len(_ask(client, "up == 1")) == len(addresses), 30, "every target is up")
+    prometheus = Prometheus(directory, port, config, {"recording.yml": recording.rules(interval="500ms")})
+    exits.callback(prometheus.stop)
+    until(lambda: len(prometheus.ask("up == 1")) == len(addresses), 30, "every target is up")
     _traffic(gateway)
-    until(lambda: _scraped(client) == _counted(gateway), 10, "all of the traffic is scraped")
-    until(lambda: bool(_ask(client, _SPENT)), 10, "what it cost is in the books, which come later")
-    until(lambda: all(_ask(client, name) for name in recording.series()), 10, "rules have recorded it")
-    return client
+    until(lambda: _scraped(prometheus) == _counted(gateway), 10, "all of the traffic is scraped")
+    until(lambda: bool(prometheus.ask(_SPENT)), 10, "what it cost is in the books, which come later")
+    until(lambda: all(prometheus.ask(name) for name in recording.series()), 10, "rules have recorded it")
+    return prometheus
 
 
 def _moved(job: dict[str, Any], address: str, engine: Engine) -> dict[str, Any]:
@@ -106,20 +98,9 @@ def _counted(gateway: Gateway) -> float:
     return gateway.scrape().total("gateway_requests_total", model=DEMO)
 
 
-def _scraped(client: httpx.Client) -> float:
-    (told,) = _ask(client, f'sum(gateway_requests_total{{model="{DEMO}"}})')
+def _scraped(prometheus: Prometheus) -> float:
+    (told,) = prometheus.ask(f'sum(gateway_requests_total{{model="{DEMO}"}})')
     return float(told["value"][1])
-
-
-def _ask(client: httpx.Client, expression: str) -> list[dict[str, Any]]:
-    try:
-        answer = client.get("/api/v1/query", params={"query": expression})
-    except httpx.TransportError:
-        return []
-    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # it is starting
-        return []
-    found: list[dict[str, Any]] = answer.raise_for_status().json()["data"]["result"]
-    return found
 
 
 def _is_asked_of(expression: str, scraped: set[str]) -> bool:
@@ -132,11 +113,11 @@ def _is_asked_of(expression: str, scraped: set[str]) -> bool:
 
 
 def test_every_expression_has_data_or_a_reason_for_none(
-    prometheus: httpx.Client, measured: Callable[[str], None], engine: Engine
+    prometheus: Prometheus, measured: Callable[[str], None], engine: Engine
 ) -> None:
-    scraped = {series["metric"]["job"] for series in _ask(prometheus, "up")}
+    scraped = {series["metric"]["job"] for series in prometheus.ask("up")}
     asked = {who: expr for who, expr in expressions().items() if _is_asked_of(expr, scraped)}
-    answers = {who: _ask(prometheus, expr) for who, expr in asked.items()}
+    answers = {who: prometheus.ask(expr) for who, expr in asked.items()}
     assert {who for who, found in answers.items() if not found} - set(exempt()) - _FILTERS == set()
     values = [float(series["value"][1]) for found in answers.values() for series in found]
     assert all(math.isfinite(value) for value in values)
@@ -150,15 +131,15 @@ def _panels(names: Iterable[str]) -> set[tuple[str, ...]]:
     return {parts[:2] for parts in named if parts[1] != "annotation"}
 
 
-def test_a_reason_for_emptiness_is_still_needed(prometheus: httpx.Client) -> None:
+def test_a_reason_for_emptiness_is_still_needed(prometheus: Prometheus) -> None:
     """A panel that has data on a stack that is well must not keep its excuse."""
     for who in exempt():
-        assert not _ask(prometheus, expressions()[who]), f"{who} has data: take away its needs-…"
+        assert not prometheus.ask(expressions()[who]), f"{who} has data: take away its needs-…"
 
 
-def test_the_numbers_are_those_of_the_traffic(prometheus: httpx.Client) -> None:
+def test_the_numbers_are_those_of_the_traffic(prometheus: Prometheus) -> None:
     told = {
-        who.split(": ")[1]: [float(series["value"][1]) for series in _ask(prometheus, expr)]
+        who.split(": ")[1]: [float(series["value"][1]) for series in prometheus.ask(expr)]
         for who, expr in expressions().items()
         if who.startswith("glasshouse-overview")
     }
@@ -174,12 +155,12 @@ def test_the_numbers_are_those_of_the_traffic(prometheus: httpx.Client) -> None:
     assert 0 < first_token < 10
 
 
-def test_the_other_dashboards_say_what_was_put_into_the_stack(prometheus: httpx.Client, engine: Engine) -> None:
+def test_the_other_dashboards_say_what_was_put_into_the_stack(prometheus: Prometheus, engine: Engine) -> None:
     asked = expressions()
 
     def told(panel: str, column: str = "") -> list[float]:
         name = f"glasshouse-{panel}: {column or panel.partition(': ')[2]}"
-        return [float(series["value"][1]) for series in _ask(prometheus, asked[name])]
+        return [float(series["value"][1]) for series in prometheus.ask(asked[name])]
 
     prices = yaml.safe_load((ROOT / "config" / "prices.yaml").read_text(encoding="utf-8"))["prices"]
     assert told("cost: Price of an hour") == [prices["l4"]["usd_per_hour"]]

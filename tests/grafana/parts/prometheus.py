@@ -11,7 +11,6 @@ from tests.integration.parts.program import HOST, Program, free_port, until
 from tests.integration.parts.stage import Stage
 from tests.unit.observability.parts import generated_yaml
 
-from observability import recording
 from observability.alerts import hurry
 
 Json = dict[str, Any]
@@ -56,11 +55,7 @@ class Prometheus:
 
     def hurry(self, divisor: int) -> None:
         """Recording rules whose windows are divided, for alerts whose windows are; more scrapes, so that they fit."""
-        rules: Any = recording.rules(hurry.evaluation_interval(divisor))
-        for group in rules["groups"]:
-            for rule in group["rules"]:
-                rule["expr"] = hurry.expression(rule["expr"], divisor)
-        self._write(rules, scrape_s=1, evaluate=hurry.evaluation_interval(divisor))
+        self._write(hurry.recordings(divisor), scrape_s=1, evaluate=hurry.evaluation_interval(divisor))
         self._program.send(signal.SIGHUP)
 
     def ask(self, expression: str) -> list[Json]:

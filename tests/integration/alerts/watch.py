@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
-import yaml
-from tests.integration.parts.program import HOST, Program, free_port, until
+from tests.integration.parts.program import HOST, free_port, until
+from tests.integration.parts.prometheus import Prometheus
 
-from observability import recording, settings
+from observability import settings
 from observability.alerts import hurry, prometheus, rules
 from observability.queries.stack import EXPECTED_JOBS
 
@@ -21,7 +20,7 @@ DIVISOR = 100
 _SCRAPE_S = 0.5
 
 
-class Watch:
+class Watch(Prometheus):
     """Prometheus, watching.
 
     Args:
@@ -32,33 +31,9 @@ class Watch:
 
     def __init__(self, directory: Path, targets: Mapping[str, list[str]], key_file: Path) -> None:
         port = free_port()
-        address = f"{HOST}:{port}"
-        self.targets = {job: [address] for job in EXPECTED_JOBS} | dict(targets)
-        documents = {"prometheus": _config(self.targets, key_file), "alerts": _alerts(), "recording": _recording()}
-        directory.mkdir()
-        for name, document in documents.items():
-            (directory / f"{name}.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
-        command = (
-            "prometheus", f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/data",
-            f"--web.listen-address={address}",
-        )  # fmt: skip
-        self.client = httpx.Client(base_url=f"http://{address}", trust_env=False, timeout=10)
-        self._program = Program("prometheus", command, {}, directory)
-
-    def stop(self) -> None:
-        self.client.close()
-        self._program.stop()
-
-    def ask(self, expression: str) -> list[dict[str, Any]]:
-        """The series of an answer; none while Prometheus starts."""
-        try:
-            answer = self.client.get("/api/v1/query", params={"query": expression})
-        except httpx.TransportError:
-            return []
-        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            return []
-        found: list[dict[str, Any]] = answer.raise_for_status().json()["data"]["result"]
-        return found
+        self.targets = {job: [f"{HOST}:{port}"] for job in EXPECTED_JOBS} | dict(targets)
+        rules = {"alerts.yml": _alerts(), "recording.yml": hurry.recordings(DIVISOR)}
+        super().__init__(directory, port, _config(self.targets, key_file), rules)
 
     def firing(self) -> set[str]:
         """The names of the alerts that fire now."""
@@ -111,11 +86,4 @@ def _alerts() -> dict[str, Any]:
     document: dict[str, Any] = prometheus.rules([hurry.alert(alert, DIVISOR) for alert in rules.every()])
     (group,) = document["groups"]
     group["interval"] = f"{settings.ALERT_INTERVAL_SECONDS * 1000 // DIVISOR}ms"
-    return document
-
-
-def _recording() -> dict[str, Any]:
-    document: dict[str, Any] = recording.rules(hurry.evaluation_interval(DIVISOR))
-    for rule in document["groups"][0]["rules"]:
-        rule["expr"] = hurry.expression(rule["expr"], DIVISOR)
     return document

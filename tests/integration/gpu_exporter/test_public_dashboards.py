@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-import yaml
 from tests.integration.gpu_exporter import golden
 from tests.integration.gpu_exporter.exporter import Exporter, Machine
-from tests.integration.parts.program import HOST, Program, free_port, until
+from tests.integration.parts.program import HOST, free_port, until
+from tests.integration.parts.prometheus import Prometheus
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
 
@@ -55,59 +54,40 @@ def instances(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def prometheus(instances: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def prometheus(instances: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus that has scraped all of them."""
-    directory, port = tmp_path_factory.mktemp("prometheus"), free_port()
     job = {"job_name": "gpu-exporter", "static_configs": [{"targets": list(instances.values())}]}
     config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [job]}
-    (directory / "p.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    command = (
-        "prometheus", f"--config.file={directory}/p.yml", f"--storage.tsdb.path={directory}/data",
-        f"--web.listen-address={HOST}:{port}",
-    )  # fmt: skip
-    program = Program("prometheus", command, {}, directory)
+    running = Prometheus(tmp_path_factory.mktemp("prometheus"), free_port(), config)
     try:
-        with httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False) as client:
-            until(
-                lambda: len(_ask(client, "up == 1 and on (instance) gpu_up == 1")) == len(instances), 30, "all scraped"
-            )
-            yield client
+        scraped = "up == 1 and on (instance) gpu_up == 1"
+        until(lambda: len(running.ask(scraped)) == len(instances), 30, "all scraped")
+        yield running
     finally:
-        program.stop()
+        running.stop()
 
 
-def _ask(client: httpx.Client, expression: str) -> list[dict[str, Any]]:
-    try:
-        answer = client.get("/api/v1/query", params={"query": expression})
-    except httpx.TransportError:
-        return []
-    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # it is starting
-        return []
-    found: list[dict[str, Any]] = answer.raise_for_status().json()["data"]["result"]
-    return found
-
-
-def _panel(client: httpx.Client, title: str, instance: str, gpu: str) -> list[dict[str, Any]]:
-    return _ask(client, PANELS[title].replace("$instance", instance).replace("$gpu", gpu))
+def _panel(prometheus: Prometheus, title: str, instance: str, gpu: str) -> list[dict[str, Any]]:
+    return prometheus.ask(PANELS[title].replace("$instance", instance).replace("$gpu", gpu))
 
 
 @pytest.mark.parametrize("kind", [*golden.KINDS, REPLAYED])
 @pytest.mark.parametrize("gpu", [".*", "0"], ids=["all GPUs", "one GPU"])
 def test_every_panel_has_data_or_a_reason_for_none(
-    kind: str, gpu: str, instances: dict[str, str], prometheus: httpx.Client
+    kind: str, gpu: str, instances: dict[str, str], prometheus: Prometheus
 ) -> None:
     without = EVERYWHERE | (UNDER_MIG if kind == "a100-mig" else {})
     told = {title for title in PANELS if _panel(prometheus, title, instances[kind], gpu)}
     assert told == PANELS.keys() - without.keys()
 
 
-def test_the_variables_have_values(instances: dict[str, str], prometheus: httpx.Client) -> None:
+def test_the_variables_have_values(instances: dict[str, str], prometheus: Prometheus) -> None:
     for label, values in {"instance": set(instances.values()), "gpu": {"0", "1"}}.items():
-        answer = prometheus.get(f"/api/v1/label/{label}/values", params={"match[]": "DCGM_FI_DEV_GPU_TEMP"})
+        answer = prometheus.client.get(f"/api/v1/label/{label}/values", params={"match[]": "DCGM_FI_DEV_GPU_TEMP"})
         assert set(answer.raise_for_status().json()["data"]) == values
 
 
-def test_the_numbers_are_those_of_the_machines(instances: dict[str, str], prometheus: httpx.Client) -> None:
+def test_the_numbers_are_those_of_the_machines(instances: dict[str, str], prometheus: Prometheus) -> None:
     def value(title: str, kind: str) -> float:
         (series,) = _panel(prometheus, title, instances[kind], ".*")
         return float(series["value"][1])
@@ -117,15 +97,15 @@ def test_the_numbers_are_those_of_the_machines(instances: dict[str, str], promet
     assert value("GPU Framebuffer Mem Used", "l4") == value("GPU Framebuffer Mem Used", REPLAYED) == 21000
 
 
-def test_prometheus_takes_our_types(prometheus: httpx.Client) -> None:
-    known = prometheus.get("/api/v1/metadata").raise_for_status().json()["data"]
+def test_prometheus_takes_our_types(prometheus: Prometheus) -> None:
+    known = prometheus.client.get("/api/v1/metadata").raise_for_status().json()["data"]
     types = {name: entries[0]["type"] for name, entries in known.items()}
     assert types["DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"] == types["gpu_xid_errors_total"] == "counter"
     assert types["DCGM_FI_DEV_XID_ERRORS"] == types["gpu_exporter_replay"] == "gauge"
 
 
-def test_a_recording_can_be_told_apart(instances: dict[str, str], prometheus: httpx.Client) -> None:
-    (replayed,) = _ask(prometheus, "gpu_exporter_replay == 1")
+def test_a_recording_can_be_told_apart(instances: dict[str, str], prometheus: Prometheus) -> None:
+    (replayed,) = prometheus.ask("gpu_exporter_replay == 1")
     assert replayed["metric"]["instance"] == instances[REPLAYED]
-    labelled = _ask(prometheus, 'count by (instance) ({__name__=~"DCGM_.+|gpu_.+", replay="true"})')
+    labelled = prometheus.ask('count by (instance) ({__name__=~"DCGM_.+|gpu_.+", replay="true"})')
     assert [series["metric"]["instance"] for series in labelled] == [instances[REPLAYED]]

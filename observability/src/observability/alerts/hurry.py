@@ -7,8 +7,9 @@ rate.
 
 import re
 from dataclasses import replace
+from typing import Any
 
-from observability import settings
+from observability import recording, settings
 from observability.alerts.alert import Alert
 
 LEAST_SECONDS = 2.5
@@ -27,6 +28,15 @@ def expression(expr: str, divisor: int) -> str:
     return _PLACES.sub(
         lambda place: ":".join(_shorter(part, divisor, LEAST_SECONDS) for part in place[0].split(":")), expr
     )
+
+
+def recordings(divisor: int) -> dict[str, Any]:
+    """Prometheus' recording rules, that look at shorter times."""
+    rules: dict[str, Any] = recording.rules(evaluation_interval(divisor))
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            rule["expr"] = expression(rule["expr"], divisor)
+    return rules
 
 
 def evaluation_interval(divisor: int) -> str:

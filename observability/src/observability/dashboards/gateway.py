@@ -23,7 +23,7 @@ def dashboard() -> Dashboard:
             Row("By route", 8, (_by_route(), _failed_by_route(), _duration_by_route())),
             Row("By model", 7, (_by_model(),)),
             Row("How requests end", 8, (_outcomes(), _codes(), _long())),
-            Row("How fast", 8, (_first_token(), _per_token(), _added())),
+            Row("How fast", 8, (_first_token(), _per_token(), added_latency(CHOICES))),
             Row("What was lost", 8, gateway_health.losses(CHOICES)),
             Row("Engines, as the gateway sees them", 8, gateway_health.engines(CHOICES)),
             Row("", 7, gateway_health.failing_engines(CHOICES)),
@@ -237,7 +237,8 @@ def _per_token() -> Panel:
     )
 
 
-def _added() -> Panel:
+def added_latency(choices: Choices) -> Panel:
+    """What the gateway itself adds to the time to first token."""
     return graph(
         "Latency added by the gateway",
         "Is a slow first token ours or the engine's? The difference of the two medians, for each model.",
@@ -245,7 +246,7 @@ def _added() -> Panel:
         "vLLM counts plain requests too, so that a few milliseconds below zero mean nothing.",
         "s",
         8,
-        (Query(engines.added_latency(_AT), "{{model}}"),),
+        (Query(engines.added_latency(choices.at_each_point), "{{model}}"),),
         nothing="No model of vLLM alone",
         thresholds=Thresholds.limit(settings.ADDED_LATENCY_LIMIT_SECONDS),
         minimum=None,

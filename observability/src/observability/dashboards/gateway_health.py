@@ -6,6 +6,9 @@ from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, Key, Panel, Quer
 from observability.queries import attempts, gateway, health, stack, traffic
 from observability.variables import Choices
 
+# What `gateway.engine_state_code` answers, in words.
+STATE_WORDS = tuple((code, state, palette.STATES[state]) for code, state in enumerate(gateway.ENGINE_STATES, start=1))
+
 
 def losses(choices: Choices) -> tuple[Panel, ...]:
     """Cancels, timeouts, waste."""
@@ -51,7 +54,6 @@ def losses(choices: Choices) -> tuple[Panel, ...]:
 def engines(choices: Choices) -> tuple[Panel, ...]:
     """Whether they can answer, and what comes of asking them."""
     at = choices.at_each_point
-    states = tuple((code, state, palette.STATES[state]) for code, state in enumerate(gateway.ENGINE_STATES, start=1))
     return (
         timeline(
             "Engine states",
@@ -61,7 +63,7 @@ def engines(choices: Choices) -> tuple[Panel, ...]:
             7,
             (Query(gateway.engine_state_code(at), "{{engine}} {{vm}}"),),
             nothing="The gateway knows no engine",
-            words=states,
+            words=STATE_WORDS,
             minimum=None,
             opens=links.ENGINE,
         ),

@@ -3,15 +3,14 @@
 from observability import links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards import gateway as gateway_dashboard
-from observability.dashboards import overview_levels, overview_machines, overview_tiles, palette
-from observability.panel import RED, Key, Panel, Query, Thresholds, table
-from observability.queries import engines, gateway, llamacpp, vllm
+from observability.dashboards import gateway_health, overview_levels, overview_machines, overview_tiles, palette
+from observability.panel import Key, Panel, Query, Thresholds, table
+from observability.queries import gateway, llamacpp, vllm
 from observability.variables import Choices
 
 UID = links.OVERVIEW
 CHOICES = Choices("vm", "model", "engine")
 _AT = CHOICES.at_each_point
-_STATES = tuple((code, state, palette.STATES[state]) for code, state in enumerate(gateway.ENGINE_STATES, start=1))
 
 
 def dashboard() -> Dashboard:
@@ -26,7 +25,7 @@ def dashboard() -> Dashboard:
             Row("Service levels", 4, overview_levels.tiles(CHOICES)),
             Row("", 8, overview_levels.graphs()),
             Row("What to do now", 8, (_alerts(), _models())),
-            Row("Latency", 8, (_first_token(), _per_token(), _added())),
+            Row("Latency", 8, (_first_token(), _per_token(), gateway_dashboard.added_latency(CHOICES))),
             Row("Traffic", 8, (_requests(), _shares(), _tokens())),
             Row("Engines", 8, (_engine_states(), _load())),
             Row("What was lost", 7, (_cancellations(), _timeouts(), _wasted())),
@@ -71,7 +70,7 @@ def _first_token() -> Panel:
         unit="s",
         width=8,
         queries=tuple(Query(gateway.time_to_first_token(_AT, q), name) for q, name in palette.QUANTILE_NUMBERS),
-        thresholds=Thresholds("text", ((settings.TTFT_P95_LIMIT_SECONDS, RED),)),
+        thresholds=Thresholds.limit(settings.TTFT_P95_LIMIT_SECONDS),
         colours=palette.QUANTILES,
         smooth=True,
     )
@@ -87,25 +86,8 @@ def _per_token() -> Panel:
         unit="s",
         width=8,
         queries=tuple(Query(gateway.time_per_output_token(_AT, q), name) for q, name in palette.QUANTILE_NUMBERS),
-        thresholds=Thresholds("text", ((settings.TPOT_P95_LIMIT_SECONDS, RED),)),
+        thresholds=Thresholds.limit(settings.TPOT_P95_LIMIT_SECONDS),
         colours=palette.QUANTILES,
-        smooth=True,
-    )
-
-
-def _added() -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="Latency added by the gateway",
-        question="Is a slow first token ours or the engine's? The difference of the two medians, for each model.",
-        blind_spot="vLLM only, and no model that another kind of engine serves too. A median is interpolated within "
-        "a bucket, and vLLM counts plain requests too, so that a few milliseconds below zero mean nothing.",
-        unit="s",
-        width=8,
-        queries=(Query(engines.added_latency(_AT), "{{model}}"),),
-        nothing="No model of vLLM alone",
-        thresholds=Thresholds("text", ((settings.ADDED_LATENCY_LIMIT_SECONDS, RED),)),
-        minimum=None,
         smooth=True,
     )
 
@@ -163,7 +145,7 @@ def _engine_states() -> Panel:
         width=12,
         queries=(Query(gateway.engine_state_code(_AT), "{{engine}} {{vm}}"),),
         nothing="The gateway knows no engine",
-        words=_STATES,
+        words=gateway_health.STATE_WORDS,
         minimum=None,
     )
 
