@@ -1,5 +1,6 @@
 """The two real engines with the demo model loaded, for verify.py: llama.cpp in this process, vLLM as a child."""
 
+import abc
 import contextlib
 import json
 import os
@@ -20,7 +21,7 @@ CONTEXT, SLOTS = 2048, 32
 START_SECONDS, REQUEST_SECONDS = 300, 120
 
 
-class Engine:
+class Engine(abc.ABC):
     """An OpenAI-compatible server on this machine."""
 
     def __init__(self, name: str, base: str) -> None:
@@ -47,13 +48,13 @@ class Engine:
         body = {"model": NAME, "prompt": prompt, "temperature": 0, "max_tokens": 512}
         return str(self.post("/v1/completions", body)["choices"][0]["text"])
 
+    @abc.abstractmethod
     def tokens(self, text: str) -> list[int]:
         """The token ids of a bare text."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def chat_tokens(self, messages: list[dict[str, Any]]) -> list[int]:
         """The token ids of a conversation under the engine's chat template."""
-        raise NotImplementedError
 
 
 class LlamaCpp(Engine):
