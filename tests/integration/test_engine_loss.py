@@ -104,6 +104,7 @@ def test_of_two_engines_one_may_die_before_the_first_byte(stage: Stage) -> None:
         assert [answer.result().status for answer in answers] == [200] * 8
     assert health(gateway) == READY
     assert gateway.scrape().total("gateway_engine_retries_total", engine="one") >= 1
+    until(lambda: len(gateway.lines(event="request", outcome="ok", route=CHAT)) == 8, 5, "all are in the log")
     assert {line["attempts"] for line in gateway.lines(event="request", outcome="ok", route=CHAT)} == {1, 2}
     until(lambda: status(gateway, "one")["state"] == "ready", 20, "the one that died is back", 0.1)
 

@@ -78,8 +78,9 @@ class Gateway:
         return answer.text
 
     def lines(self, **fields: Any) -> list[dict[str, Any]]:
-        """The lines of its log that have these fields. Every line must be JSON."""
-        found: list[dict[str, Any]] = [json.loads(line) for line in self.program.text().splitlines() if line]
+        """The lines of its log that have these fields. Every line must be JSON; one still being written is left out."""
+        whole, _, _ = self.program.text().rpartition("\n")
+        found: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines() if line]
         return [line for line in found if fields.items() <= line.items()]
 
     def is_up(self) -> bool:
