@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.gateway.harness.record import RECORD
 from tests.unit.gateway.harness.server import moved
 
 from gateway.errors import (
@@ -21,38 +22,11 @@ from gateway.errors import (
     InvalidRequest,
 )
 from gateway.telemetry.logs import RequestLog
-from gateway.telemetry.record import RequestRecord
 from gateway.telemetry.recorder import MAX_KEYS, MAX_MODELS, Recorder
 from gateway.usage import Usage
 
 if TYPE_CHECKING:
     from gateway.telemetry.catalogue import Catalogue
-
-DESIGN = (
-    *("ts", "level", "event", "request_id", "key", "route", "model", "engine", "stream", "status", "outcome"),
-    *("ttft_ms", "duration_ms", "input_tokens", "output_tokens", "cached_tokens"),
-    *("cost_usd", "attempts", "error_code"),
-)
-RECORD = RequestRecord(
-    request_id="r1",
-    route="/v1/x",
-    key="tester",
-    model="m",
-    engine="e",
-    stream=True,
-    outcome="ok",
-    code=200,
-    error_code=None,
-    timeout_phase=None,
-    duration=2.5,
-    ttft=0.25,
-    generating=1.0,
-    usage=Usage(input=10, output=5, cached=4, reasoning=2),
-    events=5,
-    attempts=2,
-    cost=0.000012345678901234,
-    quiet=False,
-)
 
 
 class Recorded:
@@ -198,58 +172,10 @@ async def test_first_and_last_token_are_timed(it: Recorded) -> None:
     assert it.time_per_output_token == {("m",): 1}
 
 
-async def test_the_line_has_exactly_the_fields_of_the_design(it: Recorded) -> None:
-    it.record()
-    [line] = await it.lines()
-    assert set(line) == set(DESIGN)
-    shown = {name: line[name] for name in DESIGN if name != "ts"}
-    assert shown == {
-        "level": "info",
-        "event": "request",
-        "request_id": "r1",
-        "key": "tester",
-        "route": "/v1/x",
-        "model": "m",
-        "engine": "e",
-        "stream": True,
-        "status": 200,
-        "outcome": "ok",
-        "ttft_ms": 250.0,
-        "duration_ms": 2500.0,
-        "input_tokens": 10,
-        "output_tokens": 5,
-        "cached_tokens": 4,
-        "cost_usd": 0.000012345678901234,
-        "attempts": 2,
-        "error_code": None,
-    }
-
-
-async def test_a_line_without_tokens_has_nulls(it: Recorded) -> None:
-    it.record(usage=None, ttft=None, key=None, engine=None, cost=None)
-    [line] = await it.lines()
-    names = ("input_tokens", "output_tokens", "cached_tokens", "ttft_ms", "key", "engine", "cost_usd")
-    assert [line[name] for name in names] == [None] * len(names)
-
-
 async def test_quiet_requests_are_counted_and_not_logged(it: Recorded) -> None:
     it.record(quiet=True)
     assert await it.lines() == []
     assert sum(it.requests.values()) == 1
-
-
-@pytest.mark.parametrize(("level", "lines"), [("debug", 1), ("info", 1), ("warning", 0), ("error", 0)])
-async def test_the_level_decides_about_lines(catalogue: Catalogue, level: str, lines: int) -> None:
-    it = Recorded(catalogue)
-    it.recorder = Recorder(catalogue, RequestLog(level, it.stream))
-    it.record()
-    assert len(await it.lines()) == lines
-
-
-async def test_many_lines_of_one_turn_stay_whole_and_in_order(it: Recorded) -> None:
-    for number in range(300):
-        it.record(request_id=str(number))
-    assert [line["request_id"] for line in await it.lines()] == [str(number) for number in range(300)]
 
 
 async def test_keys_beyond_the_limit_are_other(it: Recorded) -> None:

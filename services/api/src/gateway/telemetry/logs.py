@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from datetime import UTC, datetime
+from select import PIPE_BUF
 from traceback import format_tb
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -38,7 +39,8 @@ class RequestLog:
     """The one line of each finished request.
 
     Written by hand, in the shape of all other lines: a line of loguru's costs as much as the rest of a request's way.
-    The lines of one turn of the event loop go out in one write.
+    The lines of one turn of the event loop go out together, in writes of at most `PIPE_BUF` bytes: longer ones of
+    several workers tear each other's lines where a slow reader has let the pipe run full (pipe(7)).
 
     Args:
         level: The level of the logs; above info there are no request lines.
@@ -82,7 +84,16 @@ class RequestLog:
 
     def _flush(self) -> None:
         lines, self._lines = self._lines, []
-        self._stream.write(b"".join(lines))
+        batch = b""
+        for line in lines:
+            if len(batch) + len(line) > PIPE_BUF:
+                self._send(batch)
+                batch = b""
+            batch += line
+        self._send(batch)
+
+    def _send(self, batch: bytes) -> None:
+        self._stream.write(batch)
         self._stream.flush()
 
 
