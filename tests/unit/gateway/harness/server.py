@@ -124,8 +124,9 @@ class Gateway:
         return await self.http.post(CHAT, json=chat(**fields))
 
     async def settled(self, finished: int) -> None:
-        """Waits until so many requests are counted as finished, and none is in flight."""
+        """Waits until so many requests are counted as finished and logged, and none is in flight."""
         await until(lambda: sum(moved(self.catalogue.requests).values()) >= finished)
+        await asyncio.sleep(0)  # their lines go out a turn later
         assert sum(moved(self.catalogue.requests).values()) == finished
         assert moved(self.catalogue.inflight) == {}
         assert sum(moved(self.catalogue.requests_started).values()) == finished
