@@ -86,7 +86,8 @@ def priced(stage: Stage, workers: int) -> Iterator[tuple[Gateway, Traffic]]:
 
 
 def idle_and_settled(gateway: Gateway) -> Reading:
-    until(lambda: gateway.scrape().total("gateway_inflight_requests") == 0 and gateway.is_up(), 20, "nothing in flight")
+    until(gateway.is_up, 20, "every worker is up")
+    gateway.at_rest()
     settled = time.monotonic()
     until(lambda: booked_up_to(gateway, settled), 20, "every worker has booked its time, that of its predecessor too")
     return reading(gateway)

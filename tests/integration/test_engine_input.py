@@ -30,14 +30,14 @@ def refused(answer: Answer, *, param: str | None = None) -> str:
 
 @STREAMED
 def test_a_prompt_over_the_context(gateway: Gateway, engine: Engine, stream: bool) -> None:
-    before = gateway.scrape()
+    before = gateway.at_rest()
     words = "glass house " * engine.context()
     for path, body in ((CHAT, chat(words)), (COMPLETIONS, {"model": DEMO, "prompt": words, "max_tokens": 4})):
         answer = ask(gateway.port, path, {**body, "stream": stream}, key=gateway.key)
         assert str(engine.context()) in refused(answer)
         assert answer.error["code"] == "context_length_exceeded"
     assert gateway.is_ready()
-    after = gateway.scrape()
+    after = gateway.at_rest()
     assert (
         risen(
             before.by("gateway_requests_total", "outcome", "code"),

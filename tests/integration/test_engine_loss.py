@@ -17,7 +17,7 @@ import httpx
 from tests.integration.parts.engine import DEMO, GGUF, Engine
 from tests.integration.parts.gateway import Gateway
 from tests.integration.parts.mock import Mock, chat, start_mock
-from tests.integration.parts.program import HOST, free_port, until
+from tests.integration.parts.program import HOST, free_port, frozen, until
 from tests.integration.parts.raw import Answer, Raw, ask, encode
 from tests.integration.parts.stage import Stage
 
@@ -96,8 +96,7 @@ def test_of_two_engines_one_may_die_before_the_first_byte(stage: Stage) -> None:
     gateway = stage.gateway(one, other)
     pid = one.engine_pid()
     # Held still, it takes requests and answers none: so the kill comes before the first byte.
-    os.kill(pid, signal.SIGSTOP)
-    with ThreadPoolExecutor(8) as pool:
+    with frozen(pid), ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(ask, gateway.port, CHAT, demo(stream=i % 2 == 0), key=gateway.key) for i in range(8)]
         time.sleep(0.5)
         os.kill(pid, signal.SIGKILL)
@@ -112,9 +111,7 @@ def test_of_two_engines_one_may_die_before_the_first_byte(stage: Stage) -> None:
 def test_an_engine_that_hangs_is_too_slow(stage: Stage) -> None:
     engine = stage.llamacpp()
     gateway = stage.gateway(engine, TTFT_TIMEOUT="1", TOTAL_TIMEOUT="2")
-    pid = engine.engine_pid()
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with frozen(engine.engine_pid()):
         began = time.monotonic()
         for stream in (True, False):
             answer = ask(gateway.port, CHAT, demo(stream=stream), key=gateway.key)
@@ -122,8 +119,6 @@ def test_an_engine_that_hangs_is_too_slow(stage: Stage) -> None:
                 504, "engine_timeout", "timeout_error",
             )  # fmt: skip
         assert time.monotonic() - began < 6
-    finally:
-        os.kill(pid, signal.SIGCONT)
     until(lambda: ask(gateway.port, CHAT, demo(), key=gateway.key).status == 200, 20, "it serves again", 0.2)
 
 

@@ -91,7 +91,7 @@ def _traffic(gateway: Gateway) -> None:
             lines = (line for line in answer.iter_lines() if "content" in line)
             for _ in range(4):
                 next(lines)
-    until(lambda: gateway.scrape().total("gateway_inflight_requests") == 0, 10, "nothing in flight")
+    gateway.at_rest()
 
 
 def _counted(gateway: Gateway) -> float:

@@ -50,7 +50,7 @@ def everything_known(gateway: Gateway, engine: Engine | None) -> dict[str, str]:
 
 
 def assert_unknown(canary: str, gateway: Gateway, engine: Engine | None = None) -> None:
-    until(lambda: gateway.scrape().total("gateway_inflight_requests") == 0, 10, "nothing is in flight")
+    gateway.at_rest()
     told = [where for where, text in everything_known(gateway, engine).items() if canary in text]
     assert told == []
 

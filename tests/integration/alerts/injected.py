@@ -16,6 +16,7 @@ from tests.integration.gpu_exporter.exporter import Machine
 from tests.integration.parts.engine import Engine
 from tests.integration.parts.gateway import Gateway
 from tests.integration.parts.mock import Mock, chat
+from tests.integration.parts.program import frozen
 
 _AT_ONCE = 12
 WELL = "0.nvmlDeviceGetCurrentClocksEventReasons 0x4"  # held down by its power limit alone
@@ -156,16 +157,7 @@ def _shown(machine: Machine, *lines: str) -> Callable[[], contextlib.AbstractCon
 def frozen_engine(engine: Engine) -> Fault:
     """The engine's process stops where it is; its port stays open."""
 
-    @contextlib.contextmanager
-    def present() -> Iterator[None]:
-        pid = engine.engine_pid()
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
-
-    return Fault(("TargetDown",), present)
+    return Fault(("TargetDown",), lambda: frozen(engine.engine_pid()))
 
 
 def starved_gateway(gateway: Gateway) -> Fault:

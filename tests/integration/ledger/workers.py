@@ -1,20 +1,15 @@
 """The workers of a gateway: which there are, and a connection to the very one that is wanted."""
 
 import asyncio
-import os
-import signal
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Collection
 
 from tests.integration.ledger.sampler import lines
 from tests.integration.ledger.traffic import Wire
 from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import until
+from tests.integration.parts.program import frozen, until
 from tests.integration.parts.raw import encode
 
 _START_S = 60.0
-_STOPPED = "T"
 
 
 async def all_up(gateway: Gateway, *, without: Collection[int] = ()) -> list[int]:
@@ -34,7 +29,7 @@ async def all_up(gateway: Gateway, *, without: Collection[int] = ()) -> list[int
 
 async def pinned(gateway: Gateway, pid: int, number: int) -> list[Wire]:
     """Connections that this worker has accepted: while they are opened, the others stand still."""
-    with _others_stopped(gateway, pid):
+    with frozen(*(other for other in gateway.program.children() if other != pid)):
         async with asyncio.timeout(_START_S):
             return [await _accepted(gateway.port) for _ in range(number)]
 
@@ -54,20 +49,3 @@ async def _accepted(port: int) -> Wire:
     await wire.rest()
     assert wire.status == 200
     return wire
-
-
-@contextmanager
-def _others_stopped(gateway: Gateway, pid: int) -> Iterator[None]:
-    others = [other for other in gateway.program.children() if other != pid]
-    for other in others:
-        os.kill(other, signal.SIGSTOP)
-    try:
-        until(lambda: all(_state(other) == _STOPPED for other in others), 10, "the other workers stand still")
-        yield
-    finally:
-        for other in others:
-            os.kill(other, signal.SIGCONT)
-
-
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]

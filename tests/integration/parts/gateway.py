@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import yaml
-from tests.integration.parts.program import HOST, PYTHON, Program, free_port
+from tests.integration.parts.program import HOST, PYTHON, Program, free_port, until
 from tests.integration.parts.samples import Samples
 
 COMMAND = (
@@ -71,6 +71,11 @@ class Gateway:
 
     def scrape(self) -> Samples:
         return Samples.parse(self.exposition())
+
+    def at_rest(self) -> Samples:
+        """A scrape once every request is counted. A client has its answer before the gateway has counted it."""
+        until(lambda: self.scrape().total("gateway_inflight_requests") == 0, 10, "nothing is in flight")
+        return self.scrape()
 
     def exposition(self) -> str:
         answer = httpx.get(f"http://{HOST}:{self.metrics_port}/metrics", trust_env=False, timeout=10)

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,6 +45,29 @@ def until(condition: Callable[[], bool], seconds: float, what: str, pause: float
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
         time.sleep(pause)
     return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """Processes stand still inside it. A signal alone lets a thread go on for a moment, which answers a request."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        until(lambda: all(_stands_still(pid) for pid in pids), 10, "they stand still")
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # it may be killed meanwhile
+                os.kill(pid, signal.SIGCONT)
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether each of its threads is stopped."""
+    try:
+        threads = [file.read_text("utf-8", "replace") for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:  # one of them has just ended
+        return False
+    return all(thread.rpartition(")")[2].split()[0] == "T" for thread in threads)
 
 
 class Program:

@@ -101,11 +101,10 @@ class Recorder:
         self._of(self.catalogue.inflight, label).inc()
 
     def finished(self, record: RequestRecord) -> None:
-        """A request has ended: every counter that it moves, and its log line."""
+        """A request has ended: every counter that it moves, and its log line. Not in flight any more, it is counted."""
         metrics, of = self.catalogue, self._of
         model = self._models.of(record.model, again=True)
         stream = "true" if record.stream else "false"
-        of(metrics.inflight, model).dec()
         of(metrics.requests, record.route, model, stream, record.outcome, str(record.code)).inc()
         of(metrics.request_duration, record.route, model, stream).observe(record.duration)
         if record.ttft is not None:
@@ -124,6 +123,7 @@ class Recorder:
             of(metrics.cancellations, "before_first_event" if left_early else "after_first_event").inc()
         if record.events and record.outcome != "ok":
             of(metrics.wasted_tokens, model, record.outcome).inc(record.events)
+        of(metrics.inflight, model).dec()
         if not record.quiet:
             self._log.write(record)
 
