@@ -65,6 +65,16 @@ def kill(stack: Stack, service: str) -> None:
     docker("kill", "--signal", "KILL", stack.container(service))
 
 
+# Processes of a container, found from inside it; one that ends meanwhile, as a health check does, has no command line.
+PROCESSES = """
+import os, signal, pathlib
+def read(one, file):
+    try: return (one / file).read_bytes()
+    except OSError: return b""
+processes = [one for one in pathlib.Path("/proc").glob("[0-9]*") if one.name != str(os.getpid())]
+"""
+
+
 def attempts(stack: Stack) -> int:
     """How often the launcher has started its engine."""
     code = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8102/metrics', timeout=5).read().decode())"
@@ -97,13 +107,11 @@ def test_an_engine_that_is_killed_comes_back_and_clients_are_told_meanwhile(
 def test_an_engine_process_that_dies_is_started_again_by_its_launcher(stack: Stack) -> None:
     before = stack.container("llamacpp")
     code = (
-        "import os, signal, pathlib\n"
-        "for one in pathlib.Path('/proc').glob('[0-9]*'):\n"
-        "    if one.name != str(os.getpid()) and b'llamacpp_server.engine' in (one / 'cmdline').read_bytes():\n"
-        "        os.kill(int(one.name), signal.SIGKILL)"
+        "for one in processes:\n"
+        "    if b'llamacpp_server.engine' in read(one, 'cmdline'): os.kill(int(one.name), signal.SIGKILL)"
     )
     began = attempts(stack)
-    stack.execute("llamacpp", "python", "-c", code)
+    stack.execute("llamacpp", "python", "-c", PROCESSES + code)
     until(lambda: attempts(stack) == began + 1, 20, "the launcher starts it again")
     until(stack.is_ready, 60, "it serves again")
     assert stack.container("llamacpp") == before
@@ -111,15 +119,13 @@ def test_an_engine_process_that_dies_is_started_again_by_its_launcher(stack: Sta
 
 def test_a_killed_worker_costs_its_own_requests_only(stack: Stack) -> None:
     code = (
-        "import os, signal, pathlib\n"
-        "def parent(p): return int((p / 'stat').read_text().rpartition(')')[2].split()[1])\n"
-        "g = [p for p in pathlib.Path('/proc').glob('[0-9]*') if b'gunicorn' in (p / 'cmdline').read_bytes()]\n"
-        "names = {int(p.name) for p in g}\n"
-        "worker = [p for p in g if parent(p) in names and parent(p) != 1]\n"
-        "os.kill(int(worker[0].name), signal.SIGKILL); print(len(worker))"
+        "parents = {one.name: read(one, 'stat').rpartition(b')')[2].split()[1].decode()\n"
+        "           for one in processes if b'gunicorn' in read(one, 'cmdline')}\n"
+        "workers = [one for one, parent in parents.items() if parent in parents and parent != '1']\n"
+        "os.kill(int(workers[0]), signal.SIGKILL); print(len(workers))"
     )
     container = stack.container("api")
-    assert stack.execute("api", "python", "-c", code).strip() == "1"
+    assert stack.execute("api", "python", "-c", PROCESSES + code).strip() == "1"
     until(stack.is_ready, 20, "a new worker serves")
     assert stack.container("api") == container
 

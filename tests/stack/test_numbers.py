@@ -18,11 +18,13 @@ SENT = {
     (httpx.codes.NOT_FOUND, "client_error"): 5,
     (httpx.codes.UNAUTHORIZED, "client_error"): 5,
 }
+INFLIGHT = re.compile(r"^gateway_inflight_requests\{.*\} (\S+)$", re.MULTILINE)
 FINISHED = re.compile(r"^gateway_requests_total\{(.*)\} (\S+)$", re.MULTILINE)
 
 
 def finished(stack: Stack) -> dict[tuple[int, str], float]:
-    """Requests by code and outcome, as the gateway has counted them."""
+    """Requests by code and outcome, as the gateway has counted them once none is in flight."""
+    until(lambda: sum(map(float, INFLIGHT.findall(stack.gateway_metrics()))) == 0, 10, "nothing is in flight")
     counted: dict[tuple[int, str], float] = {}
     for labels, value in FINISHED.findall(stack.gateway_metrics()):
         label = dict(re.findall(r'(\w+)="([^"]*)"', labels))
