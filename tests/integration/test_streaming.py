@@ -56,7 +56,7 @@ def test_pieces_arrive_at_the_pace_of_the_engine(before_mock: Gateway, measured:
     between = gaps(answer.pieces)
     assert statistics.median(between) == pytest.approx(INTERVAL_S, rel=0.5)
     first, last = answer.pieces[0].at - sent, answer.pieces[-1].at - sent
-    assert first < 0.25 * TOKENS * INTERVAL_S
+    assert first < 0.5 * TOKENS * INTERVAL_S
     assert last > 0.9 * TOKENS * INTERVAL_S
     measured(
         f"stream of {TOKENS} tokens every {INTERVAL_S * 1000:g} ms, {before_mock.workers} workers: "

@@ -14,6 +14,7 @@ from tests.stack.parts.stack import Stack
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 CHAT = "/v1/chat/completions"
+TRIES = 3  # an engine on a busy core pauses too; an nginx that held back would do so each time
 
 
 def chat(text: str = "What is Glasshouse?", **fields: Any) -> dict[str, Any]:
@@ -35,16 +36,18 @@ def test_openais_sdk_gets_an_answer_over_https(stack: Stack) -> None:
 
 def test_a_stream_arrives_piece_by_piece_through_nginx(stack: Stack, measured: Callable[[str], None]) -> None:
     body = chat(max_tokens=1000, ignore_eos=True, stream=True)
-    with stack.client() as client, client.stream("POST", CHAT, json=body) as answer:
-        sent = time.monotonic()
-        pieces = [(time.monotonic(), piece) for piece in answer.iter_raw()]
-    first, last = pieces[0][0] - sent, pieces[-1][0] - sent
-    gaps = [after[0] - before[0] for before, after in itertools.pairwise(pieces)]
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    assert pieces[-1][1].rstrip().endswith(b"[DONE]")
-    assert len(pieces) > 100
-    assert first < 0.3 * last
-    assert max(gaps) < 0.5 * last
+    for _ in range(TRIES):
+        with stack.client() as client, client.stream("POST", CHAT, json=body) as answer:
+            sent = time.monotonic()
+            pieces = [(time.monotonic(), piece) for piece in answer.iter_raw()]
+        first, last = pieces[0][0] - sent, pieces[-1][0] - sent
+        gaps = [after[0] - before[0] for before, after in itertools.pairwise(pieces)]
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert pieces[-1][1].rstrip().endswith(b"[DONE]")
+        assert len(pieces) > 100
+        if smooth := first < 0.3 * last and max(gaps) < 0.5 * last:
+            break
+    assert smooth
     measured(
         f"stream of 1000 tokens through nginx: {len(pieces)} reads over {last:.2f} s, gaps p50 "
         f"{statistics.median(gaps) * 1000:.1f} ms, max {max(gaps) * 1000:.0f} ms"

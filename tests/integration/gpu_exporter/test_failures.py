@@ -128,19 +128,19 @@ def test_an_unknown_error_of_one_call_is_that_series_alone(start: Start, machine
 
 
 def test_a_hung_call_holds_up_a_scrape_no_longer_than_the_limit(start: Start, machine: Machine) -> None:
-    exporter = start(machine, TIMEOUT="0.5")
+    exporter = start(machine, TIMEOUT="2")
     assert exporter.scrape().value("gpu_up") == 1
     machine.now("0.nvmlDeviceGetUtilizationRates hang")
     began = time.monotonic()
     absent(exporter.scrape())
-    assert 0.4 < time.monotonic() - began < 2
+    assert 1.9 < time.monotonic() - began < 4
     began = time.monotonic()
     scrape = exporter.scrape()  # it is known by now
     absent(scrape)
-    assert time.monotonic() - began < 0.4
-    assert scrape.value("gpu_exporter_collect_duration_seconds") > 0.5
+    assert time.monotonic() - began < 1
+    assert scrape.value("gpu_exporter_collect_duration_seconds") > 2
     status, reason = exporter.get("/healthz")
-    assert (status, reason) == (503, "NVML has not answered within 0.5 s: this container has to be made anew\n")
+    assert (status, reason) == (503, "NVML has not answered within 2 s: this container has to be made anew\n")
     machine.now()
     until(lambda: exporter.scrape().value("gpu_up") == 1, 5, "values after the call came back", pause=0.1)
     assert exporter.get("/healthz")[0] == 200

@@ -209,7 +209,7 @@ async def test_a_reader_that_is_slow_but_reads_gets_everything(serve: Serve) -> 
         await wire.send(chunk(DONE) + chunk(b""))
 
     async with raw_engine(much) as engine:
-        gateway = await serve(engine, send_timeout=0.5, idle_timeout=0.5)
+        gateway = await serve(engine, send_timeout=2, idle_timeout=2)
         async with dial(gateway.port, receive_buffer=65536) as client:
             await client.send(post(chat(stream=True), "connection: close"))
             total = 0

@@ -87,7 +87,7 @@ async def test_row_2_an_engine_killed_mid_stream(serve: Serve, alpha: Mock, beta
 
 @pytest.mark.parametrize("fault", ["hang", "headers_then_hang", "stall:0"])
 async def test_row_3_a_hang_before_the_first_event_moves_on(serve: Serve, alpha: Mock, beta: Mock, fault: str) -> None:
-    gateway = await serve(alpha, beta, ttft_timeout=0.3)
+    gateway = await serve(alpha, beta, ttft_timeout=1)
     await alpha.change(fault=fault)
     answer = await gateway.chat(stream=True)
     assert said(answer.content) == words(16)
@@ -98,10 +98,10 @@ async def test_row_3_a_hang_before_the_first_event_moves_on(serve: Serve, alpha:
 
 @pytest.mark.parametrize("engines", [1, 2])
 async def test_row_3_else_504(serve: Serve, alpha: Mock, beta: Mock, engines: int) -> None:
-    gateway = await serve(*(alpha, beta)[:engines], ttft_timeout=0.3)
+    gateway = await serve(*(alpha, beta)[:engines], ttft_timeout=1)
     begun = time.monotonic()
     answer = await gateway.chat(stream=True, mock={"fault": "hang"})
-    assert 0.25 * engines < time.monotonic() - begun < 2
+    assert 0.9 * engines < time.monotonic() - begun < 4
     assert answer.status_code == 504
     error = answer.json()["error"]
     assert (error["type"], error["code"]) == ("timeout_error", "engine_timeout")
@@ -112,7 +112,7 @@ async def test_row_3_else_504(serve: Serve, alpha: Mock, beta: Mock, engines: in
 
 
 async def test_row_3_a_plain_request_to_an_engine_that_hangs_ends_by_the_total_time(serve: Serve, alpha: Mock) -> None:
-    gateway = await serve(alpha, total_timeout=0.5)
+    gateway = await serve(alpha, total_timeout=1)
     answer = await gateway.chat(mock={"fault": "hang"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "engine_timeout")
     await gateway.ended("timeout", 504, stream=False)
@@ -121,7 +121,7 @@ async def test_row_3_a_plain_request_to_an_engine_that_hangs_ends_by_the_total_t
 
 
 async def test_row_4_a_hang_mid_stream(serve: Serve, alpha: Mock, beta: Mock) -> None:
-    gateway = await serve(alpha, beta, idle_timeout=0.3)
+    gateway = await serve(alpha, beta, idle_timeout=1)
     answer = await gateway.chat(stream=True, mock={"fault": "stall:2"})
     error = _last_event(answer.content)
     assert (error["type"], error["code"]) == ("timeout_error", "engine_timeout")
@@ -140,7 +140,7 @@ async def test_row_4_keep_alive_comments_are_no_events(serve: Serve) -> None:
             await asyncio.sleep(0.05)
 
     async with raw_engine(pings) as engine:
-        gateway = await serve(engine, idle_timeout=0.4, total_timeout=2.5)
+        gateway = await serve(engine, idle_timeout=1, total_timeout=4)
         answer = await gateway.chat(stream=True)
         assert _last_event(answer.content)["code"] == "engine_timeout"
         await gateway.ended("timeout", 200, stream=True)
@@ -242,7 +242,7 @@ async def test_a_body_that_trickles_in_is_whole(serve: Serve, alpha: Mock, strea
 
 
 async def test_the_total_time_ends_a_stream_that_goes_on(serve: Serve, alpha: Mock) -> None:
-    gateway = await serve(alpha, total_timeout=0.5)
+    gateway = await serve(alpha, total_timeout=1)
     answer = await gateway.chat(stream=True, mock={"interval_s": 0.05, "tokens": 1000})
     assert _last_event(answer.content)["code"] == "engine_timeout"
     await gateway.ended("timeout", 200, stream=True)

@@ -30,7 +30,7 @@ async def client() -> AsyncIterator[Callable[..., Awaitable[Client]]]:
 
         async def start(script: Script, *, key: str | None = None) -> Client:
             port, wires = await stack.enter_async_context(listening(script))
-            upstream = Upstream("e", f"http://127.0.0.1:{port}", key=key, connect_timeout=0.3)
+            upstream = Upstream("e", f"http://127.0.0.1:{port}", key=key, connect_timeout=5)
             return Client(await stack.enter_async_context(upstream), wires)
 
         yield start
