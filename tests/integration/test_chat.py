@@ -9,17 +9,9 @@ from tests.integration.parts.corpus import Question, longest, some
 from tests.integration.parts.engine import DEMO, Engine
 from tests.integration.parts.gateway import Gateway
 from tests.integration.parts.program import until
-from tests.integration.parts.samples import Samples
 
 QUESTIONS = [*some("ko", 4), *some("en", 4)]
 LONG = longest("en")
-
-
-def counted(gateway: Gateway, before: Samples, kind: str) -> int:
-    """Tokens of the demo model that the gateway has counted since an earlier scrape."""
-    return int(gateway.at_rest().total("gateway_tokens_total", model=DEMO, type=kind)) - int(
-        before.total("gateway_tokens_total", model=DEMO, type=kind)
-    )
 
 
 def one_message(question: Question) -> list[openai.types.chat.ChatCompletionMessageParam]:
@@ -56,7 +48,7 @@ def test_usage_comes_in_a_stream_only_when_asked_for_and_is_counted_always(
 ) -> None:
     plain = client.chat.completions.create(model=DEMO, messages=one_message(LONG), temperature=0).usage
     assert plain is not None
-    before = gateway.at_rest()
+    before = gateway.tokens(DEMO)
     with client.chat.completions.create(
         model=DEMO, messages=one_message(LONG), temperature=0, stream=True,
         stream_options=openai.omit if options is None else options,
@@ -71,8 +63,8 @@ def test_usage_comes_in_a_stream_only_when_asked_for_and_is_counted_always(
     else:
         assert told == []
         assert all(chunk.choices for chunk in chunks)
-    assert counted(gateway, before, "output") == plain.completion_tokens
-    assert counted(gateway, before, "input") == plain.prompt_tokens
+    counted = gateway.tokens(DEMO) - before
+    assert (counted["input"], counted["output"]) == (plain.prompt_tokens, plain.completion_tokens)
 
 
 async def test_the_asynchronous_sdk_gets_the_same(aclient: openai.AsyncOpenAI) -> None:
@@ -127,7 +119,7 @@ def test_a_stop_sequence_ends_the_answer_before_it(client: openai.OpenAI, stream
 def test_n_gives_so_many_choices_and_all_are_counted(gateway: Gateway, client: openai.OpenAI) -> None:
     question = QUESTIONS[0]
     one = client.chat.completions.create(model=DEMO, messages=one_message(question), temperature=0).usage
-    before = gateway.at_rest()
+    before = gateway.tokens(DEMO)
     # vLLM wants several choices to be sampled; with one token to sample from they are the greedy answer still.
     answer = client.chat.completions.create(
         model=DEMO, messages=one_message(question), temperature=1, n=2, extra_body={"top_k": 1}
@@ -138,7 +130,7 @@ def test_n_gives_so_many_choices_and_all_are_counted(gateway: Gateway, client: o
     assert one is not None
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 2 * one.completion_tokens
-    assert counted(gateway, before, "output") == 2 * one.completion_tokens
+    assert (gateway.tokens(DEMO) - before)["output"] == 2 * one.completion_tokens
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])

@@ -10,11 +10,6 @@ QUESTIONS = [*some("ko", 2), *some("en", 2)]
 LONG = longest("ko")
 
 
-def counted(gateway: Gateway) -> float:
-    """Tokens that the demo model has said."""
-    return gateway.at_rest().total("gateway_tokens_total", model=DEMO, type="output")
-
-
 def prompt(question: Question) -> str:
     """The chat format of models/demo/chat_template.jinja, by hand."""
     return f"<|im_start|>user\n{question.text}<|im_end|>\n<|im_start|>assistant\n"
@@ -36,7 +31,7 @@ def test_a_stream_is_the_same_answer_in_pieces(
 ) -> None:
     plain = client.completions.create(model=DEMO, prompt=prompt(LONG), temperature=0, max_tokens=900).usage
     assert plain is not None
-    before = counted(gateway)
+    before = gateway.tokens(DEMO)
     with client.completions.create(
         model=DEMO, prompt=prompt(LONG), temperature=0, max_tokens=900, stream=True,
         stream_options=openai.omit if include_usage is None else {"include_usage": include_usage},
@@ -47,7 +42,7 @@ def test_a_stream_is_the_same_answer_in_pieces(
     assert [choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason] == ["stop"]
     told = [chunk.usage.completion_tokens for chunk in chunks if chunk.usage is not None]
     assert told == ([plain.completion_tokens] if include_usage else [])
-    assert counted(gateway) - before == plain.completion_tokens
+    assert (gateway.tokens(DEMO) - before)["output"] == plain.completion_tokens
 
 
 def test_a_list_of_prompts_gets_an_answer_to_each(client: openai.OpenAI) -> None:
@@ -63,13 +58,13 @@ def test_every_choice_is_counted(gateway: Gateway, client: openai.OpenAI) -> Non
         client.completions.create(model=DEMO, prompt=prompt(question), temperature=0, max_tokens=900).usage
         for question in QUESTIONS[:2]
     ]
-    before = counted(gateway)
+    before = gateway.tokens(DEMO)
     together = client.completions.create(
         model=DEMO, prompt=[prompt(question) for question in QUESTIONS[:2]], temperature=0, max_tokens=900
     ).usage
     assert together is not None
     assert together.completion_tokens == sum(usage.completion_tokens for usage in alone if usage is not None)
-    assert counted(gateway) - before == together.completion_tokens
+    assert (gateway.tokens(DEMO) - before)["output"] == together.completion_tokens
 
 
 async def test_the_asynchronous_sdk_gets_the_same(aclient: openai.AsyncOpenAI) -> None:

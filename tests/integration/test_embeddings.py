@@ -73,13 +73,9 @@ async def test_the_asynchronous_sdk_gets_the_same(embedder: Embedder) -> None:
 
 def test_tokens_are_counted(embedder: Embedder, client: openai.OpenAI) -> None:
     gateway = embedder.gateway
-
-    def counted() -> float:
-        return gateway.at_rest().total("gateway_tokens_total", model=embedder.model, type="input")
-
-    before = counted()
+    before = gateway.tokens(embedder.model)
     answer = client.embeddings.create(model=embedder.model, input=TEXTS)
-    assert counted() - before == answer.usage.prompt_tokens
+    assert (gateway.tokens(embedder.model) - before)["input"] == answer.usage.prompt_tokens
 
 
 @pytest.mark.parametrize("wrong", [[], 3, None], ids=str)

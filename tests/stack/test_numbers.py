@@ -1,11 +1,11 @@
 """What Prometheus knows of the composed stack, against what was sent."""
 
-import re
 import time
 from typing import Any
 
 import httpx
 import pytest
+from tests.integration.parts.samples import Samples, risen
 from tests.stack.parts.stack import Stack, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
@@ -13,25 +13,24 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 JOBS = {
     "gateway", "llamacpp", "llamacpp-launcher", "nginx", "node-exporter", "probe", "prometheus",
 }  # fmt: skip
-SENT = {
-    (httpx.codes.OK, "ok"): 20,
-    (httpx.codes.NOT_FOUND, "client_error"): 5,
-    (httpx.codes.UNAUTHORIZED, "client_error"): 5,
-}
-INFLIGHT = re.compile(r"^gateway_inflight_requests\{.*\} (\S+)$", re.MULTILINE)
-FINISHED = re.compile(r"^gateway_requests_total\{(.*)\} (\S+)$", re.MULTILINE)
+CHAT = "/v1/chat/completions"
+SENT = {(CHAT, "200", "ok"): 20, (CHAT, "404", "client_error"): 5, (CHAT, "401", "client_error"): 5}
 
 
-def finished(stack: Stack) -> dict[tuple[int, str], float]:
-    """Requests by code and outcome, as the gateway has counted them once none is in flight."""
-    until(lambda: sum(map(float, INFLIGHT.findall(stack.gateway_metrics()))) == 0, 10, "nothing is in flight")
-    counted: dict[tuple[int, str], float] = {}
-    for labels, value in FINISHED.findall(stack.gateway_metrics()):
-        label = dict(re.findall(r'(\w+)="([^"]*)"', labels))
-        if label["route"] == "/v1/chat/completions":
-            key = (int(label["code"]), label["outcome"])
-            counted[key] = counted.get(key, 0) + float(value)
-    return counted
+def at_rest(stack: Stack) -> Samples:
+    """The gateway's own counters, once every request that was relayed is counted."""
+    until(lambda: counters(stack).total("gateway_inflight_requests") == 0, 10, "nothing is in flight")
+    return counters(stack)
+
+
+def counters(stack: Stack) -> Samples:
+    return Samples.parse(stack.gateway_metrics())
+
+
+def finished(samples: Samples) -> dict[tuple[str, ...], float]:
+    """Chats by route, code and outcome."""
+    counted = samples.by("gateway_requests_total", "route", "code", "outcome")
+    return {labels: count for labels, count in counted.items() if labels[0] == CHAT}
 
 
 def chat(model: str) -> dict[str, Any]:
@@ -55,18 +54,17 @@ def test_each_exporter_gives_what_it_is_there_for(stack: Stack) -> None:
 
 
 def test_counters_are_equal_to_what_was_sent(stack: Stack) -> None:
-    before = finished(stack)
+    before = finished(at_rest(stack))
     with stack.client() as client, stack.client(key="sk-wrong") as stranger:
+        for _ in range(5):  # first, since what is refused is never in flight
+            client.post(CHAT, json=chat("gpt-9"))
+            stranger.post(CHAT, json=chat("glasshouse-demo"))
         for _ in range(20):
-            assert client.post("/v1/chat/completions", json=chat("glasshouse-demo")).status_code == httpx.codes.OK
-        for _ in range(5):
-            client.post("/v1/chat/completions", json=chat("gpt-9"))
-            stranger.post("/v1/chat/completions", json=chat("glasshouse-demo"))
-    after = finished(stack)
-    risen = {key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key, 0)}
-    assert risen == SENT
+            assert client.post(CHAT, json=chat("glasshouse-demo")).status_code == httpx.codes.OK
+    after = finished(at_rest(stack))
+    assert risen(before, after) == SENT
     total = sum(after.values())
-    expression = 'sum(gateway_requests_total{job="gateway",route="/v1/chat/completions"})'
+    expression = f'sum(gateway_requests_total{{job="gateway",route="{CHAT}"}})'
     until(lambda: stack.value(expression) == total, 30, "Prometheus has scraped the same")
 
 

@@ -5,6 +5,7 @@ import json
 import secrets
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +74,14 @@ class Gateway:
         return Samples.parse(self.exposition())
 
     def at_rest(self) -> Samples:
-        """A scrape once every request is counted. A client has its answer before the gateway has counted it."""
+        """A scrape once every relayed request is counted: a client has its answer a moment before that."""
         until(lambda: self.scrape().total("gateway_inflight_requests") == 0, 10, "nothing is in flight")
         return self.scrape()
+
+    def tokens(self, model: str) -> Counter[str]:
+        """Tokens of a model by type, once nothing is in flight; subtract an earlier reading."""
+        counted = self.at_rest().by("gateway_tokens_total", "model", "type")
+        return Counter({kind: int(tokens) for (of, kind), tokens in counted.items() if of == model})
 
     def exposition(self) -> str:
         answer = httpx.get(f"http://{HOST}:{self.metrics_port}/metrics", trust_env=False, timeout=10)

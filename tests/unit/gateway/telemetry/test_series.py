@@ -6,14 +6,13 @@ import io
 from itertools import product
 from typing import TYPE_CHECKING, get_args
 
+from tests.unit.gateway.harness.record import RECORD
 from tests.unit.gateway.harness.server import moved
 
 from gateway.engines.engine import STATES
 from gateway.telemetry.logs import RequestLog
-from gateway.telemetry.record import RequestRecord
 from gateway.telemetry.recorder import _POSSIBLE, MAX_MODELS, Recorder
 from gateway.telemetry.spending import Part
-from gateway.usage import Usage
 from gateway.wire.request import ENDPOINTS
 
 if TYPE_CHECKING:
@@ -37,15 +36,11 @@ REST = (
 )
 RESULTS = ("ok", "rejected", "error", "unreachable", "reset", "broken", "timeout", "cancelled")
 FAILURES = ("missing_api_key", "invalid_api_key", "revoked_api_key", "expired_api_key")
-RECORD = RequestRecord(
-    request_id="r", route="/", key="key-0", model="none", engine="vllm", stream=False, outcome="ok", code=200,
-    error_code=None, timeout_phase=None, duration=1.0, ttft=0.1, generating=0.5, usage=Usage(9, 9, 9, 9), events=9,
-    attempts=1, cost=1.0, quiet=False,
-)  # fmt: skip
+BESIDE = RECORD._replace(route="/", key="key-0", model="none", stream=False)
 
 
 def record(recorder: Recorder, **changes: object) -> None:
-    one = RECORD._replace(**changes)  # type: ignore[arg-type]  # typed per field, given by name
+    one = BESIDE._replace(**changes)  # type: ignore[arg-type]  # typed per field, given by name
     recorder.started(one.route, one.model)
     recorder.finished(one)
 

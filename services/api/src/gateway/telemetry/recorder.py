@@ -101,7 +101,7 @@ class Recorder:
         self._of(self.catalogue.inflight, label).inc()
 
     def finished(self, record: RequestRecord) -> None:
-        """A request has ended: every counter that it moves, and its log line. Not in flight any more, it is counted."""
+        """A request has ended: every counter that it moves, then the gauge of what is in flight, and its log line."""
         metrics, of = self.catalogue, self._of
         model = self._models.of(record.model, again=True)
         stream = "true" if record.stream else "false"
