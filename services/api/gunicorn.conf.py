@@ -21,7 +21,7 @@ _settings = Settings.load_or_exit()
 _host = f"[{_settings.gateway_host}]" if ":" in _settings.gateway_host else _settings.gateway_host
 bind = f"{_host}:{_settings.gateway_port}"
 workers = _settings.workers
-worker_class = "gateway.worker.Worker"
+worker_class = "gateway.server.worker.Worker"
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat must not wait for a disk
 graceful_timeout = _settings.shutdown_grace
 # Longer than nginx's 60 s, so that it is never this side that closes a connection nginx is about to use.
@@ -31,7 +31,7 @@ timeout = max(60, 2 * graceful_timeout)
 # Recycling would cut streams; memory is measured flat instead.
 max_requests = 0
 loglevel = _settings.log_level
-logger_class = "gateway.worker.Log"
+logger_class = "gateway.server.worker.Log"
 accesslog = None
 control_socket_disable = True
 

@@ -7,10 +7,10 @@ from tests.integration.ledger.acts import ejections
 from tests.integration.ledger.case import Case
 from tests.integration.ledger.cases import ALL
 
+from gateway.dialects.openai.request import ENDPOINTS
 from gateway.errors import ATTEMPT_RESULTS, ENGINE_PHASES, KEY_REFUSALS, GatewayError, Outcome
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.recorder import _POSSIBLE, _TOKEN_TYPES, _WASTES
-from gateway.wire.request import ENDPOINTS
 
 # What nothing can end with yet. `test_what_is_not_there_yet_is_not_there` fails once something does.
 NOT_YET = {"rate_limited", "queue_full"}

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from gateway.asgi import App
 from gateway.attempt import Timeouts
 from gateway.cost import Account, Books, Share, read_accounts
+from gateway.dialects.openai.request import ENDPOINTS
 from gateway.edge import Edge
 from gateway.engines import Engine, Fleet, Watcher, WatchTimes
 from gateway.keys import KeyRing
@@ -21,7 +22,6 @@ from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.logs import RequestLog, set_up_logs
 from gateway.telemetry.recorder import Recorder
 from gateway.upstream import Upstream
-from gateway.wire.request import ENDPOINTS
 
 # A worker takes requests once it has looked at every engine, but waits no longer than this for a silent one.
 _FIRST_LOOK_TIMEOUT_S = 5.0

@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from gateway.dialects.openai.answer import error_body
 from gateway.errors import BodyTooLarge, ClientGone, GatewayError, MethodNotAllowed, Unauthorized
 from gateway.telemetry.observation import Observation
-from gateway.wire.answer import error_body
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -75,7 +75,7 @@ async def client_gone(receive: Receive) -> None:
 async def drop_connection(scope: Scope, receive: Receive) -> None:
     """Cuts the connection of a client that has gone or does not read, with whatever it has left unread.
 
-    Needs a server that offers the extension `DROP` (see `gateway.worker`); ASGI itself has no word for it.
+    Needs a server that offers the extension `DROP` (see `gateway.server.worker`); ASGI itself has no word for it.
     """
     drop = scope.get("extensions", {}).get(DROP)
     if drop is not None:

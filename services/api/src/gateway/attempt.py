@@ -5,15 +5,15 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from gateway.cost import Account
+from gateway.dialects.openai.answer import engine_error, parse_answer
+from gateway.dialects.openai.collect import Collector, as_stream
+from gateway.dialects.openai.request import Endpoint, Inference
+from gateway.dialects.openai.stream import EventStream
 from gateway.engines import Engine
 from gateway.errors import EngineBroken
 from gateway.guard import Guard
 from gateway.telemetry.observation import Observation
 from gateway.upstream import Response
-from gateway.wire.answer import engine_error, parse_answer
-from gateway.wire.collect import Collector, as_stream
-from gateway.wire.request import Endpoint, Inference
-from gateway.wire.stream import EventStream
 
 _OK = 200
 # The longest plain answer that is relayed, in bytes: a batch of embeddings is the largest there is.

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from loguru import logger
 
 from gateway.asgi import App, Message, Receive, Scope, Send, answer_error, request_id
+from gateway.dialects.openai.request import Endpoint
 from gateway.errors import ClientGone, GatewayError
 from gateway.relay import Relay
 from gateway.telemetry.observation import Observation
 from gateway.telemetry.recorder import Recorder
-from gateway.wire.request import Endpoint
 
 # Asked every few seconds by load balancers and containers: counted, but not worth a log line each.
 _QUIET = frozenset({"/livez", "/readyz", "/healthz", "/health"})

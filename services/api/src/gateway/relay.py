@@ -25,6 +25,9 @@ from gateway.asgi import (
     read_body,
 )
 from gateway.attempt import Opened, Timeouts, attempt, next_bytes
+from gateway.dialects.openai.answer import error_event
+from gateway.dialects.openai.request import Endpoint, Inference, parse_request
+from gateway.dialects.openai.stream import EventStream
 from gateway.engines import Engine, Fleet
 from gateway.errors import (
     AttemptResult,
@@ -42,9 +45,6 @@ from gateway.guard import Guard
 from gateway.keys import Key, KeyRing
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.observation import Observation
-from gateway.wire.answer import error_event
-from gateway.wire.request import Endpoint, Inference, parse_request
-from gateway.wire.stream import EventStream
 
 _OK = 200
 _LAST_WORD_TIMEOUT_S = 5.0

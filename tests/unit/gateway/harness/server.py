@@ -18,8 +18,8 @@ from loguru import logger
 
 from gateway.app import create_app
 from gateway.edge import Edge
+from gateway.server.worker import Worker
 from gateway.settings import Settings, parse_engines
-from gateway.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

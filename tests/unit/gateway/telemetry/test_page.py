@@ -32,7 +32,7 @@ from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.recorder import Recorder
 from gateway.usage import Usage
-from gateway.wire.request import ENDPOINTS
+from gateway.dialects.openai.request import ENDPOINTS
 dice = random.Random(int(sys.argv[2]))
 catalogue = Catalogue(CollectorRegistry())
 recorder = Recorder(catalogue, RequestLog("error"), workers=4)

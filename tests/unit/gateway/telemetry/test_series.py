@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, get_args
 from tests.unit.gateway.harness.record import RECORD
 from tests.unit.gateway.harness.server import moved
 
+from gateway.dialects.openai.request import ENDPOINTS
 from gateway.engines.engine import STATES
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.recorder import _POSSIBLE, MAX_MODELS, Recorder
 from gateway.telemetry.spending import Part
-from gateway.wire.request import ENDPOINTS
 
 if TYPE_CHECKING:
     from gateway.telemetry.catalogue import Catalogue

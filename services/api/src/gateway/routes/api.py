@@ -8,11 +8,11 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from gateway.asgi import App, error_headers
+from gateway.dialects.openai.answer import error_body
 from gateway.engines import Fleet
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from gateway.relay import Relay
 from gateway.routes import models, relayed, status
-from gateway.wire.answer import error_body
 
 _NOT_FOUND, _METHOD_NOT_ALLOWED = 404, 405
 

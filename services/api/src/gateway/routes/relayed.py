@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from gateway.wire.request import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
+from gateway.dialects.openai.request import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
 
 _TEXT = {"type": "string"}
 _EXAMPLES: dict[str, dict[str, Any]] = {

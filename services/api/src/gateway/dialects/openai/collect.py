@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects.openai.request import rewritten
 from gateway.errors import EngineBroken
 from gateway.usage import Usage
-from gateway.wire.request import rewritten
 
 
 def as_stream(body: bytes) -> bytes:

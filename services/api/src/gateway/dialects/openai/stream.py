@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects.openai.tally import Tally
 from gateway.errors import EngineBroken
 from gateway.usage import Usage
-from gateway.wire.tally import Tally
 
 _END_OF_EVENT = b"\n\n"
 _DONE = b"[DONE]"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from gateway.dialects.openai.collect import Collector, as_stream
 from gateway.errors import EngineBroken
 from gateway.usage import Usage
-from gateway.wire.collect import Collector, as_stream
 
 
 def event(content: Any) -> bytes:

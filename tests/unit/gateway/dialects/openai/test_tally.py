@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.dialects.openai.tally import Tally
 from gateway.usage import Usage
-from gateway.wire.tally import Tally
 
 
 def told(prompt: int, completion: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.dialects.openai.answer import engine_error, error_body, error_event, parse_answer, parse_usage
 from gateway.errors import (
     ContextLengthExceeded,
     EngineBroken,
@@ -16,7 +17,6 @@ from gateway.errors import (
     ModelNotFound,
 )
 from gateway.usage import Usage
-from gateway.wire.answer import engine_error, error_body, error_event, parse_answer, parse_usage
 
 
 @pytest.mark.parametrize(

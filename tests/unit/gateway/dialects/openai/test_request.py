@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from gateway.dialects.openai.request import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS, Endpoint, Inference, parse_request
 from gateway.errors import InvalidRequest
-from gateway.wire.request import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS, Endpoint, Inference, parse_request
 
 MESSAGES = [{"role": "user", "content": "x"}]
 PROMPTS: dict[str, Any] = {CHAT.path: MESSAGES, COMPLETIONS.path: "x", EMBEDDINGS.path: "x"}

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from gateway.dialects.openai.stream import EventStream
 from gateway.errors import EngineBroken
 from gateway.usage import Usage
-from gateway.wire.stream import EventStream
 
 DONE = b"data: [DONE]\n\n"
 COUNT = {"prompt_tokens": 5, "completion_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 2}}

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from gateway.dialects.openai.answer import parse_usage
 from gateway.usage import Usage
-from gateway.wire.answer import parse_usage
 
 
 class Tally:

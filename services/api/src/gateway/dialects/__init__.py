@@ -1,0 +1,1 @@
+"""What clients speak: one package a dialect, and what they share. They know no engine."""

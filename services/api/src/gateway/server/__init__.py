@@ -1,0 +1,1 @@
+"""The server in front of the application: uvicorn as the gateway needs it, under gunicorn."""
