@@ -21,7 +21,7 @@ from gateway.telemetry import slots
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.logs import RequestLog, set_up_logs
 from gateway.telemetry.recorder import Recorder
-from gateway.upstream import Upstream
+from gateway.upstream import EngineKey, Upstream
 
 # A worker takes requests once it has looked at every engine, but waits no longer than this for a silent one.
 _FIRST_LOOK_TIMEOUT_S = 5.0
@@ -47,7 +47,8 @@ def create_app(settings: Settings | None = None) -> App:
     accounts = read_accounts(settings.engine_prices, settings.prices_file, workers=settings.workers)
     share = Share(slots.directory(), parts=settings.workers, engines=len(accounts))
     books = Books(accounts, share, recorder.spending)
-    watchers, fleet = _engines(settings, catalogue, recorder, accounts)
+    engine_key = settings.engine_key()
+    watchers, fleet = _engines(settings, engine_key, catalogue, recorder, accounts)
     relay = Relay(
         keys=keys,
         fleet=fleet,
@@ -73,6 +74,7 @@ def create_app(settings: Settings | None = None) -> App:
                 for work in (
                     *(watcher.watch() for watcher in watchers),
                     keys.watch(),
+                    *([engine_key.watch()] if engine_key else []),
                     recorder.watch_event_loop(),
                     *([books.keep()] if accounts else []),
                 )
@@ -89,11 +91,12 @@ def create_app(settings: Settings | None = None) -> App:
 
 
 def _engines(
-    settings: Settings, catalogue: Catalogue, recorder: Recorder, accounts: list[Account]
+    settings: Settings, key: EngineKey | None, catalogue: Catalogue, recorder: Recorder, accounts: list[Account]
 ) -> tuple[list[Watcher], Fleet]:
     priced = {account.engine: account for account in accounts}
-    key = settings.engine_key()
-    times = WatchTimes(settings.discovery_interval, settings.probe_interval, settings.probe_timeout)
+    times = WatchTimes(
+        settings.discovery_interval, settings.probe_interval, settings.probe_timeout, patience=settings.ttft_timeout
+    )
     routes = {path: endpoint.streams for path, endpoint in ENDPOINTS.items()}
 
     def know(engine: Engine) -> None:
@@ -102,9 +105,7 @@ def _engines(
 
     watchers = []
     for name, url, status_url in settings.engines:
-        upstream = Upstream(
-            name, url, key=key.get_secret_value() if key else None, connect_timeout=settings.connect_timeout
-        )
+        upstream = Upstream(name, url, key=key, connect_timeout=settings.connect_timeout)
         launcher = status_url and Upstream(
             f"{name}'s launcher", status_url, key=None, connect_timeout=settings.connect_timeout
         )

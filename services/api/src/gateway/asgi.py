@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from gateway.dialects.openai.answer import error_body
+from gateway.dialects.openai.errors import error_body
 from gateway.errors import BodyTooLarge, ClientGone, GatewayError, MethodNotAllowed, Unauthorized
 from gateway.telemetry.observation import Observation
 
@@ -37,8 +37,8 @@ def request_id(scope: Scope) -> str:
     return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The request's whole body.
+async def read_body(scope: Scope, receive: Receive, limit: int, progress: Callable[[], object] = lambda: None) -> bytes:
+    """The request's whole body; `progress` is called whenever more of it has come.
 
     Raises:
         BodyTooLarge: It is, or says that it is, longer than `limit` bytes.
@@ -53,6 +53,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone("The client closed the connection while it sent its request.")
+        progress()
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
@@ -83,14 +84,21 @@ async def drop_connection(scope: Scope, receive: Receive) -> None:
         await client_gone(receive)
 
 
+def answer_headers(observation: Observation, length: int | None, *headers: Header) -> list[Header]:
+    """The headers of an answer; `length` is that of its body, None where it is not known."""
+    own = [*headers, (b"x-request-id", observation.request_id.encode())]
+    if length is not None:
+        own.append((b"content-length", str(length).encode()))
+    if observation.cost is not None:
+        own.append((b"x-cost-usd", b"%.12f" % observation.cost))  # without an exponent, as small as it may be
+    return own
+
+
 async def answer(send: Send, observation: Observation, status: int, body: bytes, *headers: Header) -> None:
     """Sends a whole answer."""
     observation.status = status
-    length = (b"content-length", str(len(body)).encode())
-    own = [length, (b"x-request-id", observation.request_id.encode())]
-    if observation.cost is not None:
-        own.append((b"x-cost-usd", b"%.12f" % observation.cost))  # without an exponent, as small as it may be
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, *own]})
+    own = answer_headers(observation, len(body), *headers)
+    await send({"type": "http.response.start", "status": status, "headers": own})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -104,6 +112,8 @@ def error_headers(error: GatewayError) -> list[Header]:
     headers: list[Header] = []
     if error.retry_after is not None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
+    if error.should_retry is not None:
+        headers.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
     if isinstance(error, Unauthorized):
         headers.append((b"www-authenticate", b"Bearer"))
     elif isinstance(error, MethodNotAllowed):

@@ -5,19 +5,26 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from gateway.cost import Account
-from gateway.dialects.openai.answer import engine_error, parse_answer
+from gateway.dialects.openai.answer import parse_answer
 from gateway.dialects.openai.collect import Collector, as_stream
+from gateway.dialects.openai.errors import holds_error, parse_retry_after, read_body, translate_error
 from gateway.dialects.openai.request import Endpoint, Inference
 from gateway.dialects.openai.stream import EventStream
+from gateway.dialects.openai.usage_scan import UsageScanner
 from gateway.engines import Engine
-from gateway.errors import EngineBroken
+from gateway.errors import EngineBroken, GatewayError
 from gateway.guard import Guard
 from gateway.telemetry.observation import Observation
 from gateway.upstream import Response
 
 _OK = 200
-# The longest plain answer that is relayed, in bytes: a batch of embeddings is the largest there is.
-_LONGEST_ANSWER = 268_435_456
+# A plain answer up to this many bytes is held until it is whole; a longer one, embeddings most likely, is relayed as it
+# comes.
+PLAIN_BUFFER = 1_048_576
+# Of an error no more is read than this, in bytes.
+_MAX_ERROR = 65_536
+
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Timeouts(NamedTuple):
@@ -35,13 +42,15 @@ class Opened(NamedTuple):
 
     Attributes:
         response: The engine's answer.
+        first: The stream's first events, the whole plain answer, or the beginning of one that is too large to hold.
         events: The stream; None for a plain answer.
-        first: The stream's first events, or the whole plain answer.
+        rest: Scans a plain answer of which more is to come; None for one that is whole.
     """
 
     response: Response
-    events: EventStream | None
     first: bytes
+    events: EventStream | None = None
+    rest: UsageScanner | None = None
 
 
 @asynccontextmanager
@@ -52,20 +61,24 @@ async def attempt(
     observation: Observation,
     guard: Guard,
     timeouts: Timeouts,
+    headers: Headers,
 ) -> AsyncIterator[Opened]:
     """Sends the request, reads an answer as far as it takes to trust it, and lets the engine go at the end.
 
-    A stream is trusted from its first event on, a plain answer when it is whole. Leaving early cuts the connection,
-    which is how an engine learns that nobody wants its answer any more.
+    A stream is trusted from its first event on, a plain answer when it is whole, or too large to be held. Leaving early
+    cuts the connection, which is how an engine learns that nobody wants its answer any more.
 
     Raises:
         EngineError, ClientError: There is an error instead, or no answer at all.
     """
-    path, name = endpoint.path.encode(), (b"x-request-id", observation.request_id.encode())
     folded = endpoint.streams and not request.stream and not engine.notices_plain_disconnect
     streamed = request.stream or folded
-    # A plain answer comes whole: until then, long generation and a hung engine look the same.
+    events = EventStream(
+        keep_usage=request.usage_wanted, n=request.n, sink=(collector := Collector()) if folded else None
+    )
+    # A plain answer comes whole: until then, a long one and a hung engine look the same. Its watcher tells them apart.
     guard.phase("ttft" if streamed else "total", timeouts.ttft if streamed else timeouts.total)
+    observation.events = 0
     engine.inflight += 1
     account = engine.account
     if account is not None:
@@ -74,78 +87,119 @@ async def attempt(
     finished = False
     try:
         with guard:
+            engine.waiting.add(guard.interrupt)
             body = as_stream(request.body) if folded else request.body
-            response = await engine.upstream.request(b"POST", path, body, (name,))
-            if response.status != _OK:
-                raise engine_error(response.status, await response.read(_LONGEST_ANSWER))
+            response = await engine.upstream.request(b"POST", endpoint.path.encode(), body, headers)
+            await _check_head(response)
             if not streamed:
-                opened = Opened(response, None, await response.read(_LONGEST_ANSWER))
+                opened = await _read_plain(response)
             else:
-                opened = await _first_event(
-                    response, EventStream(keep_usage=folded or request.usage_wanted, n=request.n)
-                )
+                opened = await _first_event(response, events)
             if folded:
-                opened = await _fold(opened, observation, guard, timeouts.idle)
-            if opened.events is None:
+                await _read_all(response, events, engine, observation, guard, timeouts.idle)
+                opened = Opened(response, collector.answer(events.usage))
+            if opened.events is None and opened.rest is None:
                 observation.usage = parse_answer(opened.first)
                 if account is not None:  # the answer is whole; its head says what it cost
-                    _charge(account, observation)
+                    _charge(account, observation, events)
                     account = None
+        engine.waiting.discard(guard.interrupt)
         yield opened
         finished = True
     finally:
+        engine.waiting.discard(guard.interrupt)
         engine.inflight -= 1
         if account is not None:
-            _charge(account, observation)
+            _charge(account, observation, events)
         if response is not None:
             response.close(linger=finished, reuse=not (streamed and engine.closes_after_streams))
 
 
-def _charge(account: Account, observation: Observation) -> None:
-    """The attempt has left the engine, and pays."""
-    usd, equivalents = account.end(observation.usage, observation.events)
+def _charge(account: Account, observation: Observation, events: EventStream) -> None:
+    """The attempt has left the engine, and pays for what it has used itself."""
+    usd, equivalents = account.end(observation.usage, events.events)
     observation.charge(account.engine, usd, equivalents)
+
+
+async def _check_head(response: Response) -> None:
+    """Makes sure that an answer follows.
+
+    Raises:
+        GatewayError: It is an error.
+        EngineBroken: It is compressed, which nobody asked for.
+    """
+    if response.status != _OK:
+        raise translate_error(
+            response.status,
+            read_body(await response.beginning(_MAX_ERROR)),
+            retry_after=parse_retry_after(response.headers.get(b"retry-after")),
+        )
+    coding = response.headers.get(b"content-encoding", b"identity")
+    if coding.lower() not in {b"identity", b""}:
+        raise EngineBroken(f"The engine's answer is encoded as {coding.decode('latin-1')!r}, which nobody asked for.")
+
+
+async def _read_plain(response: Response) -> Opened:
+    """Reads a plain answer to its end, or as far as it may be held."""
+    parts: list[bytes] = []
+    size = 0
+    while size <= PLAIN_BUFFER:
+        data = await response.chunk()
+        if not data:
+            return Opened(response, parts[0] if len(parts) == 1 else b"".join(parts))
+        parts.append(data)
+        size += len(data)
+    first = b"".join(parts)
+    if not first.lstrip().startswith(b"{"):
+        raise EngineBroken("The engine's answer is not a JSON object.")
+    return Opened(response, first, rest=UsageScanner())
 
 
 async def _first_event(response: Response, events: EventStream) -> Opened:
     """Waits for a stream's first event.
 
     Raises:
-        EngineBroken: What comes is no stream of events, or an error.
+        EngineBroken: What comes is no stream of events.
+        GatewayError: It is an error. One that comes behind tokens in the same piece is left to whoever relays those.
     """
-    if not response.headers.get(b"content-type", b"").startswith(b"text/event-stream"):
-        raise EngineBroken("The engine answered a stream with something else.")
+    if not response.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
+        content = read_body(await response.beginning(_MAX_ERROR))
+        raise _not_a_stream(content)
     first = b""
-    while not events.beats:  # a comment is no event yet
-        first += events.feed(await next_bytes(response))
-        if events.failure is not None:
-            raise EngineBroken(f"The engine failed: {events.failure}")
-    return Opened(response, events, first)
+    while not events.beats and events.failure is None:
+        first += await next_events(response, events)
+    if events.failure is not None and not events.events:
+        raise events.failure
+    return Opened(response, first, events)
 
 
-async def _fold(opened: Opened, observation: Observation, guard: Guard, idle: float) -> Opened:
-    """Reads a stream to its end and makes the plain answer of it."""
-    response, events, data = opened
-    collector = Collector()
-    while events is not None:
-        observation.events = events.events  # what is wasted should the answer never be whole
-        collector.add(data)
-        if events.failure is not None:
-            raise EngineBroken(f"The engine failed: {events.failure}")
-        if events.done:
-            break
-        guard.phase("idle", idle)
-        data = events.feed(await next_bytes(response))
-    return Opened(response, None, collector.answer(None if events is None else events.usage))
+def _not_a_stream(content: object) -> GatewayError:
+    if isinstance(content, dict) and holds_error(content):
+        return translate_error(None, content)
+    return EngineBroken("The engine answered a stream with something else.")
 
 
-async def next_bytes(response: Response) -> bytes:
-    """The next bytes of a stream that is not done.
+async def _read_all(
+    response: Response, events: EventStream, engine: Engine, observation: Observation, guard: Guard, idle: float
+) -> None:
+    """Reads a stream to its end for whoever collects its chunks.
 
     Raises:
-        EngineBroken: It ended without [DONE].
+        GatewayError: It broke on the way.
     """
+    beats, heard = 0, None
+    while events.failure is None and not events.done:
+        observation.events = events.events  # what is wasted should the answer never be whole
+        if events.beats != beats:
+            engine.record_progress()
+        heard = guard.phase("idle", idle, since=heard if events.beats == beats else None)
+        beats = events.beats
+        await next_events(response, events)
+    if events.failure is not None:
+        raise events.failure
+
+
+async def next_events(response: Response, events: EventStream) -> bytes:
+    """Feeds the stream with its next bytes, or ends it; returns what may go to the client."""
     data = await response.chunk()
-    if not data:
-        raise EngineBroken("The engine's stream ended early.")
-    return data
+    return events.feed(data) if data else events.finish()

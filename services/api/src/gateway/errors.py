@@ -18,7 +18,12 @@ GatewayError
 │   ├── EngineUnreachable       refused: nothing listens there
 │   ├── EngineReset             the connection broke
 │   ├── EngineBroken            a 5xx, or bytes that are no answer
-│   └── EngineTimeout           504, names the phase
+│   ├── EngineTimeout           504, names the phase
+│   │   └── EngineStalled       it has stopped making progress
+│   └── EngineBusy              it works, but takes no more at the moment
+│       ├── EngineRateLimited   429
+│       └── EngineOverloaded    503
+├── OutOfResources              503, the gateway itself has no descriptors or memory left
 └── Interrupted                 503, the gateway is shutting down
 
 Each class says how it is answered (`status`, `type`, `code`) and counted (`outcome`), so that no handler has to choose.
@@ -43,7 +48,7 @@ EnginePhase = Literal["connect", "ttft", "idle", "total"]
 ENGINE_PHASES: tuple[EnginePhase, ...] = get_args(EnginePhase)
 
 # What can come of one attempt at an engine.
-AttemptResult = Literal["ok", "rejected", "unreachable", "reset", "broken", "timeout", "cancelled", "error"]
+AttemptResult = Literal["ok", "rejected", "busy", "unreachable", "reset", "broken", "timeout", "cancelled", "error"]
 ATTEMPT_RESULTS: tuple[AttemptResult, ...] = get_args(AttemptResult)
 
 # Why there is no good key; the codes of `Unauthorized`.
@@ -64,6 +69,8 @@ class GatewayError(Exception):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     outcome: ClassVar[Outcome] = "internal_error"
+    # Becomes `x-should-retry`, which beats what an SDK would do by the status alone; None leaves it to the SDK.
+    should_retry: ClassVar[bool | None] = None
     code: str | None = "internal_error"
 
     def __init__(
@@ -93,6 +100,7 @@ class ClientError(GatewayError):
     status = 400
     type = "invalid_request_error"
     outcome: ClassVar[Outcome] = "client_error"
+    should_retry = False
     code: str | None = None
 
 
@@ -149,6 +157,7 @@ class RequestTimeout(ClientError):
     """408: the request's body stopped coming."""
 
     status = 408
+    should_retry = True
     code = "request_timeout"
 
 
@@ -186,6 +195,7 @@ class NoEngineReady(GatewayError):
     status = 503
     type = "service_unavailable"
     outcome = "engine_error"
+    should_retry = True
     code = "no_engine_ready"
 
 
@@ -201,18 +211,30 @@ class EngineError(GatewayError):
 class EngineUnreachable(EngineError):
     """Nothing takes connections at the engine's address; another engine may always try."""
 
+    should_retry = True
     code = "engine_unreachable"
 
 
 class EngineReset(EngineError):
-    """The engine broke the connection before its answer was complete; before the first byte another may always try."""
+    """The engine broke the connection before its answer was complete; before the first byte another may always try.
 
+    Args:
+        message: As in `GatewayError`.
+        has_begun: Whether a part of the answer had come.
+    """
+
+    should_retry = True
     code = "engine_reset"
+
+    def __init__(self, message: str, *, has_begun: bool) -> None:
+        super().__init__(message)
+        self.has_begun = has_begun
 
 
 class EngineBroken(EngineError):
-    """The engine answered with a 5xx, or with bytes that are no answer."""
+    """The engine answered with a 5xx, or with bytes that are no answer, and would most likely do so again."""
 
+    should_retry = False
     code = "engine_broken"
 
 
@@ -222,6 +244,7 @@ class EngineTimeout(EngineError):
     status = 504
     type = "timeout_error"
     outcome = "timeout"
+    should_retry = False
     code = "engine_timeout"
 
     def __init__(self, message: str, *, phase: EnginePhase) -> None:
@@ -229,9 +252,48 @@ class EngineTimeout(EngineError):
         self.phase = phase
 
 
+class EngineStalled(EngineTimeout):
+    """The engine has stopped making progress while the request waited for its first byte; another may always try."""
+
+    code = "engine_stalled"
+
+
+class EngineBusy(EngineError):
+    """The engine works but takes no more requests at the moment; `retry_after` is its own advice, where it gave one."""
+
+    should_retry = True
+
+
+class EngineRateLimited(EngineBusy):
+    """429 from an engine."""
+
+    status = 429
+    type = "rate_limit_error"
+    outcome = "rate_limited"
+    code = "rate_limit_exceeded"
+
+
+class EngineOverloaded(EngineBusy):
+    """503 from an engine."""
+
+    status = 503
+    type = "service_unavailable"
+    code = "engine_overloaded"
+
+
+class OutOfResources(GatewayError):
+    """503: the gateway itself has no descriptors or memory left; no engine is to blame."""
+
+    status = 503
+    type = "service_unavailable"
+    should_retry = True
+    code = "gateway_overloaded"
+
+
 class Interrupted(GatewayError):
     """503: the worker was told to stop and its grace ran out with the request unfinished."""
 
     status = 503
     type = "service_unavailable"
+    should_retry = True
     code = "shutting_down"

@@ -11,6 +11,11 @@ from typing import Literal, Self
 
 from gateway.errors import ClientGone, EnginePhase, EngineTimeout, GatewayError, RequestTimeout
 
+# A timer that fires later than this shows that the event loop stood still, and that what is waited for may lie in the
+# socket, unread: it gets another moment.
+_MAX_LAG_S = 0.25
+_SECOND_LOOK_S = 0.1
+
 # In the two more phases it is the client that is slow: to send its request, or to read its answer.
 Phase = EnginePhase | Literal["body", "send"]
 
@@ -30,6 +35,7 @@ class Guard:
     __slots__ = (
         "_deadline",
         "_ends_at",
+        "_had_second_look",
         "_loop",
         "_phase",
         "_reason",
@@ -51,6 +57,7 @@ class Guard:
         self._phase: Phase = "total"
         self._seconds = total
         self._deadline = self._ends_at
+        self._had_second_look = False
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._reason: GatewayError | None = None
@@ -103,10 +110,16 @@ class Guard:
             self._task.uncancel()
             raise reason
 
+    def interrupt(self, reason: GatewayError) -> None:
+        """Ends what the task is doing with this reason, which the `with` around it raises; the first one counts."""
+        if self._reason is None:
+            self._reason = reason
+            self._task.cancel()
+
     async def _wait_for(self, client_gone: Callable[[], Awaitable[None]]) -> None:
         await client_gone()
         self._watcher = None
-        self._interrupt(ClientGone("The client closed the connection."))
+        self.interrupt(ClientGone("The client closed the connection."))
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -115,10 +128,15 @@ class Guard:
 
     def _look(self) -> None:
         self._timer = None
-        if self._loop.time() < self._deadline:
+        late = self._loop.time() - self._deadline
+        if late < 0:
+            self._had_second_look = False
             self._arm()
+        elif late > _MAX_LAG_S and not self._had_second_look:
+            self._had_second_look = True
+            self._timer = self._loop.call_later(_SECOND_LOOK_S, self._look)
         else:
-            self._interrupt(self._timed_out())
+            self.interrupt(self._timed_out())
 
     def _timed_out(self) -> GatewayError:
         if self._loop.time() >= self._ends_at:
@@ -127,10 +145,5 @@ class Guard:
             return RequestTimeout(f"The request's body stopped coming for {self._seconds:g} s.")
         if self._phase == "send":
             return ClientGone(f"The client read nothing for {self._seconds:g} s.", code="client_too_slow")
-        what = "began to answer" if self._phase == "ttft" else "sent anything more"
+        what = "begun to answer" if self._phase == "ttft" else "sent anything more"
         return EngineTimeout(f"The engine has not {what} within {self._seconds:g} s.", phase=self._phase)
-
-    def _interrupt(self, reason: GatewayError) -> None:
-        if self._reason is None:
-            self._reason = reason
-            self._task.cancel()

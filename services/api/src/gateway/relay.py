@@ -1,12 +1,12 @@
-"""The whole way of a request, top to bottom: authenticate → choose → open → stream → record.
+"""The whole way of a request, top to bottom: authenticate → dispatch → stream → record.
 
-Nothing else writes to the client once the first byte is out. Before it, an attempt that fails may move on to one other
-engine; after it, a failure ends the stream with an error event and is never replayed.
+Nothing else writes to the client once the first byte is out. Before it, a failed attempt may move on to another engine
+(see `dispatch`); after it, a failure ends the stream with an error event and is never replayed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from collections.abc import Iterator
 from functools import partial
 
 from loguru import logger
@@ -17,30 +17,21 @@ from gateway.asgi import (
     Receive,
     Scope,
     Send,
-    answer,
     answer_error,
+    answer_headers,
     client_gone,
     drop_connection,
     header,
     read_body,
 )
-from gateway.attempt import Opened, Timeouts, attempt, next_bytes
-from gateway.dialects.openai.answer import error_event
-from gateway.dialects.openai.request import Endpoint, Inference, parse_request
+from gateway.attempt import Headers, Opened, Timeouts, next_events
+from gateway.dialects.openai.errors import error_event
+from gateway.dialects.openai.request import Endpoint, parse_request
 from gateway.dialects.openai.stream import EventStream
+from gateway.dialects.openai.usage_scan import UsageScanner
+from gateway.dispatch import Dispatcher
 from gateway.engines import Engine, Fleet
-from gateway.errors import (
-    AttemptResult,
-    ClientGone,
-    EngineBroken,
-    EngineError,
-    EngineReset,
-    EngineTimeout,
-    EngineUnreachable,
-    GatewayError,
-    Interrupted,
-    MethodNotAllowed,
-)
+from gateway.errors import ClientGone, EngineBroken, GatewayError, Interrupted, MethodNotAllowed
 from gateway.guard import Guard
 from gateway.keys import Key, KeyRing
 from gateway.telemetry.catalogue import Catalogue
@@ -48,6 +39,11 @@ from gateway.telemetry.observation import Observation
 
 _OK = 200
 _LAST_WORD_TIMEOUT_S = 5.0
+# What goes to a client at a time, in bytes: the next piece waits until it has read most of this one.
+_PIECE = 65_536
+# Headers of the client's that an engine gets (W3C Trace Context); all others stay here.
+_TRACE_HEADERS = (b"traceparent", b"tracestate")
+_TRACE_VALUE = re.compile(rb"[!-~][ -~]{0,511}")
 
 
 class Relay:
@@ -67,6 +63,7 @@ class Relay:
         self._timeouts = timeouts
         self._max_body = max_body
         self._catalogue = catalogue
+        self._dispatcher = Dispatcher(fleet, timeouts, catalogue)
 
     async def serve(
         self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send, observation: Observation
@@ -100,19 +97,25 @@ class Relay:
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"{endpoint.path} takes POST only.", allow="POST")
         key = self.authenticate(scope, observation)
-        guard.phase("body", self._timeouts.body)
-        request = parse_request(endpoint, await read_body(scope, receive, self._max_body))
+        renew = partial(guard.phase, "body", self._timeouts.body)
+        renew()
+        request = parse_request(endpoint, await read_body(scope, receive, self._max_body, renew))
         key.check_model(request.model)
         observation.stream = request.stream
         observation.begin(self._fleet.label(request.model))
         guard.watch(partial(client_gone, receive))
-        async with self._open(endpoint, request, observation, guard) as (engine, opened):
+        headers = _engine_headers(scope, observation)
+        async with self._dispatcher.open(endpoint, request, observation, guard, headers, key.may_use) as (
+            engine,
+            opened,
+        ):
             with guard:
-                if opened.events is None:
-                    guard.last_bytes(self._timeouts.send)
-                    await answer(send, observation, _OK, opened.first, JSON)
-                else:
+                if opened.events is not None:
                     await self._stream(engine, opened, opened.events, send, observation, guard)
+                elif opened.rest is not None:
+                    await self._relay_plain(opened, opened.rest, send, observation, guard)
+                else:
+                    await self._send_plain(opened.first, send, observation, guard)
 
     def authenticate(self, scope: Scope, observation: Observation) -> Key:
         """The key of a request; failures are counted.
@@ -128,76 +131,16 @@ class Relay:
         observation.key = key.name
         return key
 
-    @asynccontextmanager
-    async def _open(
-        self, endpoint: Endpoint, request: Inference, observation: Observation, guard: Guard
-    ) -> AsyncIterator[tuple[Engine, Opened]]:
-        """Finds an engine that answers, and yields it with its answer.
-
-        Raises:
-            EngineError: The last attempt's failure.
-            NoEngineReady: No engine is left that could be asked.
-        """
-        self._fleet.budget.request()
-        tried: list[Engine] = []
-        while True:
-            engine = self._fleet.choose(request.model, without=tried)
-            observation.engine = engine.name
-            observation.attempts += 1
-            result: AttemptResult = "cancelled"
-            try:
-                async with attempt(engine, endpoint, request, observation, guard, self._timeouts) as opened:
-                    engine.worked()
-                    self._blame(tried)
-                    yield engine, opened
-                result = "ok"
-            except GatewayError as error:
-                result = _RESULTS.get(type(error), "rejected" if error.outcome == "client_error" else "error")
-                if not self._may_move_on(error, engine, tried, request, observation):
-                    if isinstance(error, EngineUnreachable) and not self._fleet.others_serve(request.model, engine):
-                        raise self._fleet.not_ready([engine]) from error
-                    raise
-            except Exception:
-                result = "error"  # a fault of our own, and nobody's wish
-                raise
-            else:
-                return
-            finally:
-                self._catalogue.engine_requests.labels(engine.name, result).inc()
-            tried.append(engine)
-
-    def _blame(self, failed: list[Engine]) -> None:
-        """Another engine could answer: the failure was theirs. Where all fail, it may be the request's own doing."""
-        for engine in failed:
-            engine.failed_once(others_ready=self._fleet.others_ready(engine))
-
-    def _may_move_on(
-        self, error: GatewayError, engine: Engine, tried: list[Engine], request: Inference, observation: Observation
-    ) -> bool:
-        """Whether a failed attempt may go on to one other engine."""
-        if isinstance(error, EngineUnreachable):
-            engine.unreachable(error.message)
-        begun = observation.status is not None
-        final = not isinstance(error, EngineError) or (isinstance(error, EngineTimeout) and error.phase == "total")
-        if begun or final or tried or not self._fleet.others_serve(request.model, engine):
-            return False
-        if not isinstance(error, EngineUnreachable | EngineReset) and not self._fleet.budget.spend():
-            if engine.suspect:
-                self._blame([engine])  # another engine has shown before that the failure is this one's
-            return False
-        self._catalogue.engine_retries.labels(engine.name).inc()
-        return True
-
     async def _stream(
         self, engine: Engine, opened: Opened, events: EventStream, send: Send, observation: Observation, guard: Guard
     ) -> None:
         """Relays a stream to its end.
 
         Raises:
-            EngineError: It broke on the way.
+            GatewayError: It broke on the way, or the engine ended it with an error.
             ClientGone: The client went away, or would not read.
         """
-        timeouts, response, data = self._timeouts, opened.response, opened.first
+        timeouts, data = self._timeouts, opened.first
         name = (b"x-request-id", observation.request_id.encode())
         observation.status = _OK
         await send({"type": "http.response.start", "status": _OK, "headers": [*EVENTS, name]})
@@ -211,22 +154,68 @@ class Relay:
                 await send({"type": "http.response.body", "body": data, "more_body": not events.done})
             if events.events > observation.events:
                 observation.token(events.events)
-                engine.worked()
+                engine.record_progress()
             if events.failure is not None:
-                raise EngineBroken(f"The engine failed: {events.failure}")
+                raise events.failure
             if events.done:
                 observation.usage = events.usage
                 return
-            # A comment keeps the connection alive but is no sign of life: the silence goes on.
+            # A comment or an empty event keeps the connection alive but is no progress: the silence goes on.
             heard = guard.phase("idle", timeouts.idle, since=heard if events.beats == beats else None)
             beats = events.beats
-            data = events.feed(await next_bytes(response))
+            data = await next_events(opened.response, events)
+
+    async def _send_plain(self, body: bytes, send: Send, observation: Observation, guard: Guard) -> None:
+        """Sends a plain answer that is whole, piece by piece: a client that does not read it has not got it.
+
+        Raises:
+            ClientGone: The client went away, or would not read.
+        """
+        observation.status = _OK
+        headers = answer_headers(observation, len(body), JSON)
+        await send({"type": "http.response.start", "status": _OK, "headers": headers})
+        *pieces, last = _pieces(body)
+        for piece in pieces:
+            guard.phase("send", self._timeouts.send)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        guard.last_bytes(self._timeouts.send)
+        await send({"type": "http.response.body", "body": last})
+
+    async def _relay_plain(
+        self, opened: Opened, scanner: UsageScanner, send: Send, observation: Observation, guard: Guard
+    ) -> None:
+        """Relays a plain answer that is too large to be held, as it comes and as fast as the client reads it.
+
+        Raises:
+            EngineError: It broke on the way; nothing can tell the client but the end of the connection.
+            ClientGone: The client went away, or would not read.
+        """
+        timeouts, response, data = self._timeouts, opened.response, opened.first
+        length = response.headers.get(b"content-length")
+        observation.status = _OK
+        headers = answer_headers(observation, None if length is None else int(length), JSON)
+        await send({"type": "http.response.start", "status": _OK, "headers": headers})
+        while data:
+            scanner.feed(data)
+            for piece in _pieces(data):
+                guard.phase("send", timeouts.send)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            guard.phase("idle", timeouts.idle)
+            data = await response.chunk()
+        if not scanner.complete:
+            raise EngineBroken("The engine's answer ended early.")
+        observation.usage = scanner.usage
+        guard.last_bytes(timeouts.send)
+        await send({"type": "http.response.body", "body": b""})
 
     async def _last_word(
         self, scope: Scope, receive: Receive, send: Send, observation: Observation, error: GatewayError
     ) -> None:
-        """The end of a request that failed: an answer before the first byte, an error event after it."""
-        if isinstance(error, ClientGone):
+        """The end of a request that failed: an answer before the first byte, an error event after it.
+
+        Behind the first byte of a plain answer there is no room for an error: only its connection can end.
+        """
+        if isinstance(error, ClientGone) or (observation.status is not None and not observation.stream):
             await drop_connection(scope, receive)
             return
         try:
@@ -239,10 +228,19 @@ class Relay:
             await drop_connection(scope, receive)
 
 
-_RESULTS: dict[type[GatewayError], AttemptResult] = {
-    EngineUnreachable: "unreachable",
-    EngineReset: "reset",
-    EngineBroken: "broken",
-    EngineTimeout: "timeout",
-    ClientGone: "cancelled",
-}
+def _engine_headers(scope: Scope, observation: Observation) -> Headers:
+    """The headers of an engine's request: its name, and the trace that it belongs to where the client gave one."""
+    traced = ((name, header(scope, name)) for name in _TRACE_HEADERS)
+    return (
+        (b"x-request-id", observation.request_id.encode()),
+        *((name, value) for name, value in traced if value is not None and _TRACE_VALUE.fullmatch(value)),
+    )
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """The body in pieces; a short one as it is."""
+    if len(body) <= _PIECE:
+        yield body
+        return
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-# What examples and guides write where a secret belongs. Whoever starts with one of these has no secret.
-_PLACEHOLDERS = ("changeme", "change-me", "your-", "example", "secret", "password", "token-abc123", "admin")
-_SHORTEST_SECRET = 24
+from gateway.upstream.engine_key import EngineKey, EngineKeyError
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -121,28 +119,16 @@ class Settings(BaseSettings):
             raise SystemExit(2) from None
         return settings
 
-    def engine_key(self) -> SecretStr | None:
+    def engine_key(self) -> EngineKey | None:
         """The key that engines ask for, from `engine_key_file`; None when no file is set.
 
         Raises:
             SettingsError: The file cannot be read, or holds a placeholder or something short enough to guess.
         """
-        if self.engine_key_file is None:
-            return None
         try:
-            key = self.engine_key_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"ENGINE_KEY_FILE={str(self.engine_key_file)!r} cannot be read ({error.__class__.__name__}): "
-                "name a file that holds the engines' key, or leave the variable out."
-            ) from error
-        guessable = len(key) < _SHORTEST_SECRET or any(word in key.lower() for word in _PLACEHOLDERS)
-        if guessable or not re.fullmatch(r"[!-~]+", key):
-            raise SettingsError(
-                f"The engine key in {str(self.engine_key_file)!r} is no key: it must be one line of at least "
-                f"{_SHORTEST_SECRET} visible ASCII characters and no placeholder. `glasshouse init` makes a random one."
-            )
-        return SecretStr(key)
+            return None if self.engine_key_file is None else EngineKey(self.engine_key_file)
+        except EngineKeyError as error:
+            raise SettingsError(str(error)) from error
 
 
 def parse_engines(text: str) -> tuple[EngineAddress, ...]:
@@ -193,7 +179,10 @@ def _check_url(url: str) -> None:
     beyond = parts.path.rstrip("/") or parts.query or parts.fragment or "@" in parts.netloc
     if parts.scheme not in {"http", "https"} or not parts.hostname or beyond:
         raise ValueError(f"{url.rpartition('@')[2]!r} is not http://host:port, and nothing more")
-    _ = parts.port  # raises ValueError itself when it is no port
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("a port is a whole number up to 65535") from None  # urllib's own text quotes it
 
 
 def _first_sentence(error: ValidationError) -> str:
@@ -203,4 +192,10 @@ def _first_sentence(error: ValidationError) -> str:
         hint = Settings.model_fields[name.lower()].description
         return f"{name} is not set in the environment. {hint}"
     reason = first["msg"].removeprefix("Value error, ")
-    return f"{name}={first['input']!r} in the environment is not allowed: {reason}."
+    shown = _without_passwords(repr(first["input"]))
+    return f"{name}={shown} in the environment is not allowed: {_without_passwords(reason)}."
+
+
+def _without_passwords(text: str) -> str:
+    """A text without what stands before an @, as in `//user:password@host`; rather too much is left out than little."""
+    return re.sub(r"//.*@", "//…@", re.sub(r"[^\s'\"/]*@", "…@", text))

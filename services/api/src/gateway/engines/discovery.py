@@ -1,4 +1,9 @@
-"""Watching one engine: is it there, what does it serve, does it really generate, how busy is it."""
+"""Watching one engine: is it there, what does it serve, does it really generate, how busy is it.
+
+Busy is not broken. An engine that refuses connections is down at once, and one that says that it loads is starting.
+Anything else, a slow answer above all, takes an engine out only if it happens several times in a row and the engine
+makes no progress meanwhile: no token is relayed, and its own counters stand still.
+"""
 
 import asyncio
 import time
@@ -10,7 +15,7 @@ from loguru import logger
 
 from gateway.engines.engine import KINDS, Engine
 from gateway.engines.load import parse_load
-from gateway.errors import EngineBroken, EngineError, EngineTimeout
+from gateway.errors import EngineBroken, EngineError, EngineReset, EngineTimeout, EngineUnreachable, OutOfResources
 from gateway.upstream import Upstream
 
 _OK = 200
@@ -19,14 +24,52 @@ _NOT_HERE = frozenset({400, 404, 405, 501})
 # An engine's list of models, or its metrics, are never as large as this, in bytes.
 _LIMIT = 4_194_304
 _LOOK_TIMEOUT_S = 5.0
+# So many looks, or probes, must fail in a row.
+_MAX_MISSES = 3
+# A time limit that fires later than this shows that the gateway's own event loop stood still, in seconds.
+_MAX_LAG_S = 0.5
+# How soon an engine that is in doubt may be looked at again, in seconds.
+_MIN_INTERVAL_S = 0.2
+
+
+class _Misses:
+    """Failures in a row of one kind of look, without progress in between."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._since = 0.0
+
+    def add(self, began: float, progress: float, patience: float) -> bool:
+        """Counts one; True when they are enough.
+
+        Args:
+            began: When it began.
+            progress: When there last was progress.
+            patience: Seconds without any that are not enough.
+        """
+        if self.count and progress > self._since:
+            self.count = 0
+        if not self.count:
+            self._since = began
+        self.count += 1
+        return self.count >= _MAX_MISSES and progress <= self._since and time.monotonic() - self._since >= patience
+
+    def clear(self) -> None:
+        """One succeeded."""
+        self.count = 0
 
 
 class WatchTimes(NamedTuple):
-    """How often an engine is looked at, and how long it may take, in seconds."""
+    """How often an engine is looked at, and how long it may take, in seconds.
+
+    Attributes:
+        patience: How long an engine that tells nothing of its progress may be silent while it has requests of ours.
+    """
 
     interval: float
     probe_interval: float
     probe_timeout: float
+    patience: float = 0.0
 
 
 class Watcher:
@@ -51,6 +94,8 @@ class Watcher:
         self._times = times
         self._on_models = on_models
         self._probe = _COMPLETION_PROBE
+        self._looks, self._probes = _Misses(), _Misses()
+        self._steps: float | None = None
         self.looked = asyncio.Event()
 
     @property
@@ -66,11 +111,22 @@ class Watcher:
             except Exception:  # noqa: BLE001 - a watcher that dies would freeze the engine's state for ever
                 logger.exception("looking at engine {} failed", self.engine.name)
             self.looked.set()
-            await asyncio.sleep(self._times.interval)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(self._times.interval):
+                await self.engine.doubt.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(min(_MIN_INTERVAL_S, self._times.interval))
 
     async def look(self) -> None:
         """Looks once and moves the engine to the state that it is in."""
         engine = self.engine
+        began = time.monotonic()
+        is_doubted = engine.doubt.is_set()
+        engine.doubt.clear()
         launcher = await self._ask_launcher()
         told = launcher.get("state")
         if told in {"failed", "draining"}:
@@ -78,24 +134,63 @@ class Watcher:
             return
         loading = f"{launcher.get('phase') or 'starting'}" if told == "starting" else None
         try:
-            status, _ = await self._get(b"/health")
-            if status != _OK:
-                self._not_healthy(status, loading)
-                return
+            await self._check_health()
             await self._learn()
-        except EngineError as error:
+        except OutOfResources as error:
+            logger.warning("engine {} could not be looked at: {}", engine.name, error.message)
+        except (EngineUnreachable, EngineReset) as error:
+            self._is_away(error.message, loading)
+        except _Loading as error:
             engine.proved_at = float("-inf")
-            engine.move(*(("starting", loading) if loading else ("down", error.message)))
-            return
-        await self._prove()
-
-    def _not_healthy(self, status: int, loading: str | None) -> None:
-        """/health answers, but not with 200: llama.cpp loading its model (503), or vLLM with a dead engine (503)."""
-        self.engine.proved_at = float("-inf")
-        if loading or (status == _LOADING and self.engine.kind != "vllm"):
-            self.engine.move("starting", loading or "loading the model")
+            engine.move("starting", loading or str(error))
+        except EngineError as error:
+            if isinstance(error, EngineTimeout) and error.phase == "connect":
+                self._is_away(error.message, loading)
+                engine.interrupt_waiting(error.message)  # where nothing answers at all, no answer will come
+                return
+            await self._read_load()
+            self._missed(began, error.message, loading)
         else:
-            self.engine.move("down", f"its /health says {status}")
+            self._looks.clear()
+            await self._prove(is_doubted=is_doubted)
+
+    def _is_away(self, reason: str, loading: str | None) -> None:
+        if loading:
+            self.engine.proved_at = float("-inf")
+            self.engine.move("starting", loading)
+        else:
+            self.engine.mark_unreachable(reason)
+
+    @property
+    def _patience(self) -> float:
+        """An engine without counters, busy with a plain answer, cannot show that it gets on: it has more time."""
+        return self._times.patience if self._steps is None and self.engine.inflight else 0.0
+
+    def _missed(self, began: float, reason: str, loading: str | None) -> None:
+        """A look failed, but not because nothing is there."""
+        engine = self.engine
+        if not self._looks.add(began, engine.proved_at, self._patience) and (engine.ready or engine.is_last_resort):
+            return
+        if loading:
+            engine.proved_at = float("-inf")
+            engine.move("starting", loading)
+        elif engine.ready or engine.is_last_resort:
+            engine.mark_stalled(reason)
+        elif engine.state != "ejected":
+            engine.move("down", reason)
+
+    async def _check_health(self) -> None:
+        """Asks for /health, which an engine need not have.
+
+        Raises:
+            _Loading: llama.cpp loads its model (503).
+            EngineError: It is not well, or says nothing.
+        """
+        status, _ = await self._get(b"/health")
+        if status == _LOADING and self.engine.kind != "vllm" and not self.engine.inflight:
+            raise _Loading("loading the model")
+        if status != _OK and status not in _NOT_HERE:
+            raise EngineBroken(f"its /health says {status}")
 
     async def _ask_launcher(self) -> dict[str, Any]:
         if self._launcher is None:
@@ -104,15 +199,16 @@ class Watcher:
             async with asyncio.timeout(_LOOK_TIMEOUT_S):
                 status, body = await self._launcher.fetch(b"GET", b"/status", limit=_LIMIT)
             content = orjson.loads(body)
-        except (EngineError, TimeoutError, orjson.JSONDecodeError):
+        except (EngineError, OutOfResources, TimeoutError, orjson.JSONDecodeError):
             return {}  # no launcher is no news: the engine itself is asked next
         return content if status == _OK and isinstance(content, dict) else {}
 
     async def _get(self, path: bytes) -> tuple[int, bytes]:
         try:
-            async with asyncio.timeout(_LOOK_TIMEOUT_S):
+            async with asyncio.timeout(_LOOK_TIMEOUT_S) as limit:
                 return await self.engine.upstream.fetch(b"GET", path, limit=_LIMIT)
         except TimeoutError as error:
+            _check_lag(limit)
             raise EngineTimeout(f"{path.decode()} took longer than {_LOOK_TIMEOUT_S:g} s", phase="total") from error
 
     async def _learn(self) -> None:
@@ -133,36 +229,54 @@ class Watcher:
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise EngineBroken("its /v1/models is no list of models") from error
         self._on_models(engine)
+        await self._read_load()
+
+    async def _read_load(self) -> None:
+        """Reads how busy the engine is, and whether it has got on; it may serve without telling."""
         try:
             status, body = await self._get(b"/metrics")
-        except EngineError:
-            return  # it may serve without telling how busy it is
-        if status == _OK:
-            engine.load = parse_load(body)
-
-    async def _prove(self) -> None:
-        """Lets the engine generate one token, unless real requests have shown of late that it can."""
-        engine = self.engine
-        now = time.monotonic()
-        if now < engine.ejected_until:
+        except (EngineError, OutOfResources):
             return
-        if engine.ready and now - engine.proved_at < self._times.probe_interval:
+        if status != _OK:
+            return
+        self.engine.load, steps = parse_load(body)
+        if steps is not None and self._steps is not None and steps > self._steps:
+            self.engine.record_progress()
+        self._steps = steps
+
+    async def _prove(self, *, is_doubted: bool) -> None:
+        """Lets the engine generate one token, unless it has shown of late that it can."""
+        engine = self.engine
+        began = time.monotonic()
+        is_proved = engine.state in {"ready", "ejected"} and began - engine.proved_at < self._times.probe_interval
+        if is_proved and not is_doubted and not self._probes.count:
             return
         if not engine.models:
             engine.move("starting", "it serves no model yet")
             return
         try:
-            async with asyncio.timeout(self._times.probe_timeout):
+            async with asyncio.timeout(self._times.probe_timeout) as limit:
                 await self._generate(engine.models[0])
         except TimeoutError:
-            if time.monotonic() - engine.proved_at < self._times.probe_timeout:
-                return  # the probe waited in a queue while real requests got tokens
-            engine.stuck(f"no token within {self._times.probe_timeout:g} s")
+            await self._read_load()
+            self._unproved(began, limit, f"no token within {self._times.probe_timeout:g} s")
+        except OutOfResources:
+            return  # it says nothing about the engine
         except EngineError as error:
-            engine.stuck(error.message)
+            self._unproved(began, None, error.message)
         else:
-            engine.worked()
-            engine.move("ready")
+            self._probes.clear()
+            engine.record_probe()
+
+    def _unproved(self, began: float, limit: asyncio.Timeout | None, reason: str) -> None:
+        """A probe failed: a queue may have held it while others got their tokens."""
+        engine = self.engine
+        try:
+            _check_lag(limit)
+        except OutOfResources:
+            return
+        if self._probes.add(began, engine.proved_at, self._patience) or not (engine.ready or engine.is_last_resort):
+            engine.mark_stalled(reason)
 
     async def _generate(self, model: str) -> None:
         """One token, or one embedding from an engine that only embeds.
@@ -180,6 +294,17 @@ class Watcher:
             if status not in _NOT_HERE:
                 break
         raise EngineBroken(f"the one-token probe got {status}: {answer[:200].decode('utf-8', 'replace')}")
+
+
+class _Loading(Exception):
+    """The engine is there and loads its model."""
+
+
+def _check_lag(limit: asyncio.Timeout | None) -> None:
+    """Raises `OutOfResources` if a time limit fired so late that what it waited for may lie in the socket, unread."""
+    late = 0.0 if limit is None else asyncio.get_running_loop().time() - (limit.when() or 0.0)
+    if late > _MAX_LAG_S:
+        raise OutOfResources(f"The gateway's event loop stood still for {late:.1f} s.")
 
 
 _COMPLETION_PROBE = (b"/v1/completions", "prompt", b"choices")

@@ -1,12 +1,16 @@
 """One engine: what is known of it."""
 
+import asyncio
 import time
+from collections.abc import Callable
+from math import inf
 from typing import Literal, NamedTuple, get_args
 
 from loguru import logger
 
 from gateway.cost import Account
-from gateway.errors import ATTEMPT_RESULTS
+from gateway.engines.outlier import Outlier
+from gateway.errors import ATTEMPT_RESULTS, EngineStalled, GatewayError
 from gateway.telemetry.catalogue import Catalogue
 from gateway.upstream import Upstream
 
@@ -16,8 +20,9 @@ STATES: tuple[State, ...] = get_args(State)
 # The names that seed 003's API has for the kinds of engine, by what an engine says owns its models.
 KINDS = {"vllm": "vllm", "llamacpp": "llama_cpp"}
 
-_FAILURES_TO_EJECT = 5
-_EJECTION_S = 30.0
+# An engine that said that it takes no more is asked last for so long, whatever it advised, in seconds.
+_MAX_BUSY_S = 10.0
+_BUSY_S = 1.0
 
 
 class Load(NamedTuple):
@@ -44,7 +49,12 @@ class Engine:
         models: What it serves by its own list; kept while it is away, so that its models are known.
         load: Its own word on how busy it is.
         inflight: Requests that this process has at it.
-        proved_at: When it last generated something (`time.monotonic`); -inf before.
+        waiting: How to interrupt each of those that have not got a byte yet.
+        proved_at: When it last got on with its work (`time.monotonic`): a token, a passed probe, a step by its own
+            counters; -inf before, and while it is away.
+        outlier: Its failures, and whether they have taken it out.
+        doubt: Set when it should be looked at, and made to generate, at once.
+        last_chosen: A number that rises with each choice of an engine: who was chosen longest ago?
     """
 
     def __init__(self, name: str, upstream: Upstream, catalogue: Catalogue, account: Account | None = None) -> None:
@@ -57,10 +67,14 @@ class Engine:
         self.models: tuple[str, ...] = ()
         self.load = Load()
         self.inflight = 0
-        self.proved_at = float("-inf")
-        self.ejected_until = float("-inf")
-        self._failures = 0
-        self._ejections = 0
+        self.waiting: set[Callable[[GatewayError], None]] = set()
+        self.proved_at = -inf
+        self.outlier = Outlier()
+        self.doubt = asyncio.Event()
+        self.last_chosen = 0
+        self._busy_until = -inf
+        self._is_stalled = False
+        self._maybe_up = False
         self._catalogue = catalogue
         for result in ATTEMPT_RESULTS:
             catalogue.engine_requests.labels(name, result)
@@ -72,6 +86,24 @@ class Engine:
     def ready(self) -> bool:
         """Whether it takes requests."""
         return self.state == "ready"
+
+    @property
+    def is_last_resort(self) -> bool:
+        """Whether it may be asked although it is not ready, where nobody else is.
+
+        It was ejected for its failures but generates, or it broke a connection and has not been looked at since.
+        """
+        return (self.state == "ejected" and not self._is_stalled) or (self.state == "down" and self._maybe_up)
+
+    @property
+    def wants_trial(self) -> bool:
+        """Whether it is time for the one request that decides about its return."""
+        return self.state == "ejected" and not self._is_stalled and self.outlier.may_be_tried(time.monotonic())
+
+    @property
+    def is_hesitant(self) -> bool:
+        """Whether others should be asked first: it has just said that it is full, or has to show that it can finish."""
+        return time.monotonic() < self._busy_until or (self.outlier.failures > 0 and self.inflight > 0)
 
     @property
     def notices_plain_disconnect(self) -> bool:
@@ -90,8 +122,8 @@ class Engine:
 
     @property
     def suspect(self) -> bool:
-        """Whether it has failed, since it last worked, at what another engine could do."""
-        return self._failures > 0
+        """Whether it has failed, since it last finished an answer, at what another engine could do."""
+        return self.outlier.failures > 0
 
     def move(self, state: State, reason: str = "") -> None:
         """Sets the state. A change is logged once and shown in `gateway_engine_state`."""
@@ -101,37 +133,74 @@ class Engine:
             logger.bind(event="engine", engine=self.name, state=state, reason=reason).info("")
         self._publish()
 
-    def worked(self) -> None:
-        """It has just generated something."""
-        self._failures = 0
+    def record_progress(self) -> None:
+        """It has got on with its work: a token came, or its own counters rose. One that seemed hung is back."""
         self.proved_at = time.monotonic()
+        if self._is_stalled:
+            self._return()
 
-    def unreachable(self, reason: str) -> None:
-        """It refused or broke a connection: out of rotation until its watcher has seen it generate again."""
-        self.proved_at = float("-inf")
-        self.move("down", reason)
+    def record_probe(self) -> None:
+        """It has passed the one-token probe: it is back, unless it was ejected for what a probe cannot show."""
+        if self.state not in {"ready", "ejected"}:
+            self.outlier = Outlier()  # it has been away, and starts with a clean sheet
+        self.proved_at = time.monotonic()
+        if not self.outlier.is_ejected or self._is_stalled:
+            self._return()
 
-    def failed_once(self, *, others_ready: bool) -> None:
-        """It failed a request that another engine could serve; the fifth in a row takes it out for a while.
+    def record_success(self) -> None:
+        """It has finished an answer."""
+        now = time.monotonic()
+        self.proved_at = now
+        self.outlier.succeed(now)
+        if self.state == "ejected":
+            self._return()
+
+    def record_failure(self, began: float, *, others_ready: bool) -> None:
+        """It failed a request, and it is to blame; the fifth incident in a row takes it out for a while.
 
         Args:
+            began: When that request began (`time.monotonic`): all that were under way then are one incident.
             others_ready: Whether every model of it has another ready engine; the last one is never taken out.
         """
-        self._failures += 1
-        if self._failures < _FAILURES_TO_EJECT or not others_ready:
-            return
-        self._failures = 0
-        self._ejections += 1
-        self.ejected_until = time.monotonic() + _EJECTION_S * self._ejections
-        self._catalogue.engine_ejections.labels(self.name).inc()
-        self.move("ejected", f"{_FAILURES_TO_EJECT} failures in a row")
-
-    def stuck(self, reason: str) -> None:
-        """It answers but does not generate: out of rotation until a probe passes."""
-        if self.state != "ejected":
+        now = time.monotonic()
+        if self.outlier.fail(began, now) and others_ready and self.state in {"ready", "ejected"}:
+            self.outlier.eject(now)
             self._catalogue.engine_ejections.labels(self.name).inc()
-        self.proved_at = float("-inf")
+            self.move("ejected", "it fails its requests, one after the other")
+
+    def record_busy(self, retry_after: int | None) -> None:
+        """It said that it takes no more requests; `retry_after` is its own advice in seconds, where it gave any."""
+        self._busy_until = time.monotonic() + min(_BUSY_S if retry_after is None else retry_after, _MAX_BUSY_S)
+
+    def mark_unreachable(self, reason: str, *, is_certain: bool = True) -> None:
+        """It refused or broke a new connection: out of rotation until its watcher has seen it generate again.
+
+        Args:
+            reason: For people.
+            is_certain: False where it may well be there, and nobody has looked yet.
+        """
+        self._maybe_up = not is_certain
+        self._is_stalled = False
+        self.proved_at = -inf
+        self.move("down", reason)
+
+    def mark_stalled(self, reason: str) -> None:
+        """It is there but makes no progress: out of rotation until it does; who waits for a first byte moves on."""
+        if not self._is_stalled:
+            self._catalogue.engine_ejections.labels(self.name).inc()
+        self._is_stalled = True
+        self.proved_at = -inf
         self.move("ejected", reason)
+        self.interrupt_waiting(f"The engine {self.name} makes no progress: {reason}.")
+
+    def interrupt_waiting(self, message: str) -> None:
+        """Ends the attempts that have not got a byte yet, so that they may go on to another engine."""
+        for interrupt in tuple(self.waiting):
+            interrupt(EngineStalled(message, phase="ttft"))
+
+    def _return(self) -> None:
+        self._is_stalled = False
+        self.move("ejected" if self.outlier.is_ejected else "ready", self.reason if self.outlier.is_ejected else "")
 
     def _publish(self) -> None:
         for state in STATES:

@@ -1,7 +1,8 @@
 """All engines together: which one takes a request, and what to say when none can."""
 
+import itertools
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from gateway.engines.budget import RetryBudget
 from gateway.engines.engine import Engine
@@ -23,18 +24,27 @@ class Fleet:
         self.engines = tuple(engines)
         self.budget = RetryBudget()
         self._proof_age = proof_age
+        self._choices = itertools.count(1)
 
     def models(self) -> dict[str, str]:
         """Every model that a ready engine serves, and the kind of that engine."""
         return {model: engine.kind for engine in self.engines if engine.ready for model in engine.models}
 
     def working(self) -> bool:
-        """Whether an engine is ready and has just shown that it generates; what /readyz says."""
+        """Whether an engine takes requests and has just shown that it generates; what /readyz says."""
         now = time.monotonic()
-        return any(engine.ready and now - engine.proved_at < self._proof_age for engine in self.engines)
+        return any(
+            (engine.ready or engine.is_last_resort) and now - engine.proved_at < self._proof_age
+            for engine in self.engines
+        )
 
-    def choose(self, model: str, *, without: Collection[Engine] = ()) -> Engine:
-        """The least busy ready engine that serves `model`.
+    def choose(
+        self, model: str, *, without: Collection[Engine] = (), visible: Callable[[str], bool] = lambda _: True
+    ) -> Engine:
+        """The least busy ready engine that serves `model`; of equals, the one that was chosen longest ago.
+
+        An engine whose ejection is over gets one request, which can still move on before its first byte. Where no
+        engine is ready, one that was ejected for its failures is used all the same.
 
         Raises:
             ModelNotFound: Nobody serves it.
@@ -42,13 +52,18 @@ class Fleet:
         """
         serving = [engine for engine in self.engines if model in engine.models and engine not in without]
         ready = [engine for engine in serving if engine.ready]
-        if ready:
-            return min(ready, key=lambda engine: engine.pressure)
+        trial = [engine for engine in serving if engine.wants_trial] if not without else []
+        able = trial or [engine for engine in ready if not engine.is_hesitant] or ready
+        if able := able or [engine for engine in serving if engine.is_last_resort]:
+            chosen = min(able, key=lambda engine: (engine.pressure + engine.outlier.failures, engine.last_chosen))
+            chosen.last_chosen = next(self._choices)
+            return chosen
         # An engine that is still starting has not said yet what it will serve.
         hopeful = serving or [engine for engine in self.engines if not engine.models and engine.state == "starting"]
         if hopeful or not any(engine.models for engine in self.engines):
             raise self.not_ready(hopeful or self.engines)
-        raise ModelNotFound(f"This model is not served here. There is: {', '.join(self._known())}.", param="model")
+        known = ", ".join(filter(visible, self._known())) or "none"
+        raise ModelNotFound(f"This model is not served here. There is: {known}.", param="model")
 
     def not_ready(self, engines: Sequence[Engine] = ()) -> NoEngineReady:
         """Why nobody can take a request now, as the error that says so."""
@@ -65,9 +80,9 @@ class Fleet:
         """The model's label in metrics: its name if an engine serves it, else "other": a client's text is no label."""
         return model if any(model in engine.models for engine in self.engines) else "other"
 
-    def others_serve(self, model: str, engine: Engine) -> bool:
-        """Whether another ready engine serves `model`."""
-        return any(other.ready and model in other.models for other in self.engines if other is not engine)
+    def others_serve(self, model: str, *engines: Engine) -> bool:
+        """Whether a ready engine that is none of these serves `model`."""
+        return any(other.ready and model in other.models for other in self.engines if other not in engines)
 
     def others_ready(self, engine: Engine) -> bool:
         """Whether every model of `engine` has another ready engine."""

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from gateway.asgi import App, error_headers
-from gateway.dialects.openai.answer import error_body
+from gateway.dialects.openai.errors import error_body
 from gateway.engines import Fleet
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from gateway.relay import Relay

@@ -2,5 +2,6 @@
 
 from gateway.upstream.client import Upstream
 from gateway.upstream.connection import Response
+from gateway.upstream.engine_key import EngineKey
 
-__all__ = ["Response", "Upstream"]
+__all__ = ["EngineKey", "Response", "Upstream"]

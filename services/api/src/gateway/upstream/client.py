@@ -1,6 +1,7 @@
 """The client of one engine: a pool of connections, and the only place where foreign errors become ours."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections import deque
@@ -9,12 +10,20 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from gateway.errors import EngineTimeout, EngineUnreachable, GatewayError
+from gateway.errors import EngineReset, EngineTimeout, EngineUnreachable, GatewayError, OutOfResources
 from gateway.upstream.connection import Connection, Response
+from gateway.upstream.engine_key import EngineKey
 
 # Engines on uvicorn close idle connections after 5 s; a connection idle for longer than this is not used again.
 _IDLE_LIMIT_S = 4.0
 _MOST_IDLE = 256
+# Answers that are not about the request: a server tired of an idle connection, and a key that is not (yet) known.
+_REQUEST_TIMEOUT = 408
+_UNAUTHORIZED = frozenset({401, 403})
+# What connecting fails with where this process or machine has nothing left to connect with.
+_OUT_OF_RESOURCES = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
+)
 
 # The table of foreign errors: what connecting can raise, and what it means to a request.
 _CONNECT_ERRORS: Mapping[type[Exception], str] = {
@@ -33,11 +42,11 @@ class Upstream:
     Args:
         name: The engine's name, for messages.
         url: http(s)://host:port.
-        key: The key that the engine asks for, or None.
+        key: The key that the engine asks for, or None. It may change at any time.
         connect_timeout: Seconds to connect.
     """
 
-    def __init__(self, name: str, url: str, *, key: str | None, connect_timeout: float) -> None:
+    def __init__(self, name: str, url: str, *, key: EngineKey | None, connect_timeout: float) -> None:
         parts = urlsplit(url)
         self._name = name
         self._host = parts.hostname or ""
@@ -45,28 +54,51 @@ class Upstream:
         self._port = parts.port or (443 if self._tls else 80)
         self._connect_timeout = connect_timeout
         self._idle: deque[Connection] = deque()
-        authorization = f"authorization: Bearer {key}\r\n" if key else ""
-        self._common = f" HTTP/1.1\r\nhost: {parts.netloc}\r\n{authorization}".encode("latin-1")
+        self._key = key
+        # The key that this engine took last, among those of the file: during a rotation it may still be the old one.
+        self._accepted: str | None = None
+        self._host_line = f" HTTP/1.1\r\nhost: {parts.netloc}\r\n".encode("latin-1")
 
     async def request(
         self, method: bytes, path: bytes, body: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = ()
     ) -> Response:
         """Sends a request and returns once the head of the answer is there. Close what it returns.
 
+        A connection that was used before may have been closed by the engine meanwhile. A request that meets this before
+        any byte of an answer is sent once more, over a new connection; and once more, too, with another of the engine's
+        keys, where the first one is refused and the file holds several.
+
         Raises:
             EngineTimeout: Connecting took too long (phase connect).
             EngineUnreachable: Nothing takes connections there.
-            EngineReset: The connection broke before the head.
+            EngineReset: A new connection broke before the head.
             EngineBroken: What came is no HTTP.
+            OutOfResources: This process cannot connect to anything.
         """
-        connection = self._take_idle() or await self._connect()
-        # Sent once: whether an engine that breaks the connection has seen the request cannot be known here.
-        try:
-            await connection.send(self._encode(method, path, body, headers))
-        except BaseException:
-            # Whatever it was, a cancellation too: nobody waits for this answer any more.
-            connection.abort()
-            raise
+        keys = self._key.candidates(self._accepted) if self._key else (None,)
+        for key in keys[:-1]:
+            response = await self._send(self._encode(method, path, body, headers, key))
+            if response.status not in _UNAUTHORIZED:
+                self._accepted = key
+                return response
+            response.close()
+        self._accepted = keys[-1]
+        return await self._send(self._encode(method, path, body, headers, keys[-1]))
+
+    async def _send(self, request: bytes) -> Response:
+        connection = self._take_idle()
+        if connection is not None:
+            try:
+                await _exchange(connection, request)
+            except EngineReset as error:
+                if error.has_begun:
+                    raise
+            else:
+                if connection.status != _REQUEST_TIMEOUT:
+                    return connection
+                connection.abort()  # it crossed our request: what timed out is the connection
+        connection = await self._connect()
+        await _exchange(connection, request)
         return connection
 
     async def fetch(self, method: bytes, path: bytes, body: bytes = b"", *, limit: int) -> tuple[int, bytes]:
@@ -91,12 +123,16 @@ class Upstream:
         while self._idle:
             self._idle.pop().abort()
 
-    def _encode(self, method: bytes, path: bytes, body: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    def _encode(
+        self, method: bytes, path: bytes, body: bytes, headers: tuple[tuple[bytes, bytes], ...], key: str | None
+    ) -> bytes:
         extra = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if key is not None:
+            extra = b"authorization: Bearer %b\r\n%b" % (key.encode("latin-1"), extra)
         if not body:
-            return b"%b %b%b%b\r\n" % (method, path, self._common, extra)
+            return b"%b %b%b%b\r\n" % (method, path, self._host_line, extra)
         return b"%b %b%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
-            *(method, path, self._common, extra),
+            *(method, path, self._host_line, extra),
             len(body),
             body,
         )
@@ -118,6 +154,11 @@ class Upstream:
         return connection
 
     def _translate(self, error: Exception) -> GatewayError:
+        if isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES and not isinstance(error, socket.gaierror):
+            return OutOfResources(
+                f"The gateway cannot open another connection ({error.strerror}): it serves too many at a time.",
+                retry_after=1,
+            )
         reason = next(text for kind, text in _CONNECT_ERRORS.items() if isinstance(error, kind))
         return EngineUnreachable(f"The engine {self._name} {reason}.")
 
@@ -125,7 +166,7 @@ class Upstream:
         oldest = asyncio.get_running_loop().time() - _IDLE_LIMIT_S
         while self._idle:
             connection = self._idle.pop()  # the last one used: the others may grow old and go
-            if connection.usable and connection.idle_since > oldest:
+            if connection.usable and connection.idle_since > oldest and connection.is_quiet:
                 return connection
             connection.abort()
         return None
@@ -134,3 +175,13 @@ class Upstream:
         self._idle.append(connection)
         if len(self._idle) > _MOST_IDLE:
             self._idle.popleft().abort()
+
+
+async def _exchange(connection: Connection, request: bytes) -> None:
+    """Sends a request and waits for the head of its answer."""
+    try:
+        await connection.send(request)
+    except BaseException:
+        # Whatever it was, a cancellation too: nobody waits for this answer any more.
+        connection.abort()
+        raise

@@ -1,6 +1,11 @@
-"""One HTTP/1.1 connection to an engine: an asyncio Protocol around httptools' parser."""
+"""One HTTP/1.1 connection to an engine: an asyncio Protocol around httptools' parser.
+
+What an engine sends without having been asked (bytes while the connection is idle, a second answer) belongs to nobody:
+such a connection never carries another request, so that no client ever gets another one's answer.
+"""
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -12,6 +17,9 @@ from gateway.errors import EngineBroken, EngineReset
 _LINGER_S = 1.0
 # Stop reading from the engine when this much waits for a slow client, in bytes.
 _HIGH_WATER = 65_536
+# A head of more bytes than this, interim answers included, is no engine's.
+_MAX_HEAD_BYTES = 524_288
+_FIRST_FINAL_STATUS = 200
 
 
 class Response(Protocol):
@@ -33,6 +41,13 @@ class Response(Protocol):
 
         Raises:
             EngineReset, EngineBroken: As `chunk`; EngineBroken too when it is longer than `limit` bytes.
+        """
+
+    async def beginning(self, limit: int) -> bytes:
+        """The body's first `limit` bytes, or all of it; for an error's text, of which no more is wanted.
+
+        Raises:
+            EngineReset, EngineBroken: As `chunk`.
         """
 
     def close(self, *, linger: bool = False, reuse: bool = True) -> None:
@@ -58,11 +73,16 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
         self._paused = False
+        self._poll = select.poll()
+        self._idle = True
         self.idle_since = 0.0
+        self.is_reused = False
         self._reset()
 
     def _reset(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
+        self._in_interim = False
+        self._head_bytes = 0
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._head = False
@@ -80,6 +100,16 @@ class Connection(asyncio.Protocol):
         """Whether another request can be sent."""
         return self._transport is not None and not self._transport.is_closing() and self._failure is None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing waits in the socket: neither bytes that nobody asked for nor the end of the connection."""
+        return not self._poll.poll(0)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any part of an answer, an interim one included, has come for the request under way."""
+        return self._head_bytes > 0
+
     async def send(self, request: bytes) -> None:
         """Sends a whole request and waits for the head of its answer.
 
@@ -88,8 +118,9 @@ class Connection(asyncio.Protocol):
             EngineBroken: What came is no HTTP.
         """
         if self._transport is None:
-            raise EngineReset("The connection to the engine is closed.")
+            raise EngineReset("The connection to the engine is closed.", has_begun=False)
         self._reset()
+        self._idle = False
         self._transport.write(request)
         while not self._head:
             await self._wait()
@@ -119,6 +150,13 @@ class Connection(asyncio.Protocol):
                 raise EngineBroken(f"The engine's answer is longer than {limit} bytes.")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    async def beginning(self, limit: int) -> bytes:
+        """See `Response`."""
+        body = b""
+        while len(body) < limit and (data := await self.chunk()):
+            body += data
+        return body[:limit]
+
     def close(self, *, linger: bool = False, reuse: bool = True) -> None:
         """See `Response`."""
         if not self.usable:
@@ -126,6 +164,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive &= reuse
         if self._complete and self._keep_alive and not self._chunks:
             self.idle_since = self._loop.time()
+            self._idle = self.is_reused = True
             self._give_back(self)
         elif linger and self._keep_alive:
             self._linger = self._loop.call_later(_LINGER_S, self.abort)
@@ -155,19 +194,31 @@ class Connection(asyncio.Protocol):
             self._failure = failure
         self._wake()
 
+    def _break(self, reason: str) -> None:
+        self._fail(EngineBroken(reason))
+        self.abort()
+
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self._transport = cast(asyncio.Transport, transport)
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        if self._idle:
+            self.abort()  # nobody asked for it
+            return
+        if not self._head:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self._fail(EngineBroken(f"The engine does not speak HTTP: {error}."))
-            self.abort()
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._break(f"The engine does not speak HTTP: {error}.")
+            return
+        if not self._head and self._head_bytes > _MAX_HEAD_BYTES:
+            self._break("The engine's answer has too large a head.")
             return
         if self._buffered > _HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
@@ -184,8 +235,8 @@ class Connection(asyncio.Protocol):
             self._complete = True
             self._wake()
         elif not self._complete:
-            where = "before it had finished answering" if self._head else "before it answered"
-            self._fail(EngineReset(f"The engine closed the connection {where}."))
+            where = "before it had finished answering" if self.has_begun else "before it answered"
+            self._fail(EngineReset(f"The engine closed the connection {where}.", has_begun=self.has_begun))
 
     def _ends_with_connection(self) -> bool:
         return b"content-length" not in self.headers and b"transfer-encoding" not in self.headers
@@ -195,18 +246,27 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """See httptools. A second answer to one request is nobody's, and spoils the connection."""
         self._spoiled = self._complete
+        if self._spoiled:
+            self._keep_alive = False
+            if self._idle:
+                self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools."""
-        if not self._spoiled:
+        if not self._head:  # else a trailer, or of a second answer
             self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """See httptools."""
         if self._spoiled:
-            self._keep_alive = False
             return
-        self.status = self._parser.get_status_code()
+        status = self._parser.get_status_code()
+        if status < _FIRST_FINAL_STATUS:
+            # An interim answer (RFC 9110, 15.2): the real one follows. Behind 101, which the parser refuses, none does.
+            self._in_interim = True
+            self.headers = {}
+            return
+        self.status = status
         self._keep_alive = self._parser.should_keep_alive()
         self._head = True
 
@@ -218,6 +278,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """See httptools."""
+        if self._in_interim:
+            self._in_interim = False
+            return
         self._complete = True
         if self._linger is not None:
             self._linger.cancel()

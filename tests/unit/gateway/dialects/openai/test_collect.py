@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.dialects.openai.collect import Collector, as_stream
+from gateway.dialects.openai.stream import EventStream
 from gateway.errors import EngineBroken
 from gateway.usage import Usage
 
@@ -21,10 +22,18 @@ def chunk(delta: Any = None, index: int = 0, **more: Any) -> bytes:
     return event({"id": "c1", "object": "chat.completion.chunk", "model": "m", "choices": [part]})
 
 
-def fold(*pieces: bytes) -> Any:
+def collected(*pieces: bytes) -> tuple[Collector, EventStream]:
+    """What is made of a stream that comes in these pieces."""
     collector = Collector()
+    stream = EventStream(keep_usage=False, sink=collector)
     for piece in pieces:
-        collector.add(piece)
+        stream.feed(piece)
+    return collector, stream
+
+
+def fold(*pieces: bytes) -> Any:
+    collector, stream = collected(*pieces)
+    assert stream.failure is None
     return json.loads(collector.answer())
 
 
@@ -99,7 +108,7 @@ def test_an_answer_without_a_word_is_an_empty_text() -> None:
 def test_the_usage_of_all_choices_takes_the_place_of_the_last() -> None:
     collector = Collector()
     for usage in ({"prompt_tokens": 5, "completion_tokens": 3, "other": 1}, None):
-        collector.add(event({"object": "chat.completion.chunk", "choices": [], "usage": usage}))
+        collector.add({"object": "chat.completion.chunk", "choices": [], "usage": usage})
     answer = json.loads(collector.answer(Usage(input=5, output=7)))
     counts = {name: answer["usage"][name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
     assert counts == {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
@@ -120,9 +129,20 @@ def test_the_usage_of_all_choices_takes_the_place_of_the_last() -> None:
     ],
 )
 def test_events_of_another_shape_are_the_engines_failure(nonsense: Any) -> None:
-    collector = Collector()
-    with pytest.raises(EngineBroken):
-        collector.add(event(nonsense))
+    _, stream = collected(event(nonsense))
+    assert isinstance(stream.failure, EngineBroken)
+
+
+@pytest.mark.parametrize("written", [b"data:%b\n\n", b"data:  %b\n\n", b"id: 1\ndata: %b\n\n", b"data: %b\r\n\r\n"])
+def test_no_event_is_lost_however_it_is_written(written: bytes) -> None:
+    chunks = [chunk({"role": "assistant"}), chunk({"content": "a"}), chunk({"content": "b"}), b"data: [DONE]\n\n"]
+    payloads = [piece.removeprefix(b"data: ").rstrip(b"\n") for piece in chunks]
+    assert fold(*(written % payload for payload in payloads)) == fold(*chunks)
+
+
+def test_an_error_that_is_null_is_no_part_of_the_answer() -> None:
+    answer = fold(event({"choices": [{"index": 0, "text": "a"}], "object": "text_completion", "error": None}))
+    assert set(answer) == {"choices", "object"}
 
 
 def test_any_grouping_of_events_gives_the_same() -> None:

@@ -87,12 +87,30 @@ def test_nesting_is_taken_or_refused_and_never_anything_else(depth: int, more: b
         assert request.body.count(b"[") == depth + 1
 
 
-@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "n"])
-@pytest.mark.parametrize("value", [0, -1, 1.5, "5", True, [], {}])
-def test_counts_are_whole_numbers(name: str, value: Any) -> None:
-    with pytest.raises(InvalidRequest, match=f"'{name}' must be a whole number") as caught:
-        parse_request(CHAT, body(CHAT, **{name: value}))
-    assert caught.value.param == name
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "n", "logprobs", "messages"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "5", True, None, [], {}, 10**30])
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_the_gateway_need_not_read_is_for_the_engine_to_refuse(name: str, value: Any, stream: bool) -> None:
+    sent = body(CHAT, **{name: value}, stream=stream)
+    request = parse_request(CHAT, sent)
+    assert (request.n, request.stream) == (1, stream)
+    assert request.body.startswith(sent[:-1])
+
+
+def test_lm_evals_request_passes_as_it_is() -> None:
+    sent = body(COMPLETIONS, max_tokens=0, echo=True, logprobs=1)
+    assert parse_request(COMPLETIONS, sent).body == sent
+
+
+def test_a_request_without_a_prompt_is_the_engines_to_judge() -> None:
+    """vLLM takes `prompt_embeds` in its place."""
+    sent = b'{"model":"m","prompt_embeds":"AAAA"}'
+    assert parse_request(COMPLETIONS, sent).body == sent
+
+
+@pytest.mark.parametrize(("n", "wanted"), [(1, 1), (3, 3), (10**9, 1)])
+def test_choices_are_read(n: int, wanted: int) -> None:
+    assert parse_request(CHAT, body(CHAT, n=n)).n == wanted
 
 
 def test_the_error_of_broken_json_says_where() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.dialects.openai.stream import EventStream
-from gateway.errors import EngineBroken
+from gateway.errors import ContextLengthExceeded, EngineBroken
 from gateway.usage import Usage
 
 DONE = b"data: [DONE]\n\n"
@@ -26,6 +26,7 @@ def choice(**part: Any) -> bytes:
 
 
 ROLE = choice(delta={"role": "assistant", "content": ""})
+TOKEN = choice(delta={"content": "hi"})
 STREAMS: dict[str, bytes] = {
     "vLLM": ROLE
     + b"".join(choice(delta={"content": word}) for word in ("안녕", " 하세요 ", "🙂", '"usage":{', "[DONE]", "a\r\nb"))
@@ -64,7 +65,7 @@ def follow(pieces: list[bytes], *, keep_usage: bool) -> tuple[Any, ...]:
         out += stream.feed(piece)
         if stream.done or stream.failure is not None:
             break
-    return out, stream.events, stream.beats, stream.usage, stream.done, stream.failure
+    return out, stream.events, stream.beats, stream.usage, stream.done, stream.failure and stream.failure.message
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -73,7 +74,7 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("keep_usage", [False, True])
-@pytest.mark.parametrize("framing", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("framing", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
 @pytest.mark.parametrize("name", STREAMS)
 def test_any_split_of_the_same_bytes_gives_the_same(name: str, framing: bytes, keep_usage: bool) -> None:
     data = STREAMS[name].replace(b"\n", framing)
@@ -154,21 +155,22 @@ def test_a_role_or_nothing_is_no_token(part: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("error", "told"),
-    [({"message": "boom"}, "boom"), ("boom", "boom"), ({}, "no reason given"), (None, "no reason given")],
+    [({"message": "boom"}, "boom"), ("boom", "boom"), ({}, "no reason given")],
 )
 @pytest.mark.parametrize("before", [b"", choice(delta={"content": "a"})])
 def test_an_error_event_is_kept_from_the_client(error: Any, told: str, before: bytes) -> None:
     stream = EventStream(keep_usage=False)
     assert stream.feed(before) == before
     assert stream.feed(event({"error": error})) == b""
-    assert (stream.failure, stream.done) == (told, False)
+    assert isinstance(stream.failure, EngineBroken)
+    assert (stream.failure.message, stream.done) == (f"The engine answered 500: {told}", False)
 
 
 def test_nothing_behind_an_error_event_is_passed_on() -> None:
     stream = EventStream(keep_usage=False)
     good = choice(delta={"content": "a"})
     assert stream.feed(good + event({"error": {"message": "boom"}}) + good + DONE) == good
-    assert stream.failure == "boom"
+    assert isinstance(stream.failure, EngineBroken)
 
 
 @pytest.mark.parametrize("text", ["data: [DONE]", '"usage":{"prompt_tokens":9}', '{"error": "x"}', "\n\n: ping\n\n"])
@@ -180,12 +182,121 @@ def test_text_that_looks_like_something_is_only_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "garbage",
-    [b"hello\n\n", b"data: hello\n\n", b"data: [1]\n\n", b"data: \xff\xfe\n\n", b"<html></html>\n\n", b"data: 7\n\n"],
+    "garbage", [b"data: hello\n\n", b"data: [1]\n\n", b"data: \xff\xfe\n\n", b"data: 7\n\n", b'data: {"a":\n\n']
 )
-def test_garbage_is_no_stream(garbage: bytes) -> None:
-    with pytest.raises(EngineBroken):
-        EventStream(keep_usage=False).feed(garbage)
+def test_data_that_is_no_json_object_is_a_failure(garbage: bytes) -> None:
+    stream = EventStream(keep_usage=False)
+    assert stream.feed(garbage) == b""
+    assert isinstance(stream.failure, EngineBroken)
+
+
+@pytest.mark.parametrize("garbage", [b"hello\n\n", b"<html></html>\n\n", b"\x00\x01\n\n", b"Data: {}\n\n"])
+def test_lines_that_are_no_field_are_passed_over_and_make_no_answer(garbage: bytes) -> None:
+    stream = EventStream(keep_usage=False)
+    assert (stream.feed(garbage), stream.beats, stream.failure) == (b"", 0, None)
+    assert stream.finish() == b""
+    assert isinstance(stream.failure, EngineBroken)
+
+
+@pytest.mark.parametrize("malformed", [b"data: {nope}\n\n", event({"choices": 7}), event({"error": "boom"})])
+@pytest.mark.parametrize("first", [b"", TOKEN], ids=["at once", "behind a token"])
+def test_good_events_before_a_malformed_one_in_the_same_piece_are_kept(malformed: bytes, first: bytes) -> None:
+    stream = EventStream(keep_usage=False)
+    stream.feed(first)
+    assert stream.feed(TOKEN + TOKEN + malformed + TOKEN + DONE) == TOKEN + TOKEN
+    assert isinstance(stream.failure, EngineBroken)
+    assert not stream.done
+
+
+EMPTY = {
+    "retry": b"retry: 3000\n\n",
+    "id": b"id: 7\n\n",
+    "event": b"event: ping\n\n",
+    "data": b"data:\n\n",
+    "data and a space": b"data: \n\n",
+    "a name alone": b"data\n\n",
+    "several": b"id: 7\nevent: ping\nretry: 1\n\n",
+    "null": b"data: null\n\n",
+}
+
+
+@pytest.mark.parametrize("empty", EMPTY.values(), ids=EMPTY)
+@pytest.mark.parametrize("where", [0, 1, 2, 3], ids=["first", "behind the role", "behind a token", "last"])
+def test_an_event_without_data_is_taken_out_and_is_no_sign_of_life(empty: bytes, where: int) -> None:
+    events = [ROLE, TOKEN, TOKEN]
+    with_empty = [*events[:where], empty, *events[where:]]
+    assert follow([*with_empty, DONE], keep_usage=False) == follow([*events, DONE], keep_usage=False)
+    assert follow([b"".join(with_empty) + DONE], keep_usage=False) == follow([*events, DONE], keep_usage=False)
+
+
+def test_comments_go_on_to_the_client_alone_of_a_block_without_data() -> None:
+    stream = EventStream(keep_usage=False)
+    assert stream.feed(b": one\nid: 3\n:two\ndata:\n\n") == b": one\n:two\n\n"
+    assert stream.beats == 0
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n"])
+def test_a_last_event_without_its_blank_line_counts_and_is_completed(end: bytes) -> None:
+    stream = EventStream(keep_usage=False)
+    out = stream.feed(TOKEN + b"data: [DONE]" + end)
+    assert out + stream.finish() == TOKEN + DONE
+    assert (stream.done, stream.failure) == (True, None)
+
+
+@pytest.mark.parametrize("end", [b"", b"data: [DO", b'data: {"choices":[{"te', TOKEN[:-2], b": ping"])
+def test_an_end_without_done_is_a_failure(end: bytes) -> None:
+    stream = EventStream(keep_usage=False)
+    stream.feed(TOKEN + end)
+    stream.finish()
+    assert isinstance(stream.failure, EngineBroken)
+
+
+def test_done_alone_is_no_answer() -> None:
+    stream = EventStream(keep_usage=False)
+    assert stream.feed(event({"choices": [], "usage": COUNT}) + DONE) == b""
+    assert isinstance(stream.failure, EngineBroken)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ['"usage" : {"prompt_tokens":5}', '"usage":\t{"prompt_tokens": 5}', '"usage":{"prompt_tokens":5}'],
+)
+def test_usage_is_found_however_it_is_spaced(written: str) -> None:
+    stream = EventStream(keep_usage=False)
+    last = f'data: {{"choices":[],{written}}}\n\n'.encode()
+    assert stream.feed(TOKEN) == TOKEN
+    assert stream.feed(TOKEN + last) == TOKEN
+    assert stream.usage == Usage(input=5)
+
+
+@pytest.mark.parametrize("written", ['"error" : {"message":"boom"}', '"error":\t"boom"', '"object" : "error"'])
+def test_an_error_is_found_however_it_is_spaced(written: str) -> None:
+    stream = EventStream(keep_usage=False)
+    assert stream.feed(TOKEN) == TOKEN
+    assert stream.feed(f"data: {{{written}}}\n\n".encode()) == b""
+    assert isinstance(stream.failure, EngineBroken)
+
+
+@pytest.mark.parametrize("name", ["error", "usage"])
+def test_null_beside_choices_is_neither_an_error_nor_a_count(name: str) -> None:
+    stream = EventStream(keep_usage=False)
+    plain = choice(delta={"content": "a"}) + event({"choices": [{"text": "b"}], name: None})
+    assert stream.feed(plain) == plain
+    assert stream.feed(plain) == plain
+    assert (stream.events, stream.failure, stream.usage) == (4, None, None)
+
+
+def test_the_last_of_two_counts_of_one_choice_holds() -> None:
+    stream = EventStream(keep_usage=False)
+    for count in (3, 7):
+        stream.feed(TOKEN + event({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": count}}))
+    assert stream.usage == Usage(input=5, output=7)
+
+
+def test_a_prompt_that_does_not_fit_is_the_requests_fault_in_a_later_event_too() -> None:
+    stream = EventStream(keep_usage=False)
+    stream.feed(TOKEN + event({"error": {"message": "maximum context length is 16 tokens", "code": 400}}))
+    assert isinstance(stream.failure, ContextLengthExceeded)
 
 
 def test_an_event_without_an_end_is_not_collected_for_ever() -> None:
@@ -193,8 +304,10 @@ def test_an_event_without_an_end_is_not_collected_for_ever() -> None:
     piece = b"x" * 65_536
     for _ in range(64):
         assert stream.feed(piece) == b""
-    with pytest.raises(EngineBroken, match="without an end"):
-        stream.feed(piece)
+        assert stream.failure is None
+    stream.feed(piece)
+    assert isinstance(stream.failure, EngineBroken)
+    assert "without an end" in stream.failure.message
 
 
 def test_a_large_event_passes_in_small_pieces() -> None:
@@ -211,6 +324,11 @@ def test_other_fields_of_an_event_pass_with_it(field: bytes) -> None:
     assert stream.events == 1
     assert stream.feed(field + DONE) == field + DONE
     assert stream.done
+
+
+def test_nothing_behind_done_is_passed_on() -> None:
+    stream = EventStream(keep_usage=False)
+    assert stream.feed(TOKEN + DONE + TOKEN) == TOKEN + DONE
 
 
 def test_a_data_line_needs_no_space_and_may_be_several() -> None:

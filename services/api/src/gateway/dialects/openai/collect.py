@@ -24,22 +24,20 @@ def as_stream(body: bytes) -> bytes:
 
 
 class Collector:
-    """Puts a plain answer together from the events of a stream."""
+    """Puts a plain answer together from the chunks of a stream (`stream.ChunkSink`)."""
 
     def __init__(self) -> None:
         self._answer: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
 
-    def add(self, events: bytes) -> None:
-        """Takes whole events, each one `data:` line as llama.cpp writes them; [DONE] and comments say nothing.
+    def add(self, chunk: dict[str, Any]) -> None:
+        """Takes a chunk.
 
         Raises:
-            EngineBroken: An event does not have the shape of its kind.
+            EngineBroken: It does not have the shape of its kind.
         """
         try:
-            for event in events.split(b"\n\n"):
-                if event.startswith(b"data: {"):
-                    self._add(orjson.loads(event[6:]))
+            self._add(chunk)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise EngineBroken("The engine sent an event of another shape than its stream's.") from error
 
@@ -58,7 +56,7 @@ class Collector:
         return orjson.dumps({**self._answer, "object": kind, "choices": choices})
 
     def _add(self, chunk: dict[str, Any]) -> None:
-        for part in chunk.pop("choices", None) or ():
+        for part in chunk.get("choices") or ():
             index = part.get("index", 0)
             choice = self._choices.setdefault(index, {"index": index, "finish_reason": None})
             if part.get("delta") is not None:
@@ -70,6 +68,7 @@ class Collector:
             if part.get("finish_reason") is not None:
                 choice["finish_reason"] = part["finish_reason"]
         self._answer.update(chunk)
+        self._answer.pop("error", None)  # null beside choices: no news, and no field of a plain answer
 
 
 def _merge(whole: dict[str, Any], part: dict[str, Any]) -> None:

@@ -1,13 +1,17 @@
-"""The few fields of a request that the gateway must know. Everything else passes to the engine as it came."""
+"""The few fields of a request that the gateway must know. Everything else passes to the engine as it came.
+
+Whatever an engine may take, it is asked: only what the gateway itself must read is refused here.
+"""
 
 import json
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import orjson
 
 from gateway.errors import InvalidRequest
 
+# An engine that took more would be out of memory first.
+_MAX_CHOICES = 16_384
 # Asks the engine to count its tokens at the end of a stream.
 _ASK_FOR_USAGE = b'"stream_options":{"include_usage":true}'
 
@@ -17,14 +21,12 @@ class Endpoint(NamedTuple):
 
     Attributes:
         path: The path here and at the engine; the route label.
-        prompt: The field that every request must have.
-        check: Raises `InvalidRequest` unless the value of that field can be a prompt.
+        prompt: The field that holds what is asked, for the documentation.
         streams: Whether the endpoint knows `stream`.
     """
 
     path: str
     prompt: str
-    check: Callable[[Any], None]
     streams: bool
 
 
@@ -46,27 +48,9 @@ class Inference(NamedTuple):
     n: int = 1
 
 
-def _check_messages(value: Any) -> None:
-    if not isinstance(value, list) or not value:
-        raise InvalidRequest("'messages' must be a list of at least one message.", param="messages")
-    for index, message in enumerate(value):
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise InvalidRequest(
-                f"'messages[{index}]' must be an object with a 'role' and a 'content'.", param=f"messages[{index}]"
-            )
-
-
-def _check_text_or_list(name: str) -> Callable[[Any], None]:
-    def check(value: Any) -> None:
-        if not isinstance(value, str | list) or (isinstance(value, list) and not value):
-            raise InvalidRequest(f"'{name}' must be a string or a list that is not empty.", param=name)
-
-    return check
-
-
-CHAT = Endpoint("/v1/chat/completions", "messages", _check_messages, streams=True)
-COMPLETIONS = Endpoint("/v1/completions", "prompt", _check_text_or_list("prompt"), streams=True)
-EMBEDDINGS = Endpoint("/v1/embeddings", "input", _check_text_or_list("input"), streams=False)
+CHAT = Endpoint("/v1/chat/completions", "messages", streams=True)
+COMPLETIONS = Endpoint("/v1/completions", "prompt", streams=True)
+EMBEDDINGS = Endpoint("/v1/embeddings", "input", streams=False)
 ENDPOINTS = {endpoint.path: endpoint for endpoint in (CHAT, COMPLETIONS, EMBEDDINGS)}
 
 
@@ -86,23 +70,22 @@ def parse_request(endpoint: Endpoint, body: bytes) -> Inference:
     model = fields.get("model")
     if not isinstance(model, str) or not model:
         raise InvalidRequest("'model' must name a model; GET /v1/models lists them.", param="model")
-    if endpoint.prompt not in fields:
-        raise InvalidRequest(f"'{endpoint.prompt}' is missing.", param=endpoint.prompt)
-    endpoint.check(fields[endpoint.prompt])
-    for name in ("max_tokens", "max_completion_tokens", "n"):
-        value = fields.get(name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise InvalidRequest(f"'{name}' must be a whole number of at least 1.", param=name)
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequest("'stream' must be true or false.", param="stream")
     if not stream or not endpoint.streams:
-        return Inference(model, stream=False, usage_wanted=False, n=fields.get("n") or 1, body=body)
+        return Inference(model, stream=False, usage_wanted=False, n=_choices(fields), body=body)
     return _streaming(model, fields, body)
 
 
+def _choices(fields: dict[str, Any]) -> int:
+    """Choices per prompt; 1 where that is no number that could be, which is for the engine to refuse."""
+    n = fields.get("n")
+    return n if isinstance(n, int) and 1 <= n <= _MAX_CHOICES else 1
+
+
 def _streaming(model: str, fields: dict[str, Any], body: bytes) -> Inference:
-    n = fields.get("n") or 1
+    n = _choices(fields)
     options = fields.get("stream_options")
     if options is None and "stream_options" not in fields:
         # The common case costs no re-encoding, and the client's bytes stay as they are.

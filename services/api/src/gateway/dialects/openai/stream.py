@@ -1,23 +1,26 @@
-"""A stream of server-sent events on its way through: cut into whole events, read only where that tells something."""
+"""A stream of chat or completion chunks on its way through: read only where that tells something."""
 
-from typing import Any
+import re
+from typing import Any, Protocol
 
 import orjson
 
+from gateway.dialects import sse
+from gateway.dialects.openai.errors import holds_error, translate_error
 from gateway.dialects.openai.tally import Tally
-from gateway.errors import EngineBroken
+from gateway.errors import EngineBroken, GatewayError
 from gateway.usage import Usage
 
-_END_OF_EVENT = b"\n\n"
 _DONE = b"[DONE]"
-_COLON = ord(":")  # begins a comment
-# An event longer than this is no event: nothing that a model says in one token comes near it.
-_LONGEST_EVENT = 4_194_304
-_COLON = ord(":")  # begins a comment
-# An event longer than this is no event: nothing that a model says in one token comes near it.
-_LONGEST_EVENT = 4_194_304
-# Bytes that only an event worth reading holds. In text they would be escaped (\"), so text does not trigger them.
-_MARKS = (b'"usage":{', b'"usage": {', _DONE, b'"error":', b'"error" :', b"\n:")
+# What makes an event worth reading: these names, unless their value is null. In a text they are escaped (\"usage\").
+_TELLING = re.compile(rb'"(?:usage|error)"\s*:\s*(?!null\b|\s)|"object"\s*:\s*"error"')
+
+
+class ChunkSink(Protocol):
+    """What takes each chunk, parsed, where the whole answer is put together again."""
+
+    def add(self, chunk: dict[str, Any]) -> None:
+        """Takes one."""
 
 
 class EventStream:
@@ -26,24 +29,27 @@ class EventStream:
     Args:
         keep_usage: Whether the client asked for the usage event; otherwise that event is taken out.
         n: Choices per prompt that were asked for.
+        sink: Gets every chunk, where the client asked for a plain answer.
 
     Attributes:
         events: Events so far, from the first with a token in it on.
-        beats: Events of any kind but comments so far: signs of life.
+        beats: Events with data so far: signs of life, which comments and empty events are not.
         done: Whether `[DONE]` has come; only then was the stream complete.
-        failure: What the engine said in an error event, once it has.
+        failure: What ended the stream, once something has: the engine's own error, or bytes that are no event.
     """
 
-    __slots__ = ("_keep_usage", "_rest", "_tally", "beats", "done", "events", "failure")
+    __slots__ = ("_answers", "_keep_usage", "_parser", "_sink", "_tally", "beats", "done", "events", "failure")
 
-    def __init__(self, *, keep_usage: bool, n: int = 1) -> None:
+    def __init__(self, *, keep_usage: bool, n: int = 1, sink: ChunkSink | None = None) -> None:
         self._keep_usage = keep_usage
         self._tally = Tally(n)
-        self._rest = b""
+        self._parser = sse.EventParser()
+        self._sink = sink
+        self._answers = False
         self.events = 0
         self.beats = 0
         self.done = False
-        self.failure: str | None = None
+        self.failure: GatewayError | None = None
 
     @property
     def usage(self) -> Usage | None:
@@ -53,60 +59,77 @@ class EventStream:
     def feed(self, data: bytes) -> bytes:
         """Takes the next bytes; returns whole events only, b"" while one is incomplete.
 
-        Raises:
-            EngineBroken: The bytes are no server-sent events with JSON in them.
+        An event that is none, or tells of an error, sets `failure`; the good ones before it are returned.
         """
-        if self._rest:
-            data = self._rest + data
-            self._rest = b""
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n")
-        if not data.endswith(_END_OF_EVENT):
-            cut = data.rfind(_END_OF_EVENT) + len(_END_OF_EVENT)
-            if cut < len(_END_OF_EVENT):
-                cut = 0
-            data, self._rest = data[:cut], data[cut:]
-            if len(self._rest) > _LONGEST_EVENT:
-                raise EngineBroken("The engine sent an event without an end.")
-            if not data:
-                return b""
-        if self.events and not _says_something(data):
-            # The hot path: a token behind the first one.
-            count = data.count(_END_OF_EVENT)
+        try:
+            blocks = self._parser.feed(data)
+        except EngineBroken as error:
+            self.failure = error
+            return b""
+        if not blocks:
+            return b""
+        if self.events and self._sink is None and (count := sse.count_simple(blocks)) and not _tells(blocks):
+            # The hot path: tokens behind the first one.
             self.events += count
             self.beats += count
-            return data
+            return blocks
+        return self._read(blocks)
+
+    def finish(self) -> bytes:
+        """The body has ended; its last event may lack the blank line. Sets `failure` where [DONE] is missing."""
+        data = self._read(self._parser.finish())
+        if not self.done and self.failure is None:
+            self.failure = EngineBroken("The engine's stream ended early.")
+        return data
+
+    def _read(self, blocks: bytes) -> bytes:
         kept: list[bytes] = []
-        for event in _events(data):
-            kept.append(self._read(event))
-            if self.failure is not None:
+        for event in sse.split(blocks):
+            if self.done:  # whatever comes behind [DONE]
+                break
+            try:
+                kept.append(event.raw if event.data is None else self._learn(event.raw, event.data))
+            except GatewayError as error:
+                self.failure = error
                 break  # what follows an error, [DONE] above all, would make it look like success
         return b"".join(kept)
 
-    def _read(self, event: bytes) -> bytes:
-        """Learns from one event; returns what of it may go on to the client."""
-        payload = _payload(event)
-        if payload is None:
-            return event  # a comment: keeps connections alive, says nothing
-        self.beats += 1
-        if payload == _DONE:
+    def _learn(self, raw: bytes, data: bytes) -> bytes:
+        """Learns from one event; returns what of it may go on to the client.
+
+        Raises:
+            GatewayError: It tells of an error.
+            EngineBroken: It is no chunk.
+        """
+        if data.strip() == _DONE:
+            if not self._answers:
+                raise EngineBroken("The engine's stream held no answer.")
+            self.beats += 1
             self.done = True
-            return event
-        if payload == b"null":
-            return b""  # llama.cpp begins the answer to a list of prompts with it; clients break on it
-        content = _parse(payload)
-        if "error" in content:
-            self.failure = _reason(content["error"])
+            return raw
+        content = _parse(data)
+        if content is None:
             return b""
+        if holds_error(content):
+            raise translate_error(None, content)
         choices = _choices(content)
+        self.beats += 1
+        self._answers |= bool(choices)
         # Behind the first token every event counts, as on the hot path, however the bytes were cut.
         if choices and (self.events or _has_token(choices)):
             self.events += 1
         usage = content.get("usage")
-        if not isinstance(usage, dict):
-            return event
-        self._tally.add(usage, choices)
-        return event if self._keep_usage else _without_usage(content, choices)
+        if isinstance(usage, dict):
+            self._tally.add(usage, choices)
+        if self._sink is not None:
+            self._sink.add(content)
+            return b""
+        return raw if self._keep_usage or not isinstance(usage, dict) else _without_usage(content, choices)
+
+
+def _tells(blocks: bytes) -> bool:
+    """Whether simple events hold more than tokens."""
+    return (b'"usage"' in blocks or b'"error"' in blocks) and _TELLING.search(blocks) is not None
 
 
 def _without_usage(content: dict[str, Any], choices: list[dict[str, Any]]) -> bytes:
@@ -117,12 +140,13 @@ def _without_usage(content: dict[str, Any], choices: list[dict[str, Any]]) -> by
     return b"data: %b\n\n" % orjson.dumps({name: content[name] for name in content if name != "usage"})
 
 
-def _parse(payload: bytes) -> dict[str, Any]:
+def _parse(data: bytes) -> dict[str, Any] | None:
+    """A chunk; None for `null`: llama.cpp begins its answer to a list of prompts with it, and clients break on it."""
     try:
-        content = orjson.loads(payload)
+        content = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise EngineBroken("The engine sent an event that is not JSON.") from error
-    if not isinstance(content, dict):
+    if content is not None and not isinstance(content, dict):
         raise EngineBroken("The engine sent an event that is not a JSON object.")
     return content
 
@@ -134,37 +158,6 @@ def _choices(content: dict[str, Any]) -> list[dict[str, Any]]:
     return choices
 
 
-def _says_something(data: bytes) -> bool:
-    """Whether whole events may hold more than tokens: inside a text these bytes would be escaped."""
-    return (
-        b'"usage":{' in data
-        or b'"usage": {' in data
-        or b'"error"' in data
-        or _DONE in data
-        or b"\n:" in data
-        or data[0] == _COLON
-    )
-
-
-def _events(whole: bytes) -> list[bytes]:
-    return [event + _END_OF_EVENT for event in whole.split(_END_OF_EVENT) if event]
-
-
-def _payload(event: bytes) -> bytes | None:
-    """The data of an event: its `data:` lines, joined as the standard for server-sent events says; None for a comment.
-
-    Raises:
-        EngineBroken: It is neither.
-    """
-    lines = event.rstrip(b"\n").split(b"\n")
-    data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
-    if data:
-        return b"\n".join(data)
-    if all(line.startswith(b":") for line in lines):
-        return None
-    raise EngineBroken("The engine sent something that is no server-sent event.")
-
-
 def _has_token(choices: list[dict[str, Any]]) -> bool:
     """Whether any choice carries a token: text, reasoning or a tool call. The event with only a role does not."""
     for choice in choices:
@@ -174,8 +167,3 @@ def _has_token(choices: list[dict[str, Any]]) -> bool:
         if isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role"):
             return True
     return False
-
-
-def _reason(error: Any) -> str:
-    message = error.get("message") if isinstance(error, dict) else error
-    return str(message or "no reason given")

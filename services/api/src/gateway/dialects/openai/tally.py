@@ -30,7 +30,8 @@ class Tally:
         if counted is None:
             return
         if not choices:
-            self._final.append(counted)
+            # One for each choice at most: an engine that says it again corrects itself.
+            self._final = [*self._final, counted][-self._n :]
         for choice in choices:
             index = choice.get("index", 0)
             self._by_choice[index if isinstance(index, int) else 0] = counted

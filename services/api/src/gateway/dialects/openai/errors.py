@@ -1,0 +1,151 @@
+"""Errors: an engine's, translated in one place wherever it is met, and ours, in OpenAI's shape.
+
+An engine says that it failed by its status, inside a plain answer with status 200, in a stream's first event or in a
+later one. What it means is the same everywhere: `translate_error`.
+"""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from gateway.errors import (
+    ContextLengthExceeded,
+    EngineBroken,
+    EngineBusy,
+    EngineOverloaded,
+    EngineRateLimited,
+    EngineRejected,
+    GatewayError,
+    InvalidRequest,
+)
+
+# How vLLM and llama.cpp say that a prompt is too long; neither has a code for it that both share.
+_CONTEXT_MARKS = (
+    "exceed_context_size",
+    "maximum context length",
+    "exceeds the available context size",
+    "maximum model length",
+    "max_model_len",
+    "too large to process",
+)
+# What a request is to blame for although the engine says 500: each seen with llama.cpp's server in xllamacpp 2026.10
+# (tests/integration/test_engine_input.py asks it). Anything that is not here stays the engine's own failure.
+_REQUEST_FAULTS = re.compile(
+    r"(image|audio|video) input is not supported"
+    r"|^Failed to parse (messages|tools)\b"
+    r"|\[json\.exception\.(type_error|out_of_range|parse_error)\."
+    r"|Cannot use both json_schema and grammar"
+)
+_UNAUTHORIZED = frozenset({401, 403})
+_NOT_OFFERED = frozenset({404, 405, 501})
+_BUSY: dict[int, type[EngineBusy]] = {429: EngineRateLimited, 503: EngineOverloaded}
+_REQUEST_TIMEOUT = 408
+# The status that a type of error stands for, where an error comes without one; all others stand for 500.
+_STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "exceed_context_size_error": 400,
+    "BadRequestError": 400,
+    "not_found_error": 404,
+    "NotFoundError": 404,
+    "rate_limit_error": 429,
+    "overloaded_error": 503,
+    "unavailable_error": 503,
+}
+_MAX_ECHO = 200
+_MAX_RETRY_AFTER_S = 86_400
+
+
+def holds_error(content: dict[str, Any]) -> bool:
+    """Whether an answer or an event is an error, by the value of `error`, not by its presence; or vLLM's flat form."""
+    return content.get("error") not in (None, False, "") or content.get("object") == "error"
+
+
+def translate_error(status: int | None, content: Any, *, retry_after: int | None = None) -> GatewayError:
+    """An engine's error as one of ours: about the request, about how busy it is, or about the engine itself.
+
+    The engines' words are kept. A prompt that does not fit becomes `ContextLengthExceeded` whichever engine says it and
+    however. A refused key is ours, not the client's.
+
+    Args:
+        status: The HTTP status; None where the error came inside an answer that began as a success.
+        content: The body: parsed, where it is JSON, else its text.
+        retry_after: Seconds, by the engine's own header.
+    """
+    message, param, word, kind, code = _read_error(content)
+    if status is None:
+        status = code or _STATUS_OF_TYPE.get(kind, 500)
+    if status in _UNAUTHORIZED:
+        return EngineBroken("The engine refuses the gateway's key: ENGINE_KEY_FILE differs between the two.")
+    if any(mark in text for mark in _CONTEXT_MARKS for text in (message, word or "")):
+        return ContextLengthExceeded(message, param=param)
+    if status in _BUSY:
+        return _BUSY[status](f"The engine takes no more requests: {message}", retry_after=retry_after)
+    return _rejection(status, message, param, word) or EngineBroken(f"The engine answered {status}: {message}")
+
+
+def _rejection(status: int, message: str, param: str | None, word: str | None) -> GatewayError | None:
+    """What the request itself caused; None where the engine is to blame."""
+    if status in _NOT_OFFERED and param != "model":
+        return InvalidRequest(
+            f"The engine that serves this model does not offer this endpoint ({message}).", code="unsupported_endpoint"
+        )
+    if 400 <= status < 500 and status != _REQUEST_TIMEOUT:  # noqa: PLR2004 - HTTP's own classes
+        return EngineRejected(message, status=status, param=param, code=word)
+    if _REQUEST_FAULTS.search(message):
+        return EngineRejected(message, status=400, param=param)
+    return None
+
+
+def read_body(body: bytes) -> Any:
+    """An error's body for `translate_error`: parsed where it is JSON, else the beginning of its text."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body[:_MAX_ECHO].decode("utf-8", "replace").strip()
+
+
+def parse_retry_after(value: bytes | None) -> int | None:
+    """Seconds from a `retry-after` header, which holds seconds or a date; None where there is nothing to read."""
+    text = (value or b"").decode("latin-1").strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return min(int(text), _MAX_RETRY_AFTER_S)
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return min(max(0, round((date - datetime.now(UTC)).total_seconds())), _MAX_RETRY_AFTER_S)
+
+
+def _read_error(content: Any) -> tuple[str, str | None, str | None, str, int | None]:
+    """Message, param, code as a word, type and status of an engine's error, whatever its shape."""
+    error = (content.get("error") or content) if isinstance(content, dict) else content
+    if not isinstance(error, dict):
+        return str(error or "no reason given")[:_MAX_ECHO], None, None, "", None
+    message = error.get("message") or error.get("detail") or "no reason given"
+    param, kind, code = error.get("param"), error.get("type"), error.get("code")
+    # Engines put the HTTP status into `code`; OpenAI's codes are words. llama.cpp's words are in `type`.
+    word = code if isinstance(code, str) else kind if isinstance(kind, str) and kind.endswith("_error") else None
+    number = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isascii() and code.isdigit()) else 0
+    return (
+        message if isinstance(message, str) else orjson.dumps(message).decode(),
+        param if isinstance(param, str) else None,
+        word,
+        kind if isinstance(kind, str) else "",
+        number if 400 <= number < 600 else None,  # noqa: PLR2004 - HTTP's own classes
+    )
+
+
+def error_body(error: GatewayError) -> bytes:
+    """An error in OpenAI's shape, as JSON."""
+    return orjson.dumps(
+        {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+    )
+
+
+def error_event(error: GatewayError) -> bytes:
+    """An error inside a stream that has already begun: the last event, with no [DONE] behind it."""
+    return b"data: %b\n\n" % error_body(error)
