@@ -210,10 +210,10 @@ async def test_row_33_smuggling_reaches_no_engine(gateway: Gateway, alpha: Mock,
 async def test_a_fault_of_the_gateways_own_in_an_attempt_is_no_cancel(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: Any, **__: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("gateway.relay.answer", broken)
+    monkeypatch.setattr("gateway.relay.answer_headers", broken)
     assert (await gateway.chat()).status_code == 500
     await gateway.ended("internal_error", 500, stream=False)
     assert {key[1] for key in moved(gateway.catalogue.engine_requests)} == {"error"}

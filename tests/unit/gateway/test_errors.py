@@ -31,8 +31,10 @@ ANSWERS = {
     "ClientGone": (499, "server_error", "client_closed_request", "cancelled"),
     "NoEngineReady": (503, "service_unavailable", "no_engine_ready", "engine_error"),
     "EngineUnreachable": (502, "engine_error", "engine_unreachable", "engine_error"),
-    "EngineReset": (502, "engine_error", "engine_reset", "engine_error"),
     "EngineBroken": (502, "engine_error", "engine_broken", "engine_error"),
+    "EngineRateLimited": (429, "rate_limit_error", "rate_limit_exceeded", "rate_limited"),
+    "EngineOverloaded": (503, "service_unavailable", "engine_overloaded", "engine_error"),
+    "OutOfResources": (503, "service_unavailable", "gateway_overloaded", "internal_error"),
     "Interrupted": (503, "service_unavailable", "shutting_down", "internal_error"),
     "GatewayError": (500, "server_error", "internal_error", "internal_error"),
 }
@@ -48,7 +50,26 @@ def test_how_each_is_answered_and_counted(name: str) -> None:
 def test_every_class_is_one_of_these() -> None:
     classes = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, GatewayError)}
     by_hand = {"ClientError", "EngineError", "MethodNotAllowed", "EngineRejected", "EngineTimeout"}
+    by_hand |= {"EngineStalled", "EngineReset", "EngineBusy"}
     assert classes == set(ANSWERS) | by_hand
+
+
+RETRIED = {
+    *("RequestTimeout", "NoEngineReady", "EngineUnreachable", "EngineReset", "EngineRateLimited", "EngineOverloaded"),
+    *("OutOfResources", "Interrupted"),
+}
+
+
+def test_sdks_are_told_whether_to_ask_again() -> None:
+    """By default they ask again for 408, 409, 429 and all of 5xx, whatever came of it."""
+    said = {
+        name: kind.should_retry
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, GatewayError)
+    }
+    unsaid = {"GatewayError", "EngineError", "ClientGone"}
+    assert {name for name, value in said.items() if value} == RETRIED | {"EngineBusy"}
+    assert {name for name, value in said.items() if value is None} == unsaid
 
 
 def test_every_outcome_of_a_class_is_in_the_list() -> None:

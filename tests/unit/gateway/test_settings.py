@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_an_engine_key_is_read_and_never_shown(key_file: Path) -> None:
     settings = Settings.load()
     key = settings.engine_key()
     assert key is not None
-    assert key.get_secret_value() == GOOD_KEY
+    assert key.candidates(None) == (GOOD_KEY,)
     assert GOOD_KEY not in repr(key) + str(key) + repr(settings)
 
 
@@ -197,7 +198,8 @@ def test_an_engine_key_is_read_and_never_shown(key_file: Path) -> None:
     [
         *("", " \n", "tiny-one", GOOD_KEY[:23], "changeme" * 4, "change-me-" + GOOD_KEY, "your-key-" + GOOD_KEY),
         *("example" + GOOD_KEY, "SECRET" + GOOD_KEY, "My-Password-" + GOOD_KEY, "token-abc123" + GOOD_KEY),
-        *(f"{GOOD_KEY}\nx-evil: 1", f"{GOOD_KEY}\r\n{GOOD_KEY}", f"{GOOD_KEY} {GOOD_KEY}", GOOD_KEY + "비밀"),
+        *(f"{GOOD_KEY}\nx-evil: 1", f"{GOOD_KEY}\ntiny", f"{GOOD_KEY} {GOOD_KEY}", GOOD_KEY + "비밀"),
+        "\n".join(GOOD_KEY + str(number) for number in range(5)),
     ],
 )
 def test_placeholders_and_what_is_no_key_are_refused_and_not_echoed(key_file: Path, key: str) -> None:
@@ -219,6 +221,35 @@ def test_an_engine_key_that_cannot_be_read(key_file: Path, content: bytes | None
     with pytest.raises(SettingsError, match=r"ENGINE_KEY_FILE=.*cannot be read") as caught:
         Settings.load().engine_key()
     assert str(key_file) in str(caught.value)
+
+
+def test_an_engine_key_that_is_no_file_is_not_waited_for(key_file: Path) -> None:
+    os.mkfifo(key_file)
+    with pytest.raises(SettingsError, match="is not a regular file"):
+        Settings.load().engine_key()
+
+
+@pytest.mark.parametrize(
+    "engines",
+    [
+        "vllm=http://user:hunter2@vllm:8001",
+        "vllm=http://hunter2@vllm:8001",
+        "vllm=https://a:hunter2@b:1,llamacpp=http://c:2",
+        "vllm=http://vllm:8001+http://user:hunter2@vllm:8101",
+        "vllm=http://user:hunter2,x@vllm:8001",
+        "vllm=http://user:hunter2/x@vllm:8001",
+        "vllm=http://user:hun ter2@vllm:8001",
+        "vllm=ftp://user:hunter2@vllm",
+        "a=http://b:1,a=http://user:hunter2@c:2",
+        "not a name=http://user:hunter2@c:2",
+    ],
+)
+def test_a_password_in_an_engines_url_is_never_echoed(monkeypatch: pytest.MonkeyPatch, engines: str) -> None:
+    monkeypatch.setenv("ENGINES", engines)
+    with pytest.raises(SettingsError, match=r"^ENGINES=") as caught:
+        Settings.load()
+    assert "hunter2" not in str(caught.value)
+    assert "ter2" not in str(caught.value)
 
 
 def test_a_bad_start_ends_with_one_sentence_and_status_2(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.gateway.harness.keys import NEW, OLD, engine_key
 from tests.unit.gateway.harness.mock import Mock, mock_process
 from tests.unit.gateway.harness.server import moved, until
 from tests.unit.gateway.harness.wire import Wire, listening, plain
@@ -18,14 +20,18 @@ from gateway.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from gateway.telemetry.catalogue import Catalogue
+    from gateway.upstream import EngineKey
 
 TIMES = WatchTimes(interval=0.02, probe_interval=60, probe_timeout=1)
 
 
 class Watched:
-    def __init__(self, url: str, catalogue: Catalogue, launcher: str | None = None, key: str | None = None) -> None:
+    def __init__(
+        self, url: str, catalogue: Catalogue, launcher: str | None = None, key: EngineKey | None = None
+    ) -> None:
         self.known: list[str] = []
         self.engine = Engine("e", Upstream("e", url, key=key, connect_timeout=5), catalogue)
         status = launcher and Upstream("l", launcher, key=None, connect_timeout=5)
@@ -38,13 +44,14 @@ class Watched:
     def now(self) -> tuple[str, str]:
         return self.engine.state, self.engine.reason
 
-    async def look(self) -> tuple[str, str]:
-        await self.watcher.look()
+    async def look(self, times: int = 1) -> tuple[str, str]:
+        for _ in range(times):
+            await self.watcher.look()
         return self.now
 
 
 @asynccontextmanager
-async def watched(url: str, catalogue: Catalogue, **more: str | None) -> AsyncIterator[Watched]:
+async def watched(url: str, catalogue: Catalogue, **more: Any) -> AsyncIterator[Watched]:
     it = Watched(url, catalogue, **more)
     try:
         yield it
@@ -122,10 +129,11 @@ async def test_an_engine_that_dies_and_comes_back_keeps_its_models_known(it: Wat
 
 
 @pytest.mark.parametrize("status", [500, 503])
-async def test_vllm_with_a_dead_engine_is_down(it: Watched, alpha: Mock, status: int) -> None:
-    await it.look()
+async def test_vllm_with_a_dead_engine_is_out_after_a_few_looks(it: Watched, alpha: Mock, status: int) -> None:
+    assert await it.look(2) == ("ready", "")  # the second one sees the first one's probe in the engine's counters
     await alpha.change(health=status)
-    assert await it.look() == ("down", f"its /health says {status}")
+    assert [(await it.look())[0] for _ in range(3)] == ["ready", "ready", "ejected"]
+    assert it.now[1] == f"its /health says {status}"
 
 
 @pytest.mark.parametrize("fault", ["status:500", "status:401", "html", "garbage", "reset"])
@@ -165,16 +173,17 @@ async def test_row_9_a_zombie_that_fails_its_probe_is_ejected(
 
 async def test_row_9_a_zombie_that_says_nothing_is_ejected(it: Watched, alpha: Mock) -> None:
     await alpha.change(probe_fault="hang")
-    assert await it.look() == ("ejected", "no token within 1 s")
+    assert await it.look() == ("ejected", "no token within 1 s")  # it never was ready: there is nothing to lose
     assert (await alpha.wait_for(lambda truth: truth["probes"]["running"] == 0))["probes"]["cancelled"] == 1
 
 
 async def test_a_slow_probe_is_forgiven_while_real_requests_get_tokens(it: Watched, alpha: Mock) -> None:
     await it.look()
-    it.engine.proved_at = float("-inf")
     await alpha.change(probe_fault="hang")
-    asyncio.get_running_loop().call_later(0.3, it.engine.worked)
-    assert await it.look() == ("ready", "")
+    for _ in range(4):  # more than would take it out
+        it.engine.doubt.set()
+        asyncio.get_running_loop().call_later(0.3, it.engine.record_progress)
+        assert await it.look() == ("ready", "")
 
 
 async def test_a_proof_is_good_for_the_interval(it: Watched, alpha: Mock) -> None:
@@ -186,14 +195,14 @@ async def test_a_proof_is_good_for_the_interval(it: Watched, alpha: Mock) -> Non
     assert (await alpha.truth())["probes"]["requests"] == 2
 
 
-async def test_an_ejected_engine_is_left_alone_for_its_time(it: Watched, alpha: Mock) -> None:
-    await it.look()
+async def test_a_probe_brings_no_engine_back_that_fails_its_requests(it: Watched, alpha: Mock) -> None:
+    await it.look(2)
     for _ in range(5):
-        it.engine.failed_once(others_ready=True)
-    for _ in range(3):
-        assert (await it.look())[0] == "ejected"
-    assert (await alpha.truth())["probes"]["requests"] == 1
-    it.engine.ejected_until = 0
+        it.engine.record_failure(time.monotonic(), others_ready=True)
+    it.engine.proved_at -= 61
+    assert (await it.look(3))[0] == "ejected", "a probe cannot show what it was ejected for"
+    assert (await alpha.truth())["probes"]["requests"] == 2, "but whether it generates is known"
+    it.engine.record_success()
     assert await it.look() == ("ready", "")
 
 
@@ -237,14 +246,16 @@ async def test_a_launcher_that_makes_no_sense_is_no_news(
         assert await it.look() == ("ready", "")
 
 
-async def test_the_engines_key(catalogue: Catalogue) -> None:
-    with mock_process("--key", "the-engine-key") as (_, port):
+async def test_the_engines_key(catalogue: Catalogue, tmp_path: Path) -> None:
+    with mock_process("--key", OLD) as (_, port):
         url = f"http://127.0.0.1:{port}"
-        async with watched(url, catalogue, key="the-engine-key") as it:
+        async with watched(url, catalogue, key=engine_key(tmp_path, OLD)) as it:
             assert await it.look() == ("ready", "")
-        async with watched(url, catalogue, key="wrong") as it:
+        async with watched(url, catalogue, key=engine_key(tmp_path, NEW)) as it:
             state, reason = await it.look()
             assert (state, "ENGINE_KEY_FILE" in reason) == ("down", True)
+        async with watched(url, catalogue, key=engine_key(tmp_path, NEW, OLD)) as it:
+            assert await it.look() == ("ready", ""), "during a rotation both are tried"
 
 
 async def test_watching_goes_on_whatever_happens(it: Watched, alpha: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +274,7 @@ async def test_watching_goes_on_whatever_happens(it: Watched, alpha: Mock, monke
     await it.watcher.looked.wait()
     await until(lambda: it.engine.ready)
     await alpha.change(health=500)
-    await until(lambda: it.engine.state == "down")
+    await until(lambda: it.engine.state == "ejected")
     watch.cancel()
     with suppress(asyncio.CancelledError):
         await watch

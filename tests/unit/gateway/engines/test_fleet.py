@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.gateway.harness.server import moved
@@ -49,6 +49,77 @@ def test_the_least_busy_ready_engine_that_serves_the_model(make: Make) -> None:
     assert fleet(busy, idle, *others).choose("m") is idle
 
 
+def test_equals_take_turns(make: Make) -> None:
+    three = fleet(*(make(name, "m") for name in "abc"))
+    assert "".join(three.choose("m").name for _ in range(7)) == "abcabca"
+
+
+def test_an_engine_that_is_full_is_asked_last_for_a_while(make: Make) -> None:
+    full, other = make("a", "m"), make("b", "m", running=50)
+    both = fleet(full, other)
+    full.record_busy(5)
+    assert both.choose("m") is other
+    assert both.choose("m", without=[other]) is full, "but it is asked"
+    full.record_busy(0)
+    assert both.choose("m") is full
+
+
+def test_an_engine_that_failed_gets_one_request_at_a_time(make: Make) -> None:
+    failed, other = make("a", "m"), make("b", "m", running=3)
+    both = fleet(failed, other)
+    failed.record_failure(time.monotonic(), others_ready=True)
+    assert both.choose("m") is failed
+    failed.inflight = 1
+    assert both.choose("m") is other, "fast failures attract nothing"
+    failed.record_success()
+    assert both.choose("m") is failed
+
+
+def test_nobody_else_is_ready_so_the_ejected_one_is_used_all_the_same(make: Make) -> None:
+    ejected, other = make("a", "m"), make("b", "m")
+    both = fleet(ejected, other)
+    for _ in range(5):
+        ejected.record_failure(time.monotonic(), others_ready=True)
+    assert [both.choose("m").name for _ in range(3)] == ["b", "b", "b"]
+    other.mark_unreachable("gone")
+    assert both.choose("m") is ejected
+    ejected.record_progress()
+    assert both.working()
+    ejected.record_success()
+    assert (ejected.state, both.choose("m")) == ("ready", ejected)
+
+
+def test_an_engine_that_broke_a_connection_may_be_asked_until_it_has_been_looked_at(make: Make) -> None:
+    engine = make("a", "m")
+    engine.mark_unreachable("it closed the connection", is_certain=False)
+    assert fleet(engine).choose("m") is engine
+    engine.mark_unreachable("refused")
+    with pytest.raises(NoEngineReady):
+        fleet(engine).choose("m")
+
+
+def test_one_trial_request_decides(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, other = make("a", "m", running=9), make("b", "m")
+    both = fleet(engine, other)
+    for _ in range(5):
+        engine.record_failure(time.monotonic(), others_ready=True)
+    assert both.choose("m") is other
+    later = time.monotonic() + 31
+    monkeypatch.setattr("gateway.engines.engine.time.monotonic", lambda: later)
+    assert both.choose("m", without=[other]) is engine, "the last resort"
+    assert both.choose("m") is engine, "the trial goes first: nobody is harmed who could not move on"
+    engine.outlier.on_trial = True
+    assert both.choose("m") is other, "one at a time"
+
+
+def test_the_list_of_models_shows_only_what_may_be_seen(make: Make) -> None:
+    both = fleet(make("x", "secret-model"), make("y", "open-model"))
+    with pytest.raises(ModelNotFound, match=r"There is: open-model\.$"):
+        both.choose("other", visible=lambda model: model == "open-model")
+    with pytest.raises(ModelNotFound, match=r"There is: none\.$"):
+        both.choose("other", visible=lambda _: False)
+
+
 def test_an_unknown_model_lists_what_there_is(make: Make) -> None:
     with pytest.raises(ModelNotFound, match=r"There is: a, b, z\.") as caught:
         fleet(make("x", "z", "a"), make("y", "b", state="down")).choose("canary")
@@ -58,8 +129,11 @@ def test_an_unknown_model_lists_what_there_is(make: Make) -> None:
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "ready"])
 def test_a_model_whose_engine_is_away(make: Make, state: State) -> None:
+    engine = make("a", "m", state=state)
+    if state == "ejected":
+        engine.mark_stalled("why")
     with pytest.raises(NoEngineReady, match=f"a is {state} \\(why\\)") as caught:
-        fleet(make("a", "m", state=state), make("b", "n")).choose("m")
+        fleet(engine, make("b", "n")).choose("m")
     assert caught.value.code == ("model_loading" if state == "starting" else "no_engine_ready")
     assert caught.value.retry_after is not None
     assert caught.value.retry_after > 0
@@ -109,39 +183,13 @@ def test_who_else_is_ready(make: Make) -> None:
 def test_working_needs_a_fresh_proof(make: Make) -> None:
     engine = make("a", "m")
     assert not fleet(engine).working()
-    engine.worked()
+    engine.record_progress()
     assert fleet(engine).working()
     engine.move("draining")
     assert not fleet(engine).working()
     engine.move("ready")
     engine.proved_at -= 11
     assert not fleet(engine).working()
-
-
-def test_five_in_a_row_eject_for_longer_each_time(make: Make, catalogue: Catalogue) -> None:
-    engine = make("a", "m")
-    lengths = []
-    for round_ in (1, 2, 3):
-        for _ in range(4):
-            engine.failed_once(others_ready=True)
-        assert engine.ready
-        engine.failed_once(others_ready=True)
-        assert engine.state == "ejected"
-        lengths.append(engine.ejected_until)
-        assert moved(catalogue.engine_ejections) == {("a",): round_}
-        engine.move("ready")
-    assert [round(after - before) for before, after in pairwise(lengths)] == [30, 30]
-
-
-def test_the_last_one_stays_and_goes_once_there_is_another(make: Make) -> None:
-    engine = make("a", "m")
-    for _ in range(20):
-        engine.failed_once(others_ready=False)
-    assert engine.ready
-    engine.worked()
-    for _ in range(4):
-        engine.failed_once(others_ready=True)
-    assert engine.ready
 
 
 def test_states_are_shown_as_one_of_all(make: Make, catalogue: Catalogue) -> None:
@@ -151,11 +199,11 @@ def test_states_are_shown_as_one_of_all(make: Make, catalogue: Catalogue) -> Non
         assert moved(catalogue.engine_state) == {("a", state): 1}
 
 
-def test_a_stuck_engine_counts_as_one_ejection(make: Make, catalogue: Catalogue) -> None:
+def test_a_stalled_engine_counts_as_one_ejection(make: Make, catalogue: Catalogue) -> None:
     engine = make("a", "m")
-    engine.worked()
+    engine.record_progress()
     for _ in range(3):
-        engine.stuck("no token")
+        engine.mark_stalled("no token")
     assert (engine.state, engine.reason, engine.proved_at) == ("ejected", "no token", float("-inf"))
     assert moved(catalogue.engine_ejections) == {("a",): 1}
 
@@ -212,11 +260,25 @@ vllm:kv_cache_usage_perc{engine="1"} 0.75
     ],
 )
 def test_load(exposition: bytes, load: Load) -> None:
-    assert parse_load(exposition) == load
+    assert parse_load(exposition)[0] == load
+
+
+@pytest.mark.parametrize(
+    ("exposition", "steps"),
+    [
+        (VLLM, None),
+        (b"", None),
+        (b'vllm:generation_tokens_total{engine="0"} 5.0\nvllm:generation_tokens_total{engine="1"} 7.0\n', 12),
+        (b"vllm:prompt_tokens_total 1e3\nvllm:iteration_tokens_total_count 2\n", 1002),
+        (b"llamacpp:n_decode_total 0\n", 0),
+        (b"llamacpp:tokens_predicted_total NaN\nllamacpp:n_decode_total 3\n", 3),
+    ],
+)
+def test_steps(exposition: bytes, steps: float | None) -> None:
+    assert parse_load(exposition)[1] == steps
 
 
 @pytest.mark.parametrize("value", [b"NaN", b"+Inf", b"-Inf", b"1e999"])
 @pytest.mark.parametrize("name", [b"vllm:num_requests_running", b"llamacpp:requests_deferred"])
 def test_load_that_is_no_count_is_passed_over(name: bytes, value: bytes) -> None:
-    loaded: Any = parse_load(b"%b %b\n" % (name, value))
-    assert loaded == Load()
+    assert parse_load(b"%b %b\n" % (name, value)) == (Load(), None)

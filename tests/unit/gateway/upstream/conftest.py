@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.gateway.harness.wire import Wire, listening
 
-from gateway.upstream import Upstream
+from gateway.upstream import EngineKey, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +28,7 @@ async def client() -> AsyncIterator[Callable[..., Awaitable[Client]]]:
     """`await client(script)` gives an upstream to a server that does as the script says on each connection."""
     async with AsyncExitStack() as stack:
 
-        async def start(script: Script, *, key: str | None = None) -> Client:
+        async def start(script: Script, *, key: EngineKey | None = None) -> Client:
             port, wires = await stack.enter_async_context(listening(script))
             upstream = Upstream("e", f"http://127.0.0.1:{port}", key=key, connect_timeout=5)
             return Client(await stack.enter_async_context(upstream), wires)

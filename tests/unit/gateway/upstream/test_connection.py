@@ -7,12 +7,14 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.gateway.harness.keys import NEW, engine_key
 from tests.unit.gateway.harness.wire import Wire, chunk, plain
 
 from gateway.errors import EngineBroken, EngineReset
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     Start = Callable[..., Awaitable[Any]]
 
@@ -85,7 +87,7 @@ async def test_byte_by_byte(client: Start) -> None:
     assert await engine.upstream.fetch(b"GET", b"/", limit=100) == (status, body)
 
 
-async def test_what_goes_out_is_exact(client: Start) -> None:
+async def test_what_goes_out_is_exact(client: Start, tmp_path: Path) -> None:
     seen: list[tuple[bytes, bytes]] = []
 
     async def script(wire: Wire) -> None:
@@ -94,15 +96,13 @@ async def test_what_goes_out_is_exact(client: Start) -> None:
             seen.append((wire.head, body))
             await wire.send(plain(b""))
 
-    engine = await client(script, key="the-key")
+    engine = await client(script, key=engine_key(tmp_path, NEW))
     await engine.upstream.fetch(b"GET", b"/health", limit=1)
     response = await engine.upstream.request(b"POST", b"/v1/x", b'{"a":1}', ((b"x-request-id", b"r1"),))
     await response.read(1)
     response.close()
-    host = (
-        b"host: 127.0.0.1:%d\r\nauthorization: Bearer the-key\r\n"
-        % engine.wires[0].writer.get_extra_info("sockname")[1]
-    )
+    port = engine.wires[0].writer.get_extra_info("sockname")[1]
+    host = b"host: 127.0.0.1:%d\r\nauthorization: Bearer %b\r\n" % (port, NEW.encode())
     assert seen == [
         (b"GET /health HTTP/1.1\r\n" + host + b"\r\n", b""),
         (
