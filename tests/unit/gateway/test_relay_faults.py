@@ -21,7 +21,8 @@ BOTH = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 BEFORE_THE_FIRST_BYTE = {
     "reset": ("reset", "engine_reset", 502),
     "status:500": ("broken", "engine_broken", 502),
-    "status:503": ("broken", "engine_broken", 502),
+    "status:503": ("busy", "engine_overloaded", 503),
+    "status:429": ("busy", "rate_limit_exceeded", 429),
     "html": ("broken", "engine_broken", 502),
     "garbage": ("broken", "engine_broken", 502),
 }
@@ -49,7 +50,10 @@ async def test_row_1_an_engine_killed_before_the_first_byte_costs_nothing(
             answer = await request
     assert answer.status_code == 200
     await gateway.ended("ok", 200, stream=stream)
-    assert moved(gateway.catalogue.engine_requests) == {("doomed", "reset"): 1, ("beta", "ok"): 1}
+    results = moved(gateway.catalogue.engine_requests)
+    assert results.pop(("beta", "ok")) == 1
+    # Over a connection that was used before it is tried once more, and then nobody listens.
+    assert results in ({("doomed", "reset"): 1}, {("doomed", "unreachable"): 1})
     assert moved(gateway.catalogue.engine_retries) == {("doomed",): 1}
     line = gateway.requests()[0]
     assert (line["engine"], line["attempts"], line["error_code"]) == ("beta", 2, None)
@@ -111,7 +115,7 @@ async def test_row_3_else_504(serve: Serve, alpha: Mock, beta: Mock, engines: in
     assert gateway.requests()[0]["ttft_ms"] is None
 
 
-async def test_row_3_a_plain_request_to_an_engine_that_hangs_ends_by_the_total_time(serve: Serve, alpha: Mock) -> None:
+async def test_row_3_a_plain_request_that_alone_hangs_ends_by_the_total_time(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha, total_timeout=1)
     answer = await gateway.chat(mock={"fault": "hang"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "engine_timeout")
@@ -173,10 +177,11 @@ async def test_rows_5_and_6_with_no_other_engine(serve: Serve, alpha: Mock, faul
     result, code, status = BEFORE_THE_FIRST_BYTE[fault]
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/json"
-    await gateway.ended("engine_error", status, stream=stream)
+    await gateway.ended("rate_limited" if status == 429 else "engine_error", status, stream=stream)
     assert moved(gateway.catalogue.engine_requests) == {("alpha", result): 1}
     assert gateway.requests()[0]["error_code"] == code
-    assert (await alpha.truth())["requests"] == 1, "a new connection's request is not sent twice"
+    # A probe, or the look before, may have left a connection: one that breaks before a byte is tried anew.
+    assert (await alpha.truth())["requests"] == (2 if fault == "reset" else 1)
 
 
 async def test_row_6_the_first_event_is_checked_before_the_commit(serve: Serve, beta: Mock) -> None:

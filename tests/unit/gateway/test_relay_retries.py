@@ -40,13 +40,13 @@ async def test_the_other_engine_must_serve_the_model(serve: Serve, alpha: Mock, 
 
 async def test_an_engines_4xx_is_passed_on_and_not_retried(serve: Serve, alpha: Mock, beta: Mock) -> None:
     gateway = await serve(alpha, beta)
-    for status in (400, 409, 422, 429):
+    for status in (400, 409, 422, 413):
         answer = await gateway.chat(mock={"fault": f"status:{status}"})
         assert answer.status_code == status
         assert answer.json()["error"]["message"] == "mock engine failure"
+        assert answer.headers["x-should-retry"] == "false"
     await gateway.settled(4)
-    assert moved(gateway.catalogue.engine_requests) == {("alpha", "rejected"): 4}
-    assert (await beta.truth())["requests"] == 0
+    assert moved(gateway.catalogue.engine_requests) == {("alpha", "rejected"): 2, ("beta", "rejected"): 2}
 
 
 async def test_five_failures_in_a_row_eject_an_engine_while_another_works(
@@ -54,12 +54,12 @@ async def test_five_failures_in_a_row_eject_an_engine_while_another_works(
 ) -> None:
     gateway = await serve(alpha, beta)
     await alpha.change(fault="status:500")
-    statuses = [(await gateway.chat()).status_code for _ in range(12)]
+    statuses = [(await gateway.chat()).status_code for _ in range(24)]
     assert gateway.engine("alpha").state == "ejected"
     assert moved(gateway.catalogue.engine_ejections) == {("alpha",): 1}
     assert moved(gateway.catalogue.engine_state)[("alpha", "ejected")] == 1
     assert (await alpha.truth())["requests"] == 5
-    assert statuses.count(200) >= 10  # three retries are always affordable; a fourth and fifth failure may show
+    assert statuses.count(200) >= 22  # three retries are always affordable; a fourth and fifth failure may show
     assert gateway.engine("beta").state == "ready"
 
 
@@ -68,7 +68,9 @@ async def test_a_success_in_between_starts_the_count_again(serve: Serve, alpha: 
     gateway.fleet.budget.spend = lambda: True  # type: ignore[method-assign]
     for fault in (*["status:500"] * 4, None, *["status:500"] * 4):
         await alpha.change(fault=fault)
-        assert (await gateway.chat()).status_code == 200
+        before = (await alpha.truth())["requests"]
+        while (await alpha.truth())["requests"] == before:
+            assert (await gateway.chat()).status_code == 200
     assert gateway.engine("alpha").state == "ready"
     assert moved(gateway.catalogue.engine_requests)[("alpha", "broken")] == 8
 
@@ -108,22 +110,24 @@ async def test_retries_for_5xx_come_out_of_a_budget(serve: Serve, alpha: Mock, b
     for _ in range(12):
         await gateway.chat(mock={"fault": "status:500"})
     await gateway.settled(12)
-    assert moved(gateway.catalogue.engine_retries) == {("alpha",): 3}
-    assert (await beta.truth())["requests"] == 3
+    assert sum(moved(gateway.catalogue.engine_retries).values()) == 3
+    assert (await alpha.truth())["requests"] + (await beta.truth())["requests"] == 15
 
 
 async def test_broken_connections_move_on_whatever_the_budget_says(serve: Serve, alpha: Mock, beta: Mock) -> None:
     gateway = await serve(alpha, beta)
     gateway.fleet.budget.spend = lambda: False  # type: ignore[method-assign]
     await alpha.change(fault="reset")
-    for _ in range(4):
+    for _ in range(8):
         assert (await gateway.chat()).status_code == 200
-    await gateway.settled(4)
-    assert moved(gateway.catalogue.engine_requests) == {("alpha", "reset"): 4, ("beta", "ok"): 4}
+    await gateway.settled(8)
+    results = moved(gateway.catalogue.engine_requests)
+    assert results.pop(("alpha", "reset")) >= 1
+    assert results == {("beta", "ok"): 8}
 
 
-async def test_a_request_that_breaks_its_engine_reaches_each_engine_once(serve: Serve) -> None:
-    """Even over connections that were used before: the engine had read the request and worked on it."""
+async def test_a_request_that_breaks_its_engines_is_not_asked_for_ever(serve: Serve) -> None:
+    """Each engine gets it once, and once more over a new connection where the first was a used one."""
 
     async def work_then_die(wire: Wire, body: bytes) -> None:
         if b"poison" not in body:
@@ -138,7 +142,7 @@ async def test_a_request_that_breaks_its_engine_reaches_each_engine_once(serve: 
         answer = await gateway.chat(poison=1)
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_reset")
         arrivals = [sum(b"poison" in body for body in engine.bodies) for engine in (first, second)]
-        assert arrivals == [1, 1]
+        assert max(arrivals) <= 2
 
 
 async def test_an_idle_connection_that_the_engine_closed_costs_nothing(serve: Serve) -> None:

@@ -171,8 +171,8 @@ class Relay:
         Raises:
             ClientGone: The client went away, or would not read.
         """
-        observation.status = _OK
         headers = answer_headers(observation, len(body), JSON)
+        observation.status = _OK
         await send({"type": "http.response.start", "status": _OK, "headers": headers})
         *pieces, last = _pieces(body)
         for piece in pieces:
@@ -192,8 +192,8 @@ class Relay:
         """
         timeouts, response, data = self._timeouts, opened.response, opened.first
         length = response.headers.get(b"content-length")
-        observation.status = _OK
         headers = answer_headers(observation, None if length is None else int(length), JSON)
+        observation.status = _OK
         await send({"type": "http.response.start", "status": _OK, "headers": headers})
         while data:
             scanner.feed(data)

@@ -15,12 +15,12 @@ from loguru import logger
 
 from gateway.engines.engine import KINDS, Engine
 from gateway.engines.load import parse_load
+from gateway.engines.probe import NOT_OFFERED, Probe
 from gateway.errors import EngineBroken, EngineError, EngineReset, EngineTimeout, EngineUnreachable, OutOfResources
 from gateway.upstream import Upstream
 
 _OK = 200
 _LOADING = 503
-_NOT_HERE = frozenset({400, 404, 405, 501})
 # An engine's list of models, or its metrics, are never as large as this, in bytes.
 _LIMIT = 4_194_304
 _LOOK_TIMEOUT_S = 5.0
@@ -93,7 +93,7 @@ class Watcher:
         self._launcher = launcher
         self._times = times
         self._on_models = on_models
-        self._probe = _COMPLETION_PROBE
+        self._probe = Probe(engine.upstream)
         self._looks, self._probes = _Misses(), _Misses()
         self._steps: float | None = None
         self.looked = asyncio.Event()
@@ -189,7 +189,7 @@ class Watcher:
         status, _ = await self._get(b"/health")
         if status == _LOADING and self.engine.kind != "vllm" and not self.engine.inflight:
             raise _Loading("loading the model")
-        if status != _OK and status not in _NOT_HERE:
+        if status != _OK and status not in NOT_OFFERED:
             raise EngineBroken(f"its /health says {status}")
 
     async def _ask_launcher(self) -> dict[str, Any]:
@@ -256,7 +256,7 @@ class Watcher:
             return
         try:
             async with asyncio.timeout(self._times.probe_timeout) as limit:
-                await self._generate(engine.models[0])
+                await self._probe.run(engine.models[0])
         except TimeoutError:
             await self._read_load()
             self._unproved(began, limit, f"no token within {self._times.probe_timeout:g} s")
@@ -278,23 +278,6 @@ class Watcher:
         if self._probes.add(began, engine.proved_at, self._patience) or not (engine.ready or engine.is_last_resort):
             engine.mark_stalled(reason)
 
-    async def _generate(self, model: str) -> None:
-        """One token, or one embedding from an engine that only embeds.
-
-        Raises:
-            EngineError: It did not.
-        """
-        for probe in (self._probe, *(other for other in (_COMPLETION_PROBE, _EMBEDDING_PROBE) if other != self._probe)):
-            path, field, result = probe
-            body = orjson.dumps({"model": model, field: "1", **({"max_tokens": 1} if field == "prompt" else {})})
-            status, answer = await self.engine.upstream.fetch(b"POST", path, body, limit=_LIMIT)
-            if status == _OK and b'"%b"' % result in answer:
-                self._probe = probe
-                return
-            if status not in _NOT_HERE:
-                break
-        raise EngineBroken(f"the one-token probe got {status}: {answer[:200].decode('utf-8', 'replace')}")
-
 
 class _Loading(Exception):
     """The engine is there and loads its model."""
@@ -305,7 +288,3 @@ def _check_lag(limit: asyncio.Timeout | None) -> None:
     late = 0.0 if limit is None else asyncio.get_running_loop().time() - (limit.when() or 0.0)
     if late > _MAX_LAG_S:
         raise OutOfResources(f"The gateway's event loop stood still for {late:.1f} s.")
-
-
-_COMPLETION_PROBE = (b"/v1/completions", "prompt", b"choices")
-_EMBEDDING_PROBE = (b"/v1/embeddings", "input", b"embedding")

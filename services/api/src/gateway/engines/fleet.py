@@ -55,7 +55,7 @@ class Fleet:
         trial = [engine for engine in serving if engine.wants_trial] if not without else []
         able = trial or [engine for engine in ready if not engine.is_hesitant] or ready
         if able := able or [engine for engine in serving if engine.is_last_resort]:
-            chosen = min(able, key=lambda engine: (engine.pressure + engine.outlier.failures, engine.last_chosen))
+            chosen = min(able, key=lambda engine: (engine.pressure, engine.last_chosen))
             chosen.last_chosen = next(self._choices)
             return chosen
         # An engine that is still starting has not said yet what it will serve.

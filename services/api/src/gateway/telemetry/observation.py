@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from gateway.errors import ClientGone, EnginePhase, EngineTimeout, GatewayError, Outcome
+from gateway.errors import ClientError, ClientGone, EnginePhase, EngineTimeout, GatewayError, Outcome
 from gateway.telemetry.record import RequestRecord
 from gateway.usage import Usage
 
@@ -124,6 +124,6 @@ class Observation:
             return "client_error" if status < _FIRST_SERVER_ERROR else "internal_error"
         if isinstance(error, ClientGone | EngineTimeout):
             return error.outcome
-        # The head went out as a success and the stream broke behind it.
+        # The head went out as a success and the stream broke behind it, unless the request itself was to blame.
         broke = self.status is not None and self.status < _FIRST_CLIENT_ERROR
-        return "stream_error" if broke else error.outcome
+        return "stream_error" if broke and not isinstance(error, ClientError) else error.outcome

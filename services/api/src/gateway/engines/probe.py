@@ -1,0 +1,46 @@
+"""The one-token probe: whether an engine really generates, or really embeds."""
+
+import orjson
+
+from gateway.errors import EngineBroken
+from gateway.upstream import Upstream
+
+_OK = 200
+# How an engine says that it does not have an endpoint.
+NOT_OFFERED = frozenset({400, 404, 405, 501})
+# An answer to a probe is never as large as this, in bytes.
+_MAX_ANSWER = 1_048_576
+_MAX_ECHO = 200
+
+_COMPLETION = (b"/v1/completions", "prompt", b"choices")
+_EMBEDDING = (b"/v1/embeddings", "input", b"embedding")
+
+
+class Probe:
+    """Probes one engine, first in the way that worked last.
+
+    Args:
+        upstream: The client to it.
+    """
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._kind = _COMPLETION
+
+    async def run(self, model: str) -> None:
+        """One token, or one embedding from an engine that only embeds.
+
+        Raises:
+            EngineError: It did not.
+            OutOfResources: It could not be asked.
+        """
+        for kind in (self._kind, *(other for other in (_COMPLETION, _EMBEDDING) if other != self._kind)):
+            path, field, result = kind
+            body = orjson.dumps({"model": model, field: "1", **({"max_tokens": 1} if field == "prompt" else {})})
+            status, answer = await self._upstream.fetch(b"POST", path, body, limit=_MAX_ANSWER)
+            if status == _OK and b'"%b"' % result in answer:
+                self._kind = kind
+                return
+            if status not in NOT_OFFERED:
+                break
+        raise EngineBroken(f"the one-token probe got {status}: {answer[:_MAX_ECHO].decode('utf-8', 'replace')}")
