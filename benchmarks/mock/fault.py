@@ -1,7 +1,7 @@
 """The ways in which the mock engine can fail on purpose.
 
 A fault is written as a word, or a word and a number: `hang`, `status:500`, `break:3`. The numbers after `break`,
-`stall`, `error_event` and `end_without_done` count token events; 0 means "after the head of the answer, before any
+`stall`, `error_event`, `context_event` and `end_without_done` count token events; 0 means "after the head of the answer, before any
 event".
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 PLAIN_FAULTS = frozenset(
     {"html", "garbage", "reset", "hang", "headers_then_hang", "context_length", "slow_body", "truncated"}
 )
-COUNTED_FAULTS = frozenset({"break", "end_without_done", "stall", "error_event"})
+COUNTED_FAULTS = frozenset({"break", "end_without_done", "stall", "error_event", "context_event"})
 LOWEST_STATUS, HIGHEST_STATUS = 400, 599
 
 

@@ -207,8 +207,10 @@ class Generation:
         elif kind == "end_without_done":
             self._transport.write(wire.LAST_CHUNK)
             self._finish(faulted=True)
-        elif kind == "error_event":
+        elif kind in {"error_event", "context_event"}:
             error = wire.error_body(HTTPStatus.INTERNAL_SERVER_ERROR, "mock engine failure", "InternalServerError")
+            if kind == "context_event":
+                error = wire.context_length_body(self._max_model_len)
             self._transport.write(wire.chunk(b"data: " + error + b"\n\n") + wire.chunk(wire.DONE) + wire.LAST_CHUNK)
             self._counters.events_sent += 2
             self._finish(faulted=True)
@@ -260,7 +262,7 @@ class Generation:
             return wire.answer(200, wire.HTML, b"text/html; charset=utf-8")
         if kind == "garbage":
             return wire.answer(200, wire.GARBAGE, wire.SSE)
-        if kind == "context_length":
+        if kind in {"context_length", "context_event"}:
             return wire.answer(HTTPStatus.BAD_REQUEST, wire.context_length_body(self._max_model_len))
         status = self._fault.number if kind == "status" else HTTPStatus.INTERNAL_SERVER_ERROR
         return wire.answer(status, wire.error_body(status, "mock engine failure", wire.error_kind(status)))

@@ -74,6 +74,39 @@ def test_a_grammar_that_is_none(gateway: Gateway) -> None:
     refused(ask(gateway.port, CHAT, chat(response_format=wanted), key=gateway.key))
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+SOUND = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+# Each is the request's fault; llama.cpp answers 500 to every one of them.
+FAULTS: dict[str, dict[str, Any]] = {
+    "an image for a model without eyes": chat([{"type": "text", "text": "what is this?"}, IMAGE]),
+    "sound for a model without ears": chat([SOUND]),
+    "a message without a role": {"model": DEMO, "messages": [{"content": "x"}]},
+    "a role that is a number": {"model": DEMO, "messages": [{"role": 5, "content": "x"}]},
+    "tools that are text": chat(tools="x"),
+    "tools that are an object": chat(tools={"a": 1}),
+    "a tool that is a number": chat(tools=[1]),
+    "a tool without a function": chat(tools=[{"type": "function"}]),
+    "a tool without a name": chat(tools=[{"type": "function", "function": {}}]),
+    "a tool whose name is a number": chat(tools=[{"type": "function", "function": {"name": 5}}]),
+}
+
+
+@STREAMED
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_the_request_is_to_blame_for_is_a_400_and_nobodys_failure(
+    gateway: Gateway, engine: Engine, fault: str, stream: bool
+) -> None:
+    before = gateway.at_rest()
+    answer = ask(gateway.port, CHAT, {**FAULTS[fault], "stream": stream}, key=gateway.key)
+    refused(answer)
+    assert answer.headers["x-should-retry"] == "false"
+    results = risen(
+        before.by("gateway_engine_requests_total", "engine", "result"),
+        gateway.at_rest().by("gateway_engine_requests_total", "engine", "result"),
+    )
+    assert results == {(engine.name, "rejected"): 1}
+
+
 def test_no_bad_input_takes_the_engine_out(gateway: Gateway, engine: Engine) -> None:
     for _ in range(8):
         ask(gateway.port, CHAT, chat({"a": 1}), key=gateway.key)

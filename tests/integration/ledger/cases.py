@@ -11,6 +11,7 @@ MOST_BYTES = 20_000
 LEFT, RIGHT = (("left", "ok"),), (("right", "ok"),)
 GONE = (("left", "cancelled"),)
 BROKEN = (("left", "broken"),)
+FULL = (("left", "busy"),)
 LATE = (("left", "timeout"),)
 
 OK_PLAIN = Case("ok plain", "ok", 200, chat(), tokens=(6, 16), attempts=LEFT)
@@ -82,7 +83,7 @@ MIXED: dict[Case, int] = {
     Case("unknown model", "client_error", 404, chat("made-up"), model="other"): 4,
     Case("unknown model, stream", "client_error", 404, chat("made-up", stream=True), model="other"): 1,
     Case("broken JSON", "client_error", 400, b'{"model": "left", ', model="none"): 3,
-    Case("no messages", "client_error", 400, {"model": "left"}, model="none"): 2,
+    Case("no model", "client_error", 400, {"messages": []}, model="none"): 2,
     Case("too large", "client_error", 413, b" " * (MOST_BYTES + 1), model="none"): 1,
     Case(
         "unknown path", "client_error", 404, chat(), route="/v1/made-up", label="other", model="none", keyed=False
@@ -90,9 +91,13 @@ MIXED: dict[Case, int] = {
     Case("wrong method", "client_error", 405, method="GET", model="none", keyed=False): 2,
     Case("engine says 400", "client_error", 400, chat(fault="context_length"), attempts=(("left", "rejected"),)): 2,
     Case("engine says 422", "client_error", 422, chat(fault="status:422"), attempts=(("left", "rejected"),)): 2,
-    Case("engine says 429", "client_error", 429, chat(fault="status:429"), attempts=(("left", "rejected"),)): 1,
+    Case("engine says 429", "rate_limited", 429, chat(fault="status:429"), attempts=FULL): 1,
+    Case(
+        "engine says at 3 that the prompt does not fit", "client_error", 200,
+        chat(stream=True, fault="context_event:3"), hold=4, said=3, broken=True, attempts=(("left", "rejected"),),
+    ): 1,
     Case("engine says 500", "engine_error", 502, chat(fault="status:500"), attempts=BROKEN): 2,
-    Case("engine says 503", "engine_error", 502, chat(stream=True, fault="status:503"), attempts=BROKEN): 2,
+    Case("engine says 503", "engine_error", 503, chat(stream=True, fault="status:503"), attempts=FULL): 2,
     Case("engine says HTML", "engine_error", 502, chat(stream=True, fault="html"), attempts=BROKEN): 1,
     Case("engine resets", "engine_error", 502, chat(fault="reset"), attempts=(("left", "reset"),)): 2,
     Case("engine fails first", "engine_error", 502, chat(stream=True, fault="error_event:0"), attempts=BROKEN): 1,

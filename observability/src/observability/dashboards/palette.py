@@ -35,8 +35,8 @@ TPOT = Thresholds.high_is_bad(settings.TPOT_P95_GOOD_SECONDS, settings.TPOT_P95_
 MEMORY = (("/ used$/", BLUE), ("/ reserved$/", GREY), ("/ free$/", GREEN))
 # What came of an attempt at an engine.
 ATTEMPTS = (
-    ("ok", GREEN), ("cancelled", GREY), ("rejected", BLUE), ("timeout", ORANGE), ("unreachable", "dark-red"),
-    ("reset", RED), ("broken", "light-red"), ("error", "purple"),
+    ("ok", GREEN), ("cancelled", GREY), ("rejected", BLUE), ("busy", YELLOW), ("timeout", ORANGE),
+    ("unreachable", "dark-red"), ("reset", RED), ("broken", "light-red"), ("error", "purple"),
 )  # fmt: skip
 CODES = (
     ("200", GREEN), ("400", BLUE), ("401", "light-blue"), ("403", "light-blue"), ("404", "dark-blue"),

@@ -25,7 +25,7 @@ def unfinished(scope: Scope) -> str:
 
 def failed_share(scope: Scope) -> str:
     """Attempts that failed through the engine's fault, of all at that engine."""
-    faults = _series(scope, "requests_total", 'result!~"ok|cancelled|rejected"')
+    faults = _series(scope, "requests_total", 'result!~"ok|cancelled|rejected|busy"')
     failed = total(scope.rate(faults), "engine")
     return share(failed, total(scope.rate(_series(scope, "requests_total")), "engine"))
 

@@ -24,6 +24,8 @@ _LOADING = 503
 # An engine's list of models, or its metrics, are never as large as this, in bytes.
 _LIMIT = 4_194_304
 _LOOK_TIMEOUT_S = 5.0
+# How long its counters are waited for once something else has failed, in seconds: only whether they have moved is asked.
+_SECOND_LOOK_TIMEOUT_S = 1.0
 # So many looks, or probes, must fail in a row.
 _MAX_MISSES = 3
 # A time limit that fires later than this shows that the gateway's own event loop stood still, in seconds.
@@ -148,7 +150,7 @@ class Watcher:
                 self._is_away(error.message, loading)
                 engine.interrupt_waiting(error.message)  # where nothing answers at all, no answer will come
                 return
-            await self._read_load()
+            await self._read_load(_SECOND_LOOK_TIMEOUT_S)
             self._missed(began, error.message, loading)
         else:
             self._looks.clear()
@@ -203,13 +205,14 @@ class Watcher:
             return {}  # no launcher is no news: the engine itself is asked next
         return content if status == _OK and isinstance(content, dict) else {}
 
-    async def _get(self, path: bytes) -> tuple[int, bytes]:
+    async def _get(self, path: bytes, seconds: float | None = None) -> tuple[int, bytes]:
+        seconds = seconds or _LOOK_TIMEOUT_S
         try:
-            async with asyncio.timeout(_LOOK_TIMEOUT_S) as limit:
+            async with asyncio.timeout(seconds) as limit:
                 return await self.engine.upstream.fetch(b"GET", path, limit=_LIMIT)
         except TimeoutError as error:
             _check_lag(limit)
-            raise EngineTimeout(f"{path.decode()} took longer than {_LOOK_TIMEOUT_S:g} s", phase="total") from error
+            raise EngineTimeout(f"{path.decode()} took longer than {seconds:g} s", phase="total") from error
 
     async def _learn(self) -> None:
         """Reads what the engine serves and how busy it is.
@@ -231,10 +234,10 @@ class Watcher:
         self._on_models(engine)
         await self._read_load()
 
-    async def _read_load(self) -> None:
+    async def _read_load(self, seconds: float | None = None) -> None:
         """Reads how busy the engine is, and whether it has got on; it may serve without telling."""
         try:
-            status, body = await self._get(b"/metrics")
+            status, body = await self._get(b"/metrics", seconds)
         except (EngineError, OutOfResources):
             return
         if status != _OK:
@@ -258,7 +261,7 @@ class Watcher:
             async with asyncio.timeout(self._times.probe_timeout) as limit:
                 await self._probe.run(engine.models[0])
         except TimeoutError:
-            await self._read_load()
+            await self._read_load(_SECOND_LOOK_TIMEOUT_S)
             self._unproved(began, limit, f"no token within {self._times.probe_timeout:g} s")
         except OutOfResources:
             return  # it says nothing about the engine

@@ -152,11 +152,15 @@ class Recorder:
 
 # Outcomes of a stream that broke off, that to an engine included of which the gateway makes a plain answer: what it had
 # said was for nothing.
-_WASTES: tuple[Outcome, ...] = ("cancelled", "timeout", "stream_error", "engine_error", "internal_error")
+_WASTES: tuple[Outcome, ...] = (
+    *("cancelled", "timeout", "stream_error", "engine_error", "internal_error", "client_error"),
+)
 # Pairs of outcome and code that a relayed request to a known model can end with.
 _POSSIBLE: tuple[tuple[Outcome, str], ...] = (
     ("ok", "200"),
     ("client_error", "400"),
+    ("client_error", "200"),
+    ("rate_limited", "429"),
     ("cancelled", "499"),
     ("cancelled", "200"),
     ("timeout", "504"),
