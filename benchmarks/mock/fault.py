@@ -1,8 +1,8 @@
 """The ways in which the mock engine can fail on purpose.
 
 A fault is written as a word, or a word and a number: `hang`, `status:500`, `break:3`. The numbers after `break`,
-`stall`, `error_event`, `context_event` and `end_without_done` count token events; 0 means "after the head of the answer, before any
-event".
+`stall`, `error_event`, `context_event` and `end_without_done` count token events; 0 means "after the head of the
+answer, before any event".
 """
 
 from __future__ import annotations

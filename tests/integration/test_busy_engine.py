@@ -81,7 +81,8 @@ def _stays_in_rotation(
     refused = told.total("gateway_requests_total", code="503")
     measured(
         f"busy llama.cpp, PARALLEL=1, at {share:.0%} of its speed for {time.monotonic() - began:.0f} s: "
-        f"{len(statuses)} plain requests, ejections {ejections:.0f}, 503s {refused:.0f}, /readyz not ready {len(unready)} of {looks}"
+        f"{len(statuses)} plain requests, ejections {ejections:.0f}, 503s {refused:.0f}, "
+        f"/readyz not ready {len(unready)} of {looks}"
     )
     assert set(statuses) == {200}
     assert (ejections, refused, unready) == (0, 0, [])

@@ -24,7 +24,7 @@ _LOADING = 503
 # An engine's list of models, or its metrics, are never as large as this, in bytes.
 _LIMIT = 4_194_304
 _LOOK_TIMEOUT_S = 5.0
-# How long its counters are waited for once something else has failed, in seconds: only whether they have moved is asked.
+# How long its counters are waited for once something else has failed, in seconds: have they moved?
 _SECOND_LOOK_TIMEOUT_S = 1.0
 # So many looks, or probes, must fail in a row.
 _MAX_MISSES = 3
