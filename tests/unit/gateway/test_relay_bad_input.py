@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -228,3 +229,26 @@ async def test_engine_errors_of_odd_shapes_are_openais(serve: Serve) -> None:
             if not bodies:
                 break
         assert "internal_error" not in {line["outcome"] for line in gateway.requests()}
+
+
+async def test_a_body_may_take_its_time_as_long_as_it_comes(serve: Serve, alpha: Mock) -> None:
+    gateway = await serve(alpha, idle_timeout=0.6)
+    request = post()
+    cut = len(request) - 60
+    async with dial(gateway.port) as client:
+        await client.send(request[:cut])
+        for start in range(cut, len(request), 6):  # three times as long as it may be silent
+            await asyncio.sleep(0.2)
+            await client.send(request[start : start + 6])
+        assert b"choices" in await client.message()
+    await gateway.ended("ok", 200, stream=False)
+
+
+async def test_a_body_that_stops_is_408(serve: Serve, alpha: Mock) -> None:
+    gateway = await serve(alpha, idle_timeout=0.6)
+    async with dial(gateway.port) as client:
+        await client.send(post()[:-10])
+        error = json.loads(await client.message())["error"]
+    assert error["code"] == "request_timeout"
+    assert b"x-should-retry: true" in client.head
+    await gateway.ended("client_error", 408, stream=False, model="none")

@@ -102,7 +102,7 @@ def failing_engines(choices: Choices) -> tuple[Panel, ...]:
         graph(
             "Attempts by result",
             "What comes of asking an engine?",
-            "a request that is tried again counts twice. rejected: the engine found it wrong. busy: the engine is full.",
+            "a request that is tried again counts twice. rejected: the engine found it wrong; busy: it is full.",
             "reqps",
             6,
             (Query(attempts.by_result(at), "{{result}}"),),

@@ -68,8 +68,12 @@ class Settings(BaseSettings):
         10_485_760, description="Largest request body; above it 413."
     )
     connect_timeout: Seconds = Field(2, description="Seconds to connect to an engine before trying another.")
-    ttft_timeout: Seconds = Field(120, description="Seconds until an engine's first event, or its whole plain answer.")
-    idle_timeout: Seconds = Field(60, description="Seconds without an event in a running stream.")
+    ttft_timeout: Seconds = Field(
+        120, description="Seconds until the first event of an engine's stream; a plain answer has no such limit."
+    )
+    idle_timeout: Seconds = Field(
+        60, description="Seconds without an event in a running stream, or a body's next byte."
+    )
     send_timeout: Seconds = Field(30, description="Seconds that a client may refuse to read before it is dropped.")
     total_timeout: Seconds = Field(900, description="Seconds that one request may take in all.")
     discovery_interval: Seconds = Field(1, description="Seconds between two looks at an engine.")
