@@ -242,13 +242,3 @@ async def test_a_body_may_take_its_time_as_long_as_it_comes(serve: Serve, alpha:
             await client.send(request[start : start + 6])
         assert b"choices" in await client.message()
     await gateway.ended("ok", 200, stream=False)
-
-
-async def test_a_body_that_stops_is_408(serve: Serve, alpha: Mock) -> None:
-    gateway = await serve(alpha, idle_timeout=0.6)
-    async with dial(gateway.port) as client:
-        await client.send(post()[:-10])
-        error = json.loads(await client.message())["error"]
-    assert error["code"] == "request_timeout"
-    assert b"x-should-retry: true" in client.head
-    await gateway.ended("client_error", 408, stream=False, model="none")
