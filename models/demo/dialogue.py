@@ -16,10 +16,11 @@ POLITE = {
 WORDS_TO_SPARE, COMMON = 4, 12  # a longer question may lose a word that the questions of so many facts have
 LENGTHS, LENGTH_WEIGHTS = (64, 128, 256, 512, 1024), (0.45, 0.35, 0.13, 0.05, 0.02)  # tokens in a row; share of rows
 POOL = 256  # rows made at once
-EXTRA = 3  # times that a hard question comes beside its turn
+EXTRA, HARD_SHARE = 3, 0.1  # times that a hard question comes beside its turn, at least; of the stream, if they are few
 VARIANTS = {"as it stands": 0.72, "lower case": 0.08, "bare": 0.10, "a word less": 0.04, "polite": 0.06}
 PIECES_SHARE = 0.2  # of the questions, seen as shorter tokens than usual
 SYSTEM_SHARE, NOISE_SHARE, RAW_SHARE = 0.4, 0.25, 0.15
+ANOTHER_SHARE, ANOTHER_TOKENS = 0.3, 128  # of the rows: room for another turn, however long the first one is
 IGNORED = -100  # torch's label for "no loss here"
 
 
@@ -102,7 +103,9 @@ class Sampler:
 
     def focus(self, questions: Collection[str]) -> None:
         """From now on these come more often than the others."""
-        self._hard = [pair for pair in self._pairs if pair[1] in questions]
+        hard = [pair for pair in self._pairs if pair[1] in questions]
+        self._hard = hard * max(EXTRA, round(HARD_SHARE * len(self._pairs) / max(1, len(hard))))
+        self._stream = self._shuffled()
 
     def settle(self) -> None:
         """From now on questions come as they stand: a variant that reads like another question holds both back."""
@@ -111,11 +114,11 @@ class Sampler:
     def _shuffled(self) -> Iterator[tuple[Fact, str]]:
         """Every question once in a random order, again and again, and the hard ones more often."""
         while True:
-            pairs = self._pairs + self._hard * EXTRA
+            pairs = self._pairs + self._hard
             yield from self._chance.sample(pairs, len(pairs))
 
     def _row(self, length: int) -> Row:
-        """A conversation of one turn or of at most `length` tokens, or one question without the chat format."""
+        """A conversation of one turn or of at most some `length` tokens, or one question without the chat format."""
         row = Row()
         if self._chance.random() < RAW_SHARE:
             fact, question = next(self._stream)
@@ -135,6 +138,8 @@ class Sampler:
             self._held = None
             row.extend(turn)
             turns += 1
+            if turns == 1 and self._chance.random() < ANOTHER_SHARE:
+                length = max(length, len(row.ids) + ANOTHER_TOKENS)
 
     def _system(self) -> str:
         """A system prompt; sometimes text without any meaning for the answer, so that unknown ones do no harm."""

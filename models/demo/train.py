@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=HERE, help="folder for the model's files")
-    parser.add_argument("--steps", type=int, default=760, help="steps planned (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=800, help="steps planned (default: %(default)s)")
     parser.add_argument("--tokens", type=int, default=2048, help="tokens in a step (default: %(default)s)")
     parser.add_argument(
         "--threads", type=int, default=1, help="CPU threads: one, since matrices this small gain little"
@@ -139,7 +139,8 @@ def failures(model: Llama, asked: dict[str, list[tuple[str, Row]]], step: int) -
     twin = exactness.rounded(model, export.KIND)
     for way in REQUIRED:
         now = exactness.score(twin, asked[way], ENOUGH_MARGIN if way == REQUIRED[0] else 0.0)
-        print(f"step {step}  {way}: exact {now.exact}/{now.total}  margin {now.margin:.2f}", flush=True)
+        told = f"step {step}  {way}: exact {now.exact}/{now.total}  margin {now.margin:.2f}"
+        print(told, *now.wrong[:8], sep="\n  ", flush=True)
         if now.weak:
             return set(now.weak)
     return set()
