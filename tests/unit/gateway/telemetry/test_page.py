@@ -29,13 +29,14 @@ from gateway.telemetry import slots
 slots.claim(Path(sys.argv[1]))
 from prometheus_client import CollectorRegistry
 from gateway.telemetry.catalogue import Catalogue
+from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.recorder import Recorder
 from gateway.usage import Usage
 from gateway.dialects.openai.request import ENDPOINTS
 dice = random.Random(int(sys.argv[2]))
 catalogue = Catalogue(CollectorRegistry())
-recorder = Recorder(catalogue, RequestLog("error"), workers=4)
+recorder = Recorder(catalogue, RequestLog("error", LogWriter(None)), workers=4)
 models = ["a", 'b"\\\\\\n', "c", "ü"][: dice.randint(2, 4)]
 recorder.know_models({path: endpoint.streams for path, endpoint in ENDPOINTS.items()}, models)
 for state in ("ready", "down"):

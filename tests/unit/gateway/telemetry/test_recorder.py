@@ -21,6 +21,7 @@ from gateway.errors import (
     GatewayError,
     InvalidRequest,
 )
+from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.recorder import MAX_KEYS, MAX_MODELS, Recorder
 from gateway.usage import Usage
@@ -33,7 +34,8 @@ class Recorded:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.stream = io.BytesIO()
-        self.recorder = Recorder(catalogue, RequestLog("info", self.stream), workers=3)
+        self.writer = LogWriter(self.stream)
+        self.recorder = Recorder(catalogue, RequestLog("info", self.writer), workers=3)
 
     def __getattr__(self, name: str) -> Any:
         return moved(getattr(self.catalogue, name))
@@ -44,7 +46,7 @@ class Recorded:
         self.recorder.finished(record)
 
     async def lines(self) -> list[dict[str, Any]]:
-        await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(self.writer.flush, 5)
         return [json.loads(line) for line in self.stream.getvalue().splitlines()]
 
 

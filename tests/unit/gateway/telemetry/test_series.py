@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from itertools import product
 from typing import TYPE_CHECKING, get_args
 
@@ -11,6 +10,7 @@ from tests.unit.gateway.harness.server import moved
 
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.engines.engine import STATES
+from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.recorder import _POSSIBLE, MAX_MODELS, Recorder
 from gateway.telemetry.spending import Part
@@ -65,7 +65,7 @@ def know_engines(catalogue: Catalogue, recorder: Recorder) -> None:
 
 
 def test_at_most_2000_series_when_everything_that_can_happen_has_happened(catalogue: Catalogue) -> None:
-    recorder = Recorder(catalogue, RequestLog("error", io.BytesIO()))
+    recorder = Recorder(catalogue, RequestLog("error", LogWriter(None)))
     know_engines(catalogue, recorder)
     for reason in FAILURES:
         catalogue.auth_failures.labels(reason)
@@ -86,7 +86,7 @@ def test_at_most_2000_series_when_everything_that_can_happen_has_happened(catalo
 
 
 def test_which_engine_serves_what(catalogue: Catalogue) -> None:
-    recorder = Recorder(catalogue, RequestLog("error", io.BytesIO()))
+    recorder = Recorder(catalogue, RequestLog("error", LogWriter(None)))
     recorder.know_models({"/v1/x": True}, [f"m{number}" for number in range(MAX_MODELS)])
     recorder.know_engine("a", "vllm", ("m0", "m1"))
     recorder.know_engine("b", "llama_cpp", ("m0", "too many", "really"))

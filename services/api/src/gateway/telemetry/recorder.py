@@ -43,6 +43,7 @@ class Recorder:
     def __init__(self, catalogue: Catalogue, log: RequestLog, *, workers: int = 1) -> None:
         self.catalogue = catalogue
         self._log = log
+        log.writer.on_lost = catalogue.log_lines_lost.inc
         self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
         self._served: dict[str, set[tuple[str, str, str]]] = {}
         shared = slots.directory()
