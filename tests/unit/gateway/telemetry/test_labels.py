@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from gateway.telemetry.labels import Labels
@@ -76,3 +77,26 @@ def test_a_start_forgets_what_was_agreed(tmp_path: Path) -> None:
     assert _labels(register, 1).of("a") == "a"
     wipe(tmp_path)
     assert _labels(register, 1).of("b") == "b"
+
+
+def test_a_register_on_a_full_disk_stays_whole_and_is_not_asked_with_every_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = tmp_path / "register"
+    labels = _labels(register)
+    assert labels.of("a") == "a"
+    size = register.stat().st_size
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.telemetry.labels.orjson.dumps", lambda *_, **__: _Half(b'"bcd"\n'))
+        assert labels.of("bcd") == "bcd", "on its own"
+    assert register.stat().st_size == size
+    register.unlink()
+    assert [labels.of(value) for value in "efg"] == ["e", "other", "other"]
+    assert not register.exists()
+
+
+class _Half(bytes):
+    """What a disk takes less of than there is: it says to be longer than it is."""
+
+    def __len__(self) -> int:
+        return 100

@@ -11,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from gateway.errors import ENGINE_PHASES, KEY_REFUSALS, Outcome
 from gateway.telemetry import slots
 from gateway.telemetry.catalogue import Catalogue
+from gateway.telemetry.counter_files import RoomWatch
 from gateway.telemetry.labels import Labels
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, Observation
@@ -144,11 +145,13 @@ class Recorder:
         return cast(M, child)
 
     async def watch_event_loop(self) -> None:
-        """Measures for ever how late the event loop's timers fire."""
+        """Measures for ever how late the event loop's timers fire, and looks after counters without room."""
+        room = RoomWatch()
         while True:
             before = time.perf_counter()
             await asyncio.sleep(_LAG_PERIOD_S)
             self.catalogue.event_loop_lag.observe(max(0.0, time.perf_counter() - before - _LAG_PERIOD_S))
+            room.look()
 
 
 # Outcomes of a stream that broke off, that to an engine included of which the gateway makes a plain answer: what it had
