@@ -122,7 +122,7 @@ def environment(directory: Path, engines: str, **settings: str) -> dict[str, str
         "ENGINES": engines,
         "GATEWAY_PORT": str(free_port()),
         "METRICS_PORT": str(free_port()),
-        "METRICS_DIR": tempfile.mkdtemp(prefix="glasshouse-test-", dir="/dev/shm"),
+        "METRICS_DIR": settings.get("METRICS_DIR") or tempfile.mkdtemp(prefix="glasshouse-test-", dir="/dev/shm"),
         "KEYS_FILE": str(directory / "keys.yaml"),
         **settings,
     }
