@@ -13,9 +13,11 @@ from typing import Any
 from loguru import logger
 
 from gateway.cost import PricesFileError, read_accounts
+from gateway.dialects.openai.request import ENDPOINTS
 from gateway.keys import KeysFileError, read_keys
 from gateway.settings import Settings
 from gateway.telemetry import exposition, slots
+from gateway.telemetry.budget import MAX_SERIES, series_budget
 
 _PR_SET_PDEATHSIG = 1
 _settings = Settings.load_or_exit()
@@ -42,6 +44,7 @@ control_socket_disable = True
 
 def on_starting(_: Any) -> None:
     """Before anything listens: what is wrong is said now, and nothing of an earlier gateway is counted or believed."""
+    _check_series()
     if _metrics_dir != _settings.metrics_dir:
         logger.warning(
             "METRICS_DIR={!r}: /dev/shm cannot be written to, {!r} it is",
@@ -59,6 +62,17 @@ def on_starting(_: Any) -> None:
         exposition.serve_metrics(_settings.metrics_host, _settings.metrics_port, _metrics_dir)
     except OSError as error:
         _refuse(f"METRICS_PORT={_settings.metrics_port} on {_settings.metrics_host}: {error.strerror}.")
+
+
+def _check_series() -> None:
+    """Prometheus keeps every series that ever was, and a scrape pays for each."""
+    routes = {path: endpoint.streams for path, endpoint in ENDPOINTS.items()}
+    models, keys = _settings.max_model_series, _settings.max_key_series
+    series = series_budget(routes, engines=len(_settings.engines), models=models, keys=keys)
+    told = f"MAX_MODEL_SERIES={models} and MAX_KEY_SERIES={keys} can come to {series:,} series"
+    if series > MAX_SERIES:
+        _refuse(f"{told}, and {MAX_SERIES:,} is the most: lower one of them.")
+    logger.info("{}, of at most {:,}", told, MAX_SERIES)
 
 
 def _check_free(name: str, host: str, port: int) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from loguru import logger
 from prometheus_client import CollectorRegistry, Counter
 
 from gateway.telemetry.labels import Labels
@@ -33,6 +34,17 @@ def test_the_first_values_are_their_own_and_the_others_other(tmp_path: Path) -> 
         assert labels.of("d", again=True) == "other"
         assert [labels.of(value) for value in ("other", "none")] == ["other", "none"]
         assert _overflow(labels) == 3
+
+
+def test_the_first_that_is_counted_as_another_is_told_of() -> None:
+    lines: list[str] = []
+    logger.remove()
+    sink = logger.add(lines.append, format="{message}")
+    labels = _labels(None)
+    for value in "abcdde":
+        labels.of(value)
+    logger.remove(sink)
+    assert lines == ["'d' is counted as 'other': 3 have series of their own (MAX_MODEL_SERIES, MAX_KEY_SERIES)\n"]
 
 
 def test_workers_agree_on_who_was_first(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """All engines together: which one takes a request, and what to say when none can."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from gateway.engines.budget import RetryBudget
 from gateway.engines.engine import Engine
@@ -33,8 +33,10 @@ class Fleet:
         now = time.monotonic()
         return any(engine.ready and now - engine.proved_at < self._proof_age for engine in self.engines)
 
-    def choose(self, model: str, *, without: Collection[Engine] = ()) -> Engine:
-        """The least busy ready engine that serves `model`.
+    def choose(
+        self, model: str, *, without: Collection[Engine] = (), visible: Callable[[str], bool] = lambda _: True
+    ) -> Engine:
+        """The least busy ready engine that serves `model`; of others only those that are `visible` are told of.
 
         Raises:
             ModelNotFound: Nobody serves it.
@@ -48,7 +50,8 @@ class Fleet:
         hopeful = serving or [engine for engine in self.engines if not engine.models and engine.state == "starting"]
         if hopeful or not any(engine.models for engine in self.engines):
             raise self.not_ready(hopeful or self.engines)
-        raise ModelNotFound(f"This model is not served here. There is: {', '.join(self._known())}.", param="model")
+        known = ", ".join(filter(visible, self._known())) or "none"
+        raise ModelNotFound(f"This model is not served here. There is: {known}.", param="model")
 
     def not_ready(self, engines: Sequence[Engine] = ()) -> NoEngineReady:
         """Why nobody can take a request now, as the error that says so."""

@@ -28,6 +28,7 @@ class Labels:
         self._limit = limit
         self._overflow = overflow
         self._register = register
+        self._told = False
         self._known = {NONE, OTHER}
         # All that there will ever be, once there is no room left: nothing is taken out again.
         self._final: frozenset[str] | None = None
@@ -45,7 +46,17 @@ class Labels:
             return value
         if not again:
             self._overflow.inc()
+            self._tell_once(value)
         return OTHER
+
+    def _tell_once(self, value: str) -> None:
+        if not self._told:
+            self._told = True
+            logger.warning(
+                "{!r} is counted as 'other': {} have series of their own (MAX_MODEL_SERIES, MAX_KEY_SERIES)",
+                value,
+                self._limit,
+            )
 
     def _has_room(self, value: str) -> bool:
         if self._final is not None:
