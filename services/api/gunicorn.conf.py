@@ -10,19 +10,25 @@ import socket
 import sys
 from typing import Any
 
+from loguru import logger
+
 from gateway.cost import PricesFileError, read_accounts
+from gateway.dialects.openai.request import ENDPOINTS
 from gateway.keys import KeysFileError, read_keys
 from gateway.settings import Settings
 from gateway.telemetry import exposition, slots
+from gateway.telemetry.budget import MAX_SERIES, series_budget
 
 _PR_SET_PDEATHSIG = 1
 _settings = Settings.load_or_exit()
+_metrics_dir = slots.usable(_settings.metrics_dir)
 
 _host = f"[{_settings.gateway_host}]" if ":" in _settings.gateway_host else _settings.gateway_host
 bind = f"{_host}:{_settings.gateway_port}"
 workers = _settings.workers
 worker_class = "gateway.server.worker.Worker"
-worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat must not wait for a disk
+# In memory where that is possible: the heartbeat should not wait for a disk.
+worker_tmp_dir = slots.shared_memory()
 graceful_timeout = _settings.shutdown_grace
 # Longer than nginx's 60 s, so that it is never this side that closes a connection nginx is about to use.
 keepalive = 75
@@ -38,19 +44,35 @@ control_socket_disable = True
 
 def on_starting(_: Any) -> None:
     """Before anything listens: what is wrong is said now, and nothing of an earlier gateway is counted or believed."""
+    _check_series()
+    if _metrics_dir != _settings.metrics_dir:
+        logger.warning(
+            "METRICS_DIR={!r}: /dev/shm cannot be written to, {!r} it is",
+            *map(str, (_settings.metrics_dir, _metrics_dir)),
+        )
+        os.environ["METRICS_DIR"] = str(_metrics_dir)  # for the workers, whose settings are read anew
     try:
         read_keys(_settings.keys_file)
         read_accounts(_settings.engine_prices, _settings.prices_file, workers=_settings.workers)
-        slots.wipe(_settings.metrics_dir)
+        slots.wipe(_metrics_dir)
     except (KeysFileError, PricesFileError, slots.MetricsDirError) as error:
         _refuse(str(error))
     _check_free("GATEWAY_PORT", _settings.gateway_host, _settings.gateway_port)
-    if _settings.last_good_keys is not None:
-        _settings.last_good_keys.unlink(missing_ok=True)
     try:
-        exposition.serve_metrics(_settings.metrics_host, _settings.metrics_port, _settings.metrics_dir)
+        exposition.serve_metrics(_settings.metrics_host, _settings.metrics_port, _metrics_dir)
     except OSError as error:
         _refuse(f"METRICS_PORT={_settings.metrics_port} on {_settings.metrics_host}: {error.strerror}.")
+
+
+def _check_series() -> None:
+    """Prometheus keeps every series that ever was, and a scrape pays for each."""
+    routes = {path: endpoint.streams for path, endpoint in ENDPOINTS.items()}
+    models, keys = _settings.max_model_series, _settings.max_key_series
+    series = series_budget(routes, engines=len(_settings.engines), models=models, keys=keys)
+    told = f"MAX_MODEL_SERIES={models} and MAX_KEY_SERIES={keys} can come to {series:,} series"
+    if series > MAX_SERIES:
+        _refuse(f"{told}, and {MAX_SERIES:,} is the most: lower one of them.")
+    logger.info("{}, of at most {:,}", told, MAX_SERIES)
 
 
 def _check_free(name: str, host: str, port: int) -> None:
@@ -66,7 +88,7 @@ def _check_free(name: str, host: str, port: int) -> None:
 def post_fork(_server: Any, _worker: Any) -> None:
     """In a new worker, before the application is loaded: its counters get their place."""
     _end_with_master()
-    slots.claim(_settings.metrics_dir)
+    slots.claim(_metrics_dir)
 
 
 def _end_with_master() -> None:
@@ -77,7 +99,7 @@ def _end_with_master() -> None:
 
 def child_exit(_server: Any, _worker: Any) -> None:
     """In the master, when a worker has ended in whatever way: what it had in flight is no longer."""
-    slots.release_dead(_settings.metrics_dir)
+    slots.release_dead(_metrics_dir)
 
 
 def _refuse(reason: str) -> None:

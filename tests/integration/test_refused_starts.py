@@ -1,5 +1,6 @@
 """A wrong variable or file stops the gateway's start: one sentence, exit code 2, at once, no traceback."""
 
+import os
 import re
 import shutil
 import time
@@ -54,6 +55,9 @@ def refused(directory: Path, *, keys: str | None = GOOD, **variables: str) -> st
         ("LOG_LEVEL", "loud", "LOG_LEVEL='loud'"),
         ("MAX_BODY_BYTES", "1", "MAX_BODY_BYTES='1'.*greater than or equal to 1024"),
         ("ENGINE_KEY_FILE", "missing/engine-key", "ENGINE_KEY_FILE='missing/engine-key' cannot be read"),
+        ("MAX_MODEL_SERIES", "0", "MAX_MODEL_SERIES='0'.*greater than or equal to 1"),
+        ("MAX_MODEL_SERIES", "300", "MAX_MODEL_SERIES=300 and MAX_KEY_SERIES=60 can come to .* series, and 8,000 is"),
+        ("MAX_KEY_SERIES", "5000", "MAX_MODEL_SERIES=16 and MAX_KEY_SERIES=5000 can come to .* series, and 8,000 is"),
         ("METRICS_DIR", "/proc/metrics", "METRICS_DIR='/proc/metrics'"),
         ("ENGINE_PRICES", "vllm=l4", "ENGINE_PRICES='vllm=l4'.*ENGINES has no 'vllm', but llamacpp"),
         ("ENGINE_PRICES", "llamacpp=l5", "ENGINE_PRICES: llamacpp='l5' is not allowed: 'config/prices.yaml' .* l4, "),
@@ -82,6 +86,17 @@ def test_a_wrong_variable(tmp_path: Path, variable: str, value: str, said: str) 
 )
 def test_a_wrong_keys_file(tmp_path: Path, content: str | None, said: str) -> None:
     assert re.search(said, refused(tmp_path, keys=content))
+
+
+def test_a_fifo_where_the_keys_file_belongs(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "keys.yaml")
+    assert re.search("keys file .*keys.yaml' cannot be read: it is not a regular file", refused(tmp_path, keys=None))
+
+
+def test_a_fifo_where_the_prices_file_belongs(tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "prices.yaml")
+    said = refused(tmp_path, PRICES_FILE=str(path), ENGINE_PRICES="llamacpp=l4")
+    assert re.search("prices file .*prices.yaml' cannot be read: it is not a regular file", said)
 
 
 def test_a_guessable_engine_key(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ ELSEWHERE = {
         ),
         "dollars: held against hours x price by tests/integration/test_cost.py; none here, where no price is set",
     ),
+    "gateway_log_lines_lost": "needs a reader that stops: tests/integration/test_logs.py",
     "gateway_label_overflow": "needs more models or keys than there is room for: test_recorder.py",
 }
 

@@ -16,6 +16,7 @@ import httpx
 import yaml
 from tests.integration.parts.program import HOST, PYTHON, Program, free_port, until
 from tests.integration.parts.samples import Samples
+from tests.unit.gateway.harness.small_disk import on_small_disk
 
 COMMAND = (
     str(PYTHON), "-m", "gunicorn", "-c", "services/api/gunicorn.conf.py", "gateway.app:create_app()",
@@ -121,7 +122,7 @@ def environment(directory: Path, engines: str, **settings: str) -> dict[str, str
         "ENGINES": engines,
         "GATEWAY_PORT": str(free_port()),
         "METRICS_PORT": str(free_port()),
-        "METRICS_DIR": tempfile.mkdtemp(prefix="glasshouse-test-", dir="/dev/shm"),
+        "METRICS_DIR": settings.get("METRICS_DIR") or tempfile.mkdtemp(prefix="glasshouse-test-", dir="/dev/shm"),
         "KEYS_FILE": str(directory / "keys.yaml"),
         **settings,
     }
@@ -133,6 +134,7 @@ def start_gateway(
     *,
     workers: int = 1,
     ready: bool = True,
+    disk: tuple[str, str] | None = None,
     keys: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     **settings: str,
 ) -> Gateway:
@@ -143,6 +145,7 @@ def start_gateway(
         engines: As in `ENGINES`.
         workers: How many.
         ready: Whether to wait for an engine to be ready too.
+        disk: A directory, or a setting that names one, to put a tmpfs with these options at, which only it sees.
         keys: Further keys, each the same as its name, and what their entries say.
         settings: Further variables.
     """
@@ -150,7 +153,7 @@ def start_gateway(
     key = new_key()
     write_keys(Path(variables["KEYS_FILE"]), {"tester": key, **{name: name for name in keys}}, fields=keys)
     gateway = Gateway(
-        program=Program("gateway", COMMAND, variables, directory),
+        program=Program("gateway", (*_disk(disk, variables), *COMMAND), variables, directory),
         port=int(variables["GATEWAY_PORT"]),
         metrics_port=int(variables["METRICS_PORT"]),
         key=key,
@@ -164,6 +167,10 @@ def start_gateway(
         gateway.stop()
         raise
     return gateway
+
+
+def _disk(disk: tuple[str, str] | None, variables: Mapping[str, str]) -> tuple[str, ...]:
+    return () if disk is None else on_small_disk(Path(variables.get(disk[0], disk[0])), disk[1])
 
 
 def refusal(text: str) -> str | None:

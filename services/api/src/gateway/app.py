@@ -40,9 +40,15 @@ def create_app(settings: Settings | None = None) -> App:
         SettingsError, KeysFileError, PricesFileError: Something it needs is missing or wrong.
     """
     settings = settings or Settings.load()
-    set_up_logs(settings.log_level)
+    log = RequestLog(settings.log_level, set_up_logs(settings.log_level))
     catalogue = Catalogue(CollectorRegistry())
-    recorder = Recorder(catalogue, RequestLog(settings.log_level), workers=settings.workers)
+    recorder = Recorder(
+        catalogue,
+        log,
+        workers=settings.workers,
+        max_models=settings.max_model_series,
+        max_keys=settings.max_key_series,
+    )
     keys = KeyRing(settings.keys_file, settings.last_good_keys)
     accounts = read_accounts(settings.engine_prices, settings.prices_file, workers=settings.workers)
     share = Share(slots.directory(), parts=settings.workers, engines=len(accounts))

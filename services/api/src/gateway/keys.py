@@ -4,23 +4,24 @@ import asyncio
 import hashlib
 import hmac
 import os
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import Forbidden, Unauthorized
-from gateway.yaml_file import read_yaml
+from gateway.yaml_file import parse_yaml, read_file
 
 # Half of the five seconds within which a revoked key must stop working.
 WATCH_INTERVAL_S = 1.0
 _HARMLESS = frozenset({"role", "expires", "models", "revoked"})
 _SHOWN = 24
+_WHAT = "keys file"
 
 
 class KeysFileError(Exception):
@@ -43,7 +44,8 @@ class _Entry(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    keys: tuple[_Entry, ...]
+    # Each is an `_Entry`, but checked by itself: all in one call would hold every thread up for 0.1 s.
+    keys: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class KeyRing:
         self._path = path
         self._last_good = last_good
         self._stamp = _stamp(path)
+        self._refused = ""
         try:
             self._keys = self._read()
         except KeysFileError as error:
@@ -131,36 +134,43 @@ class KeyRing:
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return False
-        self._stamp = stamp
+        self._stamp = stamp  # of before it is read: what changes meanwhile is another change
         try:
             self._keys = self._read()
         except KeysFileError as error:
-            logger.error("keys file refused, the old keys stay in force: {}", error)
+            if str(error) != self._refused:
+                logger.error("keys file refused, the old keys stay in force: {}", error)
+            self._refused = str(error)
             return False
+        self._refused = ""
         logger.info("keys file read again: {} keys", len(self._keys))
         return True
 
     def _read(self) -> dict[bytes, Key]:
-        keys = read_keys(self._path)
+        try:
+            content = _content(self._path)
+        except KeysFileError:
+            self._stamp = None  # as it is, it may be readable in a second: when there are descriptors again, say
+            raise
+        keys = _parse(content, self._path)
         if self._last_good is not None:
-            copy = self._last_good.with_suffix(f".{os.getpid()}")
-            try:
-                shutil.copyfile(self._path, copy)
-                copy.replace(self._last_good)
-            except OSError as error:
-                logger.warning("no copy of the keys file could be kept: {}", error.strerror)
+            _keep_copy(content, self._last_good)
         return keys
 
     async def watch(self) -> None:
         """Refreshes for ever, so that a revoked key stops working within five seconds."""
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
-            self.refresh()
+            try:
+                # In a thread: thousands of keys take time to parse, and a file system may take its time as well.
+                await asyncio.to_thread(self.refresh)
+            except Exception:  # noqa: BLE001 - a watch that dies would leave revoked keys in force
+                logger.exception("the keys file could not be looked at")
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
-        stat = os.stat(path)  # noqa: PTH116 - once a second on the event loop: the cheap call
+        stat = path.stat()
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_ino, stat.st_size
@@ -172,28 +182,59 @@ def read_keys(path: Path) -> dict[bytes, Key]:
     Raises:
         KeysFileError: The file is missing, is no YAML, or an entry is wrong.
     """
-    content = read_yaml(path, "keys file", "make one with 'make key NAME=…', or set KEYS_FILE", KeysFileError)
+    return _parse(_content(path), path)
+
+
+def _content(path: Path) -> bytes:
+    return read_file(path, _WHAT, "make one with 'make key NAME=…', or set KEYS_FILE", KeysFileError)
+
+
+def _parse(content: bytes, path: Path) -> dict[bytes, Key]:
+    place: tuple[int | str, ...] = ()
+    keys: dict[bytes, Key] = {}
     try:
-        entries = _File.model_validate(content).keys
+        for number, item in enumerate(_File.model_validate(parse_yaml(content, path, _WHAT, KeysFileError)).keys):
+            place = ("keys", number)
+            key = _key(_Entry.model_validate(item))
+            keys[key.digest] = key
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise KeysFileError(f"The keys file {str(path)!r}: {_place(first)} is not allowed: {first['msg']}.") from None
-    return {
-        bytes.fromhex(entry.sha256): Key(
-            name=entry.name,
-            role=entry.role,
-            digest=bytes.fromhex(entry.sha256),
-            expires=entry.expires,
-            models=None if entry.models is None else frozenset(entry.models),
-            revoked=entry.revoked,
-        )
-        for entry in entries
-    }
+        raise KeysFileError(
+            f"The keys file {str(path)!r}: {_place(place, first)} is not allowed: {first['msg']}."
+        ) from None
+    return keys
 
 
-def _place(error: ErrorDetails) -> str:
+def _key(entry: _Entry) -> Key:
+    return Key(
+        name=entry.name,
+        role=entry.role,
+        digest=bytes.fromhex(entry.sha256),
+        expires=entry.expires,
+        models=None if entry.models is None else frozenset(entry.models),
+        revoked=entry.revoked,
+    )
+
+
+def _keep_copy(content: bytes, last_good: Path) -> None:
+    """Keeps the bytes that were read; the file itself may have changed since.
+
+    Where they cannot be kept, no older copy is left either: keys that have been revoked since would be good in it.
+    """
+    new = last_good.with_suffix(f".{os.getpid()}")
+    try:
+        new.write_bytes(content)
+        new.replace(last_good)
+    except OSError as error:
+        logger.warning("no copy of the keys file could be kept: {}", error.strerror)
+        for path in (new, last_good):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _place(entry: tuple[int | str, ...], error: ErrorDetails) -> str:
     """The field at fault, with its value where nobody pastes a key; what is long may be one, and is not shown."""
-    path = [str(part) if len(str(part)) <= _SHOWN else "…" for part in error["loc"]]
-    value = str(error["input"])
-    shown = f" = {value!r}" if path and path[-1] in _HARMLESS and len(value) <= _SHOWN else ""
+    path = [str(part) if len(str(part)) <= _SHOWN else "…" for part in (*entry, *error["loc"])]
+    value = error["input"] if isinstance(error["input"], str | int | float | date) else ""
+    shown = f" = {value!r}" if path and path[-1] in _HARMLESS and 0 < len(str(value)) <= _SHOWN else ""
     return f"{'.'.join(path) or 'the whole file'}{shown}"

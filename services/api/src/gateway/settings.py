@@ -51,6 +51,12 @@ class Settings(BaseSettings):
         Path("/dev/shm/glasshouse-metrics"),  # noqa: S108 - tmpfs on purpose; wiped and made 0700 at start
         description="Where workers keep their counters: on tmpfs, emptied at every start.",
     )
+    max_model_series: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        16, description="Models with metrics of their own; others count as 'other'."
+    )
+    max_key_series: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        60, description="Keys with metrics of their own; others count as 'other'."
+    )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Gateway processes; one outruns any L4.")
     keys_file: Path = Field(Path("secrets/keys.yaml"), description="API keys (hashes), re-read when it changes.")
     engine_key_file: Path | None = Field(None, description="File with the key that the engines ask for.")

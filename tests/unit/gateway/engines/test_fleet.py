@@ -127,6 +127,14 @@ def test_an_unknown_model_lists_what_there_is(make: Make) -> None:
     assert caught.value.param == "model"
 
 
+def test_it_lists_none_that_is_not_for_the_asker_to_know(make: Make) -> None:
+    there = fleet(make("x", "z", "a"), make("y", "b"))
+    for visible, told in ((("a", "gone"), "a"), (("gone",), "none"), ((), "none")):
+        with pytest.raises(ModelNotFound, match=rf"There is: {told}\.$"):
+            there.choose("gone", visible=visible.__contains__)
+    assert there.choose("b", visible=lambda _: False).name == "y", "what it may use is checked elsewhere"
+
+
 @pytest.mark.parametrize("state", [state for state in STATES if state != "ready"])
 def test_a_model_whose_engine_is_away(make: Make, state: State) -> None:
     engine = make("a", "m", state=state)

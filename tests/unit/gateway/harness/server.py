@@ -93,7 +93,7 @@ class Gateway:
     edge: Edge
     port: int
     http: httpx.AsyncClient
-    output: io.BytesIO
+    logged: io.BytesIO
     server: uvicorn.Server
 
     @property
@@ -106,6 +106,12 @@ class Gateway:
 
     def engine(self, name: str) -> Engine:
         return next(engine for engine in self.fleet.engines if engine.name == name)
+
+    @property
+    def output(self) -> io.BytesIO:
+        """What it has logged up to now."""
+        assert self.edge._recorder._log.writer.flush(PATIENCE_S)
+        return self.logged
 
     def lines(self) -> list[dict[str, Any]]:
         """All that was logged."""
@@ -126,7 +132,6 @@ class Gateway:
     async def settled(self, finished: int) -> None:
         """Waits until so many requests are counted as finished and logged, and none is in flight."""
         await until(lambda: sum(moved(self.catalogue.requests).values()) >= finished)
-        await asyncio.sleep(0)  # their lines go out a turn later
         assert sum(moved(self.catalogue.requests).values()) == finished
         assert moved(self.catalogue.inflight) == {}
         assert sum(moved(self.catalogue.requests_started).values()) == finished
@@ -146,7 +151,8 @@ async def running_gateway(engines: Mapping[str, str], keys_file: Path, **setting
     """Starts a gateway as gunicorn would, less gunicorn."""
     addresses = parse_engines(",".join(f"{name}={url}" for name, url in engines.items()))
     output = io.BytesIO()
-    with contextlib.redirect_stdout(io.TextIOWrapper(output, write_through=True)):
+    text = io.TextIOWrapper(output, write_through=True)  # kept to the end: it would close `output` with itself
+    with contextlib.redirect_stdout(text):
         app = create_app(Settings.load(engines=addresses, keys_file=keys_file, **{**QUICK, **settings}))
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
@@ -164,3 +170,5 @@ async def running_gateway(engines: Mapping[str, str], keys_file: Path, **setting
             server.should_exit = True
             await task
             logger.remove()
+            app._recorder._log.writer.close()
+            text.detach()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.gateway.harness.mock import Mock
-from tests.unit.gateway.harness.server import LIMITED_KEY, Gateway, moved, until
+from tests.unit.gateway.harness.server import KEY, LIMITED_KEY, Gateway, moved, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from gateway.engines.engine import State
 
     Serve = Callable[..., Awaitable[Gateway]]
 
@@ -18,6 +22,12 @@ if TYPE_CHECKING:
 async def test_the_greeting(gateway: Gateway) -> None:
     answer = await gateway.http.get("/")
     assert answer.json() == {"message": "LLM Inference API is running", "model": "mock", "models": ["mock"]}
+    gateway.http.headers["authorization"] = f"Bearer {LIMITED_KEY}"
+    assert (await gateway.http.get("/")).json()["models"] == []
+    del gateway.http.headers["authorization"]
+    answer = await gateway.http.get("/")
+    assert answer.json() == {"message": "LLM Inference API is running", "model": None, "models": []}
+    assert (await gateway.http.get("/", headers={"authorization": "Bearer wrong"})).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/healthz", "/health", "/docs", "/openapi.json"])
@@ -55,7 +65,7 @@ async def test_a_gateway_whose_engine_only_looks_alive(serve: Serve, alpha: Mock
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
         assert answer.json()["status"] == "not ready"
-        assert "alpha is ejected" in answer.json()["reason"]
+        assert answer.json()["reason"] == "No engine is ready: alpha is ejected."
     health = await gateway.http.get("/health")
     assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
     assert (await gateway.http.get("/")).json()["models"] == []
@@ -112,6 +122,93 @@ async def test_the_status_of_each_engine(serve: Serve, alpha: Mock, llama: Mock)
     assert first["load"] == {"running": 3, "waiting": 2, "kv_use": 0.5}
     assert 0 <= first["seconds_since_token"] < 5
     assert (second["state"], second["reason"], second["seconds_since_token"]) == ("starting", "loading the model", None)
+
+
+SECRETIVE = "hidden-model at http://10.9.8.7:6543/v1"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "told"),
+    [
+        ("down", SECRETIVE, "alpha is down"),
+        ("failed", SECRETIVE, "alpha is failed"),
+        ("starting", SECRETIVE, "alpha is starting"),
+        ("starting", "hidden-model", "alpha is starting"),
+        ("starting", "10.9.8.7", "alpha is starting"),
+        ("starting", "loading_weights", "alpha is starting (loading_weights)"),
+    ],
+)
+async def test_without_a_key_nobody_learns_of_models_or_addresses(
+    serve: Serve, alpha: Mock, state: State, reason: str, told: str
+) -> None:
+    await alpha.change(models=["hidden-model"])
+    gateway = await serve(alpha, discovery_interval=60)
+    gateway.engine("alpha").move(state, reason)
+    gateway.engine("alpha").kind = "vllm"
+    del gateway.http.headers["authorization"]
+    for path in ("/", "/readyz", "/healthz", "/health", "/livez", "/v1/models", "/v1/models/x", "/models/status"):
+        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": ""}):
+            text = (await gateway.http.get(path, headers=headers)).text
+            assert "hidden" not in text
+            assert "10.9.8.7" not in text
+    assert (await gateway.http.get("/readyz")).json()["reason"] == f"No engine is ready: {told}."
+
+
+def add_keys(path: Path, **fields: str) -> None:
+    """Keys that are the same as their names."""
+    with path.open("a", encoding="utf-8") as file:
+        for name, rest in fields.items():
+            file.write(f"  - {{name: {name}, sha256: {hashlib.sha256(name.encode()).hexdigest()}, {rest}}}\n")
+
+
+async def test_the_status_is_of_what_a_key_may_use_and_all_of_it_for_an_admin(
+    serve: Serve, alpha: Mock, beta: Mock, llama: Mock, keys_file: Path
+) -> None:
+    await alpha.change(models=["hidden-model"], running=7)
+    await beta.change(models=["hidden-model", "other-model"], running=2, waiting=1)
+    await llama.change(models=["other-model"])
+    add_keys(keys_file, user="role: user", boss="role: admin, models: [other-model]", nobody="models: []")
+    gateway = await serve(alpha, beta, llama, discovery_interval=60)
+    gateway.engine("llama").move("down", SECRETIVE)
+
+    async def status(key: str) -> tuple[dict[str, Any], str]:
+        answer = await gateway.http.get("/models/status", headers={"authorization": f"Bearer {key}"})
+        return answer.json(), answer.text
+
+    limited, text = await status(LIMITED_KEY)
+    assert limited["engines"].keys() == {"beta", "llama"}
+    assert [engine["models"] for engine in limited["engines"].values()] == [["other-model"], ["other-model"]]
+    assert limited["backends"] == {
+        "vllm": {"available": True, "models": ["other-model"], "running": 2, "waiting": 1},
+        "llama_cpp": {"available": False},
+    }
+    assert "hidden" not in text
+    assert "10.9.8.7" not in text
+
+    user, text = await status("user")
+    assert user["engines"].keys() == {"alpha", "beta", "llama"}
+    assert user["backends"]["vllm"]["running"] == 9
+    assert {engine["reason"] for engine in user["engines"].values()} == {None}
+    assert "10.9.8.7" not in text
+
+    for key in (KEY, "boss"):
+        admin, _ = await status(key)
+        assert admin["engines"]["llama"]["reason"] == SECRETIVE
+        assert admin["engines"]["beta"]["models"] == ["hidden-model", "other-model"]
+
+    nobody, _ = await status("nobody")
+    assert nobody["engines"] == {}
+    assert nobody["backends"] == {"vllm": {"available": False}, "llama_cpp": {"available": False}}
+
+
+async def test_a_key_learns_nothing_of_a_model_that_it_may_not_use(serve: Serve, alpha: Mock) -> None:
+    """Whether it is served or not, the answer is the same."""
+    gateway = await serve(alpha)
+    gateway.http.headers["authorization"] = f"Bearer {LIMITED_KEY}"
+    there, nowhere = [await gateway.chat(model=model) for model in ("mock", "made-up")]
+    assert (there.status_code, there.json()) == (403, nowhere.json())
+    there, nowhere = [await gateway.http.get(f"/v1/models/{model}") for model in ("mock", "made-up")]
+    assert (there.status_code, there.json()) == (404, nowhere.json())
 
 
 async def test_the_description_shows_the_relayed_paths(gateway: Gateway) -> None:

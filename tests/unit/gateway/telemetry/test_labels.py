@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+from loguru import logger
 from prometheus_client import CollectorRegistry, Counter
 
 from gateway.telemetry.labels import Labels
@@ -32,6 +34,17 @@ def test_the_first_values_are_their_own_and_the_others_other(tmp_path: Path) -> 
         assert labels.of("d", again=True) == "other"
         assert [labels.of(value) for value in ("other", "none")] == ["other", "none"]
         assert _overflow(labels) == 3
+
+
+def test_the_first_that_is_counted_as_another_is_told_of() -> None:
+    lines: list[str] = []
+    logger.remove()
+    sink = logger.add(lines.append, format="{message}")
+    labels = _labels(None)
+    for value in "abcdde":
+        labels.of(value)
+    logger.remove(sink)
+    assert lines == ["'d' is counted as 'other': 3 have series of their own (MAX_MODEL_SERIES, MAX_KEY_SERIES)\n"]
 
 
 def test_workers_agree_on_who_was_first(tmp_path: Path) -> None:
@@ -76,3 +89,26 @@ def test_a_start_forgets_what_was_agreed(tmp_path: Path) -> None:
     assert _labels(register, 1).of("a") == "a"
     wipe(tmp_path)
     assert _labels(register, 1).of("b") == "b"
+
+
+def test_a_register_on_a_full_disk_stays_whole_and_is_not_asked_with_every_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = tmp_path / "register"
+    labels = _labels(register)
+    assert labels.of("a") == "a"
+    size = register.stat().st_size
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.telemetry.labels.orjson.dumps", lambda *_, **__: _Half(b'"bcd"\n'))
+        assert labels.of("bcd") == "bcd", "on its own"
+    assert register.stat().st_size == size
+    register.unlink()
+    assert [labels.of(value) for value in "efg"] == ["e", "other", "other"]
+    assert not register.exists()
+
+
+class _Half(bytes):
+    """What a disk takes less of than there is: it says to be longer than it is."""
+
+    def __len__(self) -> int:
+        return 100

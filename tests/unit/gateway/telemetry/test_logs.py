@@ -25,22 +25,33 @@ CANARY = "canary-7f3a-in-a-prompt"
 
 
 @pytest.fixture
-def output() -> Iterator[io.StringIO]:
-    yield io.StringIO()
+def output() -> Iterator[Output]:
+    yield Output()
     logger.remove()
 
 
-def log_to(output: io.StringIO, level: str) -> None:
-    with redirect_stdout(output):  # not in the fixture: pytest has a standard output of its own for each phase
-        set_up_logs(level)
+class Output:
+    """A standard output, and the log that goes there."""
+
+    def __init__(self) -> None:
+        self.stream = io.BytesIO()
+
+    def log(self, level: str) -> None:
+        """Not in the fixture: pytest has a standard output of its own for each phase."""
+        with redirect_stdout(io.TextIOWrapper(self.stream, write_through=True)) as self.text:
+            self.writer = set_up_logs(level)
+
+    def getvalue(self) -> str:
+        self.writer.close()
+        return self.stream.getvalue().decode()
 
 
-def lines(output: io.StringIO) -> list[dict[str, Any]]:
+def lines(output: Output) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.getvalue().split("\n") if line]
 
 
-def test_a_line_is_json_with_time_level_and_event(output: io.StringIO) -> None:
-    log_to(output, "info")
+def test_a_line_is_json_with_time_level_and_event(output: Output) -> None:
+    output.log("info")
     logger.bind(event="engine", engine="e", n=1).info("")
     logger.warning("hello {}", "there")
     first, second = lines(output)
@@ -55,16 +66,16 @@ def test_a_line_is_json_with_time_level_and_event(output: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
-def test_the_level_is_obeyed(output: io.StringIO, level: str) -> None:
-    log_to(output, level)
+def test_the_level_is_obeyed(output: Output, level: str) -> None:
+    output.log(level)
     levels = ["debug", "info", "warning", "error"]
     for name in levels:
         logger.log(name.upper(), name)
     assert [line["message"] for line in lines(output)] == levels[levels.index(level) :]
 
 
-def test_the_standard_librarys_lines_are_json_too(output: io.StringIO) -> None:
-    log_to(output, "info")
+def test_the_standard_librarys_lines_are_json_too(output: Output) -> None:
+    output.log("info")
     logging.getLogger("asyncio").warning("from %s {braces}", "asyncio")
     logging.getLogger("anything").info("not shown")
     [line] = lines(output)
@@ -72,15 +83,15 @@ def test_the_standard_librarys_lines_are_json_too(output: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("text", ["{x}", "{extra[line]}", "<red>x</red>", 'a "quote"', "a\nb\x1b[31m", "\u2028", "\\"])
-def test_no_text_breaks_out_of_its_line(output: io.StringIO, text: str) -> None:
-    log_to(output, "info")
+def test_no_text_breaks_out_of_its_line(output: Output, text: str) -> None:
+    output.log("info")
     logger.bind(event="x", field=text).info("{}", text)
     [line] = lines(output)
     assert (line["message"], line["field"]) == (text, text)
 
 
-def test_an_exception_is_one_line_too_and_shows_no_variables(output: io.StringIO) -> None:
-    log_to(output, "info")
+def test_an_exception_is_one_line_too_and_shows_no_variables(output: Output) -> None:
+    output.log("info")
 
     def fails(prompt: str) -> None:
         assert prompt

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics import Gauge
+from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.telemetry.catalogue import Catalogue
+from gateway.telemetry.counter_files import CounterFile
 from gateway.telemetry.page import _MERGES, Page
 from gateway.telemetry.slots import release_dead, wipe
 
@@ -29,13 +31,14 @@ from gateway.telemetry import slots
 slots.claim(Path(sys.argv[1]))
 from prometheus_client import CollectorRegistry
 from gateway.telemetry.catalogue import Catalogue
+from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.recorder import Recorder
 from gateway.usage import Usage
 from gateway.dialects.openai.request import ENDPOINTS
 dice = random.Random(int(sys.argv[2]))
 catalogue = Catalogue(CollectorRegistry())
-recorder = Recorder(catalogue, RequestLog("error"), workers=4)
+recorder = Recorder(catalogue, RequestLog("error", LogWriter(None)), workers=4)
 models = ["a", 'b"\\\\\\n', "c", "ü"][: dice.randint(2, 4)]
 recorder.know_models({path: endpoint.streams for path, endpoint in ENDPOINTS.items()}, models)
 for state in ("ready", "down"):
@@ -134,6 +137,38 @@ def test_a_worker_that_has_only_just_begun_is_no_fault(directory: Path, start: C
     (directory / "counter_7.db").touch()
     (directory / "histogram_7.db").write_bytes(bytes(65_536))
     assert page.render() == before
+
+
+def test_files_that_grow_while_they_are_scraped(directory: Path) -> None:
+    page = Page(directory)
+    files = [CounterFile(str(directory / f"counter_{slot}.db")) for slot in range(2)]
+    for number in range(500):
+        for slot, file in enumerate(files):
+            label = "x" * (number % 9 + slot)  # keys of every length, and not the same ones in both
+            file.write_value(mmap_key("m", "m_total", ["l"], [f"{number % 50}{label}"], "help"), number + slot, 0.0)
+        if number % 7 == 0:
+            assert _parsed(page.render().decode()) == pytest.approx(_parsed(_collected(directory)))
+    for file in files:
+        file.close()
+
+
+@pytest.mark.parametrize("same_inode", [True, False])
+def test_a_file_that_another_has_taken_the_place_of(directory: Path, *, same_inode: bool) -> None:
+    """As when somebody has cleared the directory, and a worker begins anew."""
+    page = Page(directory)
+    other = directory.parent / "counter_0.db"
+    for path, number in ((directory / "counter_0.db", 3), (other, 5)):
+        file = CounterFile(str(path))
+        for place in range(40):
+            key = mmap_key("m", "m_total", ["l"], [f"{number * 11 + place}"], "help")
+            file.write_value(key, number, 0.0)
+        file.close()
+    page.render()
+    if same_inode:
+        (directory / "counter_0.db").write_bytes(other.read_bytes())
+    else:
+        other.replace(directory / "counter_0.db")
+    assert _parsed(page.render().decode()) == _parsed(_collected(directory))
 
 
 def test_an_empty_directory_is_an_empty_page(directory: Path) -> None:

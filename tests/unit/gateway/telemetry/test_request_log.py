@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import os
@@ -12,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.unit.gateway.harness.record import RECORD
 
+from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog
 
 if TYPE_CHECKING:
     from gateway.telemetry.record import RequestRecord
 
+PATIENCE_S = 10.0
 DESIGN = (
     *("ts", "level", "event", "request_id", "key", "route", "model", "engine", "stream", "status", "outcome"),
     *("ttft_ms", "duration_ms", "input_tokens", "output_tokens", "cached_tokens"),
@@ -24,17 +25,17 @@ DESIGN = (
 )
 
 
-async def logged(*records: RequestRecord, level: str = "info") -> list[dict[str, Any]]:
+def logged(*records: RequestRecord, level: str = "info") -> list[dict[str, Any]]:
     stream = io.BytesIO()
-    log = RequestLog(level, stream)
+    log = RequestLog(level, LogWriter(stream))
     for record in records:
         log.write(record)
-    await asyncio.sleep(0)  # the lines go out at the end of the turn
+    log.writer.close()
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-async def test_the_line_has_exactly_the_fields_of_the_design() -> None:
-    [line] = await logged(RECORD)
+def test_the_line_has_exactly_the_fields_of_the_design() -> None:
+    [line] = logged(RECORD)
     assert tuple(line) == DESIGN
     assert {name: value for name, value in line.items() if name != "ts"} == {
         "level": "info",
@@ -58,36 +59,35 @@ async def test_the_line_has_exactly_the_fields_of_the_design() -> None:
     }
 
 
-async def test_a_line_without_tokens_has_nulls() -> None:
-    [line] = await logged(RECORD._replace(usage=None, ttft=None, key=None, engine=None, cost=None))
+def test_a_line_without_tokens_has_nulls() -> None:
+    [line] = logged(RECORD._replace(usage=None, ttft=None, key=None, engine=None, cost=None))
     names = ("input_tokens", "output_tokens", "cached_tokens", "ttft_ms", "key", "engine", "cost_usd")
     assert [line[name] for name in names] == [None] * len(names)
 
 
 @pytest.mark.parametrize(("level", "lines"), [("debug", 1), ("info", 1), ("warning", 0), ("error", 0)])
-async def test_the_level_decides_about_lines(level: str, lines: int) -> None:
-    assert len(await logged(RECORD, level=level)) == lines
+def test_the_level_decides_about_lines(level: str, lines: int) -> None:
+    assert len(logged(RECORD, level=level)) == lines
 
 
-async def test_many_lines_of_one_turn_stay_whole_and_in_order() -> None:
-    lines = await logged(*(RECORD._replace(request_id=str(number)) for number in range(300)))
+def test_many_lines_stay_whole_and_in_order() -> None:
+    lines = logged(*(RECORD._replace(request_id=str(number)) for number in range(300)))
     assert [line["request_id"] for line in lines] == [str(number) for number in range(300)]
 
 
-async def a_worker(end: int) -> None:
-    with os.fdopen(end, "wb", buffering=0) as stream:  # as standard output is with PYTHONUNBUFFERED
-        log = RequestLog("info", stream)
-        for _ in range(10):
-            for _ in range(50):
-                log.write(RECORD)
-            await asyncio.sleep(0)
+def a_worker(end: int) -> None:
+    with os.fdopen(end, "wb", buffering=0) as stream:
+        log = RequestLog("info", LogWriter(stream))
+        for _ in range(500):
+            log.write(RECORD)
+        log.writer.close(PATIENCE_S)
 
 
 def test_workers_do_not_tear_each_others_lines_in_a_pipe_that_runs_full() -> None:
     end, first = os.pipe()
     with ThreadPoolExecutor() as pool, os.fdopen(end, "rb", buffering=0) as pipe:
         ends = [first, *(os.dup(first) for _ in range(3))]
-        workers = [pool.submit(asyncio.run, a_worker(mine)) for mine in ends]
+        workers = [pool.submit(a_worker, mine) for mine in ends]
         read = b"".join(iter(lambda: pipe.read(1000), b""))
     assert [worker.result() for worker in workers] == [None] * 4
     assert [json.loads(line)["request_id"] for line in read.splitlines()] == ["r1"] * 2000

@@ -1,25 +1,29 @@
-"""At most 2,000 series a gateway, whatever is served, asked for and gone wrong."""
+"""No more series than the budget says, whatever is served, asked for and gone wrong; and which engine serves what."""
 
 from __future__ import annotations
 
-import io
 from itertools import product
 from typing import TYPE_CHECKING, get_args
 
+import pytest
 from tests.unit.gateway.harness.record import RECORD
 from tests.unit.gateway.harness.server import moved
 
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.engines.engine import STATES
+from gateway.telemetry.budget import _ENGINE_STATES, MAX_SERIES, series_budget
+from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog
-from gateway.telemetry.recorder import _POSSIBLE, MAX_MODELS, Recorder
+from gateway.telemetry.recorder import _POSSIBLE, Recorder
 from gateway.telemetry.spending import Part
 
 if TYPE_CHECKING:
     from gateway.telemetry.catalogue import Catalogue
 
-MOST = 2000
+# Codes of client errors: of our own, and of engines.
+CLIENT_ERRORS = (401, 403, 404, 405, 408, 413, 422, 429)
 ENGINES = ("vllm", "llamacpp")
+ROUTES = {path: endpoint.streams for path, endpoint in ENDPOINTS.items()}
 MODELS = [f"adapter-{number}" for number in range(100)]
 KEYS = [f"key-{number}" for number in range(100)]
 REST = (
@@ -64,30 +68,45 @@ def know_engines(catalogue: Catalogue, recorder: Recorder) -> None:
         catalogue.engine_ejections.labels(engine)
 
 
-def test_at_most_2000_series_when_everything_that_can_happen_has_happened(catalogue: Catalogue) -> None:
-    recorder = Recorder(catalogue, RequestLog("error", io.BytesIO()))
+@pytest.mark.parametrize(("models", "keys"), [(16, 60), (3, 7)])
+def test_no_more_than_the_budget_when_everything_that_can_happen_has_happened(
+    catalogue: Catalogue, models: int, keys: int
+) -> None:
+    recorder = Recorder(catalogue, RequestLog("error", LogWriter(None)), max_models=models, max_keys=keys)
     know_engines(catalogue, recorder)
     for reason in FAILURES:
         catalogue.auth_failures.labels(reason)
-    recorder.know_models({path: endpoint.streams for path, endpoint in ENDPOINTS.items()}, MODELS)
+    recorder.know_models(ROUTES, MODELS)
     for engine in ENGINES:
         recorder.know_engine(engine, engine, MODELS)
-    for model, (path, endpoint), (outcome, code) in product(MODELS, ENDPOINTS.items(), _POSSIBLE):
-        for stream in {False, endpoint.streams}:
+    endings = *_POSSIBLE, *(("client_error", str(code)) for code in CLIENT_ERRORS)
+    for model, (path, streams), (outcome, code) in product((*MODELS, "none"), ROUTES.items(), endings):
+        for stream in {False, streams}:
             record(recorder, route=path, model=model, stream=stream, outcome=outcome, code=int(code))
         recorder.spending.charge("vllm", model, "key-0", 1.0, 1.0)
-    for route, (ended, status) in product(REST, (("ok", 200), ("client_error", 401))):
+    for route, (ended, status) in product(REST, (("ok", 200), ("client_error", 401), ("internal_error", 500))):
         record(recorder, route=route, outcome=ended, code=status, ttft=None, generating=None, usage=None, events=0)
     for key in KEYS:
         record(recorder, key=key)
         recorder.spending.charge("vllm", "none", key, 1.0, 1.0)
     recorder.spending.write()
-    assert 1500 < series(catalogue) <= MOST
+    budget = series_budget(ROUTES, engines=len(ENGINES), models=models, keys=keys)
+    assert 0.9 * budget < series(catalogue) <= budget <= MAX_SERIES
+
+
+def test_the_budget_grows_with_all_that_it_is_made_of() -> None:
+    least = series_budget({"/a": False}, engines=1, models=1, keys=1)
+    assert least < series_budget({"/a": True}, engines=1, models=1, keys=1)
+    assert least < series_budget({"/a": False, "/b": False}, engines=1, models=1, keys=1)
+    assert least < series_budget({"/a": False}, engines=2, models=1, keys=1)
+    assert least < series_budget({"/a": False}, engines=1, models=2, keys=1)
+    assert series_budget({"/a": False}, engines=1, models=1, keys=11) == least + 40
+    assert len(STATES) <= _ENGINE_STATES
 
 
 def test_which_engine_serves_what(catalogue: Catalogue) -> None:
-    recorder = Recorder(catalogue, RequestLog("error", io.BytesIO()))
-    recorder.know_models({"/v1/x": True}, [f"m{number}" for number in range(MAX_MODELS)])
+    recorder = Recorder(catalogue, RequestLog("error", LogWriter(None)))
+    recorder.know_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
     recorder.know_engine("a", "vllm", ("m0", "m1"))
     recorder.know_engine("b", "llama_cpp", ("m0", "too many", "really"))
     assert moved(catalogue.engine_model) == {

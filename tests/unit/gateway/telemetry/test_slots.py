@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from gateway.telemetry.slots import MetricsDirError, release_dead, wipe
+from gateway.telemetry.slots import MetricsDirError, release_dead, shared_memory, usable, wipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,8 +195,58 @@ def test_wipe_refuses_anothers_directory(directory: Path, monkeypatch: pytest.Mo
         wipe(directory)
 
 
-def test_claiming_in_a_directory_that_is_not_there_fails(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WORKER, str(tmp_path / "none")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    assert done.returncode != 0
-    assert "FileNotFoundError" in done.stderr
+def test_a_directory_that_has_gone_is_made_anew(tmp_path: Path) -> None:
+    """Whoever clears a /tmp takes it along while the gateway runs."""
+    with worker(tmp_path / "gone") as one:
+        one.count(3)
+        assert one.slot == 0
+        assert scrape(tmp_path / "gone")["gateway_requests_started_total"] == 3
+    assert (tmp_path / "gone").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("how", ["a file", "another user's"])
+def test_where_no_slot_can_be_had_a_worker_counts_for_itself(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "metrics"
+    if how == "a file":
+        path.write_text("")
+    other = "import os; os.getuid = lambda: os.geteuid() + 1" if how != "a file" else ""
+    command = [sys.executable, "-c", other + WORKER, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, input="3\n")
+    assert (done.returncode, done.stdout) == (0, "None\ndone\n")
+    assert "/metrics leaves this worker out" in done.stderr
+    if path.is_dir():
+        assert list(path.iterdir()) == []
+
+
+def test_copies_of_the_keys_file_are_wiped_too(directory: Path) -> None:
+    for name in ("keys.last-good", "keys.12345", "keys.yaml"):
+        (directory / name).write_text("")
+    wipe(directory)
+    assert [path.name for path in directory.iterdir()] == ["keys.yaml"]
+
+
+def test_a_disk_without_room_for_a_directory_keeps_nobody_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pathlib.Path.mkdir", full)
+    wipe(tmp_path / "metrics")
+
+
+def test_shared_memory_that_cannot_be_written_to_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = tmp_path / "shm"
+    monkeypatch.setattr("gateway.telemetry.slots._SHARED_MEMORY", memory)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    wanted = memory / "glasshouse-metrics"
+    assert shared_memory() is None
+    assert usable(wanted) == tmp_path / "glasshouse-metrics"
+    assert usable(tmp_path / "elsewhere") == tmp_path / "elsewhere"
+    memory.mkdir()
+    assert shared_memory() == str(memory)
+    assert usable(wanted) == wanted
+    assert list(memory.iterdir()) == []
+    wanted.mkdir()
+    memory.chmod(0o500)
+    assert usable(wanted) == wanted, "it is there, and somebody else has seen to that"

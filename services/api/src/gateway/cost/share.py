@@ -12,6 +12,10 @@ import os
 import struct
 from pathlib import Path
 
+from loguru import logger
+
+from gateway.telemetry.counter_files import allocate
+
 _DOUBLE = struct.Struct("=d")
 
 
@@ -53,14 +57,22 @@ class Share:
         self._set(1 + engine, self._get(1 + engine) + seconds)
 
     def _lock(self, path: str) -> mmap.mmap | None:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return None  # tried again at the next posting
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return None
         # The descriptor stays open on purpose: closing it would give the part back.
-        os.ftruncate(descriptor, self._size)
+        try:
+            allocate(descriptor, self._size)
+        except OSError as error:
+            # A mapping without room behind it ends the process when it is written to.
+            logger.warning("no room for the books ({}): a successor will not know what was booked", error.strerror)
+            return mmap.mmap(-1, self._size)
         return mmap.mmap(descriptor, self._size)
 
     def _get(self, place: int) -> float:

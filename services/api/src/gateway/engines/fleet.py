@@ -27,8 +27,9 @@ class Fleet:
         self._choices = itertools.count(1)
 
     def models(self) -> dict[str, str]:
-        """Every model that a ready engine serves, and the kind of that engine."""
-        return {model: engine.kind for engine in self.engines if engine.ready for model in engine.models}
+        """Every model that an engine which takes requests serves, and the kind of that engine."""
+        able = (engine for engine in self.engines if engine.ready or engine.is_last_resort)
+        return {model: engine.kind for engine in able for model in engine.models}
 
     def working(self) -> bool:
         """Whether an engine takes requests and has just shown that it generates; what /readyz says."""
@@ -47,7 +48,7 @@ class Fleet:
         engine is ready, one that was ejected for its failures is used all the same.
 
         Raises:
-            ModelNotFound: Nobody serves it.
+            ModelNotFound: Nobody serves it; of what there is, only models that are `visible` are named.
             NoEngineReady: Somebody does, or may come to, but not now.
         """
         serving = [engine for engine in self.engines if model in engine.models and engine not in without]

@@ -1,24 +1,36 @@
-"""Whether it lives, whether it works, and how each engine is."""
+"""Whether it lives, whether it works, and how each engine is: to each as much as is theirs to know.
 
+Without a key nobody learns of a model or an address; with one, of the models that it may use and the engines that serve
+them; an admin sees all, reasons included, which quote engines and launchers.
+"""
+
+import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from gateway.engines import Engine, Fleet
+from gateway.keys import Key
 from gateway.relay import Relay
 
 _OK, _UNAVAILABLE = 200, 503
+# What a launcher is about, such as "loading_weights": words, and so neither a model nor an address.
+_PHASE = re.compile(r"[a-z][a-z _]{0,39}")
 
 
 def router(fleet: Fleet, relay: Relay) -> APIRouter:
     """The routes: `/`, `/livez`, `/readyz`, `/healthz`, `/health` for all, `/models/status` with a key."""
     routes = APIRouter(tags=["status"])
 
-    @routes.get("/", summary="A greeting, and the models that are served")
-    async def root() -> dict[str, Any]:
-        models = sorted(fleet.models())
+    @routes.get("/", summary="A greeting, and the models that the key may use, if one is given")
+    async def root(request: Request) -> dict[str, Any]:
+        models = []
+        if "authorization" in request.headers:
+            key = relay.authenticate(request.scope, request.scope["state"]["observation"])
+            models = sorted(filter(key.may_use, fleet.models()))
         return {"message": "LLM Inference API is running", "model": models[0] if models else None, "models": models}
 
     @routes.get("/livez", summary="The process answers")
@@ -30,10 +42,9 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
     async def readyz() -> JSONResponse:
         if fleet.working():
             return JSONResponse({"status": "ready"})
-        error = fleet.not_ready()
-        return JSONResponse(
-            {"status": "not ready", "reason": error.message}, _UNAVAILABLE, {"retry-after": str(error.retry_after or 1)}
-        )
+        reason = f"No engine is ready: {'; '.join(map(_in_short, fleet.engines))}."
+        retry_after = fleet.not_ready().retry_after or 1
+        return JSONResponse({"status": "not ready", "reason": reason}, _UNAVAILABLE, {"retry-after": str(retry_after)})
 
     @routes.get("/health", summary="As /readyz, in the shape that the seeds' clients read")
     async def health() -> JSONResponse:
@@ -45,39 +56,52 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
         }
         return JSONResponse(content, _OK if working else _UNAVAILABLE)
 
-    @routes.get("/models/status", summary="Each engine: state, models, load (needs a key)")
+    @routes.get("/models/status", summary="Engines, their state, models and load, as far as the key may know")
     async def models_status(request: Request) -> dict[str, Any]:
-        relay.authenticate(request.scope, request.scope["state"]["observation"])
-        backends = {kind: _backend(fleet, kind) for kind in ("vllm", "llama_cpp")}
+        key = relay.authenticate(request.scope, request.scope["state"]["observation"])
+        engines = [engine for engine in fleet.engines if _visible(engine, key)]
         return {
             "timestamp": time.time(),
-            "backends": backends,
-            "engines": {engine.name: _engine(engine) for engine in fleet.engines},
+            "backends": {kind: _backend(engines, kind, key) for kind in ("vllm", "llama_cpp")},
+            "engines": {engine.name: _engine(engine, key) for engine in engines},
         }
 
     return routes
 
 
-def _backend(fleet: Fleet, kind: str) -> dict[str, Any]:
+def _in_short(engine: Engine) -> str:
+    phase = f" ({engine.reason})" if engine.state == "starting" and _PHASE.fullmatch(engine.reason) else ""
+    return f"{engine.name} is {engine.state}{phase}"
+
+
+def _visible(engine: Engine, key: Key) -> bool:
+    return key.role == "admin" or key.models is None or bool(_models(engine, key))
+
+
+def _models(engine: Engine, key: Key) -> list[str]:
+    return [model for model in engine.models if key.role == "admin" or key.may_use(model)]
+
+
+def _backend(engines: Sequence[Engine], kind: str, key: Key) -> dict[str, Any]:
     """One kind of engine, in seed 003's shape."""
-    ready = [engine for engine in fleet.engines if engine.kind == kind and engine.ready]
+    ready = [engine for engine in engines if engine.kind == kind and engine.ready]
     if not ready:
         return {"available": False}
     return {
         "available": True,
-        "models": sorted({model for engine in ready for model in engine.models}),
+        "models": sorted({model for engine in ready for model in _models(engine, key)}),
         "running": sum(engine.load.running for engine in ready),
         "waiting": sum(engine.load.waiting for engine in ready),
     }
 
 
-def _engine(engine: Engine) -> dict[str, Any]:
+def _engine(engine: Engine, key: Key) -> dict[str, Any]:
     age = time.monotonic() - engine.proved_at
     return {
         "backend": engine.kind or None,
         "state": engine.state,
-        "reason": engine.reason or None,
-        "models": engine.models,
+        "reason": (engine.reason or None) if key.role == "admin" else None,
+        "models": _models(engine, key),
         "load": engine.load._asdict(),
         "seconds_since_token": round(age, 1) if age < float("inf") else None,
     }

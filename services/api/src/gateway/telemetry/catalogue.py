@@ -115,6 +115,9 @@ class Catalogue:
             "gateway_hourly_price_usd", "The price of an engine's hour, from ENGINE_PRICES.", ["engine"],
             registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
+        self.log_lines_lost = counter(
+            "log_lines_lost_total", "Log lines that nobody took: the reader has stopped or gone, or the disk is full."
+        )
         self.label_overflow = counter(
             "label_overflow_total",
             "Requests whose key or model was counted as 'other' there, and wherever else it is a label: too many.",

@@ -1,6 +1,8 @@
 """The values that a label may have: the same for all workers, so that a gateway's series stay few."""
 
+import errno
 import fcntl
+import os
 from pathlib import Path
 
 import orjson
@@ -26,6 +28,7 @@ class Labels:
         self._limit = limit
         self._overflow = overflow
         self._register = register
+        self._told = False
         self._known = {NONE, OTHER}
         # All that there will ever be, once there is no room left: nothing is taken out again.
         self._final: frozenset[str] | None = None
@@ -43,7 +46,17 @@ class Labels:
             return value
         if not again:
             self._overflow.inc()
+            self._tell_once(value)
         return OTHER
+
+    def _tell_once(self, value: str) -> None:
+        if not self._told:
+            self._told = True
+            logger.warning(
+                "{!r} is counted as 'other': {} have series of their own (MAX_MODEL_SERIES, MAX_KEY_SERIES)",
+                value,
+                self._limit,
+            )
 
     def _has_room(self, value: str) -> bool:
         if self._final is not None:
@@ -52,17 +65,22 @@ class Labels:
             try:
                 return self._enter(self._register, value)
             except OSError as error:
+                self._register = None  # a full disk, say; not asked again with every request
                 logger.warning("the workers cannot agree on labels: {}", error)
         return len(self._known) < self._limit + 2
 
     def _enter(self, register: Path, value: str) -> bool:
         """Whether the value is in the register, or there was room to enter it. Once a value and worker."""
-        with register.open("ab+") as file:
+        with register.open("ab+", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
-            values = [orjson.loads(line) for line in file]
+            entered = file.read()
+            values = [orjson.loads(line) for line in entered.splitlines()]
             if value not in values and len(values) < self._limit:
-                file.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+                line = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+                if file.write(line) < len(line):  # a disk that is full takes a part
+                    file.truncate(len(entered))
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 values.append(value)
         if len(values) >= self._limit:
             self._final = frozenset(values)

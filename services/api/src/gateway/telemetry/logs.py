@@ -1,16 +1,16 @@
 """Logs: one JSON line an event on standard output. Never a prompt, a completion, a key, or a local variable."""
 
-import asyncio
+import json
 import logging
 import sys
 from datetime import UTC, datetime
-from select import PIPE_BUF
 from traceback import format_tb
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 from loguru import logger
 
+from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.record import RequestRecord
 
 if TYPE_CHECKING:
@@ -19,38 +19,48 @@ if TYPE_CHECKING:
 _MS = 1000.0
 
 
-def set_up_logs(level: str) -> None:
+def set_up_logs(level: str) -> LogWriter:
     """Sends loguru's and the standard library's logs to standard output as JSON lines.
 
     Args:
         level: debug, info, warning or error.
+
+    Returns:
+        Where all lines go out; those of requests belong there too.
     """
+    writer = LogWriter(_standard_output())
     logger.remove()
     # diagnose=True, loguru's default, prints the local variables of a traceback: prompts and keys among them.
-    logger.add(sys.stdout, level=level.upper(), format=_format, diagnose=False, backtrace=False)
+    logger.add(
+        lambda line: writer.write(line.encode()), level=level.upper(), format=_format, diagnose=False, backtrace=False
+    )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
     for name, quietest in (("gunicorn.error", level.upper()), ("uvicorn.error", "WARNING")):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
         logging.getLogger(name).setLevel(quietest)
+    return writer
+
+
+def _standard_output() -> BinaryIO | None:
+    """Standard output without its buffer; standard error where it was closed before the start, if that is open."""
+    stream = sys.stdout or sys.stderr
+    return None if stream is None else getattr(stream.buffer, "raw", stream.buffer)
 
 
 class RequestLog:
     """The one line of each finished request.
 
     Written by hand, in the shape of all other lines: a line of loguru's costs as much as the rest of a request's way.
-    The lines of one turn of the event loop go out together, in writes of at most `PIPE_BUF` bytes: longer ones of
-    several workers tear each other's lines where a slow reader has let the pipe run full (pipe(7)).
 
     Args:
         level: The level of the logs; above info there are no request lines.
-        stream: Where to; standard output when left out.
+        writer: Where to.
     """
 
-    def __init__(self, level: str, stream: BinaryIO | None = None) -> None:
-        self._stream = sys.stdout.buffer if stream is None else stream
+    def __init__(self, level: str, writer: LogWriter) -> None:
+        self.writer = writer
         self._on = level in {"debug", "info"}
-        self._lines: list[bytes] = []
 
     def write(self, record: RequestRecord) -> None:
         """Writes the line of a request. Runs on the event loop."""
@@ -78,23 +88,7 @@ class RequestLog:
             "attempts": record.attempts,
             "error_code": record.error_code,
         }
-        if not self._lines:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-
-    def _flush(self) -> None:
-        lines, self._lines = self._lines, []
-        batch = b""
-        for line in lines:
-            if len(batch) + len(line) > PIPE_BUF:
-                self._send(batch)
-                batch = b""
-            batch += line
-        self._send(batch)
-
-    def _send(self, batch: bytes) -> None:
-        self._stream.write(batch)
-        self._stream.flush()
+        self.writer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def _milliseconds(seconds: float | None) -> float | None:
@@ -115,7 +109,10 @@ def _format(record: "Record") -> str:
     if (exception := record["exception"]) is not None and exception.type is not None:
         line["exception"] = f"{exception.type.__name__}: {exception.value}"
         line["traceback"] = "".join(format_tb(exception.traceback))
-    extra["line"] = orjson.dumps(line, default=str).decode()
+    try:
+        extra["line"] = orjson.dumps(line, default=str).decode()
+    except TypeError:  # text that is no Unicode, such as a file's name, which only the standard library escapes
+        extra["line"] = json.dumps(line, default=str)
     return "{extra[line]}\n"
 
 

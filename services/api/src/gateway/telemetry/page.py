@@ -1,8 +1,8 @@
 """The page of /metrics: the sum over all workers' files, as text.
 
 prometheus-client's own collector reads every name, label and help text of every file anew at each scrape, and builds
-objects of them only to print them. What is said of a series never changes, so here it is read once; a scrape adds up
-numbers and writes lines. docs/measured.md has what that saves.
+objects of them only to print them. What is said of a series never changes, nor does its place in its file, so here both
+are read once; a scrape adds up numbers and writes lines. docs/measured.md has what that saves.
 """
 
 import json
@@ -33,6 +33,7 @@ class Page:
         self._directory = directory
         self._families: dict[str, _Family] = {}
         self._series: dict[tuple[str, bytes], _Series] = {}
+        self._layouts: dict[str, _Layout] = {}
         self._scrape = 0
         self._turn = Lock()
 
@@ -55,15 +56,37 @@ class Page:
         merge = _MERGES.get(kind)
         if merge is None:
             raise ValueError(f"{path.name} is no file of metrics that can be added up")
-        series, scrape = self._series, self._scrape
-        for key, value, stamp in _entries(path):
-            found = series.get((kind, key))
-            if found is None:
-                found = series[kind, key] = self._new(kind, key)
-            if found.scrape != scrape:
-                found.scrape, found.value, found.stamp = scrape, value, stamp
+        inode, data = _read(path)
+        if kind in _STEADY:
+            self._add_steady(kind, path.name, inode, data)
+            return
+        for key, place in _entries(data, _FIRST_ENTRY):
+            found = self._find(kind, key)
+            value, stamp = _VALUE.unpack_from(data, place)
+            if found.scrape != self._scrape:
+                found.scrape, found.value, found.stamp = self._scrape, value, stamp
             else:
                 merge(found, value, stamp)
+
+    def _add_steady(self, kind: str, name: str, inode: int, data: bytes) -> None:
+        """Adds up a file that is only ever appended to: its keys are read once."""
+        layout = self._layouts.get(name)
+        if layout is None or not layout.fits(inode, data):
+            layout = self._layouts[name] = _Layout(inode)
+        for key, place in _entries(data, layout.end):
+            layout.add(key, place, self._find(kind, key))
+        values, scrape = memoryview(data).cast("d"), self._scrape
+        for series, place in layout.all:
+            if series.scrape != scrape:
+                series.scrape, series.value = scrape, values[place]
+            else:
+                series.value += values[place]
+
+    def _find(self, kind: str, key: bytes) -> "_Series":
+        found = self._series.get((kind, key))
+        if found is None:
+            found = self._series[kind, key] = self._new(kind, key)
+        return found
 
     def _new(self, kind: str, key: bytes) -> "_Series":
         metric, name, labels, text = json.loads(key)
@@ -163,27 +186,51 @@ class _Group:
             yield self.sum.text(self.sum.value)
 
 
-def _entries(path: Path) -> Iterator[tuple[bytes, float, float]]:
-    """Key, value and time of each entry; nothing of a file that is gone, or that its worker has only just begun."""
+class _Layout:
+    """Where the values of one file are, in doubles, and whose they are."""
+
+    def __init__(self, inode: int) -> None:
+        self.all: list[tuple[_Series, int]] = []
+        self.end = _FIRST_ENTRY
+        self._inode = inode
+        self._last = slice(0), b""
+
+    def fits(self, inode: int, data: bytes) -> bool:
+        """Whether it is the same file still: its inode may be given again, but not with the same key in its place."""
+        place, key = self._last
+        return inode == self._inode and data[place] == key
+
+    def add(self, key: bytes, place: int, series: _Series) -> None:
+        """The next entry."""
+        self.all.append((series, place // _ALIGNMENT))
+        self.end = place + _VALUE.size
+        begin = place - _ALIGNMENT + (len(key) + _USED.size) % _ALIGNMENT - len(key)
+        self._last = slice(begin, begin + len(key)), key
+
+
+def _read(path: Path) -> tuple[int, bytes]:
+    """A file's inode, and its used bytes: none of a file that is gone, or that its worker has only just begun."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
-        return
+        return 0, b""
     try:
         begin = os.pread(descriptor, _USED.size, 0)
         used = _USED.unpack(begin)[0] if len(begin) == _USED.size else 0
-        data = os.pread(descriptor, used, 0)
+        return os.fstat(descriptor).st_ino, os.pread(descriptor, used, 0)
     finally:
         os.close(descriptor)
-    position = _FIRST_ENTRY
+
+
+def _entries(data: bytes, position: int) -> Iterator[tuple[bytes, int]]:
+    """Key and place of each value from a position on."""
     while position < len(data):
         length = _USED.unpack_from(data, position)[0]
         position += _USED.size
         key = data[position : position + length]
         position += length + _ALIGNMENT - (length + _USED.size) % _ALIGNMENT
-        value, stamp = _VALUE.unpack_from(data, position)
+        yield key, position
         position += _VALUE.size
-        yield key, value, stamp
 
 
 def _prefix(name: str, labels: dict[str, str]) -> str:
@@ -210,6 +257,8 @@ def _most_recent(series: _Series, value: float, stamp: float) -> None:
         series.value, series.stamp = value, stamp
 
 
+# A worker that takes a slot over goes on in the files of these.
+_STEADY = frozenset({"counter", "histogram"})
 # By the names of the files: the kinds of metric that the catalogue has.
 _MERGES: dict[str, Merge] = {
     "counter": _sum,

@@ -11,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from gateway.errors import ENGINE_PHASES, KEY_REFUSALS, Outcome
 from gateway.telemetry import slots
 from gateway.telemetry.catalogue import Catalogue
+from gateway.telemetry.counter_files import RoomWatch
 from gateway.telemetry.labels import Labels
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, Observation
@@ -18,11 +19,6 @@ from gateway.telemetry.record import RequestRecord
 from gateway.telemetry.spending import Spending
 from gateway.usage import Usage
 
-# Models and keys beyond these are counted as "other", so that a gateway never has more than 2,000 series: a model has
-# 196 if every route and outcome of it is seen (50 outcomes, 127 for its histograms, 2 for its cost), "other" too; a key
-# has 4, an engine 20 and one for each model, a route of the rest of the API 20.
-MAX_MODELS = 6
-MAX_KEYS = 60
 _LAG_PERIOD_S = 0.5
 # In the order of the fields of `Usage`.
 _TOKEN_TYPES = ("input", "output", "cached_input", "reasoning")
@@ -38,17 +34,22 @@ class Recorder:
         catalogue: The metrics to write to.
         log: Where the lines of requests go.
         workers: How many workers there should be, for `gateway_workers_expected`.
+        max_models: Models beyond these are counted as "other": see `budget`.
+        max_keys: So are keys.
     """
 
-    def __init__(self, catalogue: Catalogue, log: RequestLog, *, workers: int = 1) -> None:
+    def __init__(
+        self, catalogue: Catalogue, log: RequestLog, *, workers: int = 1, max_models: int = 16, max_keys: int = 60
+    ) -> None:
         self.catalogue = catalogue
         self._log = log
+        log.writer.on_lost = catalogue.log_lines_lost.inc
         self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
         self._served: dict[str, set[tuple[str, str, str]]] = {}
         shared = slots.directory()
         self._keys, self._models = (
             Labels(limit, catalogue.label_overflow.labels(metric), shared and shared / f"labels-of-{metric}")
-            for limit, metric in ((MAX_KEYS, "gateway_key_requests_total"), (MAX_MODELS, "gateway_requests_total"))
+            for limit, metric in ((max_keys, "gateway_key_requests_total"), (max_models, "gateway_requests_total"))
         )
         self.spending = Spending(catalogue, partial(self._models.of, again=True), partial(self._keys.of, again=True))
         catalogue.worker_up.set(1)
@@ -143,11 +144,13 @@ class Recorder:
         return cast(M, child)
 
     async def watch_event_loop(self) -> None:
-        """Measures for ever how late the event loop's timers fire."""
+        """Measures for ever how late the event loop's timers fire, and looks after counters without room."""
+        room = RoomWatch()
         while True:
             before = time.perf_counter()
             await asyncio.sleep(_LAG_PERIOD_S)
             self.catalogue.event_loop_lag.observe(max(0.0, time.perf_counter() - before - _LAG_PERIOD_S))
+            room.look()
 
 
 # Outcomes of a stream that broke off, that to an engine included of which the gateway makes a plain answer: what it had

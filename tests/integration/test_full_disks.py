@@ -1,0 +1,70 @@
+"""Workers whose METRICS_DIR is full, or whose /dev/shm is not to be written to: they serve, and say so."""
+
+import os
+import signal
+from pathlib import Path
+
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.program import until
+from tests.integration.parts.stage import Stage
+from tests.unit.gateway.harness.small_disk import as_seen_by, fill
+
+_PATIENCE_S = 30.0
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the directory itself is what is tested
+
+
+def chats(gateway: Gateway, count: int) -> None:
+    body = {"model": "left", "messages": [{"role": "user", "content": "one"}], "max_tokens": 1}
+    with gateway.http as http:
+        for _ in range(count):
+            answer = http.post("/v1/chat/completions", json=body)
+            assert answer.status_code == 200, answer.text
+
+
+def counted(gateway: Gateway) -> float:
+    return gateway.scrape().total("gateway_requests_total", route="/v1/chat/completions")
+
+
+def warnings(gateway: Gateway, text: str) -> int:
+    return sum(text in line.get("message", "") for line in gateway.lines(level="warning"))
+
+
+def test_workers_that_start_on_a_full_disk_serve_and_are_counted_once_there_is_room(stage: Stage) -> None:
+    mock = stage.mock(name="left", models=("left",))
+    gateway = stage.gateway(mock, workers=2, disk=("METRICS_DIR", "size=900k"), ENGINE_PRICES="left=1")
+    disk = as_seen_by(gateway.program.pid, gateway.metrics_dir)
+    chats(gateway, 4)
+    filler = fill(disk)
+    old = set(gateway.program.children())
+    gateway.program.send(signal.SIGHUP)
+    until(lambda: old.isdisjoint(gateway.program.children()), _PATIENCE_S, "the old workers have gone")
+    until(gateway.is_ready, _PATIENCE_S, "the new ones are ready")
+    new = gateway.program.children()
+    chats(gateway, 20)
+    # Not each of them, perhaps: with the old ones go the files of their gauges.
+    until(lambda: warnings(gateway, "has no room for counters") > 0, _PATIENCE_S, "it is said")
+    filler.unlink()
+    until(lambda: counted(gateway) == 24, _PATIENCE_S, "all is counted")
+    until(gateway.is_up, _PATIENCE_S, "they are shown as alive")
+    assert gateway.program.children() == new, "nobody died of it"
+
+    fill(disk)
+    os.kill(new[0], signal.SIGKILL)
+    until(lambda: new[0] not in gateway.program.children() and gateway.is_up(), _PATIENCE_S, "another takes its place")
+    chats(gateway, 10)
+    until(lambda: counted(gateway) == 34, _PATIENCE_S, "its predecessor's files had room")
+
+
+def test_shared_memory_that_cannot_be_written_to_is_no_reason_not_to_start(stage: Stage, tmp_path: Path) -> None:
+    mock = stage.mock(name="left", models=("left",))
+    gateway = stage.gateway(
+        mock, disk=(_SHARED_MEMORY, "ro"), METRICS_DIR=f"{_SHARED_MEMORY}/glasshouse-elsewhere", TMPDIR=str(tmp_path)
+    )
+    chats(gateway, 3)
+    assert counted(gateway) == 3
+    assert warnings(gateway, f"{_SHARED_MEMORY} cannot be written to") == 1
+    assert {path.name for path in (tmp_path / "glasshouse-elsewhere").glob("*.lock")} == {"slot-0.lock"}
+    gateway.program.send(signal.SIGHUP)
+    until((tmp_path / "glasshouse-elsewhere" / "slot-1.lock").exists, _PATIENCE_S, "the next one goes there too")
+    until(gateway.is_up, _PATIENCE_S, "it is alone")
+    chats(gateway, 3)
