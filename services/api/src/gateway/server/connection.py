@@ -268,7 +268,7 @@ class Connection(asyncio.Protocol):
         self._flow.resume_reading()
         if self._queue:
             self._start(self._queue.popleft())
-        elif self._held:
+        if self._held and not self._queue:  # the rest of the one that starts, or the next ones
             held, self._held = self._held, bytearray()
             self._feed_slices(memoryview(held))
         if self._running is None:

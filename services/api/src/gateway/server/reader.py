@@ -99,8 +99,11 @@ class RequestReader:
         self.in_head = True
         self.headers = []
         self._target = b""
-        self._expects_continue = self._upgrade = self._chunked = False
-        self._head_size = self._body_size = self._framing_size = 0
+        self._expects_continue = self._chunked = False
+        if not self._upgrade:  # else it is the same head once more
+            self._head_size = 0
+        self._upgrade = False
+        self._body_size = self._framing_size = 0
 
     def on_url(self, url: bytes) -> None:
         """See httptools."""
@@ -125,12 +128,10 @@ class RequestReader:
             return
         if len(headers) > MAX_HEADERS:
             raise HeadersTooLarge(f"The request has more than {MAX_HEADERS} headers.")
-        # A head that came in one read of the server's is shorter than one line may be.
-        if (
-            self._head_size
-            and max(len(self._target), *(len(name) + len(value) for name, value in headers)) > MAX_HEADER
-        ):
-            raise HeadersTooLarge(f"A line of the request's head is longer than {MAX_HEADER} bytes.")
+        if self._head_size:  # one that came in a single piece is shorter than a line may be
+            lines = (len(name) + len(value) for name, value in headers)
+            if max(len(self._target), 0, *lines) > MAX_HEADER:
+                raise HeadersTooLarge(f"A line of the request's head is longer than {MAX_HEADER} bytes.")
         self._check(method, version)
         self._begin(
             method,
