@@ -13,6 +13,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+__all__ = ["ACCEPTED", "STEP", "Body", "decoder", "too_large", "zstd"]
+
 ACCEPTED = "gzip, deflate, zstd"
 # Most bytes that one step yields.
 STEP = 65_536

@@ -5,7 +5,19 @@ from collections.abc import Mapping
 
 from loguru import logger
 
-from gateway.asgi import REFUSED, App, Message, Receive, Scope, Send, answer, answer_error, client_gone, request_id
+from gateway.asgi import (
+    REFUSED,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    answer_error,
+    client_gone,
+    drop_connection,
+    request_id,
+)
 from gateway.cors import Cors
 from gateway.dialects.openai.request import Endpoint
 from gateway.errors import ClientGone, GatewayError, Interrupted
@@ -109,7 +121,9 @@ class Edge:
             logger.exception("request {} failed inside the gateway", observation.request_id)
             observation.error = GatewayError.unexpected(observation.request_id)
         error = observation.error
-        if error is not None and observation.status is None and not isinstance(error, ClientGone):
+        if isinstance(error, ClientGone):
+            await drop_connection(scope, receive)
+        elif error is not None and observation.status is None:
             await answer_error(send, observation, error)
 
 

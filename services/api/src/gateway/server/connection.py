@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._output = Output(self._transport, self.close)
         self._flow = FlowControl(self._transport)
         self._client, self._address = (transport.get_extra_info(name) for name in ("peername", "sockname"))
-        self._extensions = {DROP: {"abort": self._transport.abort}}
+        self._extensions = {DROP: {"abort": self._drop}}
         self._welcome = self._server.made(self)
         self._idle_since = self._loop.time()
         self.deadline = self._idle_since + self._server.limits.header_timeout
@@ -77,9 +77,7 @@ class Connection(asyncio.Protocol):
         self._server.connections.discard(self)
         self.deadline = math.inf
         self._deaf = self._closing = True
-        for cycle in (self._running, self._latest, *self._queue):
-            if cycle is not None:
-                cycle.disconnect()
+        self._disconnect()
         self._queue.clear()
         self._held.clear()
         self._running = self._latest = None
@@ -117,6 +115,16 @@ class Connection(asyncio.Protocol):
         self._flow.resume_writing()
         if not self._closing:
             self._wait()
+
+    def _drop(self) -> None:
+        """The application wants nothing of this client any more."""
+        self._transport.abort()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        for cycle in (self._running, self._latest, *self._queue):
+            if cycle is not None:
+                cycle.disconnect()
 
     # The server's side
 
