@@ -11,7 +11,8 @@ from typing import Any
 
 from gateway.cost import PricesFileError, read_accounts
 from gateway.keys import KeysFileError, read_keys
-from gateway.server.limits import Limits, raise_descriptors
+from gateway.server.descriptors import raise_descriptors
+from gateway.server.limits import Limits
 from gateway.settings import Settings
 from gateway.telemetry import exposition, slots
 

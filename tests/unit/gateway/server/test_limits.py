@@ -7,7 +7,8 @@ import resource
 
 import pytest
 
-from gateway.server.limits import Limits, free_descriptors, raise_descriptors
+from gateway.server.descriptors import free_descriptors, raise_descriptors
+from gateway.server.limits import Limits
 
 WISHED = Limits(connections=2_048, header_timeout=10, send_timeout=30, keep_alive=75)
 

@@ -20,7 +20,7 @@ def read(*pieces: bytes) -> Seen:
     seen: Seen = []
     body: list[bytes] = []
 
-    def begin(method: str, target: bytes, version: str, headers: list[tuple[bytes, bytes]], **_: bool) -> None:
+    def begin(method: str, target: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> None:
         body.clear()
         seen.append((method, target, version, headers))
 
@@ -210,6 +210,13 @@ def test_what_frames_a_body_has_a_limit(piece: bytes) -> None:
 def test_a_body_in_the_smallest_chunks_is_taken() -> None:
     data = POST + b"transfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
     assert read(*(data[at : at + 4_096] for at in range(0, len(data), 4_096)))[0][4] == b"x" * 50_000
+
+
+def test_a_long_body_is_not_held_against_the_next_one() -> None:
+    long = POST + b"content-length: 1000000\r\n\r\n" + b"x" * 1_000_000
+    chunked = POST + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    for at in (len(long), len(long) + 70, len(long) + len(chunked) - 4):
+        assert [len(request[4]) for request in read(*split(long + chunked, at))] == [1_000_000, 2]
 
 
 def test_a_fault_of_our_own_is_not_the_clients() -> None:

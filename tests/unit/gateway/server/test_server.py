@@ -10,6 +10,8 @@ import pytest
 from tests.unit.gateway.harness.server import Gateway, chat, until
 from tests.unit.gateway.harness.wire import dial, post
 
+from gateway.server.descriptors import unread
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -97,7 +99,7 @@ async def test_a_request_that_lies_unread_is_not_lost_to_the_end_of_an_idle_conn
         connection = next(one for one in gateway.server.connections if one._running is None and one._latest)
         connection._transport.pause_reading()
         await client.send(LIVEZ)
-        await until(connection._unread)
+        await until(lambda: unread(connection._transport))
         connection.expire(connection.deadline)
         connection._transport.resume_reading()
         assert await client.message() == b'{"status":"alive"}'

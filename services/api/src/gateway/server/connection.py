@@ -5,20 +5,16 @@ running request, so that a client that leaves is always noticed; a client that c
 answered without an engine; nothing is closed so that an answer on its way is lost.
 """
 
-import array
 import asyncio
-import fcntl
 import math
-import termios
-import urllib.parse
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-import httptools
-
-from gateway.asgi import DROP, REFUSED, Scope
-from gateway.errors import BodyTooLarge, GatewayError, MalformedRequest, RequestTimeout, TooManyConnections
+from gateway.asgi import Header, Scope
+from gateway.errors import BodyTooLarge, GatewayError, RequestTimeout, TooManyConnections
+from gateway.server.descriptors import unread
 from gateway.server.reader import RequestReader
+from gateway.server.scope import Scopes
 from gateway.server.uvicorn_internals import Cycle, FlowControl, Output
 
 if TYPE_CHECKING:
@@ -56,8 +52,7 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Cycle] = deque()
         self._held = bytearray()
         self._deaf = self._closing = self._half_closed = self._timed = self._last = False
-        self._idle_since = 0.0
-        self._unsent = 0
+        self._idle_since, self._unsent = 0.0, 0
 
     # The transport's side
 
@@ -66,8 +61,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not derive from asyncio's
         self._output = Output(self._transport, self.close)
         self._flow = FlowControl(self._transport)
-        self._client, self._address = (transport.get_extra_info(name) for name in ("peername", "sockname"))
-        self._extensions = {DROP: {"abort": self._drop}}
+        address, client = (transport.get_extra_info(name) for name in ("sockname", "peername"))
+        self._scopes = Scopes(address, client, self._drop, self._server.state)
         self._welcome = self._server.made(self)
         self._idle_since = self._loop.time()
         self.deadline = self._idle_since + self._server.limits.header_timeout
@@ -86,11 +81,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
-        if self._deaf:
-            return
-        if self._queue or self._held:
-            self._hold(data)
-        elif len(data) <= _SLICE:
+        if len(data) <= _SLICE and not (self._queue or self._deaf):
             self._feed(data)
         else:
             self._feed_slices(memoryview(data))
@@ -130,9 +121,8 @@ class Connection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The worker stops: the answer that comes next is the last, and an idle connection ends soon."""
-        cycle = self._running
-        if cycle is not None:
-            self._announce_end(cycle)
+        if self._running is not None:
+            self._announce_end(self._running)
         elif not self._closing:
             self._wait()
             now = self._loop.time()
@@ -152,7 +142,7 @@ class Connection(asyncio.Protocol):
         elif self._reader.in_head:
             seconds = self._server.limits.header_timeout
             self._refuse(RequestTimeout(f"The request's head was not whole within {seconds:g} s."))
-        elif self._unread():
+        elif unread(self._transport):
             self.deadline = now + _SOON_S
         else:
             self.close()
@@ -166,7 +156,7 @@ class Connection(asyncio.Protocol):
         self._closing = self._deaf = True
         self._queue.clear()
         self._held.clear()
-        if self._half_closed or (read_all and not self._unread()):
+        if self._half_closed or (read_all and not unread(self._transport)):
             self._transport.close()
         elif not self._transport.is_closing():
             self._transport.write_eof()
@@ -176,37 +166,19 @@ class Connection(asyncio.Protocol):
 
     # The reader's side
 
-    def _begin(
-        self,
-        method: str,
-        target: bytes,
-        version: str,
-        headers: list[tuple[bytes, bytes]],
-        *,
-        expects_continue: bool,
-        keep_alive: bool,
-    ) -> None:
+    def _begin(self, method: str, target: bytes, version: str, headers: list[Header]) -> None:
         if self._last:  # the client has said itself that nothing follows
             self._deaf = True
             return
-        if not self._welcome:
+        if not (self._welcome or self._server.has_room()):
             raise TooManyConnections(
                 f"{self._server.limits.connections} clients are connected, as many as the gateway takes at once "
                 "(MAX_CONNECTIONS). Please try again.",
                 retry_after=1,
             )
-        try:
-            url = httptools.parse_url(target)
-        except httptools.HttpParserInvalidURLError:
-            raise MalformedRequest("The request's target is no path.") from None
-        raw_path = url.path or b"/"  # http://host without a path
-        path = raw_path.decode("ascii")
-        scope = self._scope("http", method, path, headers)
-        scope["http_version"] = version
-        scope["raw_path"] = raw_path
-        scope["query_string"] = url.query or b""
-        self._last = not keep_alive
-        self._take(scope, expects_continue=expects_continue, keep_alive=keep_alive)
+        scope = self._scopes.request(method, target, version, headers)
+        self._last = not self._reader.keep_alive
+        self._take(scope, expects_continue=self._reader.expects_continue, keep_alive=self._reader.keep_alive)
 
     def _body(self, piece: bytes) -> None:
         cycle = self._latest
@@ -221,24 +193,6 @@ class Connection(asyncio.Protocol):
         if self._running is None:  # it had been answered before
             self._rest()
 
-    def _scope(self, kind: str, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> Scope:
-        return {
-            "type": kind,
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "server": self._address,
-            "client": self._client,
-            "scheme": "http",
-            "method": method,
-            "root_path": "",
-            "path": urllib.parse.unquote(path) if "%" in path else path,
-            "raw_path": b"",
-            "query_string": b"",
-            "headers": headers,
-            "state": self._server.state.copy(),
-            "extensions": self._extensions,
-        }
-
     # Requests in order
 
     def _take(self, scope: Scope, *, expects_continue: bool = False, keep_alive: bool = True) -> None:
@@ -248,12 +202,11 @@ class Connection(asyncio.Protocol):
         )  # fmt: skip
         cycle.half_closed = self._half_closed
         self._latest = cycle
-        running = self._running
-        if running is None:
+        if self._running is None:
             self._start(cycle)
             return
-        if self._server.stopping and not running.response_started:
-            running.keep_alive = True  # it would have announced the end, but there is more to answer
+        if self._server.stopping and not self._running.response_started:
+            self._running.keep_alive = True  # it would have announced the end, but there is more to answer
         self._queue.append(cycle)
 
     def _start(self, cycle: Cycle) -> None:
@@ -340,19 +293,8 @@ class Connection(asyncio.Protocol):
         self._flow.resume_reading()
         latest = self._latest
         if latest is None or not latest.more_body:
-            scope = self._scope(REFUSED, "GET", "*", self._reader.headers)
-            scope["error"] = error
-            self._take(scope, keep_alive=False)
+            self._take(self._scopes.refused(error, self._reader.headers), keep_alive=False)
         elif latest.response_complete:
             self.close()
         else:
             latest.fail(error)
-
-    def _unread(self) -> bool:
-        """Whether the client has sent something that still lies in the kernel."""
-        size = array.array("i", [0])
-        try:
-            fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.FIONREAD, size)
-        except (OSError, ValueError):  # it has just been closed
-            return False
-        return size[0] > 0

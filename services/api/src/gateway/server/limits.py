@@ -1,8 +1,5 @@
 """What one worker takes at once, and for how long it waits for a client."""
 
-import contextlib
-import os
-import resource
 from typing import NamedTuple
 
 # Descriptors for what is no client's and no request's: probes of engines, the log, files that are read again.
@@ -39,17 +36,3 @@ class Limits(NamedTuple):
     def needs(self) -> int:
         """How many free descriptors it takes to serve so many."""
         return 2 * self.connections + self.spare + _RESERVE
-
-
-def raise_descriptors() -> None:
-    """Raises the process's limit of open descriptors as far as it may."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems say "no limit" and refuse it
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def free_descriptors() -> int:
-    """How many more descriptors this process can open."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = 1 << 30 if soft == resource.RLIM_INFINITY else soft
-    return most - len(os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"))  # noqa: PTH112, PTH208 - names are all that is asked

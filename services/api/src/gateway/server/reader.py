@@ -8,10 +8,10 @@
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import httptools
 
+from gateway.asgi import Header
 from gateway.errors import GatewayError, HeadersTooLarge, MalformedRequest, MethodNotAllowed
 
 MAX_HEAD = 65_536
@@ -25,43 +25,36 @@ _PLAIN_ONLY = "This port speaks plain HTTP/1.1; TLS belongs to the proxy before 
 _HTTP2 = b"PRI * HTTP/2"
 
 
-class Begin(Protocol):
-    """What takes a request whose head is whole."""
-
-    def __call__(  # noqa: D102 - the class says it
-        self,
-        method: str,
-        target: bytes,
-        version: str,
-        headers: list[tuple[bytes, bytes]],
-        *,
-        expects_continue: bool,
-        keep_alive: bool,
-    ) -> None: ...
-
-
 class RequestReader:
     """Reads the requests of one connection.
 
     Args:
-        begin: Called when a head is whole.
+        begin: Called when a head is whole, with method, target, version and headers.
         body: Called with each piece of a body.
         end: Called when a request is whole.
 
     Attributes:
         in_head: Whether a head has begun and is not whole.
+        expects_continue: Whether the client waits for `100 Continue` before it sends the body.
+        keep_alive: Whether another request may follow this one.
         headers: Those of the request that is being read, so far.
     """
 
-    def __init__(self, begin: Begin, body: Callable[[bytes], None], end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        begin: Callable[[str, bytes, str, list[Header]], None],
+        body: Callable[[bytes], None],
+        end: Callable[[], None],
+    ) -> None:
         self._begin, self._body, self._end = begin, body, end
         self.in_head = False
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: list[Header] = []
         self._target = b""
-        self._expects_continue = False
-        self._upgrade = False
-        self._chunked = False
-        self._head_size = self._body_size = self._framing_size = 0
+        self.expects_continue = self.keep_alive = False
+        self._upgrade = self._chunked = False
+        self._head_size = self._framing_size = 0
+        # Bytes of bodies, of all requests and of all before the last one.
+        self._seen = self._seen_before = 0
         self._new_parser()
 
     def feed(self, data: bytes | memoryview) -> None:
@@ -70,7 +63,7 @@ class RequestReader:
         Raises:
             GatewayError: It is no request that is taken; nothing behind it can be read.
         """
-        before = self._body_size
+        before = self._seen
         while True:
             try:
                 self._parser.feed_data(data)
@@ -86,8 +79,8 @@ class RequestReader:
             if self._head_size > MAX_HEAD:
                 raise HeadersTooLarge(f"The request's head is larger than {MAX_HEAD} bytes.")
         elif self._chunked:
-            self._framing_size += len(data) - (self._body_size - before)
-            if self._framing_size > MAX_HEAD + _FRAMING_PER_BYTE * self._body_size:
+            self._framing_size += len(data) - (self._seen - before)
+            if self._framing_size > MAX_HEAD + _FRAMING_PER_BYTE * (self._seen - self._seen_before):
                 raise MalformedRequest("The body's chunks have more around them than in them.")
 
     def close(self) -> None:
@@ -99,11 +92,12 @@ class RequestReader:
         self.in_head = True
         self.headers = []
         self._target = b""
-        self._expects_continue = self._chunked = False
+        self.expects_continue = self._chunked = False
         if not self._upgrade:  # else it is the same head once more
             self._head_size = 0
         self._upgrade = False
-        self._body_size = self._framing_size = 0
+        self._framing_size = 0
+        self._seen_before = self._seen
 
     def on_url(self, url: bytes) -> None:
         """See httptools."""
@@ -115,7 +109,7 @@ class RequestReader:
             return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
-            self._expects_continue = True
+            self.expects_continue = True
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -133,18 +127,12 @@ class RequestReader:
             if max(len(self._target), 0, *lines) > MAX_HEADER:
                 raise HeadersTooLarge(f"A line of the request's head is longer than {MAX_HEADER} bytes.")
         self._check(method, version)
-        self._begin(
-            method,
-            self._target,
-            version,
-            headers,
-            expects_continue=self._expects_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
-        )
+        self.keep_alive = version != "1.0" and parser.should_keep_alive()
+        self._begin(method, self._target, version, headers)
 
     def on_body(self, body: bytes) -> None:
         """See httptools."""
-        self._body_size += len(body)
+        self._seen += len(body)
         self._body(body)
 
     def on_message_complete(self) -> None:

@@ -8,7 +8,8 @@ from loguru import logger
 from uvicorn.config import Config
 
 from gateway.server.connection import Connection
-from gateway.server.limits import Limits, free_descriptors
+from gateway.server.descriptors import free_descriptors
+from gateway.server.limits import Limits
 from gateway.server.uvicorn_internals import BaseServer
 
 # How late a deadline may be noticed. One timer for all connections costs less than one for each.
@@ -61,6 +62,10 @@ class Server(BaseServer):
                 with contextlib.suppress(asyncio.CancelledError):
                     await self._ticking
 
+    def has_room(self) -> bool:
+        """Whether no more connections are open than are served."""
+        return len(self.connections) <= self.limits.connections
+
     def made(self, connection: Connection) -> bool:
         """There is one connection more; False when it is one too many."""
         self.connections.add(connection)
@@ -69,7 +74,7 @@ class Server(BaseServer):
             self._full = True
             self.pause_listening()
             logger.warning("{} connections are open (MAX_CONNECTIONS): further ones wait", count)
-        return count <= self.limits.connections
+        return self.has_room()
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
