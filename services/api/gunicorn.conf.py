@@ -15,6 +15,8 @@ from loguru import logger
 from gateway.cost import PricesFileError, read_accounts
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.keys import KeysFileError, read_keys
+from gateway.server.descriptors import raise_descriptors
+from gateway.server.limits import Limits
 from gateway.settings import Settings
 from gateway.telemetry import exposition, slots
 from gateway.telemetry.budget import MAX_SERIES, series_budget
@@ -42,8 +44,12 @@ accesslog = None
 control_socket_disable = True
 
 
-def on_starting(_: Any) -> None:
+def on_starting(server: Any) -> None:
     """Before anything listens: what is wrong is said now, and nothing of an earlier gateway is counted or believed."""
+    server.handle_usr2 = lambda: server.log.warning(
+        "USR2 (an upgrade in place) is not supported and was ignored: HUP reloads the workers"
+    )
+    raise_descriptors()
     _check_series()
     if _metrics_dir != _settings.metrics_dir:
         logger.warning(
@@ -77,17 +83,21 @@ def _check_series() -> None:
 
 def _check_free(name: str, host: str, port: int) -> None:
     """Gunicorn itself would try a taken port for seconds and then not name the variable."""
-    if "GUNICORN_FD" in os.environ:  # an upgrade in place: the port is ours
-        return
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
         _refuse(f"{name}={port} on {host}: {error.strerror}.")
 
 
-def post_fork(_server: Any, _worker: Any) -> None:
-    """In a new worker, before the application is loaded: its counters get their place."""
+def post_fork(_server: Any, worker: Any) -> None:
+    """In a new worker, before the application is loaded: it gets its limits, and its counters their place."""
     _end_with_master()
+    worker.limits = Limits(
+        connections=_settings.max_connections,
+        header_timeout=_settings.header_timeout,
+        send_timeout=_settings.send_timeout,
+        keep_alive=keepalive,
+    )
     slots.claim(_metrics_dir)
 
 

@@ -2,9 +2,14 @@
 
 import json
 import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.hostile import CORPUS, head
 from tests.integration.parts.mock import Mock, chat
 from tests.integration.parts.program import until
 from tests.integration.parts.raw import Raw, ask, encode
@@ -37,35 +42,61 @@ def everything(gateway: Gateway, request: bytes) -> bytes:
         return raw.received
 
 
-def head(*lines: str) -> bytes:
-    return "\r\n".join([f"POST {CHAT} HTTP/1.1", "host: gateway", *lines, "", ""]).encode()
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        ["content-length: 5", "transfer-encoding: chunked"],
-        ["transfer-encoding: chunked", "content-length: 5"],
-        ["content-length: 5", "content-length: 60"],
-        ["content-length: 5, 60"],
-        ["content-length: +5"],
-        ["content-length: -1"],
-        ["content-length: 5 5"],
-        ["transfer-encoding: chunked", "transfer-encoding: identity", "content-length: 5"],
-        ["transfer-encoding : chunked", "content-length: 5"],
-        ["transfer-encoding: xchunked", "content-length: 5"],
-    ],
-    ids=" | ".join,
-)
-def test_a_request_of_two_lengths_is_refused_and_nothing_behind_it_is_served(
-    front: Gateway, mock: Mock, lines: list[str]
-) -> None:
+@pytest.mark.parametrize("name", CORPUS)
+def test_a_hostile_request_is_refused_and_nothing_behind_it_is_served(front: Gateway, mock: Mock, name: str) -> None:
     mock.change(reset=True)
-    request = head(f"authorization: Bearer {front.key}", *lines) + b"0\r\n\r\n" + SMUGGLED
-    received = everything(front, request)
-    assert received.startswith(b"HTTP/1.1 400 ")
-    assert received.count(b"HTTP/1.1 ") == 1
+    request = CORPUS[name].replace(b"host: gateway", f"host: gateway\r\nauthorization: Bearer {front.key}".encode(), 1)
+    assert shape_of(everything(front, request + SMUGGLED)) == "refused"
     assert mock.truth()["requests"] == 0
+
+
+def test_no_hostile_request_has_a_shape_of_its_own(front: Gateway, measured: Callable[[str], None]) -> None:
+    shapes = Counter(shape_of(everything(front, request)) for request in CORPUS.values())
+    measured(f"raw hostile requests: {len(CORPUS)}, {dict(shapes)}")
+    assert set(shapes) == {"refused"}
+
+
+def shape_of(received: bytes) -> str:
+    """`refused`: one error in OpenAI's shape, and the end; `closed`: the end alone; else what came."""
+    if not received:
+        return "closed"
+    top, _, body = received.partition(b"\r\n\r\n")
+    status, *lines = top.lower().split(b"\r\n")
+    names = [line.partition(b":")[0] for line in lines]
+    try:
+        error = json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError):
+        return received[:200].decode("latin-1")
+    right = (
+        status.startswith(b"http/1.1 4")
+        and names.count(b"x-request-id") == 1
+        and {b"content-type: application/json", b"connection: close"} <= set(lines)
+        and set(error) == {"message", "type", "param", "code"}
+    )
+    return "refused" if right else received[:200].decode("latin-1")
+
+
+def test_50_mb_of_one_header_are_neither_kept_nor_stop_others(front: Gateway) -> None:
+    (worker,) = front.program.children()
+    before = resident_mb(worker)
+    with Raw(front.port) as raw, ThreadPoolExecutor() as pool:
+        raw.send(b"GET /livez HTTP/1.1\r\nhost: gateway\r\nx: ")
+        sending = pool.submit(lambda: [raw.send(b"y" * 1_000_000) for _ in range(50)])
+        waits = []
+        while not sending.done():
+            began = time.monotonic()
+            assert ask(front.port, "/livez", method="GET").status == 200
+            waits.append(time.monotonic() - began)
+        sending.result()
+        answer = raw.answer()
+    assert (answer.status, answer.error["code"]) == (431, "headers_too_large")
+    assert max(waits) < 2
+    assert resident_mb(worker) - before < 20
+
+
+def resident_mb(pid: int) -> float:
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(text.partition("VmRSS:")[2].split()[0]) / 1_024
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.gateway.harness.mock import Mock
-from tests.unit.gateway.harness.server import CHAT, Gateway, chat, moved
+from tests.unit.gateway.harness.server import CHAT, Gateway, chat, moved, until
 from tests.unit.gateway.harness.wire import dial, post
 
 if TYPE_CHECKING:
@@ -217,3 +217,65 @@ async def test_a_fault_of_the_gateways_own_in_an_attempt_is_no_cancel(
     assert (await gateway.chat()).status_code == 500
     await gateway.ended("internal_error", 500, stream=False)
     assert {key[1] for key in moved(gateway.catalogue.engine_requests)} == {"error"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/livez", "/readyz", "/healthz", "/", "/v1/models", "/v1/models/mock", "/v1/models/none"),
+        *("/openapi.json", "/docs", "/nowhere"),
+    ],
+)
+async def test_head_works_wherever_get_does(gateway: Gateway, path: str) -> None:
+    async with dial(gateway.port) as client:
+        key = gateway.http.headers["authorization"].encode()
+        request = b"%b " + path.encode() + b" HTTP/1.1\r\nhost: a\r\nauthorization: %b\r\n\r\n"
+        await client.send(request % (b"HEAD", key))
+        head = await client.until(b"\r\n\r\n")
+        await client.send(request % (b"GET", key))
+        body = await client.message()
+    drop = re.compile(rb"x-request-id: \w+\r\n")
+    assert drop.sub(b"", head) == drop.sub(b"", client.head)
+    assert b"content-length: %d\r\n" % len(body) in head
+    await gateway.settled(2)
+
+
+async def test_head_of_a_relayed_path_says_what_it_takes(gateway: Gateway) -> None:
+    answer = await gateway.http.head(CHAT)
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (405, "POST", b"")
+    assert (await gateway.http.get("/livez")).status_code == 200  # nothing lies before the next answer
+
+
+async def test_head_is_in_no_description_and_in_every_allow(gateway: Gateway) -> None:
+    paths = (await gateway.http.get("/openapi.json")).json()["paths"]
+    assert not [path for path, methods in paths.items() if "head" in methods]
+    assert (await gateway.http.delete("/livez")).headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("left", [True, False])
+async def test_a_route_that_is_cancelled_before_its_head_is_no_fault(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, left: bool
+) -> None:
+    begun = asyncio.Event()
+
+    async def hangs(*_: Any) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(gateway.edge, "_rest", hangs)
+    async with dial(gateway.port) as client:
+        before = set(gateway.server.server_state.tasks)
+        await client.send(b"GET /livez2 HTTP/1.1\r\nhost: a\r\n\r\n")
+        await asyncio.wait_for(begun.wait(), 5)
+        (task,) = gateway.server.server_state.tasks - before
+        if left:
+            client.writer.transport.abort()
+            await until(lambda: any(one._half_closed for one in gateway.server.connections))
+        task.cancel()
+        if not left:
+            error = json.loads(await client.message())["error"]
+            assert error["code"] == "shutting_down"
+    await gateway.settled(1)
+    expected = ("cancelled", "499") if left else ("internal_error", "503")
+    assert moved(gateway.catalogue.requests) == {("other", "none", "false", *expected): 1}
+    assert not [line for line in gateway.lines() if line["level"] in {"error", "critical"}]

@@ -22,13 +22,16 @@ from gateway.errors import (
 ANSWERS = {
     "InvalidRequest": (400, "invalid_request_error", None, "client_error"),
     "ContextLengthExceeded": (400, "invalid_request_error", "context_length_exceeded", "client_error"),
+    "MalformedRequest": (400, "invalid_request_error", "malformed_http", "client_error"),
     "Unauthorized": (401, "invalid_request_error", "invalid_api_key", "client_error"),
     "Forbidden": (403, "permission_error", "forbidden", "client_error"),
     "NotFound": (404, "invalid_request_error", "not_found", "client_error"),
     "ModelNotFound": (404, "invalid_request_error", "model_not_found", "client_error"),
     "RequestTimeout": (408, "invalid_request_error", "request_timeout", "client_error"),
     "BodyTooLarge": (413, "invalid_request_error", "request_too_large", "client_error"),
+    "HeadersTooLarge": (431, "invalid_request_error", "headers_too_large", "client_error"),
     "ClientGone": (499, "server_error", "client_closed_request", "cancelled"),
+    "TooManyConnections": (503, "service_unavailable", "too_many_connections", "queue_full"),
     "NoEngineReady": (503, "service_unavailable", "no_engine_ready", "engine_error"),
     "EngineUnreachable": (502, "engine_error", "engine_unreachable", "engine_error"),
     "EngineBroken": (502, "engine_error", "engine_broken", "engine_error"),
@@ -50,7 +53,7 @@ def test_how_each_is_answered_and_counted(name: str) -> None:
 def test_every_class_is_one_of_these() -> None:
     classes = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, GatewayError)}
     by_hand = {"ClientError", "EngineError", "MethodNotAllowed", "EngineRejected", "EngineTimeout"}
-    by_hand |= {"EngineStalled", "EngineReset", "EngineBusy"}
+    by_hand |= {"EngineStalled", "EngineReset", "EngineBusy", "UnsupportedCoding"}
     assert classes == set(ANSWERS) | by_hand
 
 
@@ -106,3 +109,10 @@ def test_a_wrong_method_says_which_are_right() -> None:
 def test_a_code_of_ones_own_does_not_stick_to_the_class() -> None:
     assert BodyTooLarge("x", code="mine").code == "mine"
     assert BodyTooLarge("x").code == "request_too_large"
+
+
+def test_a_coding_that_is_not_taken_says_which_are() -> None:
+    error = errors.UnsupportedCoding("br is not taken", accepted="gzip")
+    assert (error.http_status, error.code, error.outcome, error.accepted) == (
+        *(415, "unsupported_content_encoding", "client_error", "gzip"),
+    )

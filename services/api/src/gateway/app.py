@@ -1,7 +1,7 @@
 """Wiring: from settings to the one ASGI callable that gunicorn runs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from gateway.asgi import App
 from gateway.attempt import Timeouts
+from gateway.background import running
+from gateway.cors import Cors
 from gateway.cost import Account, Books, Share, read_accounts
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.edge import Edge
@@ -75,25 +77,21 @@ def create_app(settings: Settings | None = None) -> App:
             for watcher in watchers:
                 for upstream in watcher.upstreams:
                     await stack.enter_async_context(upstream)
-            background = [
-                asyncio.create_task(work)
-                for work in (
-                    *(watcher.watch() for watcher in watchers),
-                    keys.watch(),
-                    *([engine_key.watch()] if engine_key else []),
-                    recorder.watch_event_loop(),
-                    *([books.keep()] if accounts else []),
-                )
-            ]
-            await _first_look(watchers)
-            try:
+            background: dict[str, Callable[[], Awaitable[None]]] = {
+                **{f"the watch over {watcher.engine.name}": watcher.watch for watcher in watchers},
+                "the watch over the keys": keys.watch,
+                "the watch over the event loop": recorder.watch_event_loop,
+            }
+            if engine_key:
+                background["the watch over the engine key"] = engine_key.watch
+            if accounts:
+                background["the keeping of costs"] = books.keep
+            async with running(background):
+                await _first_look(watchers)
                 yield
-            finally:
-                for task in background:
-                    task.cancel()
-                await asyncio.gather(*background, return_exceptions=True)
 
-    return Edge(ENDPOINTS, relay, rest_of_the_api(fleet, relay, lifespan), recorder)
+    rest = rest_of_the_api(fleet, relay, lifespan)
+    return Edge(ENDPOINTS, relay, rest, recorder, Cors(settings.cors_origins))
 
 
 def _engines(

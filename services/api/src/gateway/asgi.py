@@ -5,8 +5,15 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from gateway.coding import Body, too_large
 from gateway.dialects.openai.errors import error_body
-from gateway.errors import BodyTooLarge, ClientGone, GatewayError, MethodNotAllowed, Unauthorized
+from gateway.errors import (
+    ClientGone,
+    GatewayError,
+    MethodNotAllowed,
+    Unauthorized,
+    UnsupportedCoding,
+)
 from gateway.telemetry.observation import Observation
 
 Scope = MutableMapping[str, Any]
@@ -18,6 +25,8 @@ Header = tuple[bytes, bytes]
 
 # The ASGI extension by which a server lets its application cut the connection, by its callable `abort`.
 DROP = "glasshouse.drop"
+# The type of a scope for what is no request that an application could serve. Its `error` is what to answer.
+REFUSED = "glasshouse.refused"
 JSON = (b"content-type", b"application/json")
 EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -37,34 +46,35 @@ def request_id(scope: Scope) -> str:
     return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, progress: Callable[[], object] = lambda: None) -> bytes:
-    """The request's whole body; `progress` is called whenever more of it has come.
+async def read_body(scope: Scope, receive: Receive, limit: int, progress: Callable[[], object] | None = None) -> bytes:
+    """The request's whole body, without its content coding.
+
+    Args:
+        scope: The request's.
+        receive: ASGI's.
+        limit: Most bytes that it may have, coded and decoded.
+        progress: Called whenever more of it has come.
 
     Raises:
         BodyTooLarge: It is, or says that it is, longer than `limit` bytes.
         ClientGone: The client left before its end.
+        InvalidRequest: It is not what its coding says, or its frame is no HTTP.
+        UnsupportedCoding: Its coding is none that is taken.
     """
     length = header(scope, b"content-length")
     if length is not None and length.isdigit() and int(length) > limit:
-        raise _too_large(limit)
-    parts: list[bytes] = []
-    size = 0
+        raise too_large(limit)
+    body = Body(limit, b",".join(value for name, value in scope["headers"] if name == b"content-encoding"))
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone("The client closed the connection while it sent its request.")
-        progress()
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
+        if part := message.get("body", b""):
+            if progress is not None:
+                progress()
+            await body.add(part)
         if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The request's body is larger than {limit} bytes, the most that is taken here.")
+            return body.end()
 
 
 async def client_gone(receive: Receive) -> None:
@@ -118,4 +128,6 @@ def error_headers(error: GatewayError) -> list[Header]:
         headers.append((b"www-authenticate", b"Bearer"))
     elif isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode()))
+    elif isinstance(error, UnsupportedCoding):
+        headers.append((b"accept-encoding", error.accepted.encode()))
     return headers

@@ -1,18 +1,33 @@
 """The outermost layer: every request is observed from its first byte to its last, whoever serves it."""
 
+import asyncio
 from collections.abc import Mapping
 
 from loguru import logger
 
-from gateway.asgi import App, Message, Receive, Scope, Send, answer_error, request_id
+from gateway.asgi import (
+    REFUSED,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    answer_error,
+    client_gone,
+    drop_connection,
+    request_id,
+)
+from gateway.cors import Cors
 from gateway.dialects.openai.request import Endpoint
-from gateway.errors import ClientGone, GatewayError
+from gateway.errors import ClientGone, GatewayError, Interrupted
 from gateway.relay import Relay
 from gateway.telemetry.observation import Observation
 from gateway.telemetry.recorder import Recorder
 
 # Asked every few seconds by load balancers and containers: counted, but not worth a log line each.
 _QUIET = frozenset({"/livez", "/readyz", "/healthz", "/health"})
+_OK = 200
 
 
 class Edge:
@@ -23,18 +38,25 @@ class Edge:
         relay: Serves those.
         rest: The rest of the API, and the lifespan.
         recorder: Where each request is counted and logged when it ends.
+        cors: Which pages of other sites may read the answers.
     """
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], relay: Relay, rest: App, recorder: Recorder) -> None:
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], relay: Relay, rest: App, recorder: Recorder, cors: Cors
+    ) -> None:
         self._endpoints = endpoints
         self._relay = relay
         self._rest = rest
         self._recorder = recorder
+        self._cors = cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
         if scope["type"] != "http":
-            await self._rest(scope, receive, send)
+            if scope["type"] == REFUSED:
+                await self._refuse(scope, send)
+            else:
+                await self._rest(scope, receive, send)
             return
         path: str = scope["path"]
         endpoint = self._endpoints.get(path)
@@ -42,13 +64,38 @@ class Edge:
         observation = self._recorder.begin(
             request_id(scope), endpoint.path if endpoint else "other", quiet=path in _QUIET
         )
+        send = self._cors.opened(scope, send)
         try:
+            if scope["method"] == "OPTIONS" and await self._preflight(endpoint, scope, send, observation):
+                return
             if endpoint is not None:
                 await self._relay.serve(endpoint, scope, receive, send, observation)
             else:
                 await self._serve_rest(scope, receive, send, observation)
         finally:
             observation.finish()
+
+    async def _refuse(self, scope: Scope, send: Send) -> None:
+        """Answers what the server could not read, or will not."""
+        observation = self._recorder.begin(request_id(scope), "other")
+        observation.error = scope["error"]
+        try:
+            await answer_error(send, observation, scope["error"])
+        finally:
+            observation.finish()
+
+    async def _preflight(self, endpoint: Endpoint | None, scope: Scope, send: Send, observation: Observation) -> bool:
+        """Answers a browser's question whether a page may ask; False where it is none."""
+        try:
+            headers = self._cors.preflight(scope, "GET, HEAD, OPTIONS" if endpoint is None else "POST, OPTIONS")
+        except GatewayError as error:
+            observation.error = error
+            await answer_error(send, observation, error)
+            return True
+        if headers is None:
+            return False
+        await answer(send, observation, _OK, b"", *headers)
+        return True
 
     async def _serve_rest(self, scope: Scope, receive: Receive, send: Send, observation: Observation) -> None:
         name = (b"x-request-id", observation.request_id.encode())
@@ -62,12 +109,29 @@ class Edge:
             await send(message)
 
         scope.setdefault("state", {})["observation"] = observation
+        if scope["method"] == "HEAD":  # wherever GET works; the server, which has the other scope, leaves the body out
+            scope = {**scope, "method": "GET"}
         try:
             await self._rest(scope, receive, observed)
-        except ClientGone as error:
-            observation.error = error
+        except ClientGone as gone:
+            observation.error = gone
+        except asyncio.CancelledError:
+            observation.error = await _why_cancelled(receive)
         except Exception:  # noqa: BLE001 - the last line: whatever it is, the client gets an answer
             logger.exception("request {} failed inside the gateway", observation.request_id)
             observation.error = GatewayError.unexpected(observation.request_id)
-            if observation.status is None:
-                await answer_error(send, observation, observation.error)
+        error = observation.error
+        if isinstance(error, ClientGone):
+            await drop_connection(scope, receive)
+        elif error is not None and observation.status is None:
+            await answer_error(send, observation, error)
+
+
+async def _why_cancelled(receive: Receive) -> GatewayError:
+    """The client has gone, or else the worker stops and its grace is over."""
+    try:
+        async with asyncio.timeout(0):
+            await client_gone(receive)
+    except TimeoutError:
+        return Interrupted("The gateway is shutting down. Please try again.", retry_after=1)
+    return ClientGone("The client closed the connection.")

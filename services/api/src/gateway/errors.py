@@ -3,7 +3,8 @@
 GatewayError
 ├── ClientError                 the client can mend it (4xx)
 │   ├── InvalidRequest          400, names the field in `param`
-│   │   └── ContextLengthExceeded
+│   │   ├── ContextLengthExceeded
+│   │   └── MalformedRequest    what came is no HTTP, or HTTP that could be read in two ways
 │   ├── Unauthorized            401
 │   ├── Forbidden               403
 │   ├── NotFound                404
@@ -11,8 +12,11 @@ GatewayError
 │   ├── MethodNotAllowed        405
 │   ├── RequestTimeout          408, the body did not come
 │   ├── BodyTooLarge            413
+│   ├── UnsupportedCoding       415, a content coding that is not taken
+│   ├── HeadersTooLarge         431
 │   └── EngineRejected          what an engine found wrong with the request, with its own 4xx
 ├── ClientGone                  nobody is left to answer
+├── TooManyConnections          503, the gateway's own limit; no engine was asked
 ├── NoEngineReady               503, with a reason and a time to come back
 ├── EngineError                 an engine failed
 │   ├── EngineUnreachable       refused: nothing listens there
@@ -114,6 +118,12 @@ class ContextLengthExceeded(InvalidRequest):
     code = "context_length_exceeded"
 
 
+class MalformedRequest(InvalidRequest):
+    """400: what came is no HTTP, or HTTP that two readers could read in two ways."""
+
+    code = "malformed_http"
+
+
 class Unauthorized(ClientError):
     """401: no key, a wrong one, or one that has been revoked or has expired."""
 
@@ -168,6 +178,29 @@ class BodyTooLarge(ClientError):
     code = "request_too_large"
 
 
+class UnsupportedCoding(ClientError):
+    """415: the body's `Content-Encoding` is none that is taken here.
+
+    Args:
+        message: Names the coding.
+        accepted: The codings that are taken, as `Accept-Encoding` lists them.
+    """
+
+    status = 415
+    code = "unsupported_content_encoding"
+
+    def __init__(self, message: str, *, accepted: str) -> None:
+        super().__init__(message)
+        self.accepted = accepted
+
+
+class HeadersTooLarge(ClientError):
+    """431: the request's head is larger, or has more headers, than the gateway takes."""
+
+    status = 431
+    code = "headers_too_large"
+
+
 class EngineRejected(ClientError):
     """An engine's own 4xx about the request; passed on with the engine's status and words."""
 
@@ -187,6 +220,15 @@ class ClientGone(GatewayError):
     status = 499
     outcome = "cancelled"
     code = "client_closed_request"
+
+
+class TooManyConnections(GatewayError):
+    """503: as many clients are connected as the gateway takes at once."""
+
+    status = 503
+    type = "service_unavailable"
+    outcome = "queue_full"
+    code = "too_many_connections"
 
 
 class NoEngineReady(GatewayError):

@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = Field(
         10_485_760, description="Largest request body; above it 413."
     )
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2_048, description="Clients connected to one worker at once; above it 503."
+    )
+    header_timeout: Seconds = Field(10, description="Seconds in which a request's head must be whole.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default_factory=tuple, description="Origins whose web pages may call the API, separated by commas."
+    )
     connect_timeout: Seconds = Field(2, description="Seconds to connect to an engine before trying another.")
     ttft_timeout: Seconds = Field(
         120, description="Seconds until the first event of an engine's stream; a plain answer has no such limit."
@@ -98,6 +105,11 @@ class Settings(BaseSettings):
     @classmethod
     def _parse_engines(cls, value: Any) -> Any:
         return parse_engines(value) if isinstance(value, str) else value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _parse_origins(cls, value: Any) -> Any:
+        return parse_origins(value) if isinstance(value, str) else value
 
     @field_validator("engine_prices", mode="before")
     @classmethod
@@ -163,6 +175,21 @@ def parse_engines(text: str) -> tuple[EngineAddress, ...]:
     if not engines:
         raise ValueError("at least one engine is needed, such as llamacpp=http://127.0.0.1:8002")
     return tuple(engines.values())
+
+
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Parses `https://app.example.com,…` into origins as browsers send them.
+
+    Raises:
+        ValueError: One is no origin; `*` and `null` are none, since they would let in any page there is.
+    """
+    origins = tuple(filter(None, (part.strip().lower() for part in text.split(","))))
+    for origin in origins:
+        if not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", origin):
+            raise ValueError(
+                f"{origin!r} is not scheme://host[:port] and nothing more, such as https://app.example.com"
+            )
+    return origins
 
 
 def parse_prices(text: str, engines: Collection[str]) -> tuple[EnginePrice, ...]:

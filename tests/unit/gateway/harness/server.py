@@ -18,6 +18,8 @@ from loguru import logger
 
 from gateway.app import create_app
 from gateway.edge import Edge
+from gateway.server.limits import Limits
+from gateway.server.server import Server
 from gateway.server.worker import Worker
 from gateway.settings import Settings, parse_engines
 
@@ -94,7 +96,7 @@ class Gateway:
     port: int
     http: httpx.AsyncClient
     logged: io.BytesIO
-    server: uvicorn.Server
+    server: Server
 
     @property
     def catalogue(self) -> Catalogue:
@@ -147,17 +149,24 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running_gateway(engines: Mapping[str, str], keys_file: Path, **settings: Any) -> AsyncIterator[Gateway]:
+async def running_gateway(
+    engines: Mapping[str, str], keys_file: Path, *, keep_alive: float = 75, linger: float = 0, **settings: Any
+) -> AsyncIterator[Gateway]:
     """Starts a gateway as gunicorn would, less gunicorn."""
     addresses = parse_engines(",".join(f"{name}={url}" for name, url in engines.items()))
     output = io.BytesIO()
     text = io.TextIOWrapper(output, write_through=True)  # kept to the end: it would close `output` with itself
     with contextlib.redirect_stdout(text):
-        app = create_app(Settings.load(engines=addresses, keys_file=keys_file, **{**QUICK, **settings}))
+        loaded = Settings.load(engines=addresses, keys_file=keys_file, **{**QUICK, **settings})
+        app = create_app(loaded)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     options: dict[str, Any] = {**Worker.CONFIG_KWARGS, "loop": "none"}
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, timeout_graceful_shutdown=1, **options))
+    limits = Limits(
+        loaded.max_connections, loaded.header_timeout, loaded.send_timeout, keep_alive=keep_alive, linger=linger
+    )
+    config = uvicorn.Config(app, lifespan="on", log_config=None, timeout_graceful_shutdown=1, **options)
+    server = Server(config, limits)
     # Not `serve`, which would take the signals away from pytest.
     task = asyncio.create_task(server._serve(sockets=[listener]))
     async with httpx.AsyncClient(
@@ -170,5 +179,5 @@ async def running_gateway(engines: Mapping[str, str], keys_file: Path, **setting
             server.should_exit = True
             await task
             logger.remove()
-            app._recorder._log.writer.close()
+            cast("Edge", app)._recorder._log.writer.close()
             text.detach()

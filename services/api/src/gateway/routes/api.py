@@ -61,6 +61,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         return await _gateway_error(request, NotFound("There is no such path here. GET /docs lists what there is."))
     if error.status_code == _METHOD_NOT_ALLOWED:
         allow = (error.headers or {}).get("Allow", "GET")
+        allow = "GET, HEAD" if allow == "GET" else allow  # the edge has HEAD answered as GET
         return await _gateway_error(request, MethodNotAllowed(f"This path takes {allow} only.", allow=allow))
     return await _gateway_error(request, InvalidRequest(str(error.detail)))
 

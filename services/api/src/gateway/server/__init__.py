@@ -1,1 +1,1 @@
-"""The server in front of the application: uvicorn as the gateway needs it, under gunicorn."""
+"""The HTTP server: where it differs from uvicorn, its limits and deadlines, and the gunicorn worker."""

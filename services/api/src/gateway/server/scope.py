@@ -1,0 +1,58 @@
+"""ASGI scopes: what the application is told of a request."""
+
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+import httptools
+
+from gateway.asgi import DROP, REFUSED, Header, Scope
+from gateway.errors import GatewayError, MalformedRequest
+
+
+class Scopes:
+    """Makes the scopes of one connection.
+
+    Args:
+        server: The address that the client has connected to.
+        client: The client's own.
+        drop: Cuts the connection.
+        state: What the application's lifespan has left for its requests.
+    """
+
+    def __init__(self, server: Any, client: Any, drop: Callable[[], None], state: dict[str, Any]) -> None:
+        self._server, self._client, self._state = server, client, state
+        self._extensions = {DROP: {"abort": drop}}
+
+    def request(self, method: str, target: bytes, version: str, headers: list[Header]) -> Scope:
+        """The scope of a request.
+
+        Raises:
+            MalformedRequest: The target is no path.
+        """
+        try:
+            url = httptools.parse_url(target)
+        except httptools.HttpParserInvalidURLError:
+            raise MalformedRequest("The request's target is no path.") from None
+        raw_path = url.path or b"/"  # http://host without a path
+        path = raw_path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": "http",
+            "method": method,
+            "root_path": "",
+            "path": urllib.parse.unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": url.query or b"",
+            "headers": headers,
+            "state": self._state.copy(),
+            "extensions": self._extensions,
+        }
+
+    def refused(self, error: GatewayError, headers: list[Header]) -> Scope:
+        """The scope of what cannot be served as a request, with what is known of its headers."""
+        return {"type": REFUSED, "method": "GET", "headers": headers, "error": error}

@@ -1,0 +1,117 @@
+"""More clients at once than there is room for: answered, or refused by a limit that has a name; none is dropped."""
+
+import asyncio
+import json
+import resource
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.mock import Mock, chat
+from tests.integration.parts.program import HOST, until
+from tests.integration.parts.raw import Raw, encode
+from tests.integration.parts.stage import Stage
+
+AT_ONCE = 2_000
+
+
+@pytest.fixture(autouse=True)
+def descriptors() -> Iterator[None]:
+    """The test itself opens thousands of connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def mock(stage: Stage) -> Mock:
+    return stage.mock()
+
+
+async def all_at_once(gateway: Gateway, count: int) -> Counter[str]:
+    """Connects so many clients, has each ask once all are connected, and says what became of them."""
+    request = encode("/v1/chat/completions", chat(), key=gateway.key)
+    gate = asyncio.Event()
+    waiting = 0
+
+    async def ask() -> str:
+        nonlocal waiting
+        try:
+            reader, writer = await asyncio.open_connection(HOST, gateway.port)
+            waiting += 1
+            if waiting == count:
+                gate.set()
+            await gate.wait()
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            answer = json.loads(await reader.readexactly(length))
+        except (OSError, asyncio.IncompleteReadError) as error:
+            return f"dropped: {error!r}"
+        writer.close()
+        if head.startswith(b"HTTP/1.1 200 ") and "choices" in answer:
+            return "answered"
+        refused = head.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: " in head
+        return "refused" if refused and answer["error"]["code"] == "too_many_connections" else str(answer)
+
+    async with asyncio.timeout(90):
+        return Counter(await asyncio.gather(*(ask() for _ in range(count))))
+
+
+@pytest.mark.parametrize("most", ["2048", "500"])
+def test_thousands_at_once_are_answered_or_refused_and_none_is_dropped(
+    stage: Stage, mock: Mock, most: str, measured: Callable[[str], None]
+) -> None:
+    # The one engine takes as many connections in one go, on the same cores: it is not the one that is tried here.
+    patience = dict.fromkeys(("HEADER_TIMEOUT", "TTFT_TIMEOUT", "CONNECT_TIMEOUT"), "60")
+    gateway = stage.gateway(mock, MAX_CONNECTIONS=most, **patience)
+    became = asyncio.run(all_at_once(gateway, AT_ONCE))
+    measured(f"{AT_ONCE} connections at once, MAX_CONNECTIONS={most}: {dict(became)}")
+    assert set(became) <= {"answered", "refused"}
+    assert became["answered"] >= min(int(most), AT_ONCE)
+    assert gateway.is_ready()
+    assert gateway.at_rest().total("gateway_engine_ejections_total") == 0
+
+
+def test_with_64_descriptors_it_serves_says_so_and_neither_spins_nor_blames_an_engine(
+    stage: Stage, mock: Mock, measured: Callable[[str], None]
+) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    gateway = stage.gateway(mock, HEADER_TIMEOUT="60")
+    (worker,) = gateway.program.children()
+    resource.prlimit(gateway.program.pid, resource.RLIMIT_NOFILE, (64, 64))
+    # The next worker begins with what its master may open.
+    gateway.program.send(signal.SIGHUP)
+    until(lambda: gateway.is_up() and worker not in gateway.program.children(), 30, "the new worker is up")
+    until(gateway.is_ready, 20, "the engine is seen again")
+    (worker,) = gateway.program.children()
+    assert any("MAX_CONNECTIONS" in str(line) and "descriptors" in str(line) for line in gateway.lines())
+    idle = [Raw(gateway.port) for _ in range(200)]
+    try:
+        before = cpu_s(worker)
+        time.sleep(2)
+        assert cpu_s(worker) - before < 1, "it spins"
+        assert len(list(Path(f"/proc/{worker}/fd").iterdir())) < 64
+    finally:
+        for raw in idle:
+            raw.socket.close()
+    became = asyncio.run(asyncio.wait_for(one_by_one(gateway), 60))
+    measured(f"with 64 descriptors, after 200 idle clients: {dict(became)}")
+    assert set(became) <= {"answered", "refused"}
+    assert became["answered"] > 0
+    assert gateway.at_rest().total("gateway_engine_ejections_total") == 0
+    assert hard > 64
+
+
+async def one_by_one(gateway: Gateway) -> Counter[str]:
+    return sum([await all_at_once(gateway, 1) for _ in range(20)], Counter[str]())
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100

@@ -1,0 +1,92 @@
+"""HUP under load: workers are replaced and no request is lost; TERM: the gateway ends promptly; USR2 is refused."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from tests.integration.ledger.workers import all_up
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.kept_alive import KeptAlive
+from tests.integration.parts.program import until
+from tests.integration.parts.raw import Raw, encode
+from tests.integration.parts.stage import Stage
+
+
+@pytest.fixture
+def gateway(stage: Stage) -> Gateway:
+    """A gateway before one mock engine."""
+    return stage.gateway(stage.mock())
+
+
+async def reload_under_load(gateway: Gateway, clients: KeptAlive, *, reloads: int, requests: int) -> None:
+    """Replaces the workers so often, at even distances, while the clients send at least so many requests."""
+    done = 0
+
+    def enough() -> bool:
+        return done == reloads and clients.tally.answered >= requests
+
+    load = asyncio.create_task(clients.run(enough))
+    while done < reloads:
+        due = requests * (done + 1) // (reloads + 1)
+        await asyncio.to_thread(until, lambda: clients.tally.answered >= due or load.done(), 300, "requests go on")  # noqa: B023 - awaited at once
+        old = await all_up(gateway)
+        gateway.program.send(signal.SIGHUP)
+        await all_up(gateway, without=old)
+        done += 1
+    await load
+
+
+def check(clients: KeptAlive, *, reloads: int, requests: int, measured: Callable[[str], None]) -> None:
+    tally = clients.tally
+    measured(
+        f"reloads: {reloads}, requests answered: {tally.answered}, lost: {len(tally.lost)}; connections whose last "
+        f"answer said so: {tally.told}, closed while idle: {tally.closed}"
+    )
+    assert tally.lost == []
+    assert tally.answered >= requests
+    assert tally.told > 0
+
+
+def test_a_reload_loses_nothing_on_connections_that_are_reused_behind_a_stream(
+    gateway: Gateway, measured: Callable[[str], None]
+) -> None:
+    clients = KeptAlive(gateway, plain=4, streaming=12, stream_s=1.6)
+    asyncio.run(reload_under_load(gateway, clients, reloads=2, requests=1_500))
+    check(clients, reloads=2, requests=1_500, measured=measured)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_many_reloads_lose_nothing_of_50_000_requests(
+    stage: Stage, workers: int, measured: Callable[[str], None]
+) -> None:
+    gateway = stage.gateway(stage.mock(), workers=workers)
+    clients = KeptAlive(gateway, plain=16, streaming=32, stream_s=1.7)
+    asyncio.run(reload_under_load(gateway, clients, reloads=10, requests=50_000))
+    check(clients, reloads=10, requests=50_000, measured=measured)
+
+
+def test_a_stop_ends_promptly_however_many_connections_are_idle(gateway: Gateway) -> None:
+    idle = [Raw(gateway.port) for _ in range(50)]
+    for raw in idle:
+        assert raw.send(encode("/livez", method="GET")).answer().status == 200
+    began = time.monotonic()
+    gateway.program.send(signal.SIGTERM)
+    assert gateway.program.wait(20) == 0
+    assert time.monotonic() - began < 10, "the grace of 30 s was not waited for"
+    for raw in idle:
+        assert raw.read() == b""
+        raw.socket.close()
+
+
+def test_usr2_is_refused_in_words_and_changes_nothing(gateway: Gateway) -> None:
+    before = gateway.program.children()
+    gateway.program.send(signal.SIGUSR2)
+    until(lambda: any("USR2" in str(line) for line in gateway.lines()), 10, "it says that USR2 is not supported")
+    (line,) = [line for line in gateway.lines() if "USR2" in str(line)]
+    assert (line["level"], "not supported" in line["message"]) == ("warning", True)
+    assert gateway.is_up()
+    assert gateway.program.children() == before

@@ -1,0 +1,360 @@
+"""One client's connection, over real sockets: what it sends, when it stalls, how it leaves, and what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.unit.gateway.harness.server import CHAT, KEY, Gateway, chat, moved, until
+from tests.unit.gateway.harness.wire import Wire, dial, post
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.unit.gateway.harness.mock import Mock
+
+    Serve = Callable[..., Awaitable[Gateway]]
+
+LIVEZ = b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n"
+H2C = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAEAAEAAAAIAAAAB")
+SLOW = {"stream": True, "mock": {"tokens": 2_000, "interval_s": 0.05}}
+
+
+async def error_of(wire: Wire) -> tuple[int, dict[str, Any]]:
+    """The next answer's status and its error, which must have OpenAI's shape and an id."""
+    body = await wire.message()
+    error = json.loads(body)["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert b"content-type: application/json\r\n" in wire.head
+    assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", wire.head)
+    return int(wire.head.split(b" ")[1]), error
+
+
+# Upgrade
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+async def test_an_upgrade_offer_is_ignored_and_the_body_kept(
+    gateway: Gateway, alpha: Mock, framing: str, size: int
+) -> None:
+    content = json.dumps(chat()).encode()
+    data = post(content, *H2C)
+    if framing == "chunked":
+        data = post(b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content), *H2C, "transfer-encoding: chunked")
+    async with dial(gateway.port) as client:
+        sent = data + LIVEZ
+        for at in range(0, len(sent), size):
+            await client.send(sent[at : at + size])
+        await client.message()
+        assert client.head.startswith(b"HTTP/1.1 200 ")
+        assert await client.message() == b'{"status":"alive"}'
+    assert (await alpha.truth())["requests"] == 1
+
+
+async def test_what_an_upgrade_offer_carries_is_no_request_of_its_own(gateway: Gateway) -> None:
+    async with dial(gateway.port) as client:
+        await client.send(post(LIVEZ, *H2C))
+        status, _ = await error_of(client)
+        assert status == 400
+        client.writer.write_eof()
+        assert await client.rest() == b""
+    await gateway.settled(1)
+
+
+async def test_a_websocket_offer_gets_what_the_path_gives(gateway: Gateway) -> None:
+    async with dial(gateway.port) as client:
+        offer = b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: x\r\nsec-websocket-version: 13\r\n"
+        await client.send(LIVEZ.replace(b"host: a\r\n", b"host: a\r\n" + offer) + LIVEZ)
+        for _ in range(2):
+            assert await client.message() == b'{"status":"alive"}'
+            assert client.head.startswith(b"HTTP/1.1 200 ")
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"BREW /pot HTTP/1.1\r\nhost: a\r\n\r\n", 400, "malformed_http"),
+        (b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400, "malformed_http"),
+        (b"CONNECT a:443 HTTP/1.1\r\nhost: a\r\n\r\n", 405, "method_not_allowed"),
+        (b"GET / HTTP/1.1\r\nhost: a\r\n" + b"x: y\r\n" * 200 + b"\r\n", 431, "headers_too_large"),
+        (b"GET a:1 HTTP/1.1\r\nhost: a\r\n\r\n", 400, "malformed_http"),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, bytes) else str(value),
+)
+async def test_what_cannot_be_read_is_answered_counted_and_ends_the_connection(
+    gateway: Gateway, data: bytes, status: int, code: str
+) -> None:
+    async with dial(gateway.port) as client:
+        await client.send(data + LIVEZ)
+        told, error = await error_of(client)
+        assert (told, error["code"]) == (status, code)
+        assert b"connection: close\r\n" in client.head
+        assert await client.rest() == b""
+    await gateway.settled(1)
+    assert moved(gateway.catalogue.requests) == {("other", "none", "false", "client_error", str(status)): 1}
+    assert gateway.requests()[0]["error_code"] == code
+
+
+async def test_what_cannot_be_read_waits_for_the_answer_before_it(gateway: Gateway, alpha: Mock) -> None:
+    await alpha.change(ttft_s=0.3)
+    async with dial(gateway.port) as client:
+        await client.send(post() + b"nonsense\r\n\r\n")
+        await client.message()
+        assert client.head.startswith(b"HTTP/1.1 200 ")
+        assert (await error_of(client))[0] == 400
+        assert await client.rest() == b""
+
+
+async def test_a_body_that_is_no_http_is_the_requests_own_error(gateway: Gateway, alpha: Mock) -> None:
+    async with dial(gateway.port) as client:
+        await client.send(post(b"5\r\nhello", "transfer-encoding: chunked"))
+        await client.send(b"\r\nzz\r\n" + LIVEZ)
+        status, error = await error_of(client)
+        assert (status, error["code"]) == (400, "malformed_http")
+        assert b"connection: close\r\n" in client.head
+        assert await client.rest() == b""
+    await gateway.ended("client_error", 400, stream=False, model="none")
+    assert (await alpha.truth())["requests"] == 0
+
+
+async def test_a_large_head_is_refused_while_it_comes_and_is_not_kept(gateway: Gateway) -> None:
+    async with dial(gateway.port) as client:
+        client.writer.write(b"GET / HTTP/1.1\r\nhost: a\r\nx: ")
+        block = b"y" * 1_000_000
+        for _ in range(20):
+            await client.send(block)  # the server reads on, so that its answer is not lost to a reset
+        status, error = await error_of(client)
+        assert (status, error["code"]) == (431, "headers_too_large")
+    await gateway.settled(1)
+
+
+# Deadlines
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n\r\n", b"GET / HT", b"GET / HTTP/1.1\r\nhost: a\r\nx: y\r\n"])
+async def test_a_head_has_a_deadline(serve: Serve, alpha: Mock, sent: bytes) -> None:
+    gateway = await serve(alpha, header_timeout=0.5)
+    async with dial(gateway.port) as client:
+        await client.send(sent)
+        received = await client.rest()
+    assert received.startswith(b"HTTP/1.1 408 ") if sent.startswith(b"GET") else received == b""
+
+
+async def test_hundreds_of_half_requests_are_gone_after_the_deadline_and_others_are_served(
+    serve: Serve, alpha: Mock
+) -> None:
+    gateway = await serve(alpha, header_timeout=0.5)
+    loop = asyncio.get_running_loop()
+    halves = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(300)]
+    for half in halves:
+        half.setblocking(False)
+        await loop.sock_sendall(half, b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\n")
+    assert (await gateway.chat()).status_code == 200
+    await until(lambda: len(gateway.server.connections) <= 1, 10)
+    for half in halves:
+        assert (await loop.sock_recv(half, 65_536)).startswith(b"HTTP/1.1 408 ")
+        half.close()
+
+
+async def test_a_head_that_dribbles_does_not_renew_its_deadline(serve: Serve, alpha: Mock) -> None:
+    gateway = await serve(alpha, header_timeout=0.5)
+
+    async def dribble(client: Wire) -> None:
+        while True:
+            await client.send(b"x: y\r\n")
+            await asyncio.sleep(0.05)
+
+    async with dial(gateway.port) as client:
+        await client.send(LIVEZ[:-2])
+        feeding = asyncio.create_task(dribble(client))
+        assert (await client.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 408 ")
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def test_an_idle_connection_ends(serve: Serve, alpha: Mock) -> None:
+    gateway = await serve(alpha, keep_alive=0.3)
+    async with dial(gateway.port) as client:
+        await client.send(LIVEZ)
+        await client.message()
+        assert await client.rest() == b""
+
+
+async def test_a_body_that_nobody_wants_does_not_hold_the_connection(gateway: Gateway) -> None:
+    async with dial(gateway.port) as client:
+        await client.send(b"POST /nowhere HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
+        assert (await error_of(client))[0] == 404
+        await client.send(b"x" * 100_000 + LIVEZ)  # in time: the connection goes on
+        assert await client.message() == b'{"status":"alive"}'
+        await client.send(b"GET /livez HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n")
+        await client.message()
+        connection = next(iter(one for one in gateway.server.connections if one._latest.more_body))
+        connection.expire(connection.deadline)  # its time is over
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_reads_nothing_of_what_the_gateway_itself_answers_is_cut(serve: Serve, alpha: Mock) -> None:
+    gateway = await serve(alpha, send_timeout=0.3)
+    async with dial(gateway.port, receive_buffer=4_096) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport reads too
+        client.writer.write(b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n" * 2_000)
+        await until(lambda: not [one for one in gateway.server.connections if one._held], 10)
+
+
+# How a client leaves
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (LIVEZ, 200),
+        (b"GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n", 404),
+        (post(key="wrong"), 401),
+        (post(b"{"), 400),
+        (post(chat(model="other")), 404),
+        (post(b"", "expect: x").replace(b"content-length: 0", b"content-length: 99999999") + b"x", 413),
+        (b"GET %b HTTP/1.1\r\nhost: a\r\n\r\n" % CHAT.encode(), 405),
+    ],
+    ids=["livez", "404", "401", "400", "model", "413", "405"],
+)
+async def test_a_half_closed_client_gets_what_the_gateway_itself_answers(
+    gateway: Gateway, request_: bytes, status: int
+) -> None:
+    async with dial(gateway.port) as client:
+        client.writer.write(request_)
+        client.writer.write_eof()
+        received = await client.rest()
+    assert received.startswith(b"HTTP/1.1 %d " % status)
+    assert received.count(b"HTTP/1.1 ") == 1
+    await gateway.settled(1)
+
+
+async def test_a_half_closed_client_gets_each_of_its_pipelined_answers(gateway: Gateway) -> None:
+    async with dial(gateway.port) as client:
+        client.writer.write(LIVEZ * 50)
+        client.writer.write_eof()
+        assert (await client.rest()).count(b'{"status":"alive"}') == 50
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_half_closed_client_of_a_relayed_request_has_gone(gateway: Gateway, alpha: Mock, later: bool) -> None:
+    async with dial(gateway.port) as client:
+        await client.send(post(chat(**SLOW)))
+        if later:
+            await client.until(b"data: ")
+        client.writer.write_eof()
+        await client.gone()
+    await alpha.wait_for(lambda truth: truth["running"] == 0)
+    await gateway.ended("cancelled", 200 if later else 499, stream=True)
+
+
+@pytest.mark.parametrize("behind", [LIVEZ, LIVEZ * 500, post(b"x" * 600_000), post(b"x" * 5_000_000), LIVEZ * 200_000],
+                         ids=["one", "many", "large", "too large", "too many"])  # fmt: skip
+@pytest.mark.parametrize("how", ["fin", "reset"])
+async def test_a_pipelining_client_that_leaves_frees_its_engine_at_once(
+    gateway: Gateway, alpha: Mock, behind: bytes, how: str
+) -> None:
+    async with dial(gateway.port) as client:
+        await client.send(post(chat(**SLOW)))
+        await client.until(b"data: ")
+        await client.send(behind)
+        assert (await alpha.truth())["running"] == 1
+        connection = next(one for one in gateway.server.connections if one._queue or one._deaf)
+        assert len(connection._held) <= 1_048_576
+        if how == "fin":
+            client.writer.write_eof()
+        else:
+            client.reset()
+        left = asyncio.get_running_loop().time()
+        await alpha.wait_for(lambda truth: truth["running"] == 0)
+        assert asyncio.get_running_loop().time() - left < 1
+    await gateway.settled(1)
+
+
+async def test_pipelined_requests_behind_a_stream_are_answered_after_it(gateway: Gateway, alpha: Mock) -> None:
+    async with dial(gateway.port) as client:
+        content = json.dumps(chat(user="x" * 300_000)).encode()
+        await client.send(post(chat(stream=True)) + LIVEZ * 200 + post(content) + LIVEZ)
+        await client.until(b"0\r\n\r\n")
+        for _ in range(200):
+            assert await client.message() == b'{"status":"alive"}'
+        answer = json.loads(await client.message())
+        assert "choices" in answer, answer
+        assert await client.message() == b'{"status":"alive"}'
+    assert (await alpha.truth())["requests"] == 2
+
+
+async def test_more_than_is_kept_behind_a_running_request_is_refused_behind_its_answer(
+    gateway: Gateway, alpha: Mock
+) -> None:
+    await alpha.change(ttft_s=0.5)
+    async with dial(gateway.port) as client:
+        await client.send(post() + LIVEZ + LIVEZ * 100_000)
+        await client.message()
+        assert client.head.startswith(b"HTTP/1.1 200 ")
+        received = await client.rest()
+    assert b"HTTP/1.1 413 " in received
+    assert received.count(b"connection: close") == 1
+
+
+async def test_nothing_is_answered_behind_a_request_that_closes(gateway: Gateway) -> None:
+    async with dial(gateway.port) as client:
+        await client.send(LIVEZ.replace(b"host: a", b"host: a\r\nconnection: close") + LIVEZ * 3)
+        assert (await client.rest()).count(b"HTTP/1.1 ") == 1
+    await gateway.settled(1)
+
+
+async def test_a_large_last_answer_reaches_a_client_that_is_still_sending(gateway: Gateway) -> None:
+    async with dial(gateway.port, receive_buffer=4_096) as client:
+        client.writer.write(b"GET /openapi.json HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n" + b"x" * 500_000)
+        await client.message()
+        assert client.head.startswith(b"HTTP/1.1 200 ")
+
+
+# How many
+
+
+async def test_a_connection_too_many_is_told_so_and_the_next_is_served_once_there_is_room(
+    serve: Serve, alpha: Mock
+) -> None:
+    gateway = await serve(alpha, max_connections=3)
+    async with dial(gateway.port) as first, dial(gateway.port) as second, dial(gateway.port) as third:
+        for client in (first, second, third):
+            await client.send(LIVEZ)
+            assert await client.message() == b'{"status":"alive"}'
+        async with dial(gateway.port) as fourth:
+            await fourth.send(post(b"x" * 100_000))
+            status, error = await error_of(fourth)
+            assert (status, error["code"], error["type"]) == (503, "too_many_connections", "service_unavailable")
+            assert b"retry-after: 1\r\n" in fourth.head
+            assert "MAX_CONNECTIONS" in error["message"]
+            assert await fourth.rest() == b""
+        await first.send(LIVEZ)
+        assert await first.message() == b'{"status":"alive"}'
+    await until(lambda: not gateway.server.connections)
+    assert (await gateway.chat()).status_code == 200
+    assert ("other", "none", "false", "queue_full", "503") in moved(gateway.catalogue.requests)
+    assert gateway.engine("alpha").state == "ready"
+
+
+async def test_connections_beyond_all_limits_wait_and_none_is_dropped(serve: Serve, alpha: Mock) -> None:
+    gateway = await serve(alpha, max_connections=10)
+    gateway.server.limits = gateway.server.limits._replace(spare=5)
+
+    async def ask() -> int:
+        async with dial(gateway.port) as client:
+            await client.send(post(key=KEY))
+            await client.message()
+            return int(client.head.split(b" ")[1])
+
+    statuses = await asyncio.gather(*(ask() for _ in range(200)))
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= 10
