@@ -102,8 +102,9 @@ def test_an_unknown_path(front: Gateway, path: str) -> None:
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
-    [("GET", CHAT, "POST"), ("PUT", COMPLETIONS, "POST"), ("DELETE", EMBEDDINGS, "POST"), ("POST", "/v1/models", "GET"),
-     ("POST", "/readyz", "GET"), ("PATCH", "/models/status", "GET"), ("OPTIONS", CHAT, "POST")],
+    [("GET", CHAT, "POST"), ("PUT", COMPLETIONS, "POST"), ("DELETE", EMBEDDINGS, "POST"),
+     ("POST", "/v1/models", "GET, HEAD"), ("POST", "/readyz", "GET, HEAD"), ("PATCH", "/models/status", "GET, HEAD"),
+     ("OPTIONS", CHAT, "POST")],
 )  # fmt: skip
 def test_a_wrong_method(front: Gateway, method: str, path: str, allow: str) -> None:
     answer = ask(front.port, path, method=method, key=front.key)

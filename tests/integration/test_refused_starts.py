@@ -54,6 +54,8 @@ def refused(directory: Path, *, keys: str | None = GOOD, **variables: str) -> st
         ("TTFT_TIMEOUT", "-1", "TTFT_TIMEOUT='-1'.*greater than 0"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL='loud'"),
         ("MAX_BODY_BYTES", "1", "MAX_BODY_BYTES='1'.*greater than or equal to 1024"),
+        ("MAX_CONNECTIONS", "0", "MAX_CONNECTIONS='0'.*greater than or equal to 1"),
+        ("CORS_ORIGINS", "*", r"CORS_ORIGINS='\*'.*https://app.example.com"),
         ("ENGINE_KEY_FILE", "missing/engine-key", "ENGINE_KEY_FILE='missing/engine-key' cannot be read"),
         ("MAX_MODEL_SERIES", "0", "MAX_MODEL_SERIES='0'.*greater than or equal to 1"),
         ("MAX_MODEL_SERIES", "300", "MAX_MODEL_SERIES=300 and MAX_KEY_SERIES=60 can come to .* series, and 8,000 is"),
