@@ -154,6 +154,7 @@ async def running_gateway(engines: Mapping[str, str], keys_file: Path, **setting
     text = io.TextIOWrapper(output, write_through=True)  # kept to the end: it would close `output` with itself
     with contextlib.redirect_stdout(text):
         app = create_app(Settings.load(engines=addresses, keys_file=keys_file, **{**QUICK, **settings}))
+    edge = cast("Edge", app)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     options: dict[str, Any] = {**Worker.CONFIG_KWARGS, "loop": "none"}
@@ -165,10 +166,10 @@ async def running_gateway(engines: Mapping[str, str], keys_file: Path, **setting
     ) as http:
         try:
             await until(lambda: server.started or task.done())
-            yield Gateway(cast("Edge", app), port, http, output, server)
+            yield Gateway(edge, port, http, output, server)
         finally:
             server.should_exit = True
             await task
             logger.remove()
-            app._recorder._log.writer.close()
+            edge._recorder._log.writer.close()
             text.detach()

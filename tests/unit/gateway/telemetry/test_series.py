@@ -84,8 +84,8 @@ def test_no_more_than_the_budget_when_everything_that_can_happen_has_happened(
         for stream in {False, streams}:
             record(recorder, route=path, model=model, stream=stream, outcome=outcome, code=int(code))
         recorder.spending.charge("vllm", model, "key-0", 1.0, 1.0)
-    for route, (outcome, code) in product(REST, (("ok", 200), ("client_error", 401), ("internal_error", 500))):
-        record(recorder, route=route, outcome=outcome, code=code, ttft=None, generating=None, usage=None, events=0)
+    for route, (ended, status) in product(REST, (("ok", 200), ("client_error", 401), ("internal_error", 500))):
+        record(recorder, route=route, outcome=ended, code=status, ttft=None, generating=None, usage=None, events=0)
     for key in KEYS:
         record(recorder, key=key)
         recorder.spending.charge("vllm", "none", key, 1.0, 1.0)
