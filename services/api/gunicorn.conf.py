@@ -94,8 +94,8 @@ def post_fork(_server: Any, _worker: Any) -> None:
 def post_worker_init(_worker: Any) -> None:
     """In a worker, before it serves.
 
-    Once it has stopped, uvicorn sends itself the signal that told it to: by default that kills the process, with the last
-    lines of its log. This way it ends as any program does.
+    Once it has stopped, uvicorn sends itself the signal that told it to. By default that kills the process before the
+    last lines of its log are out; this way it ends as any program does.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
