@@ -101,6 +101,16 @@ def post_fork(_server: Any, worker: Any) -> None:
     slots.claim(_metrics_dir)
 
 
+def post_worker_init(_worker: Any) -> None:
+    """In a worker, before it serves.
+
+    Once it has stopped, uvicorn sends itself the signal that told it to. By default that kills the process before the
+    last lines of its log are out; this way it ends as any program does.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
 def _end_with_master() -> None:
     """A worker whose master was killed would hold the port, and its slot, against the next master (Linux only)."""
     if sys.platform == "linux":

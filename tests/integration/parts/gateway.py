@@ -151,7 +151,8 @@ def start_gateway(
     """
     variables = environment(directory, engines, WORKERS=str(workers), **settings)
     key = new_key()
-    write_keys(Path(variables["KEYS_FILE"]), {"tester": key, **{name: name for name in keys}}, fields=keys)
+    fields = {"tester": {"role": "admin"}, **keys}  # who is told why an engine is not ready
+    write_keys(Path(variables["KEYS_FILE"]), {"tester": key, **{name: name for name in keys}}, fields=fields)
     gateway = Gateway(
         program=Program("gateway", (*_disk(disk, variables), *COMMAND), variables, directory),
         port=int(variables["GATEWAY_PORT"]),

@@ -140,11 +140,19 @@ def test_a_model_whose_engine_is_away(make: Make, state: State) -> None:
     engine = make("a", "m", state=state)
     if state == "ejected":
         engine.mark_stalled("why")
-    with pytest.raises(NoEngineReady, match=f"a is {state} \\(why\\)") as caught:
+    with pytest.raises(NoEngineReady, match=f"a is {state}{' .why.' * (state == 'starting')}[.]$") as caught:
         fleet(engine, make("b", "n")).choose("m")
     assert caught.value.code == ("model_loading" if state == "starting" else "no_engine_ready")
     assert caught.value.retry_after is not None
     assert caught.value.retry_after > 0
+
+
+def test_a_reason_that_quotes_an_engine_is_not_for_everybody(make: Make) -> None:
+    engine = make("a", "m", state="starting")
+    for reason in ("loading secret-model-7b", "cannot reach http://10.0.0.7:8001", "Loading"):
+        engine.move("starting", reason)
+        with pytest.raises(NoEngineReady, match=r"^No engine is ready: a is starting\.$"):
+            fleet(engine).choose("m")
 
 
 def test_an_engine_that_starts_may_come_to_serve_anything(make: Make) -> None:

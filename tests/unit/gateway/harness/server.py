@@ -159,6 +159,7 @@ async def running_gateway(
     with contextlib.redirect_stdout(text):
         loaded = Settings.load(engines=addresses, keys_file=keys_file, **{**QUICK, **settings})
         app = create_app(loaded)
+    edge = cast("Edge", app)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     options: dict[str, Any] = {**Worker.CONFIG_KWARGS, "loop": "none"}
@@ -174,10 +175,10 @@ async def running_gateway(
     ) as http:
         try:
             await until(lambda: server.started or task.done())
-            yield Gateway(cast("Edge", app), port, http, output, server)
+            yield Gateway(edge, port, http, output, server)
         finally:
             server.should_exit = True
             await task
             logger.remove()
-            cast("Edge", app)._recorder._log.writer.close()
+            edge._recorder._log.writer.close()
             text.detach()

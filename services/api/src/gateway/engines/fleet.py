@@ -1,6 +1,7 @@
 """All engines together: which one takes a request, and what to say when none can."""
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Collection, Sequence
 
@@ -10,6 +11,10 @@ from gateway.errors import ModelNotFound, NoEngineReady
 
 # Seconds after which a client may try again, by what keeps an engine from being ready.
 _RETRY_AFTER = {"starting": 10, "draining": 10, "ejected": 15, "down": 5, "failed": 60}
+
+
+# What a launcher is about, such as "loading_weights": words, and so neither a model nor an address.
+_PHASE = re.compile(r"[a-z][a-z _]{0,39}")
 
 
 class Fleet:
@@ -67,9 +72,9 @@ class Fleet:
         raise ModelNotFound(f"This model is not served here. There is: {known}.", param="model")
 
     def not_ready(self, engines: Sequence[Engine] = ()) -> NoEngineReady:
-        """Why nobody can take a request now, as the error that says so."""
+        """Why nobody can take a request now, as the error that says so; anybody may read it (see `_in_short`)."""
         waited_for = engines or self.engines
-        why = "; ".join(f"{engine.name} is {engine.state}{_because(engine)}" for engine in waited_for)
+        why = "; ".join(map(_in_short, waited_for))
         loading = any(engine.state == "starting" for engine in waited_for)
         return NoEngineReady(
             f"No engine is ready: {why}.",
@@ -93,5 +98,7 @@ class Fleet:
         return sorted({model for engine in self.engines for model in engine.models})
 
 
-def _because(engine: Engine) -> str:
-    return f" ({engine.reason})" if engine.reason else ""
+def _in_short(engine: Engine) -> str:
+    """State and phase; a reason may quote an engine, which names models and addresses: admins read it elsewhere."""
+    phase = f" ({engine.reason})" if engine.state == "starting" and _PHASE.fullmatch(engine.reason) else ""
+    return f"{engine.name} is {engine.state}{phase}"

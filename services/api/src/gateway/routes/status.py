@@ -4,7 +4,6 @@ Without a key nobody learns of a model or an address; with one, of the models th
 them; an admin sees all, reasons included, which quote engines and launchers.
 """
 
-import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,8 +16,6 @@ from gateway.keys import Key
 from gateway.relay import Relay
 
 _OK, _UNAVAILABLE = 200, 503
-# What a launcher is about, such as "loading_weights": words, and so neither a model nor an address.
-_PHASE = re.compile(r"[a-z][a-z _]{0,39}")
 
 
 def router(fleet: Fleet, relay: Relay) -> APIRouter:
@@ -42,9 +39,10 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
     async def readyz() -> JSONResponse:
         if fleet.working():
             return JSONResponse({"status": "ready"})
-        reason = f"No engine is ready: {'; '.join(map(_in_short, fleet.engines))}."
-        retry_after = fleet.not_ready().retry_after or 1
-        return JSONResponse({"status": "not ready", "reason": reason}, _UNAVAILABLE, {"retry-after": str(retry_after)})
+        error = fleet.not_ready()
+        return JSONResponse(
+            {"status": "not ready", "reason": error.message}, _UNAVAILABLE, {"retry-after": str(error.retry_after or 1)}
+        )
 
     @routes.get("/health", summary="As /readyz, in the shape that the seeds' clients read")
     async def health() -> JSONResponse:
@@ -67,11 +65,6 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
         }
 
     return routes
-
-
-def _in_short(engine: Engine) -> str:
-    phase = f" ({engine.reason})" if engine.state == "starting" and _PHASE.fullmatch(engine.reason) else ""
-    return f"{engine.name} is {engine.state}{phase}"
 
 
 def _visible(engine: Engine, key: Key) -> bool:
