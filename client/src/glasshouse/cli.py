@@ -18,6 +18,7 @@ from glasshouse import (
     machine,
     native,
     secret_files,
+    secret_layout,
     shutdown,
     smoke,
     start,
@@ -135,16 +136,13 @@ def show_logs(
 
 @app.command()
 def init(
-    hand: Annotated[
-        Path | None, typer.Option(help="In the container: volumes that get a copy of what each service needs.")
-    ] = None,
     data: Annotated[Path | None, typer.Option(help="In the container: volumes that belong to the services.")] = None,
     uid: Annotated[int, typer.Option(envvar="GLASSHOUSE_UID", help="In the container: the services' user.")] = 10001,
     gid: Annotated[int, typer.Option(envvar="GLASSHOUSE_GID", help="In the container: their group.")] = 10001,
 ) -> None:
     """Make the secrets that are missing: keys, certificate. Shows where, never what."""
     settings = _settings()
-    made = container.init(settings, uid, gid, hand, data) if hand and data else secret_files.init(settings)
+    made = container.init(settings, uid, gid, data) if data else secret_files.init(settings)
     secret_files.print_made(settings, made)
     if not made:
         print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
@@ -183,19 +181,20 @@ def add_key(
     settings = _settings()
     key = keys.new_key()
     models = tuple(model) if model else None
-    _make_directory(settings)
     entry = keys.Entry(name, keys.digest(key), role.value, _day(expires), models)
-    keys.add(settings.keys_file, entry, rotate=rotate)
+    file = secret_layout.keys_file(settings)
+    _make_directory(settings, file.parent)
+    keys.add(file, entry, rotate=rotate)
     print(key)
     note = f"The key of {name!r}, shown this once; the gateway takes it within 5 s. Its hash is in "
-    print(note + settings.shown(settings.keys_file), file=sys.stderr)
+    print(note + settings.shown(file), file=sys.stderr)
 
 
 @key_app.command(name="list")
 def list_keys() -> None:
     """List the keys: names and what they may do, no secrets."""
     settings = _settings()
-    entries = keys.read(settings.keys_file)
+    entries = keys.read(secret_layout.keys_file(settings))
     if not entries:
         print("There are no keys yet. make up makes the first one; make key NAME=… makes more.")
         return
@@ -218,7 +217,7 @@ def list_keys() -> None:
 @key_app.command(name="revoke")
 def revoke_key(name: Annotated[str, typer.Argument(help="Every key of this name ends.")]) -> None:
     """Revoke a key. The gateway refuses it within 5 s."""
-    count = keys.revoke(_settings().keys_file, name)
+    count = keys.revoke(secret_layout.keys_file(_settings()), name)
     print(f"Revoked {count} key(s) of {name!r}; refused within 5 s." if count else f"{name!r} was revoked already.")
 
 
@@ -259,8 +258,9 @@ def _day(text: str | None) -> date | None:
     return day
 
 
-def _make_directory(settings: Settings) -> None:
+def _make_directory(settings: Settings, directory: Path) -> None:
     try:
-        settings.keys_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        secret_layout.make_directory(settings, directory)
     except OSError as error:
-        raise SecretsError(f"{settings.shown(settings.keys_file.parent)} cannot be made: {error}.") from error
+        raise SecretsError(f"{settings.shown(directory)} cannot be made: {error}.") from error

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from glasshouse import certificate, composed_watch, ports
+from glasshouse import certificate, composed_watch, ports, secret_layout
 from glasshouse.docker import Container, Docker
 from glasshouse.errors import GlasshouseError, ImagesMissing, SettingsError, StackError
 from glasshouse.front import Front, model, print_closing
@@ -161,10 +161,11 @@ def _get_images(docker: Docker, files: tuple[Path, ...], interrupted: str) -> No
 
 
 def _start(settings: Settings, docker: Docker, kind: Kind, files: tuple[Path, ...]) -> None:
+    _require_mounted(settings)
     # Directories that are mounted and not there Docker would make as root's, or refuse; init sees to their owner.
-    for directory in (settings.secrets_dir, settings.certificate.parent):
+    for name in secret_layout.DIRECTORIES:
         with suppress(FileExistsError, PermissionError):
-            directory.mkdir(mode=0o700, parents=True)
+            (settings.secrets_dir / name).mkdir(mode=0o700, parents=True)
     if docker.compose(files, "up", "--detach", "--no-build"):
         raise StackError(composed_watch.why_not(docker, docker.containers()))
     _print_init(settings, docker)
@@ -200,6 +201,24 @@ def _check(settings: Settings, docker: Docker, kind: Kind) -> None:
             ports.Port(settings.public_https_port, "0.0.0.0", "nginx with TLS", "HTTPS_PORT", by_root=True),  # noqa: S104 - looked at
         )
     )
+
+
+def _require_mounted(settings: Settings) -> None:
+    """Refuses a place that no container sees, which would otherwise be changed by `make key` and read by nobody.
+
+    Raises:
+        SettingsError: KEYS_FILE or ENGINE_KEY_FILE names one.
+    """
+    for variable, path, place in (
+        ("KEYS_FILE", settings.keys_file, "gateway/keys.yaml"),
+        ("ENGINE_KEY_FILE", settings.engine_key_file, "engine/engine-key"),
+    ):
+        usual = settings.secrets_dir / place
+        if path != usual:
+            raise SettingsError(
+                f"{variable}={settings.environment[variable]!r} is not allowed in Docker, where containers see "
+                f"{settings.shown(usual.parent)}/: leave it out. That directory may be a link."
+            )
 
 
 def _front(settings: Settings, containers: tuple[Container, ...]) -> Front:

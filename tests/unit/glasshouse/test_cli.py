@@ -45,9 +45,9 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 def test_init_says_where_and_never_what(run: Run, root: Path) -> None:
     done = run("init")
     assert done.status == 0
-    for name in ("secrets/api-key", "secrets/keys.yaml", "secrets/engine-key", "secrets/tls/cert.pem"):
+    for name in ("secrets/api-key", "secrets/gateway/keys.yaml", "secrets/engine/engine-key", "secrets/tls/cert.pem"):
         assert name in done.out
-    for name in ("api-key", "engine-key"):
+    for name in ("api-key", "engine/engine-key", "engine/engine-key.next"):
         assert (root / "secrets" / name).read_text().strip() not in done.out + done.err
     assert "nothing to make" in run("init").out
 
@@ -56,7 +56,7 @@ def test_a_new_key_is_all_that_standard_output_gets(run: Run, root: Path) -> Non
     done = run("key", "add", "alice", "--role", "admin", "--expires", "2099-01-31", "--model", "a", "--model", "b")
     assert re.fullmatch(r"sk-[\w-]{43}\n", done.out)
     assert done.out.strip() not in done.err
-    (entry,) = keys.read(root / "secrets" / "keys.yaml")
+    (entry,) = keys.read(root / "secrets" / "gateway" / "keys.yaml")
     assert (entry.sha256, entry.models) == (keys.digest(done.out.strip()), ("a", "b"))
 
     listed = run("key", "list").out
@@ -148,5 +148,5 @@ def test_files_of_another_user_are_said_to_be(run: Run, root: Path, monkeypatch:
 
     monkeypatch.setattr(Path, "read_text", forbidden)
     monkeypatch.setattr(os, "geteuid", lambda: 1234)
-    owner = (root / "secrets" / "keys.yaml").stat().st_uid
+    owner = (root / "secrets" / "gateway" / "keys.yaml").stat().st_uid
     assert f"It belongs to user {owner}: put sudo before the command." in run("key", "list").err
