@@ -22,7 +22,6 @@ from glasshouse import (
     shutdown,
     smoke,
     start,
-    supervisor,
 )
 from glasshouse.errors import GlasshouseError, KeysError, SecretsError, SettingsError
 from glasshouse.files import who_owns
@@ -38,9 +37,6 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="API keys: make one, list them, revoke one.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
-
-_WORDS = {"RUNNING": "running", "STARTING": "starting", "STOPPED": "off", "BACKOFF": "failing", "EXITED": "failing"}
-
 
 class Role(StrEnum):
     """What a key may do."""
@@ -95,22 +91,12 @@ def down() -> None:
 def ps() -> None:
     """Show what runs."""
     settings = _settings()
-    current = native.running(settings)
-    known = supervisor.programs(settings.socket) if current else None
-    if current is None or known is None:
-        stack = composed.find(settings)
-        if stack is not None and stack.is_running:
-            stack.show()
-        else:
-            _say_not_running(settings, "Glasshouse is not running. Start it: make up")
-        return
-    rows = [("PROGRAM", "STATE", "PID", "UP FOR")]
-    for program in known:
-        state_word = _WORDS.get(program.state, program.state.lower())
-        uptime = duration(program.uptime_s) if program.pid else "-"
-        rows.append((program.name, state_word, str(program.pid or "-"), uptime))
-    print(table(rows, indent=""))
-    print(f"\n{current.url}/v1")
+    if (current := native.started(settings)) is not None:
+        native.show(settings, current)
+    elif (stack := composed.find(settings)) is not None and stack.is_running:
+        stack.show()
+    else:
+        _say_not_running(settings, "Glasshouse is not running. Start it: make up")
 
 
 @app.command(name="logs")
@@ -124,7 +110,7 @@ def show_logs(
 ) -> None:
     """Show what the programs said."""
     settings = _settings()
-    if native.running(settings) is None and (stack := composed.find(settings)) is not None:
+    if native.started(settings) is None and (stack := composed.find(settings)) is not None:
         with suppress(KeyboardInterrupt):
             stack.logs(service, lines, follow=follow)
         return
@@ -146,6 +132,23 @@ def init(
     secret_files.print_made(settings, made)
     if not made:
         print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
+
+
+@app.command(name="rotate-engine-key")
+def rotate_engine_key() -> None:
+    """Change the key between the gateway and the engines, without a restart and without losing a request."""
+    settings = _settings()
+    made = secret_files.next_engine_key_made_at(settings)
+    stack = composed.find(settings)
+    since = native.engines(settings) | (stack.engines if stack is not None else {})
+    if late := [name for name, started in since.items() if int(started) < int(made)]:
+        raise GlasshouseError(
+            f"{' and '.join(late)} started before the next engine key was made, and would refuse it. Restart first: "
+            + ("make down, make up" if stack is None else f"docker compose restart {' '.join(late)}")
+        )
+    secret_files.rotate_engine_key(settings)
+    print("The engine key has been rotated; the gateway takes the new one within 5 s. Engines accept the old one, too,")
+    print("until they are restarted, which they must be before the next rotation.")
 
 
 @app.command(name="smoke")
@@ -233,7 +236,7 @@ def _settings() -> Settings:
 
 def _front(settings: Settings) -> Front | None:
     """Where the stack answers that runs here, natively or in Docker."""
-    current = native.running(settings)
+    current = native.started(settings)
     if current is not None:
         return native.front(current)
     stack = composed.find(settings)

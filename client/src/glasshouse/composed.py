@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,15 @@ class Stack:
     def kind(self) -> Kind:
         """The shape in which it was started."""
         return "gpu" if any(one.service == "vllm" for one in self.containers) else "cpu"
+
+    @property
+    def engines(self) -> dict[str, float]:
+        """The engines that run, and since when, in seconds since 1970."""
+        return {
+            one.service: time.time() - composed_watch.age(one.started)
+            for one in self.containers
+            if one.is_running and one.service in composed_watch.ENGINES
+        }
 
     @property
     def front(self) -> Front:

@@ -82,6 +82,22 @@ def next_engine_key_file(settings: Settings) -> Path:
     return settings.engine_key_file.with_name(f"{settings.engine_key_file.name}.next")
 
 
+def next_engine_key_made_at(settings: Settings) -> float:
+    """When the next engine key was made, in seconds since 1970.
+
+    Raises:
+        SecretsError: There is none.
+    """
+    path = next_engine_key_file(settings)
+    try:
+        return path.stat().st_mtime
+    except OSError as error:
+        raise SecretsError(
+            f"There is no next engine key to put into force ({settings.shown(path)}): a start makes it, make up."
+            f"{who_owns(error)}"
+        ) from error
+
+
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
     """Holds the directory's lock. Where nothing can be written no lock is needed: nothing can be made either."""

@@ -204,7 +204,7 @@ def read_env_file(path: Path) -> dict[str, str]:
             continue
         match = _LINE.match(stripped)
         if match is None:
-            raise SettingsError(f"{path.name}, line {number}: {stripped!r} is not NAME=value.")
+            raise SettingsError(f"{path.name}, line {number} is not NAME=value.")  # not shown: it may be a secret
         name, value = match.groups()
         if value[:1] in {'"', "'"}:
             if len(value) < 2 or value[-1] != value[0]:  # noqa: PLR2004 - an opening and a closing quote

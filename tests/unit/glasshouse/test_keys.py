@@ -127,6 +127,7 @@ def test_states() -> None:
 def test_no_temporary_file_is_left(path: Path) -> None:
     keys.add(path, keys.Entry("alice", A))
     assert sorted(file.name for file in path.parent.iterdir()) == [".keys.yaml.lock", "keys.yaml"]
+    assert yaml.safe_load(path.read_text())["keys"][0]["name"] == "alice"
 
 
 def test_a_link_stays_a_link_and_its_file_is_changed(path: Path) -> None:
@@ -161,4 +162,3 @@ def test_links_that_cannot_be_followed_are_an_error_and_stay(path: Path) -> None
     with pytest.raises(OSError, match="Too many levels of symbolic links"):
         keys.add(path, keys.Entry("alice", keys.digest("a")))
     assert path.is_symlink()
-    assert yaml.safe_load(path.read_text())["keys"][0]["name"] == "alice"
