@@ -16,6 +16,8 @@ run=${NGINX_PREFIX:-/tmp/nginx}
 certificate=${NGINX_TLS:-/run/glasshouse/tls}/cert.pem
 key=${NGINX_TLS:-/run/glasshouse/tls}/key.pem
 listen=${NGINX_LISTEN:-} # empty in Docker
+maker='the service init makes them, for GLASSHOUSE_UID'
+if [ -n "$listen" ]; then maker='make up makes them'; fi
 look_every_s=2
 files_wanted=16384 # two for a request
 
@@ -110,7 +112,8 @@ read_surroundings() { # what follows from where and as whom nginx runs, and whic
     HTTP2=
     if at_least 1.25.1; then HTTP2='http2 on;'; else LISTEN="$LISTEN http2"; fi
     KEEPALIVE_MIN_TIMEOUT=
-    # A reload lets go of idle connections only when they have been idle for so long: no request is lost on one.
+    # A reload lets go of idle connections only when they have been idle for so long: no request is lost on one. An older
+    # nginx closes them at once, which is what a client has to expect of any idle connection.
     if at_least 1.27.4; then KEEPALIVE_MIN_TIMEOUT='keepalive_min_timeout 5s;'; fi
     GATEWAY=${NGINX_GATEWAY:-api:8000 resolve}
     RESOLVER=
@@ -181,7 +184,7 @@ wait_for_certificate() { # it may just be written
         sleep 1
     done
     if [ ! -r "$certificate" ] || [ ! -r "$key" ]; then
-        say "$certificate and $key cannot be read by user $(id -u): the start of the stack makes them for its user."
+        say "$certificate and $key cannot be read by user $(id -u): $maker."
     else
         printf '%s\n' "$said" >&2
         say "nginx refuses its configuration or certificate, see above."
