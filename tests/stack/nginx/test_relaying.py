@@ -156,3 +156,37 @@ def test_a_challenge_is_served_on_port_80_and_nothing_else_of_that_folder(docker
             answer = raw.send(encode(f"/.well-known/acme-challenge/{path}")).answer()
         assert answer.status == status, path
         assert (answer.body == b"its answer") == (status == 200)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST"])
+def test_what_only_the_gateway_understands_reaches_it_as_it_is(
+    client: Client, gateway: StandIn, method: str
+) -> None:
+    mark = f"understood-{method}-{client.edge.id}"
+    headers = {
+        "origin": "https://app.example.org", "access_control_request_method": "POST",
+        "access_control_request_headers": "authorization", "content_encoding": "gzip", "accept_encoding": "gzip, br",
+    }  # fmt: skip
+    allowed = {"access-control-allow-origin": "https://app.example.org", "vary": "Origin"}
+    do = {"status": 204, "headers": allowed}
+    with client.open() as raw:
+        raw.send(encode(CHAT, b"\x1f\x8b" * (method == "POST"), method=method, do=do, x_mark=mark, **headers))
+        head = raw.read_until(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 204")
+    assert b"access-control-allow-origin: https://app.example.org\r\n" in head.lower()
+    (came,) = gateway.came(mark)
+    assert came["method"] == method
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    assert sent.items() <= dict(came["headers"]).items()
+
+
+@pytest.mark.parametrize("offer", ["h2c", "websocket", "TLS/1.0"])
+def test_no_offer_to_upgrade_reaches_the_gateway_and_the_body_does(client: Client, offer: str) -> None:
+    body = b'{"model": "m"}'
+    answer = client.ask(
+        CHAT, body, method="POST", connection="Upgrade, HTTP2-Settings", upgrade=offer, http2_settings="AAMAAABk"
+    )
+    assert answer.status == 200
+    came = json.loads(answer.body)
+    assert came["length"] == len(body)
+    assert not {"upgrade", "connection"} & {name for name, _ in came["headers"]}
