@@ -36,7 +36,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if done.returncode:
         pytest.skip(f"this user may not mount: {done.stderr.strip()}")
     yield run
-    subprocess.run(("umount", run), check=True)
+    subprocess.run(("umount", "-l", run), check=True)
 
 
 def fill(directory: Path) -> Path:
@@ -126,7 +126,7 @@ def test_secrets_that_cannot_be_written_are_enough(tmp_path: Path, place: Place)
         assert refused.returncode != 0
         assert f"{mounted}/engine/engine-key is missing and cannot be made" in refused.stderr
     finally:
-        subprocess.run(("umount", mounted), check=True)
+        subprocess.run(("umount", "-l", mounted), check=True)
 
 
 @pytest.mark.parametrize("words", ["up", "down", "ps", "key NAME=alice", "key"])

@@ -38,6 +38,7 @@ app = typer.Typer(
 key_app = typer.Typer(help="API keys: make one, list them, revoke one.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
 
+
 class Role(StrEnum):
     """What a key may do."""
 

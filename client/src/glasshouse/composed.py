@@ -68,6 +68,7 @@ class Stack:
             StackError: It does not get ready; what runs is left running.
         """
         print(f"Glasshouse is running already: {NAMES[self.kind]}. What has changed since is replaced.", flush=True)
+        _require_mounted(self.settings)
         files = self.docker.files(self.kind)
         _get_images(self.docker, files, "Glasshouse runs on as it was.")
         _start(self.settings, self.docker, self.kind, files)
@@ -171,7 +172,6 @@ def _get_images(docker: Docker, files: tuple[Path, ...], interrupted: str) -> No
 
 
 def _start(settings: Settings, docker: Docker, kind: Kind, files: tuple[Path, ...]) -> None:
-    _require_mounted(settings)
     # Directories that are mounted and not there Docker would make as root's, or refuse; init sees to their owner.
     for name in secret_layout.DIRECTORIES:
         with suppress(FileExistsError, PermissionError):
@@ -200,6 +200,7 @@ def _check(settings: Settings, docker: Docker, kind: Kind) -> None:
             f"Another checkout has a stack named {docker.project!r} in Docker: {', '.join(map(str, others))}. "
             f"End that one (make down there), or name this one: make up COMPOSE_PROJECT_NAME={docker.project}-2"
         )
+    _require_mounted(settings)
     file = settings.environment["LLAMACPP_MODEL"]
     if kind == "cpu" and not settings.llamacpp_model.startswith(f"{settings.root / 'models'}/"):
         raise SettingsError(

@@ -64,7 +64,9 @@ def show(settings: Settings, current: state.State) -> None:
             rows.append((program.name, word, str(program.pid or "-"), uptime))
         print(f"{table(rows, indent='')}\n\n{current.url}/v1")
         if shutil.disk_usage(settings.run_dir).free < _FEW_BYTES:
-            print(f"\nThe disk of {settings.shown(settings.run_dir)} is full: logs and metrics are lost.", file=sys.stderr)
+            print(
+                f"\nThe disk of {settings.shown(settings.run_dir)} is full: logs and metrics are lost.", file=sys.stderr
+            )
         return
     trouble = "does not answer" if current.is_running() else "has been killed"
     members = [(str(one.pid), one.command) for one in current.members(settings.root)]

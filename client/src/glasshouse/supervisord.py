@@ -5,7 +5,7 @@ when that fails too. Here lines are lost while their file cannot be written, and
 """
 
 import os
-from contextlib import suppress
+from pathlib import Path
 
 from supervisor import loggers, supervisord  # type: ignore[import-untyped]  # supervisor ships no types
 
@@ -24,10 +24,8 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
             self._append(notice.encode() + content)
             self._lost = 0
             self.doRollover()
-        except (OSError, ValueError):  # ValueError: a rollover has failed between closing one file and opening the next
+        except OSError:
             self._lost += content.count(b"\n") or 1
-            with suppress(OSError):
-                self.reopen()
 
     def _append(self, content: bytes) -> None:
         """Writes all of it or nothing.
@@ -35,6 +33,8 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
         Raises:
             OSError: The disk is full, say.
         """
+        if self.stream.closed:  # a rollover has failed between closing one file and opening the next
+            self.stream = Path(self.baseFilename).open("ab")  # noqa: SIM115 - it stays open
         descriptor = self.stream.fileno()
         size = os.fstat(descriptor).st_size
         try:

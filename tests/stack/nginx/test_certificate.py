@@ -87,7 +87,7 @@ def test_a_certificate_is_rotated_under_load_without_a_drop(place: Place, tmp_pa
     both.write_text(old + new.certificate)
     client = Client(edge, both)
     until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
-    # An nginx without keepalive_min_timeout, which is newer than the one of many distributions, closes idle connections.
+    # Without keepalive_min_timeout, which many distributions do not have yet, idle connections are closed at once.
     kept = not isinstance(edge, NativeEdge) or "keepalive_min_timeout" in (edge.prefix / "nginx.conf").read_text()
     with Load(edge, both, kept=kept) as load:
         time.sleep(1)

@@ -12,7 +12,7 @@ from tests.stack.parts.stack import until
 
 CLIENTS = 2000
 # The stand-in holds each request for as long as it takes that all have come.
-REQUEST = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-do: {\"stream\": 1, \"every\": 5}\r\n\r\n"
+REQUEST = b'GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-do: {"stream": 1, "every": 5}\r\n\r\n'
 
 
 async def ask(port: int, trust: ssl.SSLContext, connected: asyncio.Semaphore, everyone: asyncio.Event) -> str:

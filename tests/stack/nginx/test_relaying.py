@@ -159,9 +159,7 @@ def test_a_challenge_is_served_on_port_80_and_nothing_else_of_that_folder(docker
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST"])
-def test_what_only_the_gateway_understands_reaches_it_as_it_is(
-    client: Client, gateway: StandIn, method: str
-) -> None:
+def test_what_only_the_gateway_understands_reaches_it_as_it_is(client: Client, gateway: StandIn, method: str) -> None:
     mark = f"understood-{method}-{client.edge.id}"
     headers = {
         "origin": "https://app.example.org", "access_control_request_method": "POST",

@@ -72,7 +72,7 @@ def test_a_key_added_by_root_is_still_the_services(settings: Settings, data: Pat
 
 def test_alerts_need_an_address(root: Path, data: Path) -> None:
     slack = load(root, {"ALERTS_TO": "slack"})
-    with pytest.raises(SecretsError, match="ALERTS_TO='slack', but the file .*grafana/alert-url does not hold"):
+    with pytest.raises(SecretsError, match=r"ALERTS_TO='slack', but the file .*grafana/alert-url does not hold"):
         container.init(slack, UID, GID, data)
     (slack.secrets_dir / "grafana" / "alert-url").write_text("https://chat.example.org/hook\n")
     container.init(slack, UID, GID, data)

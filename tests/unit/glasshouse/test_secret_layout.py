@@ -1,4 +1,4 @@
-"""An older layout of `secrets/` is moved: whatever state it is in, nothing is lost, and a second run changes nothing."""
+"""An older layout of `secrets/` is moved: in whatever state it is, nothing is lost; a second run changes nothing."""
 
 import os
 import shutil

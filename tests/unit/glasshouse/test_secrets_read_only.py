@@ -37,7 +37,7 @@ def mounted(complete: Settings) -> Iterator[Settings]:
     try:
         yield load(complete.root, {"SECRETS_DIR": str(place)})
     finally:
-        subprocess.run(("umount", place), check=True)
+        subprocess.run(("umount", "-l", place), check=True)
 
 
 def test_complete_ones_are_enough_on_a_read_only_mount(mounted: Settings) -> None:

@@ -104,3 +104,10 @@ def test_paths_are_shown_as_they_are_typed(root: Path, monkeypatch: pytest.Monke
     assert settings.shown(settings.api_key_file) == "secrets/api-key"
     monkeypatch.chdir("/")
     assert settings.shown(Path("/etc/x")) == "etc/x"
+
+
+def test_a_line_that_cannot_be_read_is_named_and_not_shown(root: Path) -> None:
+    (root / ".env").write_text("GATEWAY_PORT=8010\nENGINES: vllm=http://user:pass-word@host\n")
+    with pytest.raises(SettingsError) as caught:
+        load(root, {})
+    assert str(caught.value) == ".env, line 2 is not NAME=value."

@@ -7,7 +7,9 @@ from vllm_launcher.options import Options, is_known, kind_of
 from vllm_launcher.values import from_text
 
 _PREFIX = "VLLM_"
-OWN = frozenset({"VLLM_MODEL_FILE", "VLLM_STATUS_HOST", "VLLM_STATUS_PORT", "VLLM_STOP_GRACE", "VLLM_DRAIN_DELAY", "VLLM_PYTHON"})
+OWN = frozenset(
+    {"VLLM_MODEL_FILE", "VLLM_STATUS_HOST", "VLLM_STATUS_PORT", "VLLM_STOP_GRACE", "VLLM_DRAIN_DELAY", "VLLM_PYTHON"}
+)
 KEY = "VLLM_API_KEY"
 _DEV_MODE = "VLLM_SERVER_DEV_MODE"
 # An option by name, but vLLM reads the variable itself and means the same by it. VLLM_PORT is one too, but means the
