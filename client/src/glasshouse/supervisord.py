@@ -5,7 +5,9 @@ when that fails too. Here lines are lost while their file cannot be written, and
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from supervisor import loggers, supervisord  # type: ignore[import-untyped]  # supervisor ships no types
 
@@ -13,6 +15,7 @@ from supervisor import loggers, supervisord  # type: ignore[import-untyped]  # s
 class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
     """A log of supervisord's or of a program's, in whole lines."""
 
+    stream: IO[bytes]
     _lost = 0
 
     def emit(self, record: loggers.LogRecord) -> None:
@@ -22,10 +25,12 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
         notice = f"(here {self._lost} lines were lost: the file could not be written)\n" if self._lost else ""
         try:
             self._append(notice.encode() + content)
-            self._lost = 0
-            self.doRollover()
         except OSError:
             self._lost += content.count(b"\n") or 1
+            return
+        self._lost = 0
+        with suppress(OSError):  # the next line makes the file that could not be made
+            self.doRollover()
 
     def _append(self, content: bytes) -> None:
         """Writes all of it or nothing.
@@ -33,7 +38,7 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
         Raises:
             OSError: The disk is full, say.
         """
-        if self.stream.closed:  # a rollover has failed between closing one file and opening the next
+        if self.stream.closed:  # a rollover was cut short
             self.stream = Path(self.baseFilename).open("ab")  # noqa: SIM115 - it stays open
         descriptor = self.stream.fileno()
         size = os.fstat(descriptor).st_size

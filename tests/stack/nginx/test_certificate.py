@@ -73,15 +73,10 @@ class Load:
             self.events = len(raw.answer().data)
 
 
-def started(place: Place, where: str, **environment: str) -> Edge:
-    gateway = place.stand_in()
-    return place.edge(**environment) if where == "docker" else place.native_edge(gateway, **environment)
-
-
 @pytest.mark.parametrize("where", ["docker", "native"])
 def test_a_certificate_is_rotated_under_load_without_a_drop(place: Place, tmp_path: Path, where: str) -> None:
     # A stop would wait one second; a reload waits for the stream all the same.
-    edge = started(place, where, RATE_LIMIT_RPS="0", SHUTDOWN_GRACE="1")
+    edge = place.started(where, RATE_LIMIT_RPS="0", SHUTDOWN_GRACE="1")
     old, new = (place.tls / "cert.pem").read_text(), certificate.make()
     both = tmp_path / "both.pem"
     both.write_text(old + new.certificate)
@@ -101,7 +96,7 @@ def test_a_certificate_is_rotated_under_load_without_a_drop(place: Place, tmp_pa
 
 @pytest.mark.parametrize("where", ["docker", "native"])
 def test_half_of_a_pair_is_not_taken_and_the_whole_is(place: Place, where: str) -> None:
-    edge = started(place, where)
+    edge = place.started(where)
     old, new = presented(edge), certificate.make()
     place.put("cert.pem", new.certificate)
     until(lambda: "the old one stays" in edge.logs(), 10, "half of a pair is refused")

@@ -1,6 +1,5 @@
 """A log of supervisord's whose file cannot be written, on a real small disk."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,9 +52,9 @@ def test_lines_are_lost_while_the_disk_is_full_and_counted_once_it_is_not(disk: 
     with logger(disk / "log") as log:
         log.info(b"first\n")
         ballast = fill(disk)
-        lines = b"x" * 5000 + b"\n"
+        two_lines = 2 * (b"x" * 5000 + b"\n")
         for _ in range(20):
-            log.info(lines + lines)
+            log.info(two_lines)
         ballast.unlink()
         log.info(b"after\n")
         log.info(b"last\n")
@@ -69,16 +68,20 @@ def test_lines_are_lost_while_the_disk_is_full_and_counted_once_it_is_not(disk: 
     assert set(text.splitlines()) <= {"first", "x" * 5000, notice, "after", "last"}
 
 
+def numbered(number: int) -> bytes:
+    return f"{number}\n".encode()
+
+
 def test_a_log_that_has_to_begin_a_new_file_meanwhile_goes_on(disk: Path) -> None:
     with logger(disk / "log", size=1000) as log:
         for number in range(200):
-            log.info(b"%d\n" % number)
+            log.info(numbered(number))
         ballast = fill(disk)
         for number in range(200, 5000):
-            log.info(b"%d\n" % number)
+            log.info(numbered(number))
         ballast.unlink()
         for number in range(5000, 6000):
-            log.info(b"%d\n" % number)
+            log.info(numbered(number))
     assert {path.name for path in disk.iterdir()} == {"log", "log.1", "log.2"}
     assert (disk / "log").read_text().splitlines()[-1] == "5999"
     assert all(path.stat().st_size < 1200 for path in disk.iterdir())
@@ -100,7 +103,7 @@ def test_a_directory_that_was_removed_loses_lines_and_no_more(tmp_path: Path) ->
 
 def test_supervisords_own_lines_have_their_form(tmp_path: Path) -> None:
     with logger(tmp_path / "log", "%(levelname)s %(message)s\n") as log:
-        log.warn("100 %(what)s", what="percent")
+        log.critical("100 %(what)s", what="percent")
         log.info("déjà vu")
-    assert (tmp_path / "log").read_text() == "WARN 100 percent\nINFO déjà vu\n"
-    assert os.listdir(tmp_path) == ["log"]
+    assert (tmp_path / "log").read_text() == "CRIT 100 percent\nINFO déjà vu\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]

@@ -109,6 +109,13 @@ class Place:
             until(edge.healthy, 20, "nginx is healthy")
         return edge
 
+    def started(self, where: str, **environment: str) -> "Edge":
+        """nginx with a gateway, in a container (`docker`) or without one (`native`)."""
+        gateway = self.stand_in()
+        if where == "docker":
+            return self.edge(wait=True, **environment)
+        return self.native_edge(gateway, **environment)
+
     def native_edge(self, gateway: "StandIn | None" = None, **environment: str) -> "NativeEdge":
         """Starts nginx as supervisord.conf does, on this machine; the gateway may be the stand-in in its container."""
         prefix = self.directory / f'native {next(_numbers)} "quoted"'
