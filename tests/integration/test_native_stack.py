@@ -101,7 +101,7 @@ def test_nginx_refuses_in_openais_shape_and_hides_the_metrics(running: tuple[Pla
         https.replace("https", "http"): 400,
     }
     for words, status in refused.items():
-        got, text = place.curl(words, f"-i --cacert {place.directory / 'secrets' / 'tls' / 'cert.pem'}")
+        got, text = place.curl(words, f"-i --http1.1 --cacert {place.directory / 'secrets' / 'tls' / 'cert.pem'}")
         head, _, body = text.replace("\r", "").rpartition("\n\n")
         assert got == status, text
         assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}
