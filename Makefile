@@ -7,7 +7,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-GLASSHOUSE := .venv/bin/glasshouse
+# Ctrl-C waits for the moment in which Python itself starts, which would print a stack trace (GNU's `env` can do that).
+GLASSHOUSE = $(if $(shell env --block-signal=INT true 2>/dev/null && echo yes),env --block-signal=INT )$(COMMAND)
+COMMAND := .venv/bin/glasshouse
 PROJECTS := services/api services/vllm services/llamacpp services/engine_status services/gpu_exporter client observability
 # Those with an image, which takes only what it needs from a lock file of its own.
 IMAGES := services/api services/vllm services/llamacpp services/gpu_exporter client
@@ -55,6 +57,10 @@ else ifdef REVOKE
 else
 	@$(GLASSHOUSE) key add $(if $(ROLE),--role '$(ROLE)') $(if $(EXPIRES),--expires '$(EXPIRES)') $(foreach model,$(MODELS),--model '$(model)') $(if $(ROTATE),--rotate) -- '$(NAME)'
 endif
+
+.PHONY: rotate-engine-key
+rotate-engine-key: .venv/.installed  ## Change the key between the gateway and the engines; nothing restarts, no request is lost
+	@$(GLASSHOUSE) rotate-engine-key
 
 ##@ Develop
 
@@ -116,7 +122,7 @@ clean:  ## End the stack; remove virtual environments, logs and caches (the secr
 help:
 	@awk 'BEGIN {FS = ":.*##"} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*##/ {printf "  make %-13s%s\n", $$1, $$2} \
+	  /^[a-z-]+:.*##/ {printf "  make %-18s%s\n", $$1, $$2} \
 	  END {print ""}' $(firstword $(MAKEFILE_LIST))
 
 # ---- The virtual environments. The mark is written last, so one without it is half made and is made again.

@@ -1,17 +1,25 @@
 #!/bin/sh
-# Starts nginx in its container: checks the environment, renders the configuration into /tmp/nginx, runs nginx, and
-# reloads it when the certificate changes. Plain sh and what the official image has; any user, nothing is installed.
+# Starts nginx, in its container and without one: checks the environment, renders the configuration into the directory
+# that is nginx's prefix, runs nginx, and reloads it when the certificate changes. Plain sh and what the official image
+# has; any user, nothing is installed.
+#
+# Without Docker `make up` sets NGINX_PROGRAM, NGINX_PREFIX, NGINX_TLS, NGINX_LISTEN and NGINX_GATEWAY.
 #
 # It stays as the parent, because a reload and a stop want different patience (docs/decisions/0008): a reload lets the
 # longest answer end, a stop waits SHUTDOWN_GRACE. When nginx ends, it ends, with nginx's status.
 set -eu
 umask 077
 
-templates=/etc/glasshouse/nginx
-run=/tmp/nginx
-certificate=/run/glasshouse/tls/cert.pem
-key=/run/glasshouse/tls/key.pem
+templates=$(cd "$(dirname "$0")" && pwd)
+program=${NGINX_PROGRAM:-nginx}
+run=${NGINX_PREFIX:-/tmp/nginx}
+certificate=${NGINX_TLS:-/run/glasshouse/tls}/cert.pem
+key=${NGINX_TLS:-/run/glasshouse/tls}/key.pem
+listen=${NGINX_LISTEN:-} # empty in Docker
+maker='the service init makes them, for GLASSHOUSE_UID'
+if [ -n "$listen" ]; then maker='make up makes them'; fi
 look_every_s=2
+files_wanted=16384 # two for a request
 
 say() { printf 'nginx/start.sh: %s\n' "$*" >&2; }
 
@@ -54,7 +62,7 @@ redirect_host() { # prints the host to which plain HTTP is sent
     echo "$value"
 }
 
-trusted_proxies() { # prints a line of nginx's for each of TRUSTED_PROXIES
+trusted_proxies() { # prints what makes nginx believe TRUSTED_PROXIES; nothing where there are none
     value=${TRUSTED_PROXIES:-}
     allowed="addresses and networks such as 10.0.0.0/8,2001:db8::/32, separated by commas, are"
     case $value in *[!0-9A-Fa-f:./,\ ]*) refuse TRUSTED_PROXIES "$value" "$allowed" ;; esac
@@ -64,7 +72,7 @@ trusted_proxies() { # prints a line of nginx's for each of TRUSTED_PROXIES
         */0 | */00 | */000) refuse TRUSTED_PROXIES "$network" "everybody could choose an address; $allowed" ;;
         *:*) # nginx knows best what an address of IPv6 is
             echo "events {} http { set_real_ip_from $network; }" >"$run/network.conf"
-            nginx -t -q -e stderr -g "pid $run/network.pid;" -c "$run/network.conf" >/dev/null 2>&1 ||
+            "$program" -t -q -e stderr -g "pid $run/network.pid;" -c "$run/network.conf" >/dev/null 2>&1 ||
                 refuse TRUSTED_PROXIES "$network" "$allowed"
             ;;
         *)
@@ -74,6 +82,7 @@ trusted_proxies() { # prints a line of nginx's for each of TRUSTED_PROXIES
         esac
         echo "set_real_ip_from $network;"
     done
+    if [ -n "${network:-}" ]; then echo "real_ip_header X-Forwarded-For; real_ip_recursive on;"; fi
 }
 
 limits() { # prints what stands in the server with TLS; 0 is no limit
@@ -93,23 +102,78 @@ read_environment() {
     TRUSTED=$(trusted_proxies)
     RATE=$((rate > 0 ? rate : 1))
     LIMITS=$(limits)
-    RESOLVER=$(awk '$1 == "nameserver" && $2 !~ /:/ {print $2; exit}' /etc/resolv.conf)
-    if [ -z "$RESOLVER" ]; then
+}
+
+read_surroundings() { # what follows from where and as whom nginx runs, and which version it is
+    version=$("$program" -v 2>&1 | sed -n 's|.*nginx/\([0-9.]*\).*|\1|p')
+    # Started by root, nginx would give its workers to `nobody`, who cannot enter the prefix.
+    if [ "$(id -u)" -eq 0 ]; then USER_LINE="user root $(id -gn);"; else USER_LINE=; fi
+    LISTEN="${listen:-443} ssl"
+    HTTP2=
+    if at_least 1.25.1; then HTTP2='http2 on;'; else LISTEN="$LISTEN http2"; fi
+    KEEPALIVE_MIN_TIMEOUT=
+    # A reload lets go of idle connections only when they have been idle for so long: no request is lost on one. An older
+    # nginx closes them at once, which is what a client has to expect of any idle connection.
+    if at_least 1.27.4; then KEEPALIVE_MIN_TIMEOUT='keepalive_min_timeout 5s;'; fi
+    GATEWAY=${NGINX_GATEWAY:-api:8000 resolve}
+    RESOLVER=
+    GRAFANA=
+    DOCKER=
+    if [ -n "$listen" ]; then return; fi
+    address=$(awk '$1 == "nameserver" && $2 !~ /:/ {print $2; exit}' /etc/resolv.conf)
+    if [ -z "$address" ]; then
         say "/etc/resolv.conf names no nameserver with an IPv4 address, so the gateway cannot be found."
         exit 1
     fi
+    # Docker's own DNS: a container that comes back has another address.
+    RESOLVER="resolver $address valid=2s ipv6=off; resolver_timeout 2s;"
+    GRAFANA='include config/grafana.conf;'
+    DOCKER='include docker.conf;'
 }
 
-render() {
-    export MAX_BODY_BYTES READ_TIMEOUT REDIRECT_TO TRUSTED RATE LIMITS RESOLVER
-    # shellcheck disable=SC2016  # names for envsubst: nginx's own variables stay as they are
-    envsubst '${MAX_BODY_BYTES} ${READ_TIMEOUT} ${REDIRECT_TO} ${TRUSTED} ${RATE} ${LIMITS} ${RESOLVER}' \
-        <"$templates/nginx.conf.template" >"$run/nginx.conf"
+at_least() { # version; whether nginx is that new
+    awk -v have="$version" -v wanted="$1" 'BEGIN {
+        split(have, h, "."); split(wanted, w, ".")
+        for (i = 1; i <= 3; i++) if (h[i] + 0 != w[i] + 0) exit h[i] + 0 < w[i] + 0
+    }'
 }
 
-become_nginx() { exec nginx -p "$run" -e stderr -c "$run/nginx.conf" "$@"; }
+render() { # name; a file that is right already is not touched, so that a full disk does not keep nginx from starting
+    rendered=$(awk '{
+        while (match($0, /[$][{][A-Z0-9_]+[}]/)) {
+            printf "%s%s", substr($0, 1, RSTART - 1), ENVIRON[substr($0, RSTART + 2, RLENGTH - 3)]
+            $0 = substr($0, RSTART + RLENGTH)
+        }
+        print
+    }' "$templates/$1.template")
+    [ "$rendered" = "$(cat "$run/$1" 2>/dev/null)" ] || printf '%s\n' "$rendered" >"$run/$1"
+}
 
-acceptable() { (become_nginx -t -q) >"$run/said" 2>&1; }
+link() { # name target; below the prefix, where a path needs no quoting in nginx's language
+    [ "$(readlink "$run/$1")" = "$2" ] || ln -sfn "$2" "$run/$1"
+}
+
+write_configuration() {
+    export MAX_BODY_BYTES READ_TIMEOUT REDIRECT_TO TRUSTED RATE LIMITS
+    export USER_LINE LISTEN HTTP2 KEEPALIVE_MIN_TIMEOUT GATEWAY RESOLVER GRAFANA DOCKER
+    link config "$templates"
+    link tls "${certificate%/*}"
+    render nginx.conf
+    if [ -z "$listen" ]; then render docker.conf; fi
+}
+
+allow_files() { # the soft limit may be 1024 files
+    # shellcheck disable=SC3045  # dash has -S and -H
+    ulimit -S -n "$(ulimit -H -n)" || true
+    files=$(ulimit -n)
+    if [ "$files" != unlimited ] && [ "$files" -lt "$files_wanted" ]; then
+        say "may open $files files, which is enough for some $((files / 2)) requests at a time; more have to wait."
+    fi
+}
+
+become_nginx() { exec "$program" -p "$run" -e stderr -c "$run/nginx.conf" "$@"; }
+
+acceptable() { said=$( (become_nginx -t -q) 2>&1); }
 
 pair() { cat "$certificate" "$key" 2>/dev/null | cksum; }
 
@@ -120,17 +184,25 @@ wait_for_certificate() { # it may just be written
         sleep 1
     done
     if [ ! -r "$certificate" ] || [ ! -r "$key" ]; then
-        say "$certificate and $key cannot be read by user $(id -u): the service init makes them, for GLASSHOUSE_UID."
+        say "$certificate and $key cannot be read by user $(id -u): $maker."
     else
-        cat "$run/said" >&2
+        printf '%s\n' "$said" >&2
         say "nginx refuses its configuration or certificate, see above."
     fi
     exit 1
 }
 
+nap() { # seconds; a TERM ends it and the subshell that it is in, and leaves nothing behind
+    sleeper=
+    trap 'kill $sleeper 2>/dev/null; exit 0' TERM
+    sleep "$1" &
+    sleeper=$!
+    wait "$sleeper"
+}
+
 watch_certificate() {
     refused=
-    while sleep "$look_every_s"; do
+    while nap "$look_every_s"; do
         now=$(pair)
         if [ "$now" = "$loaded" ] || [ "$now" = "$refused" ]; then continue; fi
         if acceptable; then
@@ -139,35 +211,36 @@ watch_certificate() {
             say "a new certificate is in use."
         else # half of the pair, most likely; the other half is a change again
             refused=$now
-            say "the new certificate is not complete or not right, the old one stays: $(tail -n 1 "$run/said")"
+            say "the new certificate is not complete or not right, the old one stays: $(printf '%s\n' "$said" | tail -n 1)"
         fi
     done
 }
 
 # shellcheck disable=SC2317  # a trap calls it
 stop() { # running answers may end, but no longer than SHUTDOWN_GRACE
-    trap '' QUIT TERM INT
+    trap : QUIT TERM INT
     kill -QUIT "$nginx" || return 0
-    (sleep "$grace" && kill -TERM "$nginx") &
+    (nap "$grace" && kill -TERM "$nginx") &
+    helpers="$helpers $!"
 }
 
 mkdir -p "$run"
 trap 'exit 0' QUIT TERM INT
 read_environment
-render
-# A container's soft limit may be 1024 files, and a request takes two.
-# shellcheck disable=SC3045  # dash has -S and -H
-ulimit -S -n "$(ulimit -H -n)" || true
+read_surroundings
+write_configuration
+allow_files
 wait_for_certificate
 become_nginx &
 nginx=$!
 trap stop QUIT TERM INT
 watch_certificate &
-watcher=$!
+helpers=$!
 # A signal ends `wait` early, with a status of its own.
 while kill -0 "$nginx" 2>/dev/null; do
     status=0
     wait "$nginx" || status=$?
 done
-kill "$watcher" 2>/dev/null || true
+# shellcheck disable=SC2086  # one or two numbers
+kill $helpers 2>/dev/null || true
 exit "$status"

@@ -21,7 +21,7 @@ from vllm_launcher import environment, options
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "models" / "demo"
 VLLM_PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
-KEY = "sekret-engine-key"
+KEY, NEXT_KEY = "sekret-engine-key", "the-engine-key-after-that"
 CANARY = "canary-prompt"
 
 
@@ -59,6 +59,7 @@ class Launched:
         self._start_seconds = start_seconds
         key = folder / "engine-key"
         key.write_text(KEY + "\n")
+        key.with_name("engine-key.next").write_text(NEXT_KEY + "\n")
         prefix = "VLLM" if module == "vllm_launcher" else "LLAMACPP"
         environ = {name: text for name, text in os.environ.items() if not name.startswith(("VLLM_", "LLAMACPP_"))}
         environ |= {
@@ -142,6 +143,7 @@ def check_engine(launcher: Launched) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"] == "glasshouse-demo"
     assert answer.json()["choices"][0]["message"]["content"]
+    assert launcher.chat(key=NEXT_KEY, max_tokens=8).status_code == 200
     assert launcher.chat(key="wrong", max_tokens=8).status_code == 401
     foreign = httpx.get(
         f"{launcher.base}/v1/models",
@@ -159,6 +161,7 @@ def check_nothing_is_left(launcher: Launched, session: int) -> None:
     log = launcher.log.read_text()
     assert CANARY not in log
     assert KEY not in log
+    assert NEXT_KEY not in log
 
 
 def test_llama_cpp_from_start_to_stop(tmp_path: Path) -> None:
@@ -286,6 +289,6 @@ def test_a_translated_variable_is_not_one_that_vllm_reads_itself() -> None:
     code = "import json, vllm.envs; print(json.dumps(list(vllm.envs.environment_variables)))"
     answer = subprocess.run([str(VLLM_PYTHON), "-c", code], capture_output=True, text=True, check=True)
     own = set(json.loads(answer.stdout.splitlines()[-1]))
-    translated = {name for name in own if environment.for_child({name: "1"}, None).get(name) is None}
+    translated = {name for name in own if environment.for_child({name: "1"}).get(name) is None}
 
     assert translated == {"VLLM_API_KEY", "VLLM_PORT"}

@@ -1,97 +1,18 @@
 """The native stack as a person drives it: the real `make`, the real programs, ports and directories of its own."""
 
-import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.integration.parts.native import Place, needs_nginx, needs_prometheus, wait_for
 from tests.integration.parts.program import HOST, ROOT, free_port, until
 
-_PORTS = ("GATEWAY_PORT", "METRICS_PORT", "LLAMACPP_PORT", "LLAMACPP_STATUS_PORT", "HTTPS_PORT", "PROMETHEUS_PORT")
-_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "LLAMACPP_MODEL")
-_START_S = 90
-_HAS = {name: shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in ("nginx", "prometheus")}
-
-needs_nginx = pytest.mark.skipif(_HAS["nginx"] is None, reason="nginx is not installed")
-needs_prometheus = pytest.mark.skipif(_HAS["prometheus"] is None, reason="Prometheus is not installed")
 pytestmark = pytest.mark.timeout(240)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A stack's directory and variables; `make` is run in the repository, with these."""
-
-    directory: Path
-    variables: dict[str, str]
-
-    @classmethod
-    def make_one(cls, directory: Path, **variables: str) -> "Place":
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        own = {name: str(free_port()) for name in _PORTS}
-        paths = {"RUN_DIR": str(directory / "run"), "SECRETS_DIR": str(directory / "secrets")}
-        # Nothing of Docker's: not this shape, and not a stack of this checkout that may run there.
-        apart = {"SHAPE": "native", "COMPOSE_PROJECT_NAME": f"glasshouse-native-{os.getpid()}"}
-        return cls(directory, {**kept, **own, **paths, **apart, "STOP_GRACE": "15", **variables})
-
-    @property
-    def port(self) -> int:
-        return int(self.variables["GATEWAY_PORT"])
-
-    def shell(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        whole = {**self.variables, **variables}
-        command = ["timeout", str(_START_S), "bash", "-c", script]
-        done = subprocess.run(command, cwd=ROOT, env=whole, capture_output=True, text=True, check=False)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    def make(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.shell(f"make {' '.join(words)}", **variables)
-
-    def start(self, *options: str, **variables: str) -> subprocess.Popen[str]:
-        """`up` in the background, as what a terminal would send its signals to."""
-        command = ["bash", "-c", f"exec .venv/bin/glasshouse up {' '.join(options)} 2>&1"]
-        whole = {**self.variables, **variables}
-        return subprocess.Popen(command, cwd=ROOT, env=whole, stdout=subprocess.PIPE, text=True, start_new_session=True)
-
-    def curl(self, url: str, options: str = "") -> tuple[int, str]:
-        """The status and body of a request; a path goes to the gateway itself."""
-        whole = f"http://{HOST}:{self.port}{url}" if url.startswith("/") else url
-        done = self.shell(f"curl -s --noproxy '*' -w '\\n%{{http_code}}' {options} {whole}")
-        body, _, status = done.stdout.rpartition("\n")
-        return int(status), body
-
-    def status_for(self, key: str) -> int:
-        return self.curl("/v1/models", f"-H 'Authorization: Bearer {key.strip()}'")[0]
-
-    def traces(self) -> list[str]:
-        """Command lines of processes that have to do with this place, and its ports that are still taken."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                with contextlib.suppress(OSError):
-                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    marks = command.encode() + (entry / "environ").read_bytes()
-                    if command and str(self.directory / "run").encode() in marks:
-                        found.append(f"{entry.name} {command}")
-        for name in _PORTS:
-            with (
-                contextlib.suppress(ConnectionRefusedError),
-                socket.create_connection((HOST, int(self.variables[name]))),
-            ):
-                found.append(f"{name} is taken")
-        return found
-
-    def pid_of(self, program: str) -> int:
-        match = re.search(rf"^{program} +\w+ +(\d+)", self.make("ps").stdout, re.MULTILINE)
-        return int(match[1]) if match else 0
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +43,7 @@ def test_the_start_says_what_it_chose_and_why_and_no_secret(running: tuple[Place
     place, said = running
     assert re.search(r"shape +native +\(SHAPE=native\)", said)
     assert re.search(r"engine +llama\.cpp on CPU with .* \(.*\n +entrance +\S.*\n +metrics +\S", said)
-    for name in ("api-key", "engine-key"):
+    for name in ("api-key", "engine/engine-key"):
         assert (place.directory / "secrets" / name).read_text().strip() not in said
 
 
@@ -180,7 +101,7 @@ def test_nginx_refuses_in_openais_shape_and_hides_the_metrics(running: tuple[Pla
         https.replace("https", "http"): 400,
     }
     for words, status in refused.items():
-        got, text = place.curl(words, f"-i --cacert {place.directory / 'secrets' / 'tls' / 'cert.pem'}")
+        got, text = place.curl(words, f"-i --http1.1 --cacert {place.directory / 'secrets' / 'tls' / 'cert.pem'}")
         head, _, body = text.replace("\r", "").rpartition("\n\n")
         assert got == status, text
         assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}
@@ -224,7 +145,7 @@ def test_without_nginx_and_prometheus_it_is_plain_http(place: Place) -> None:
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 def test_an_interrupted_start_leaves_nothing(place: Place, number: str) -> None:
     with place.start(ENGINES=f"none=http://{HOST}:{free_port()}") as up:
-        _wait_for("waiting for", up)
+        wait_for("waiting for", up)
         up.send_signal(signal.Signals[number])
         said = up.communicate(timeout=60)[0]
     if number != "SIGKILL":
@@ -274,7 +195,7 @@ def test_a_wrong_variable_ends_the_start_with_its_name(place: Place, variables: 
 
 def test_a_wrong_keys_file_ends_the_start_and_a_missing_one_is_made(place: Place) -> None:
     assert place.shell(f"{ROOT}/.venv/bin/glasshouse init").returncode == 0
-    table = place.directory / "secrets" / "keys.yaml"
+    table = place.directory / "secrets" / "gateway" / "keys.yaml"
     good = table.read_text()
     table.write_text(good.replace("role: admin", "role: king"))
     done = place.make("up")
@@ -288,13 +209,7 @@ def test_a_wrong_keys_file_ends_the_start_and_a_missing_one_is_made(place: Place
 
 def test_attached_it_shows_the_logs_and_ctrl_c_ends_everything(place: Place) -> None:
     with place.start("--attach") as up:
-        _wait_for("The logs follow", up)
+        wait_for("The logs follow", up)
         assert place.status_for((place.directory / "secrets" / "api-key").read_text()) == 200
         up.send_signal(signal.SIGINT)
         assert "no process is left" in up.communicate(timeout=60)[0]
-
-
-def _wait_for(text: str, up: subprocess.Popen[str]) -> None:
-    assert up.stdout is not None
-    while text not in (line := up.stdout.readline()):
-        assert line, "it ended"

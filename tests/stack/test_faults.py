@@ -201,11 +201,12 @@ def test_a_second_start_changes_nothing_and_a_lost_secret_is_made_again(stack: S
     assert secrets() == before
     assert {row["Service"]: row["ID"] for row in stack.containers()} == containers
 
-    lost = stack.secrets / "engine-key"
+    lost, following = (stack.secrets / "engine" / name for name in ("engine-key", "engine-key.next"))
     lost.unlink()
     stack.compose("run", "--rm", "init")
     after = secrets()
     assert after.pop(lost) != before.pop(lost)
+    assert after.pop(following) != before.pop(following)  # it has taken the place of the lost one
     assert after == before
     stack.compose("restart", "api", "llamacpp", "prometheus")  # those that know it
     until(stack.is_ready, 60, "the new key is the engine's and the gateway's")

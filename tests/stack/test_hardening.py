@@ -2,15 +2,25 @@
 
 import json
 import re
+import shutil
 import socket
 from pathlib import Path
 
 import pytest
-from tests.stack.parts.stack import Stack, docker
+from tests.stack.parts.stack import Stack, docker, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 CANARY = "canary-7f3a-in-a-prompt"
+_ENGINE_KEY = {
+    "api": "/run/glasshouse/engine/engine-key",
+    "llamacpp": "/run/glasshouse/engine-key",
+    "prometheus": "/run/glasshouse/engine-key",
+}
+
+
+def _user(service: str) -> str:
+    return "65534:65534" if service == "node-exporter" else "10001:10001"
 
 
 def test_every_container_is_confined(stack: Stack) -> None:
@@ -27,7 +37,7 @@ def test_every_container_is_confined(stack: Stack) -> None:
         assert not any("docker.sock" in mount["Source"] for mount in row["Inspected"]["Mounts"]), service
         if service != "init":
             assert not host["CapAdd"], service
-            assert config["User"] == "10001:10001", service
+            assert config["User"] == _user(service), service
 
 
 def test_no_process_runs_as_root(stack: Stack) -> None:
@@ -35,7 +45,8 @@ def test_no_process_runs_as_root(stack: Stack) -> None:
         if row["State"] == "running":
             users = docker("top", row["ID"], "-eo", "pid,uid,args").splitlines()[1:]
             assert users
-            assert all(line.split()[1] == "10001" for line in users), (row["Service"], users)
+            uid = _user(row["Service"]).partition(":")[0]
+            assert all(line.split()[1] == uid for line in users), (row["Service"], users)
 
 
 def test_only_nginx_is_published(stack: Stack) -> None:
@@ -71,7 +82,7 @@ def test_no_secret_is_in_inspect_or_logs_and_no_prompt_either(stack: Stack) -> N
         assert client.post("/v1/chat/completions", json=body).is_success
         client.post("/v1/chat/completions", json=body | {"temperature": "hot " + CANARY})
         client.get(f"/v1/models/{CANARY}?key={CANARY}")
-    names = ("api-key", "engine-key", "grafana-password")
+    names = ("api-key", "engine/engine-key", "engine/engine-key.next", "grafana/grafana-password")
     secrets = [(stack.secrets / name).read_text().strip() for name in names] + [CANARY]
     for row in stack.containers():
         shown = json.dumps(row["Inspected"]) + stack.logs(row["ID"])
@@ -88,9 +99,67 @@ def test_secrets_belong_to_the_services_user_alone(stack: Stack) -> None:
 
 
 def test_each_container_sees_only_the_secrets_it_needs(stack: Stack) -> None:
-    assert stack.execute("llamacpp", "ls", "/run/glasshouse").split() == ["engine-key"]
-    assert stack.execute("prometheus", "ls", "/run/glasshouse").split() == ["engine-key"]
+    keys = ["engine-key", "engine-key.next"]
+    assert stack.execute("llamacpp", "ls", "/run/glasshouse").split() == keys
+    assert stack.execute("prometheus", "ls", "/run/glasshouse").split() == keys
     assert set(stack.execute("nginx", "ls", "/run/glasshouse").split()) == {"tls", "acme-webroot"}
+    assert set(stack.execute("nginx", "ls", "/run/glasshouse/tls").split()) == {"cert.pem", "key.pem"}
+    assert set(stack.execute("api", "ls", "/run/glasshouse").split()) == {"engine", "gateway"}
+    assert stack.execute("api", "ls", "/run/glasshouse/engine").split() == keys
+    assert stack.execute("api", "ls", "/run/glasshouse/gateway").split() == ["keys.yaml"]
+
+
+def test_no_container_but_init_mounts_what_holds_another_services_secrets(stack: Stack) -> None:
+    for row in stack.containers():
+        if row["Service"] != "init":
+            for mount in row["Inspected"]["Mounts"]:
+                source = Path(mount["Source"])
+                assert source != stack.secrets, row["Service"]
+                assert not stack.secrets.is_relative_to(source) or row["Service"] == "node-exporter", row["Service"]
+
+
+def test_the_exporter_that_sees_the_whole_disk_can_read_no_secret(stack: Stack) -> None:
+    with pytest.raises(AssertionError, match="Permission denied"):
+        stack.execute("node-exporter", "cat", f"/host{stack.secrets}/api-key")
+
+
+def test_an_older_layout_is_moved_by_init(stack: Stack, tmp_path: Path) -> None:
+    old = Stack(f"{stack.name}-old", tmp_path, stack.http_port, stack.https_port)
+    shutil.copytree(stack.secrets, old.secrets)
+    for name in ("gateway/keys.yaml", "engine/engine-key", "grafana/grafana-password"):
+        (old.secrets / name).rename(old.secrets / Path(name).name)
+    for name in ("gateway", "engine", "grafana"):
+        shutil.rmtree(old.secrets / name)
+    try:
+        old.compose("run", "--rm", "init")
+        for name in ("gateway/keys.yaml", "engine/engine-key", "grafana/grafana-password", "api-key"):
+            assert (old.secrets / name).read_bytes() == (stack.secrets / name).read_bytes()
+            assert (old.secrets / name).stat().st_uid == 10001
+        assert not any((old.secrets / name).exists() for name in ("keys.yaml", "engine-key", "grafana-password"))
+    finally:
+        old.down()
+
+
+def test_a_file_that_is_replaced_reaches_the_containers_that_mount_its_directory(stack: Stack) -> None:
+    before = {name: stack.execute(name, "cat", _ENGINE_KEY[name]) for name in _ENGINE_KEY}
+    assert len(set(before.values())) == 1
+    stack.compose("run", "--rm", "init", "rotate-engine-key")
+    after = {name: stack.execute(name, "cat", _ENGINE_KEY[name]) for name in _ENGINE_KEY}
+    assert len(set(after.values())) == 1
+    assert set(after.values()).isdisjoint(before.values())
+    until(stack.is_ready, 60, "it serves with the new key")
+
+
+@pytest.mark.parametrize("service", ["nginx", "api", "llamacpp", "node-exporter", "blackbox", "prometheus"])
+def test_a_health_check_asks_no_proxy(stack: Stack, service: str) -> None:
+    """Docker gives its containers the proxy that its configuration names."""
+    container = stack.container(service)
+    (check,) = [
+        row["Inspected"]["Config"]["Healthcheck"]["Test"] for row in stack.containers() if row["ID"] == container
+    ]
+    proxies = [f"--env={name}=http://127.0.0.1:9" for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")]
+    assert check[0] == "CMD"
+    docker("exec", *proxies, container, *check[1:])
 
 
 def test_the_host_reaches_two_ports_and_no_other(stack: Stack) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ class Api:
     def __init__(
         self, url: str, *, certificate: Path | None = None, key: str | None = None, timeout: float = 30.0
     ) -> None:
-        self.url = url
+        self.url = without_credentials(url)
         self._timeout = timeout
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._connection = _connection(url, certificate)
@@ -128,6 +129,11 @@ class Api:
             raise ApiError(f"The connection to {self.url} broke ({broken}). What it says: make logs") from error
 
 
+def without_credentials(url: str) -> str:
+    """`url` as it may be shown: without a user and password before the host."""
+    return re.sub(r"^(\w+://)?.*@", r"\1", url)
+
+
 def error_message(body: Any) -> str | None:
     """The message of an error in OpenAI's shape; None when `body` has another."""
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
@@ -142,7 +148,9 @@ def _connection(url: str, certificate: Path | None) -> http.client.HTTPConnectio
     except ValueError:
         host = port = None
     if not host or parts.scheme not in {"http", "https"}:
-        raise ApiError(f"{url!r} is no address of an API: write it http://host:port or https://host:port.")
+        raise ApiError(
+            f"{without_credentials(url)!r} is no address of an API: write it http://host:port or https://host:port."
+        )
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, port, timeout=_CONNECT_S)
     try:

@@ -18,10 +18,10 @@ from glasshouse import (
     machine,
     native,
     secret_files,
+    secret_layout,
     shutdown,
     smoke,
     start,
-    supervisor,
 )
 from glasshouse.errors import GlasshouseError, KeysError, SecretsError, SettingsError
 from glasshouse.files import who_owns
@@ -37,8 +37,6 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="API keys: make one, list them, revoke one.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
-
-_WORDS = {"RUNNING": "running", "STARTING": "starting", "STOPPED": "off", "BACKOFF": "failing", "EXITED": "failing"}
 
 
 class Role(StrEnum):
@@ -94,22 +92,12 @@ def down() -> None:
 def ps() -> None:
     """Show what runs."""
     settings = _settings()
-    current = native.running(settings)
-    known = supervisor.programs(settings.socket) if current else None
-    if current is None or known is None:
-        stack = composed.find(settings)
-        if stack is not None and stack.is_running:
-            stack.show()
-        else:
-            _say_not_running(settings, "Glasshouse is not running. Start it: make up")
-        return
-    rows = [("PROGRAM", "STATE", "PID", "UP FOR")]
-    for program in known:
-        state_word = _WORDS.get(program.state, program.state.lower())
-        uptime = duration(program.uptime_s) if program.pid else "-"
-        rows.append((program.name, state_word, str(program.pid or "-"), uptime))
-    print(table(rows, indent=""))
-    print(f"\n{current.url}/v1")
+    if (current := native.started(settings)) is not None:
+        native.show(settings, current)
+    elif (stack := composed.find(settings)) is not None and stack.is_running:
+        stack.show()
+    else:
+        _say_not_running(settings, "Glasshouse is not running. Start it: make up")
 
 
 @app.command(name="logs")
@@ -123,7 +111,7 @@ def show_logs(
 ) -> None:
     """Show what the programs said."""
     settings = _settings()
-    if native.running(settings) is None and (stack := composed.find(settings)) is not None:
+    if native.started(settings) is None and (stack := composed.find(settings)) is not None:
         with suppress(KeyboardInterrupt):
             stack.logs(service, lines, follow=follow)
         return
@@ -135,19 +123,33 @@ def show_logs(
 
 @app.command()
 def init(
-    hand: Annotated[
-        Path | None, typer.Option(help="In the container: volumes that get a copy of what each service needs.")
-    ] = None,
     data: Annotated[Path | None, typer.Option(help="In the container: volumes that belong to the services.")] = None,
     uid: Annotated[int, typer.Option(envvar="GLASSHOUSE_UID", help="In the container: the services' user.")] = 10001,
     gid: Annotated[int, typer.Option(envvar="GLASSHOUSE_GID", help="In the container: their group.")] = 10001,
 ) -> None:
     """Make the secrets that are missing: keys, certificate. Shows where, never what."""
     settings = _settings()
-    made = container.init(settings, uid, gid, hand, data) if hand and data else secret_files.init(settings)
+    made = container.init(settings, uid, gid, data) if data else secret_files.init(settings)
     secret_files.print_made(settings, made)
     if not made:
         print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
+
+
+@app.command(name="rotate-engine-key")
+def rotate_engine_key() -> None:
+    """Change the key between the gateway and the engines, without a restart and without losing a request."""
+    settings = _settings()
+    made = secret_files.next_engine_key_made_at(settings)
+    stack = composed.find(settings)
+    since = native.engines(settings) | (stack.engines if stack is not None else {})
+    if late := [name for name, started in since.items() if int(started) < int(made)]:
+        raise GlasshouseError(
+            f"{' and '.join(late)} started before the next engine key was made, and would refuse it. Restart first: "
+            + ("make down, make up" if stack is None else f"docker compose restart {' '.join(late)}")
+        )
+    secret_files.rotate_engine_key(settings)
+    print("The engine key has been rotated; the gateway takes the new one within 5 s. Engines accept the old one, too,")
+    print("until they are restarted, which they must be before the next rotation.")
 
 
 @app.command(name="smoke")
@@ -183,19 +185,20 @@ def add_key(
     settings = _settings()
     key = keys.new_key()
     models = tuple(model) if model else None
-    _make_directory(settings)
     entry = keys.Entry(name, keys.digest(key), role.value, _day(expires), models)
-    keys.add(settings.keys_file, entry, rotate=rotate)
+    file = secret_layout.keys_file(settings)
+    _make_directory(settings, file.parent)
+    keys.add(file, entry, rotate=rotate)
     print(key)
     note = f"The key of {name!r}, shown this once; the gateway takes it within 5 s. Its hash is in "
-    print(note + settings.shown(settings.keys_file), file=sys.stderr)
+    print(note + settings.shown(file), file=sys.stderr)
 
 
 @key_app.command(name="list")
 def list_keys() -> None:
     """List the keys: names and what they may do, no secrets."""
     settings = _settings()
-    entries = keys.read(settings.keys_file)
+    entries = keys.read(secret_layout.keys_file(settings))
     if not entries:
         print("There are no keys yet. make up makes the first one; make key NAME=… makes more.")
         return
@@ -218,7 +221,7 @@ def list_keys() -> None:
 @key_app.command(name="revoke")
 def revoke_key(name: Annotated[str, typer.Argument(help="Every key of this name ends.")]) -> None:
     """Revoke a key. The gateway refuses it within 5 s."""
-    count = keys.revoke(_settings().keys_file, name)
+    count = keys.revoke(secret_layout.keys_file(_settings()), name)
     print(f"Revoked {count} key(s) of {name!r}; refused within 5 s." if count else f"{name!r} was revoked already.")
 
 
@@ -234,7 +237,7 @@ def _settings() -> Settings:
 
 def _front(settings: Settings) -> Front | None:
     """Where the stack answers that runs here, natively or in Docker."""
-    current = native.running(settings)
+    current = native.started(settings)
     if current is not None:
         return native.front(current)
     stack = composed.find(settings)
@@ -259,8 +262,9 @@ def _day(text: str | None) -> date | None:
     return day
 
 
-def _make_directory(settings: Settings) -> None:
+def _make_directory(settings: Settings, directory: Path) -> None:
     try:
-        settings.keys_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        secret_layout.make_directory(settings, directory)
     except OSError as error:
-        raise SecretsError(f"{settings.shown(settings.keys_file.parent)} cannot be made: {error}.") from error
+        raise SecretsError(f"{settings.shown(directory)} cannot be made: {error}.") from error

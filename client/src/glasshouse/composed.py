@@ -2,11 +2,12 @@
 
 import re
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from glasshouse import certificate, composed_watch, ports
+from glasshouse import certificate, composed_watch, ports, secret_layout
 from glasshouse.docker import Container, Docker
 from glasshouse.errors import GlasshouseError, ImagesMissing, SettingsError, StackError
 from glasshouse.front import Front, model, print_closing
@@ -39,6 +40,15 @@ class Stack:
         return "gpu" if any(one.service == "vllm" for one in self.containers) else "cpu"
 
     @property
+    def engines(self) -> dict[str, float]:
+        """The engines that run, and since when, in seconds since 1970."""
+        return {
+            one.service: time.time() - composed_watch.age(one.started)
+            for one in self.containers
+            if one.is_running and one.service in composed_watch.ENGINES
+        }
+
+    @property
     def front(self) -> Front:
         """Where it answers."""
         return _front(self.settings, self.containers)
@@ -58,6 +68,7 @@ class Stack:
             StackError: It does not get ready; what runs is left running.
         """
         print(f"Glasshouse is running already: {NAMES[self.kind]}. What has changed since is replaced.", flush=True)
+        _require_mounted(self.settings)
         files = self.docker.files(self.kind)
         _get_images(self.docker, files, "Glasshouse runs on as it was.")
         _start(self.settings, self.docker, self.kind, files)
@@ -162,9 +173,9 @@ def _get_images(docker: Docker, files: tuple[Path, ...], interrupted: str) -> No
 
 def _start(settings: Settings, docker: Docker, kind: Kind, files: tuple[Path, ...]) -> None:
     # Directories that are mounted and not there Docker would make as root's, or refuse; init sees to their owner.
-    for directory in (settings.secrets_dir, settings.certificate.parent):
+    for name in secret_layout.DIRECTORIES:
         with suppress(FileExistsError, PermissionError):
-            directory.mkdir(mode=0o700, parents=True)
+            (settings.secrets_dir / name).mkdir(mode=0o700, parents=True)
     if docker.compose(files, "up", "--detach", "--no-build"):
         raise StackError(composed_watch.why_not(docker, docker.containers()))
     _print_init(settings, docker)
@@ -189,6 +200,7 @@ def _check(settings: Settings, docker: Docker, kind: Kind) -> None:
             f"Another checkout has a stack named {docker.project!r} in Docker: {', '.join(map(str, others))}. "
             f"End that one (make down there), or name this one: make up COMPOSE_PROJECT_NAME={docker.project}-2"
         )
+    _require_mounted(settings)
     file = settings.environment["LLAMACPP_MODEL"]
     if kind == "cpu" and not settings.llamacpp_model.startswith(f"{settings.root / 'models'}/"):
         raise SettingsError(
@@ -200,6 +212,24 @@ def _check(settings: Settings, docker: Docker, kind: Kind) -> None:
             ports.Port(settings.public_https_port, "0.0.0.0", "nginx with TLS", "HTTPS_PORT", by_root=True),  # noqa: S104 - looked at
         )
     )
+
+
+def _require_mounted(settings: Settings) -> None:
+    """Refuses a place that no container sees, which would otherwise be changed by `make key` and read by nobody.
+
+    Raises:
+        SettingsError: KEYS_FILE or ENGINE_KEY_FILE names one.
+    """
+    for variable, path, place in (
+        ("KEYS_FILE", settings.keys_file, "gateway/keys.yaml"),
+        ("ENGINE_KEY_FILE", settings.engine_key_file, "engine/engine-key"),
+    ):
+        usual = settings.secrets_dir / place
+        if path != usual:
+            raise SettingsError(
+                f"{variable}={settings.environment[variable]!r} is not allowed in Docker, where containers see "
+                f"{settings.shown(usual.parent)}/: leave it out. That directory may be a link."
+            )
 
 
 def _front(settings: Settings, containers: tuple[Container, ...]) -> Front:

@@ -15,7 +15,7 @@ from glasshouse.settings import Kind, Settings
 
 # Without the others requests are answered all the same.
 _NEEDED = {"init", "nginx", "api", "vllm", "llamacpp"}
-_ENGINES = {"vllm", "llamacpp"}
+ENGINES = {"vllm", "llamacpp"}
 _POLL_S = 0.5
 _LOOK_S = 3.0
 _SHOWN_LINES = 12
@@ -35,7 +35,7 @@ def wait(settings: Settings, docker: Docker, kind: Kind, front: Front) -> float:
                 looked = progress.seconds
                 _check(settings, docker, front)
             if progress.seconds > timeout:
-                guilty = [one for one in docker.containers() if one.service in _ENGINES | {"api"}]
+                guilty = [one for one in docker.containers() if one.service in ENGINES | {"api"}]
                 raise StackError(
                     f"Not ready after {timeout} s (START_TIMEOUT); still waiting for {waiting_for}\n"
                     + _tails(docker, guilty)
@@ -64,7 +64,7 @@ def row(one: Container) -> tuple[str, str, str]:
     if one.is_running:
         bad = one.state == "restarting" or one.health == "unhealthy"
         word = "failing" if bad else "starting" if one.health == "starting" else "running"
-        return one.service, word, duration(_age(one.started))
+        return one.service, word, duration(age(one.started))
     if one.state == "exited" and one.exit_status == 0:
         return one.service, "done" if one.service == "init" else "off", "-"
     return one.service, "failing" if _trouble(one) else "off", "-"
@@ -126,7 +126,7 @@ def _tails(docker: Docker, containers: list[Container]) -> str:
     return "\n".join(parts)
 
 
-def _age(started: str) -> float:
+def age(started: str) -> float:
     """Seconds since a moment as Docker writes it, with nine digits behind the point."""
     try:
         then = datetime.fromisoformat(re.sub(r"\.\d+", "", started))

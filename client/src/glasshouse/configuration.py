@@ -1,15 +1,12 @@
-"""The configuration files of nginx and Prometheus: templates of the repository, filled in with this start's values."""
+"""The configuration of Prometheus: a template of the repository, filled in with this start's values."""
 
-import os
-import pwd
 import re
 from pathlib import Path
 
 from glasshouse.files import write_atomically
 from glasshouse.settings import Settings
 
-_PLACE = re.compile(r"\$\{([A-Z_]+)\}")  # nginx's own variables have no braces here
-_MARGIN_SECONDS = 30
+_PLACE = re.compile(r"\$\{([A-Z_]+)\}")
 
 
 def write(settings: Settings) -> None:
@@ -18,12 +15,11 @@ def write(settings: Settings) -> None:
     Raises:
         OSError: The run directory is not writable, or a template is missing.
     """
-    directories = ("logs", "nginx/temp", "prometheus/data", "prometheus/rules")
+    directories = ("logs", "prometheus/data", "prometheus/rules")
     for directory in directories:
         (settings.run_dir / directory).mkdir(parents=True, exist_ok=True)
     values = _values(settings)
     for template, target in (
-        ("nginx/native.conf.template", "nginx/nginx.conf"),
         ("prometheus/native.yml.template", "prometheus/prometheus.yml"),
         ("prometheus/rules/recording.yml", "prometheus/rules/recording.yml"),
     ):
@@ -49,30 +45,14 @@ def url_host(host: str) -> str:
 
 def _values(settings: Settings) -> dict[str, str]:
     return {
-        "USER_LINE": _user_line(),
-        "NGINX_DIR": _quoted(settings.root / "nginx"),  # what the native template includes
-        "GATEWAY_ADDRESS": f"{url_host(settings.gateway_host)}:{settings.gateway_port}",
         "METRICS_ADDRESS": f"{url_host(settings.metrics_host)}:{settings.metrics_port}",
-        "HTTPS_PORT": str(settings.https_port),
         "PROMETHEUS_PORT": str(settings.prometheus_port),
         "LLAMACPP_PORT": str(settings.llamacpp_port),
         "LLAMACPP_STATUS_PORT": str(settings.llamacpp_status_port),
-        "CERTIFICATE": _quoted(settings.certificate),
-        "CERTIFICATE_KEY": _quoted(settings.certificate_key),
         "ENGINE_KEY_FILE": '"' + _quoted(settings.engine_key_file) + '"',
-        "MAX_BODY_BYTES": str(settings.max_body_bytes),
-        "NGINX_READ_TIMEOUT": str(settings.total_timeout + _MARGIN_SECONDS),
-        "SHUTDOWN_GRACE": str(settings.shutdown_grace),
     }
 
 
-def _user_line() -> str:
-    """Started by root, nginx would give its workers to `nobody`, who cannot enter the run directory."""
-    if os.geteuid() != 0:
-        return "# started by an ordinary user: the workers run as the same"
-    return f"user {pwd.getpwuid(0).pw_name} root;"
-
-
 def _quoted(path: Path) -> str:
-    """The path as it stands between double quotes, in nginx's language and in YAML."""
+    """The path as it stands between double quotes in YAML."""
     return str(path).replace("\\", "\\\\").replace('"', '\\"')

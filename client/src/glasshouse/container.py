@@ -7,30 +7,19 @@ the user as whom the services run.
 import os
 from pathlib import Path
 
-from glasshouse import secret_files
+from glasshouse import secret_files, secret_layout
 from glasshouse.errors import SecretsError
-from glasshouse.files import write_atomically
+from glasshouse.files import is_unwritable, write_atomically
 from glasshouse.settings import Settings
 
-# What engines and Prometheus, what vLLM alone, and what Grafana may see; whatever else lies in secrets/ they do not.
-_COPIES = {
-    "engine": ("engine-key",),
-    "hub": ("hf-token",),
-    "grafana": ("grafana-password", "alert-url", "smtp-password"),
-}
 
-# Grafana does not start without a file that its settings name; an empty one is no password.
-_EMPTY_IF_MISSING = frozenset({"smtp-password"})
-
-
-def init(settings: Settings, uid: int, gid: int, hand: Path, data: Path) -> tuple[secret_files.Made, ...]:
+def init(settings: Settings, uid: int, gid: int, data: Path) -> tuple[secret_files.Made, ...]:
     """Makes what is missing, and sees to owners; a second run changes nothing.
 
     Args:
         settings: where the secrets lie.
         uid: the user of the services.
         gid: their group.
-        hand: a directory of volumes named as in `_COPIES`, into which copies go.
         data: a directory of volumes that belong to the services.
 
     Returns:
@@ -42,46 +31,54 @@ def init(settings: Settings, uid: int, gid: int, hand: Path, data: Path) -> tupl
     """
     try:
         settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _give(settings.secrets_dir, uid, gid)
-        _bring_back_password(settings, hand / "grafana")
-        made = secret_files.init(settings, grafana=True)
+        _give_secrets(settings, uid, gid)
+        made = secret_files.init(settings, docker=True)
         _require_address(settings)
-        for volume, names in _COPIES.items():
-            _copy(settings.secrets_dir, names, hand / volume)
-        for mounted in (*hand.iterdir(), *data.iterdir()):
+        _make_empty_mail_password(settings)
+        _give_secrets(settings, uid, gid)
+        for mounted in data.iterdir():
             _give(mounted, uid, gid)
     except OSError as error:
         raise SecretsError(f"The secrets and volumes cannot be prepared: {error}.") from error
+    return tuple(_told(one, settings, data) for one in made)
+
+
+def _told(made: secret_files.Made, settings: Settings, data: Path) -> secret_files.Made:
+    """Grafana keeps the password of its first start: one that is made later is not the one that it knows."""
+    if made.path == settings.grafana_password_file and (data / "grafana" / "grafana.db").exists():
+        reset = "docker compose exec grafana grafana cli admin reset-admin-password NEW"
+        return secret_files.Made(made.path, f"the old one was lost, and Grafana still has it: {reset}")
     return made
-
-
-def _bring_back_password(settings: Settings, volume: Path) -> None:
-    """Grafana keeps the password of its first start: where the file was lost, the copy is worth more than a new one."""
-    file = settings.grafana_password_file
-    copy = volume / file.name
-    if not file.exists() and copy.exists():
-        write_atomically(file, copy.read_text(encoding="utf-8"))
 
 
 def _require_address(settings: Settings) -> None:
     """Grafana does not start without the address that it is told to send alerts to."""
-    kind, file = settings.environment.get("ALERTS_TO", "nobody"), settings.secrets_dir / "alert-url"
+    kind = settings.environment.get("ALERTS_TO", "nobody")
+    file = settings.grafana_password_file.with_name("alert-url")
     if kind == "email":
         if missing := [name for name in ("ALERTS_EMAIL", "SMTP_HOST") if not settings.environment.get(name)]:
             raise SecretsError(f"ALERTS_TO='email', but {' and '.join(missing)} in .env must be set.")
     elif kind != "nobody" and not (file.exists() and file.read_text(encoding="utf-8").startswith("http")):
-        raise SecretsError(f"ALERTS_TO={kind!r}, but the file alert-url beside the API key does not hold its address.")
+        raise SecretsError(f"ALERTS_TO={kind!r}, but the file {settings.shown(file)} does not hold its address.")
 
 
-def _copy(secrets: Path, names: tuple[str, ...], volume: Path) -> None:
-    for name in names:
-        source, copy = secrets / name, volume / name
-        if not source.exists() and name not in _EMPTY_IF_MISSING:
-            copy.unlink(missing_ok=True)
-            continue
-        text = source.read_text(encoding="utf-8") if source.exists() else ""
-        if not copy.exists() or copy.read_text(encoding="utf-8") != text:
-            write_atomically(copy, text)
+def _make_empty_mail_password(settings: Settings) -> None:
+    """Grafana does not start without a file that its settings name; an empty one is no password."""
+    file = settings.grafana_password_file.with_name("smtp-password")
+    if not file.exists():
+        write_atomically(file, "")
+
+
+def _give_secrets(settings: Settings, uid: int, gid: int) -> None:
+    """Hands the secrets over. Where nothing can be changed they have to be readable as they are."""
+    try:
+        for directory in secret_layout.DIRECTORIES:
+            secret_layout.make_directory(settings, settings.secrets_dir / directory)
+            _give(settings.secrets_dir / directory, uid, gid)
+        _give(settings.secrets_dir, uid, gid)
+    except OSError as error:
+        if not is_unwritable(error):
+            raise
 
 
 def _give(directory: Path, uid: int, gid: int) -> None:

@@ -1,5 +1,6 @@
 """Files that are either the old text or the new one, never half of it."""
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -11,11 +12,37 @@ from pathlib import Path
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     """Writes `text` (UTF-8) to `path` with the permissions `mode`, replacing what was there in one step.
 
-    Written by root, the file belongs to whom the old one did, or the directory: the services read it as another user.
+    A symbolic link stays, and the file that it leads to is replaced, or made where it is missing. Written by root, the
+    file belongs to whom the old one did, or the directory: the services read it as another user.
 
     Raises:
-        OSError: The directory is missing or not writable, or the disk is full.
+        OSError: The directory is missing or not writable, or the disk is full; `filename` is the file's own.
     """
+    target = real(path)
+    try:
+        _replace(target, text, mode)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+def real(path: Path) -> Path:
+    """The file that `path` leads to through symbolic links, whether it is there or not.
+
+    Raises:
+        OSError: The links lead in a circle.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
+
+
+def is_unwritable(error: OSError) -> bool:
+    """Whether nothing may be written in a place: a read-only mount, or another user's."""
+    return error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def _replace(path: Path, text: str, mode: int) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

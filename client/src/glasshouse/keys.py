@@ -17,7 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from glasshouse.errors import KeysError
-from glasshouse.files import locked, who_owns, write_atomically
+from glasshouse.files import locked, real, who_owns, write_atomically
 
 Role = Literal["user", "admin"]
 
@@ -122,7 +122,8 @@ _Change = Callable[[str, tuple[Entry, ...]], tuple[str, tuple[Entry, ...]]]
 
 
 def _edit(path: Path, change: _Change) -> None:
-    with locked(path.with_name(f".{path.name}.lock")):
+    target = real(path)  # beside it lies the lock, so that two links to one file share it
+    with locked(target.with_name(f".{target.name}.lock")):
         text = _text(path)
         edited, expected = change(text, _parse(text, path))
         try:

@@ -1,8 +1,10 @@
 """The stack without Docker: starts supervisord with the programs of supervisord.conf, and says what came of it."""
 
 import resource
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,19 +20,58 @@ from glasshouse import (
     shape,
     shutdown,
     state,
+    supervisor,
 )
 from glasshouse.configuration import url_host
 from glasshouse.errors import GlasshouseError
 from glasshouse.front import Front, model, print_closing
+from glasshouse.screen import duration, table
 from glasshouse.settings import Settings
 
 _FILES = 65_536
+_FEW_BYTES = 64 * 1024
+_WORDS = {"RUNNING": "running", "STARTING": "starting", "STOPPED": "off", "BACKOFF": "failing", "EXITED": "failing"}
 
 
 def running(settings: Settings) -> state.State | None:
     """The native stack of this run directory, if it runs."""
     current = state.read(settings.run_dir)
     return current if current is not None and current.is_running() else None
+
+
+def started(settings: Settings) -> state.State | None:
+    """The native stack of this run directory if any process of it runs, with its supervisor or without."""
+    current = state.read(settings.run_dir)
+    if current is None:
+        return None
+    return current if current.is_running() or current.members(settings.root) else None
+
+
+def engines(settings: Settings) -> dict[str, float]:
+    """The engines that run, and since when, in seconds since 1970."""
+    programs = supervisor.programs(settings.socket) if running(settings) is not None else None
+    return {one.name: time.time() - one.uptime_s for one in programs or () if one.name == "llamacpp" and one.pid}
+
+
+def show(settings: Settings, current: state.State) -> None:
+    """Prints what runs: a row for each program, or each process where its supervisor does not tell of them."""
+    known = supervisor.programs(settings.socket) if current.is_running() else None
+    if known is not None:
+        rows = [("PROGRAM", "STATE", "PID", "UP FOR")]
+        for program in known:
+            word = _WORDS.get(program.state, program.state.lower())
+            uptime = duration(program.uptime_s) if program.pid else "-"
+            rows.append((program.name, word, str(program.pid or "-"), uptime))
+        print(f"{table(rows, indent='')}\n\n{current.url}/v1")
+        if shutil.disk_usage(settings.run_dir).free < _FEW_BYTES:
+            print(
+                f"\nThe disk of {settings.shown(settings.run_dir)} is full: logs and metrics are lost.", file=sys.stderr
+            )
+        return
+    trouble = "does not answer" if current.is_running() else "has been killed"
+    members = [(str(one.pid), one.command) for one in current.members(settings.root)]
+    print(table([("PID", "COMMAND"), *members], indent=""))
+    print(f"\nsupervisord {trouble}, and these processes run without it: nothing restarts them. make down ends them.")
 
 
 def front(current: state.State) -> Front:
@@ -74,7 +115,7 @@ def _start(settings: Settings, chosen: shape.Shape, log_ends: dict[str, int]) ->
     url = f"https://127.0.0.1:{settings.https_port}" if chosen.nginx else plain
     with (settings.logs / "supervisord-start.log").open("wb") as output:
         supervisord = subprocess.Popen(  # noqa: S603 - our own configuration; nothing in it comes from a request
-            [sys.executable, "-m", "supervisor.supervisord", "-c", str(settings.root / "supervisord.conf")],
+            [sys.executable, "-m", "glasshouse.supervisord", "-c", str(settings.root / "supervisord.conf")],
             cwd=settings.root,
             env=_environment(settings, chosen),
             stdin=subprocess.DEVNULL,
@@ -108,6 +149,10 @@ def _environment(settings: Settings, chosen: shape.Shape) -> dict[str, str]:
         "GLASSHOUSE_PYTHON": sys.executable,
         "NGINX_PROGRAM": str(chosen.nginx or "nginx"),
         "NGINX_AUTOSTART": "true" if chosen.nginx else "false",
+        "NGINX_PREFIX": str(settings.run_dir / "nginx"),
+        "NGINX_TLS": str(settings.certificate.parent),
+        "NGINX_LISTEN": f"127.0.0.1:{settings.https_port}",
+        "NGINX_GATEWAY": f"{url_host(settings.gateway_host)}:{settings.gateway_port}",
         "PROMETHEUS_PROGRAM": str(chosen.prometheus or "prometheus"),
         "PROMETHEUS_AUTOSTART": "true" if chosen.prometheus else "false",
         "PROMETHEUS_PORT": str(settings.prometheus_port),

@@ -5,7 +5,6 @@ environment that it hands on.
 """
 
 import hashlib
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -54,8 +53,6 @@ class Settings:
     prometheus_retention: str
     nginx: str
     prometheus: str
-    max_body_bytes: int
-    total_timeout: int
     shutdown_grace: int
     stop_grace: int
     start_timeouts: Mapping[Kind, int]
@@ -81,7 +78,7 @@ class Settings:
     @property
     def grafana_password_file(self) -> Path:
         """The password of Grafana's user admin."""
-        return self.secrets_dir / "grafana-password"
+        return self.secrets_dir / "grafana" / "grafana-password"
 
     @property
     def logs(self) -> Path:
@@ -137,8 +134,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         shape=values.wish("SHAPE"),
         run_dir=run_dir,
         secrets_dir=secrets_dir,
-        keys_file=values.path("KEYS_FILE", str(secrets_dir / "keys.yaml")),
-        engine_key_file=values.path("ENGINE_KEY_FILE", str(secrets_dir / "engine-key")),
+        keys_file=values.path("KEYS_FILE", str(secrets_dir / "gateway" / "keys.yaml")),
+        engine_key_file=values.path("ENGINE_KEY_FILE", str(secrets_dir / "engine" / "engine-key")),
         gateway_host=merged.get("GATEWAY_HOST", "127.0.0.1"),
         gateway_port=values.port("GATEWAY_PORT", 8000),
         metrics_host=merged.get("METRICS_HOST", "127.0.0.1"),
@@ -154,8 +151,6 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         prometheus_retention=values.matching("PROMETHEUS_RETENTION", "15d", r"[1-9][0-9]*[mhdwy]", "like 12h or 15d"),
         nginx=merged.get("NGINX", "auto"),
         prometheus=merged.get("PROMETHEUS", "auto"),
-        max_body_bytes=values.whole("MAX_BODY_BYTES", 10_485_760, 1024, 2**30),
-        total_timeout=values.seconds("TOTAL_TIMEOUT", 900),
         shutdown_grace=shutdown_grace,
         stop_grace=stop_grace,
         start_timeouts={kind: values.whole("START_TIMEOUT", usual, 1, 7200) for kind, usual in _USUAL_START_S.items()},
@@ -209,7 +204,7 @@ def read_env_file(path: Path) -> dict[str, str]:
             continue
         match = _LINE.match(stripped)
         if match is None:
-            raise SettingsError(f"{path.name}, line {number}: {stripped!r} is not NAME=value.")
+            raise SettingsError(f"{path.name}, line {number} is not NAME=value.")  # not shown: it may be a secret
         name, value = match.groups()
         if value[:1] in {'"', "'"}:
             if len(value) < 2 or value[-1] != value[0]:  # noqa: PLR2004 - an opening and a closing quote
@@ -240,17 +235,6 @@ class _Values:
         if not re.fullmatch(r"[0-9]{1,12}", text) or not lowest <= int(text) <= highest:
             raise SettingsError(f"{name}={text!r} is not allowed: a whole number from {lowest} to {highest} is.")
         return int(text)
-
-    def seconds(self, name: str, default: int) -> int:
-        """A duration, rounded up to whole seconds."""
-        text = self.variables.get(name, str(default))
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not 0 < value <= 86_400:  # noqa: PLR2004 - a day
-            raise SettingsError(f"{name}={text!r} is not allowed: a number of seconds up to 86400 is.")
-        return math.ceil(value)
 
     def wish(self, name: str) -> Wish:
         text = self.variables.get(name, "auto")

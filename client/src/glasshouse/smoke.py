@@ -40,7 +40,7 @@ def run(target: Target) -> None:
         ) from error
     with Api(target.url, certificate=target.certificate, key=key, timeout=_SILENCE_S) as api:
         model = api.first_model()
-        print(f"{model} at {target.url}/v1")
+        print(f"{model} at {api.url}/v1")
         _streamed(api, model)
         _plain(api, model)
 

@@ -1,4 +1,4 @@
-"""nginx in a container as compose.yaml runs it, with a stand-in for the gateway behind it."""
+"""nginx as compose.yaml runs it, and as supervisord.conf does, with a stand-in for the gateway behind it."""
 
 import contextlib
 import subprocess
@@ -39,7 +39,7 @@ def gateway(shared: Place) -> StandIn:
 
 @pytest.fixture(scope="session")
 def edge(shared: Place, gateway: StandIn) -> Edge:  # noqa: ARG001 - it must be there
-    """nginx that nobody ends, reloads or wears out."""
+    """nginx in a container, that nobody ends, reloads or wears out."""
     edge = shared.edge(MAX_BODY_BYTES="100000", TOTAL_TIMEOUT="60")
     client = Client(edge, shared.tls / "cert.pem")
     until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
@@ -47,7 +47,18 @@ def edge(shared: Place, gateway: StandIn) -> Edge:  # noqa: ARG001 - it must be 
 
 
 @pytest.fixture(scope="session")
-def client(edge: Edge, shared: Place) -> Client:
+def docker_client(edge: Edge, shared: Place) -> Client:
+    """For what only the container has: port 80, Grafana."""
+    return Client(edge, shared.tls / "cert.pem")
+
+
+@pytest.fixture(scope="session", params=["docker", "native"])
+def client(request: pytest.FixtureRequest, shared: Place, gateway: StandIn) -> Client:
+    """For what is the same wherever nginx runs."""
+    if request.param == "docker":
+        client: Client = request.getfixturevalue("docker_client")
+        return client
+    edge = shared.native_edge(gateway, MAX_BODY_BYTES="100000", TOTAL_TIMEOUT="60")
     return Client(edge, shared.tls / "cert.pem")
 
 
@@ -59,23 +70,23 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def slow(client: Client) -> Iterator[dict[str, "Future[float | Answer]"]]:
+def slow(docker_client: Client) -> Iterator[dict[str, "Future[float | Answer]"]]:
     """Clients that take their time: they begin with the first test, and test_slow_clients.py asks how they fared."""
 
     def slow_head() -> float:
-        with client.open() as raw:
+        with docker_client.open() as raw:
             return trickle(raw, SLOW_HEAD, b"a", every=1, seconds=40)
 
     def no_head() -> float:
-        with client.plain() as raw:
+        with docker_client.plain() as raw:
             return trickle(raw, b"", b"", every=1, seconds=40)
 
     def half_a_body() -> float:
-        with client.open() as raw:
+        with docker_client.open() as raw:
             return trickle(raw, HALF_A_BODY, b"", every=1, seconds=40)
 
     def hanging_health() -> Answer:
-        with client.plain() as raw:
+        with docker_client.plain() as raw:
             return raw.send(encode("/healthz", do={"hang": True})).answer()
 
     with ThreadPoolExecutor(4) as pool:

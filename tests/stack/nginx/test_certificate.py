@@ -8,7 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
-from tests.stack.nginx.parts.edge import Edge, Place
+import pytest
+from tests.stack.nginx.parts.edge import Edge, NativeEdge, Place
 from tests.stack.nginx.parts.talk import Client, encode
 from tests.stack.parts.stack import until
 
@@ -22,12 +23,12 @@ def presented(edge: Edge) -> str:
 class Load:
     """Clients that ask as fast as they are answered, on kept and on new connections, and one that reads a stream."""
 
-    def __init__(self, edge: Edge, trusted: Path) -> None:
+    def __init__(self, edge: Edge, trusted: Path, *, kept: bool) -> None:
         self._client = Client(edge, trusted)
         self._over = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, args=(work,))
-            for work in (self._kept, self._kept, self._new, self._stream)
+            for work in (*((self._kept, self._kept) if kept else ()), self._new, self._stream)
         ]
         self.done = count()
         self.failures: list[BaseException] = []
@@ -72,27 +73,30 @@ class Load:
             self.events = len(raw.answer().data)
 
 
-def test_a_certificate_is_rotated_under_load_without_a_drop(place: Place, tmp_path: Path) -> None:
-    place.stand_in()
+@pytest.mark.parametrize("where", ["docker", "native"])
+def test_a_certificate_is_rotated_under_load_without_a_drop(place: Place, tmp_path: Path, where: str) -> None:
     # A stop would wait one second; a reload waits for the stream all the same.
-    edge = place.edge(RATE_LIMIT_RPS="0", SHUTDOWN_GRACE="1")
+    edge = place.started(where, RATE_LIMIT_RPS="0", SHUTDOWN_GRACE="1")
     old, new = (place.tls / "cert.pem").read_text(), certificate.make()
     both = tmp_path / "both.pem"
     both.write_text(old + new.certificate)
     client = Client(edge, both)
     until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
-    with Load(edge, both) as load:
+    # Without keepalive_min_timeout, which many distributions do not have yet, idle connections are closed at once.
+    kept = not isinstance(edge, NativeEdge) or "keepalive_min_timeout" in (edge.prefix / "nginx.conf").read_text()
+    with Load(edge, both, kept=kept) as load:
         time.sleep(1)
         place.put_certificate(new)
         until(lambda: presented(edge) == new.certificate.strip(), 15, "the new certificate is shown")
         time.sleep(2)
     assert load.failures == []
     assert load.events == 31
-    assert next(load.done) > 100
+    assert next(load.done) > 50
 
 
-def test_half_of_a_pair_is_not_taken_and_the_whole_is(place: Place) -> None:
-    edge = place.edge()
+@pytest.mark.parametrize("where", ["docker", "native"])
+def test_half_of_a_pair_is_not_taken_and_the_whole_is(place: Place, where: str) -> None:
+    edge = place.started(where)
     old, new = presented(edge), certificate.make()
     place.put("cert.pem", new.certificate)
     until(lambda: "the old one stays" in edge.logs(), 10, "half of a pair is refused")

@@ -96,7 +96,7 @@ def test_a_body_may_be_as_long_as_the_limit_and_no_longer(client: Client, gatewa
 
 @pytest.mark.parametrize("do", [{"reset": True}, {"garbage": True}], ids=str)
 def test_a_gateway_that_breaks_is_502(client: Client, gateway: StandIn, do: dict[str, bool]) -> None:
-    mark = f"broken-{next(iter(do))}"
+    mark = f"broken-{next(iter(do))}-{client.edge.id}"
     answer = client.ask(CHAT, b"{}", method="POST", do=do, x_request_id=mark)
     assert refusal(answer) == (502, "gateway_unavailable")
     assert answer.headers["retry-after"] == "5"

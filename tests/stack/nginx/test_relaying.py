@@ -7,7 +7,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from tests.stack.nginx.parts.edge import Place, StandIn
+from tests.stack.nginx.parts.edge import NativeEdge, Place, StandIn
 from tests.stack.nginx.parts.talk import Client, encode
 from tests.stack.parts.stack import until
 
@@ -47,7 +47,7 @@ def test_over_http2_too(client: Client) -> None:
 def test_a_client_that_goes_away_frees_the_gateway_within_a_second(
     client: Client, gateway: StandIn, do: dict[str, float], version: str
 ) -> None:
-    mark = f"going-{version}-{next(iter(do))}"
+    mark = f"going-{version}-{next(iter(do))}-{client.edge.id}"
     url = f"https://localhost:{client.edge.port(443)}{CHAT}"
     command = ("curl", "-sSN", "--noproxy", "*", f"--{version}", "--cacert", str(client.trusted), "-d", "{}")
     headers = ("-H", f"x-do: {json.dumps(do)}", "-H", f"x-request-id: {mark}")
@@ -67,15 +67,15 @@ def test_connections_to_the_gateway_are_kept(client: Client) -> None:
 
 
 def test_a_slow_upload_waits_in_nginx(client: Client, gateway: StandIn) -> None:
-    body = b"a" * 50_000
+    body, mark = b"a" * 50_000, f"upload-{client.edge.id}"
     with client.open() as raw:
-        raw.send(encode(CHAT, method="POST", x_mark="upload", content_length=str(len(body))))
+        raw.send(encode(CHAT, method="POST", x_mark=mark, content_length=str(len(body))))
         for start in range(0, len(body), 10_000):
-            assert gateway.came("upload") == []
+            assert gateway.came(mark) == []
             raw.send(body[start : start + 10_000])
             time.sleep(0.1)
         assert raw.answer().status == 200
-    assert [one["length"] for one in gateway.came("upload")] == [50_000]
+    assert [one["length"] for one in gateway.came(mark)] == [50_000]
 
 
 SPOOFED = {
@@ -87,8 +87,9 @@ SPOOFED = {
 def test_what_a_client_says_of_its_address_is_overwritten(client: Client, shared: Place) -> None:
     headers = json.loads(client.ask("/livez", b"", method="GET", do=None, **SPOOFED).body)["headers"]
     assert "6.6.6.6" not in json.dumps(headers)
+    address = "127.0.0.1" if isinstance(client.edge, NativeEdge) else shared.gateway_address
     assert dict(headers) | {
-        "host": "localhost", "x-forwarded-for": shared.gateway_address, "x-real-ip": shared.gateway_address,
+        "host": "localhost", "x-forwarded-for": address, "x-real-ip": address,
         "x-forwarded-proto": "https", "x-forwarded-host": "localhost",
     } == dict(headers)  # fmt: skip
     assert not {"upgrade", "connection", "forwarded"} & set(dict(headers))
@@ -128,11 +129,11 @@ def test_the_gateway_does_not_steer_nginx(client: Client) -> None:
     assert client.ask("/livez", do=inside).body == b"said"
 
 
-def test_plain_http_is_sent_to_https_with_method_and_query(client: Client) -> None:
-    with client.plain() as raw:
+def test_plain_http_is_sent_to_https_with_method_and_query(docker_client: Client) -> None:
+    with docker_client.plain() as raw:
         answer = raw.send(encode("/v1/models?a=b", b"{}", method="POST")).answer()
     assert (answer.status, answer.headers["location"]) == (308, "https://localhost/v1/models?a=b")
-    with client.plain() as raw:
+    with docker_client.plain() as raw:
         health = raw.send(encode("/healthz", b"", method="GET", do=None, **SPOOFED)).answer()
     assert dict(json.loads(health.body)["headers"])["x-forwarded-proto"] == "http"
     assert health.status == 200
@@ -145,13 +146,45 @@ def test_the_redirect_names_domain_and_public_port(place: Place) -> None:
     assert answer.headers["location"] == "https://llm.example.org:8443/docs"
 
 
-def test_a_challenge_is_served_on_port_80_and_nothing_else_of_that_folder(client: Client, shared: Place) -> None:
+def test_a_challenge_is_served_on_port_80_and_nothing_else_of_that_folder(docker_client: Client, shared: Place) -> None:
     folder = shared.webroot / ".well-known" / "acme-challenge"
     folder.mkdir(parents=True)
     (folder / "a-token_1").write_text("its answer")
     (folder / "a.file").write_text("something else")
     for path, status in {"a-token_1": 200, "a.file": 404, "": 404, "none": 404, "%2e%2e/x": 404, "x/y": 404}.items():
-        with client.plain() as raw:
+        with docker_client.plain() as raw:
             answer = raw.send(encode(f"/.well-known/acme-challenge/{path}")).answer()
         assert answer.status == status, path
         assert (answer.body == b"its answer") == (status == 200)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST"])
+def test_what_only_the_gateway_understands_reaches_it_as_it_is(client: Client, gateway: StandIn, method: str) -> None:
+    mark = f"understood-{method}-{client.edge.id}"
+    headers = {
+        "origin": "https://app.example.org", "access_control_request_method": "POST",
+        "access_control_request_headers": "authorization", "content_encoding": "gzip", "accept_encoding": "gzip, br",
+    }  # fmt: skip
+    allowed = {"access-control-allow-origin": "https://app.example.org", "vary": "Origin"}
+    do = {"status": 204, "headers": allowed}
+    with client.open() as raw:
+        raw.send(encode(CHAT, b"\x1f\x8b" * (method == "POST"), method=method, do=do, x_mark=mark, **headers))
+        head = raw.read_until(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 204")
+    assert b"access-control-allow-origin: https://app.example.org\r\n" in head.lower()
+    (came,) = gateway.came(mark)
+    assert came["method"] == method
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    assert sent.items() <= dict(came["headers"]).items()
+
+
+@pytest.mark.parametrize("offer", ["h2c", "websocket", "TLS/1.0"])
+def test_no_offer_to_upgrade_reaches_the_gateway_and_the_body_does(client: Client, offer: str) -> None:
+    body = b'{"model": "m"}'
+    answer = client.ask(
+        CHAT, body, method="POST", connection="Upgrade, HTTP2-Settings", upgrade=offer, http2_settings="AAMAAABk"
+    )
+    assert answer.status == 200
+    came = json.loads(answer.body)
+    assert came["length"] == len(body)
+    assert not {"upgrade", "connection"} & {name for name, _ in came["headers"]}

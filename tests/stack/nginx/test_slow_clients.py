@@ -19,10 +19,10 @@ def test_a_body_that_stops_is_given_twenty(slow: Slow) -> None:
     assert 19 < slow["half_a_body"].result() < 24
 
 
-def test_the_log_says_408_and_the_gateway_saw_nothing(slow: Slow, client: Client, gateway: StandIn) -> None:
+def test_the_log_says_408_and_the_gateway_saw_nothing(slow: Slow, docker_client: Client, gateway: StandIn) -> None:
     assert slow["half_a_body"].result()
-    until(lambda: len(client.edge.lines(status=408)) >= 2, 5, "both stand in the log")
-    assert {line["path"] for line in client.edge.lines(status=408)} == {"/livez", "/v1/chat/completions"}
+    until(lambda: len(docker_client.edge.lines(status=408)) >= 2, 5, "both stand in the log")
+    assert {line["path"] for line in docker_client.edge.lines(status=408)} == {"/livez", "/v1/chat/completions"}
     assert gateway.came("slow") == []
 
 

@@ -60,14 +60,17 @@ def test_http2_is_offered_and_http1_stays(client: Client) -> None:
 def test_every_answer_over_tls_asks_for_tls_from_now_on(client: Client) -> None:
     for answer in (client.ask("/livez"), client.ask("/metrics"), client.h2("/x"), client.ask("/grafana/")):
         assert answer.headers["strict-transport-security"] == "max-age=63072000"
-    with client.plain() as raw:
+
+
+def test_plain_http_does_not_ask_for_it(docker_client: Client) -> None:
+    with docker_client.plain() as raw:
         assert b"trict-" not in raw.send(b"GET / HTTP/1.0\r\n\r\n").read_until(b"\r\n\r\n")
 
 
-def test_the_inside_port_counts_and_says_nothing_else(client: Client) -> None:
+def test_the_inside_port_counts_and_says_nothing_else(docker_client: Client) -> None:
     script = "curl -s http://127.0.0.1:8081/stub_status; curl -s -o /dev/null -w %{http_code} http://127.0.0.1:8081/x"
     done = subprocess.run(
-        ("docker", "exec", client.edge.id, "sh", "-c", script), capture_output=True, text=True, check=True
+        ("docker", "exec", docker_client.edge.id, "sh", "-c", script), capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("Active connections: ")
     assert done.stdout.endswith("404")

@@ -92,11 +92,14 @@ def test_waiting_ends_early_when_it_is_given_up() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_it_does_not_outlive_its_launcher(number: signal.Signals) -> None:
     code = (
-        "import os, signal, sys, time\n"
+        "import os, signal, sys, threading, time\n"
         "from engine_status.child import Child, Command\n"
         "argv = (sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(99)')\n"
+        "said = threading.Event()\n"
         f"command = Command(argv, os.environ, death_signal=signal.Signals({int(number)}))\n"
-        "child = Child(command, lambda line: print(child.pid, flush=True))\n"
+        "child = Child(command, lambda line: said.set())\n"
+        "said.wait()\n"
+        "print(child.pid, flush=True)\n"
         "time.sleep(99)\n"
     )
     launcher = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

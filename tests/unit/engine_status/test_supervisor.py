@@ -28,6 +28,7 @@ class FakeEngine:
         self.version = 0
         self.drained = False
         self.drain_seconds = 0.0
+        self.drain_delay = 0.0
         self.stop_seconds = 5.0
 
     def model(self) -> str:
@@ -97,6 +98,51 @@ def test_it_runs_until_a_signal_and_drains() -> None:
     assert list(watcher.seen[0].phases) == ["launching", "loading"]
     assert status.snapshot().state == "draining"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_it_says_that_it_drains_before_anything_is_ended() -> None:
+    engine, status = FakeEngine(SERVES), Status("fake")
+    engine.drain_delay = 1.0
+    said_when_draining: list[bool] = []
+    Watcher(status).when("ready", stop)
+    Watcher(status).when("draining", lambda: said_when_draining.append(engine.drained))
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert said_when_draining == [False]
+    assert engine.drained
+
+
+def test_the_delay_is_part_of_the_time_that_a_stop_may_take() -> None:
+    engine, status = FakeEngine(SERVES), Status("fake")
+    engine.drain_delay, engine.stop_seconds = 60.0, 0.2
+    Watcher(status).when("ready", stop)
+    began = time.monotonic()
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert time.monotonic() - began < 20
+    assert not engine.drained
+
+
+def test_a_second_signal_cuts_the_delay_short() -> None:
+    engine, status = FakeEngine(SERVES), Status("fake")
+    engine.drain_delay = engine.stop_seconds = 60.0
+    Watcher(status).when("ready", stop)
+    Watcher(status).when("draining", stop)
+    began = time.monotonic()
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert time.monotonic() - began < 20
+
+
+def test_an_engine_that_ends_during_the_delay_is_not_waited_for() -> None:
+    engine, status = FakeEngine("import time; print('up', flush=True); time.sleep(1)"), Status("fake")
+    engine.drain_delay = engine.stop_seconds = 60.0
+    Watcher(status).when("ready", stop)
+    began = time.monotonic()
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert time.monotonic() - began < 20
+    assert not engine.drained
 
 
 def test_a_second_signal_cuts_the_drain_short() -> None:

@@ -189,7 +189,7 @@ def test_an_engine_key_is_read_and_never_shown(key_file: Path) -> None:
     settings = Settings.load()
     key = settings.engine_key()
     assert key is not None
-    assert key.candidates(None) == (GOOD_KEY,)
+    assert key.authorization == f"authorization: Bearer {GOOD_KEY}\r\n".encode()
     assert GOOD_KEY not in repr(key) + str(key) + repr(settings)
 
 
@@ -198,8 +198,7 @@ def test_an_engine_key_is_read_and_never_shown(key_file: Path) -> None:
     [
         *("", " \n", "tiny-one", GOOD_KEY[:23], "changeme" * 4, "change-me-" + GOOD_KEY, "your-key-" + GOOD_KEY),
         *("example" + GOOD_KEY, "SECRET" + GOOD_KEY, "My-Password-" + GOOD_KEY, "token-abc123" + GOOD_KEY),
-        *(f"{GOOD_KEY}\nx-evil: 1", f"{GOOD_KEY}\ntiny", f"{GOOD_KEY} {GOOD_KEY}", GOOD_KEY + "비밀"),
-        "\n".join(GOOD_KEY + str(number) for number in range(5)),
+        *(f"{GOOD_KEY}\nx-evil: 1", f"{GOOD_KEY}\r\n{GOOD_KEY}", f"{GOOD_KEY} {GOOD_KEY}", GOOD_KEY + "비밀"),
     ],
 )
 def test_placeholders_and_what_is_no_key_are_refused_and_not_echoed(key_file: Path, key: str) -> None:

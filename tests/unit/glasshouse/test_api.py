@@ -102,3 +102,22 @@ def test_why_it_is_not_ready_is_a_reason(fake_api: FakeApi) -> None:
     fake_api.answers["/readyz"] = (503, {"status": "not ready", "reason": "No engine is ready."})
     with Api(fake_api.url) as api:
         assert api.get("/readyz").reason == "No engine is ready."
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://user:pass-word@127.0.0.1:9", "http://127.0.0.1:9"),
+        ("http://:pass-word@127.0.0.1:9", "http://127.0.0.1:9"),
+        ("https://user:pass-word@[::1]:9/v1", "https://[::1]:9/v1"),
+        ("ftp://user:pass-word@host", "ftp://host"),
+        ("user:pass-word@host", "host"),
+        ("http://user:p@ss-word@127.0.0.1:9", "http://127.0.0.1:9"),
+        ("http://user:pass-word@host:many", "http://host:many"),
+    ],
+)
+def test_no_message_shows_the_password_in_an_address(url: str, shown: str) -> None:
+    with pytest.raises(ApiError) as caught, Api(url, timeout=1) as api:
+        api.get("/livez")
+    assert shown in str(caught.value)
+    assert "ss-word" not in str(caught.value)

@@ -1,6 +1,8 @@
 import errno
+import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ import pytest
 from tests.unit.glasshouse.conftest import FakeApi
 from tests.unit.glasshouse.docker_plan import FakeDocker
 
-from glasshouse import cli, keys
+from glasshouse import cli, keys, state
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 def test_init_says_where_and_never_what(run: Run, root: Path) -> None:
     done = run("init")
     assert done.status == 0
-    for name in ("secrets/api-key", "secrets/keys.yaml", "secrets/engine-key", "secrets/tls/cert.pem"):
+    for name in ("secrets/api-key", "secrets/gateway/keys.yaml", "secrets/engine/engine-key", "secrets/tls/cert.pem"):
         assert name in done.out
-    for name in ("api-key", "engine-key"):
+    for name in ("api-key", "engine/engine-key", "engine/engine-key.next"):
         assert (root / "secrets" / name).read_text().strip() not in done.out + done.err
     assert "nothing to make" in run("init").out
 
@@ -56,7 +58,7 @@ def test_a_new_key_is_all_that_standard_output_gets(run: Run, root: Path) -> Non
     done = run("key", "add", "alice", "--role", "admin", "--expires", "2099-01-31", "--model", "a", "--model", "b")
     assert re.fullmatch(r"sk-[\w-]{43}\n", done.out)
     assert done.out.strip() not in done.err
-    (entry,) = keys.read(root / "secrets" / "keys.yaml")
+    (entry,) = keys.read(root / "secrets" / "gateway" / "keys.yaml")
     assert (entry.sha256, entry.models) == (keys.digest(done.out.strip()), ("a", "b"))
 
     listed = run("key", "list").out
@@ -148,5 +150,53 @@ def test_files_of_another_user_are_said_to_be(run: Run, root: Path, monkeypatch:
 
     monkeypatch.setattr(Path, "read_text", forbidden)
     monkeypatch.setattr(os, "geteuid", lambda: 1234)
-    owner = (root / "secrets" / "keys.yaml").stat().st_uid
+    owner = (root / "secrets" / "gateway" / "keys.yaml").stat().st_uid
     assert f"It belongs to user {owner}: put sudo before the command." in run("key", "list").err
+
+
+def test_the_engine_key_is_rotated_only_if_every_engine_would_know_the_next(
+    run: Run, docker: FakeDocker, root: Path
+) -> None:
+    assert (
+        "There is no next engine key to put into force (secrets/engine/engine-key.next)" in run("rotate-engine-key").err
+    )
+    run("init")
+    key, following = root / "secrets" / "engine" / "engine-key", root / "secrets" / "engine" / "engine-key.next"
+    accepted = following.read_text()
+    docker.plan(containers=[docker.container("llamacpp"), docker.container("api"), docker.container("vllm", "exited")])
+    done = run("rotate-engine-key", PATH=docker.path)
+    assert done.status == 1
+    assert "llamacpp started before the next engine key was made" in done.err
+    assert "docker compose restart llamacpp" in done.err
+    assert key.read_text() != accepted
+    os.utime(following, (0, 0))  # as if it had been made before the engine started
+    done = run("rotate-engine-key", PATH=docker.path)
+    assert (done.status, done.err) == (0, "")
+    assert key.read_text() == accepted
+    assert accepted.strip() not in done.out
+    assert run("rotate-engine-key", PATH=docker.path).status == 1  # the one that was made just now
+
+
+def test_processes_without_their_supervisor_are_shown(run: Run, root: Path) -> None:
+    program = "import time; print('up', flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "left-over"],
+        cwd=root,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as left:
+        try:
+            assert left.stdout is not None
+            assert left.stdout.readline() == "up\n"
+            (root / ".run").mkdir()
+            # A supervisor that began at another time: its number is the session's still.
+            current = {"pid": left.pid, "started": 1, "boot": state.boot(), "url": "http://x", "stop_grace": 5}
+            (root / ".run" / "state.json").write_text(json.dumps(current | {"certificate": None, "prometheus": None}))
+            shown = run("ps")
+            assert f"{left.pid}  {sys.executable}"[:20] in shown.out
+            assert "supervisord has been killed" in shown.out
+            assert "Stopped what was left of it" in run("down").out
+        finally:
+            left.kill()
+    assert run("ps").out == "Glasshouse is not running. Start it: make up\n"

@@ -28,7 +28,7 @@ def test_a_start_fetches_builds_starts_and_waits(
     assert "Glasshouse is up" in said
     assert "API      https://localhost:29443/v1" in said
     assert "Model    demo" in said
-    assert f"https://localhost:29443/grafana/ (user admin, password in {root}/secrets/grafana-password)" in said
+    assert f"https://localhost:29443/grafana/ (user admin, password in {root}/secrets/grafana/grafana-password)" in said
     assert "sk-x" not in said
 
 

@@ -182,3 +182,18 @@ def test_docker_that_fails_at_the_end_is_said(docker: FakeDocker, read: Read, he
     assert stack is not None
     with pytest.raises(GlasshouseError, match="could not end everything"):
         stack.down()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("KEYS_FILE", "secrets/keys.yaml"), ("ENGINE_KEY_FILE", "/run/vault/engine-key")]
+)
+def test_a_place_for_secrets_that_no_container_sees_is_refused(
+    docker: FakeDocker, read: Read, variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"{variable}='.*{value}' is not allowed in Docker, where containers see"):
+        start.up(read(**{variable: value}), attach=False)
+    assert docker.asked_of_compose == []
+    named = {"KEYS_FILE": "secrets/gateway/keys.yaml", "ENGINE_KEY_FILE": "secrets/engine/engine-key"}
+    docker.plan(containers=[docker.container("api")], statuses={"pull": 1})
+    with pytest.raises(ImagesMissing):  # these are the usual places: it is Docker that ends it
+        start.up(read(**named), attach=False)

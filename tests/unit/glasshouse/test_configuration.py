@@ -1,24 +1,10 @@
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from glasshouse import certificate, configuration
+from glasshouse import configuration
 from glasshouse.settings import load
-
-
-def test_the_files_name_this_starts_ports_and_nothing_is_left_open(root: Path) -> None:
-    settings = load(root, {"GATEWAY_PORT": "18311", "HTTPS_PORT": "18312", "TOTAL_TIMEOUT": "70.5"})
-    configuration.write(settings)
-    nginx = (settings.run_dir / "nginx" / "nginx.conf").read_text()
-    assert "server 127.0.0.1:18311" in nginx
-    assert "listen 127.0.0.1:18312 ssl" in nginx
-    assert "proxy_read_timeout 101s" in nginx
-    assert f"client_max_body_size {settings.max_body_bytes};" in nginx
-    assert not re.search(r"\$\{\w", nginx)
 
 
 def test_prometheus_scrapes_every_part(root: Path) -> None:
@@ -54,22 +40,3 @@ def test_an_unknown_place_is_an_error() -> None:
 )
 def test_hosts_in_urls(host: str, shown: str) -> None:
     assert configuration.url_host(host) == shown
-
-
-@pytest.mark.skipif(shutil.which("nginx", path="/usr/sbin:/usr/bin") is None, reason="nginx is not installed")
-def test_nginx_accepts_its_file_without_a_warning(root: Path) -> None:
-    settings = load(root, {"HTTPS_PORT": "18313"})
-    configuration.write(settings)
-    settings.certificate.parent.mkdir(parents=True)
-    pair = certificate.make()
-    settings.certificate.write_text(pair.certificate)
-    settings.certificate_key.write_text(pair.key)
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin") or ""
-    prefix = settings.run_dir / "nginx"
-    done = subprocess.run(
-        [program, "-t", "-q", "-e", "stderr", "-p", str(prefix), "-c", str(prefix / "nginx.conf")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")

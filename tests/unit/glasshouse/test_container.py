@@ -11,94 +11,104 @@ UID, GID = (10001, 10001) if os.geteuid() == 0 else (os.getuid(), os.getgid())
 
 
 @pytest.fixture
-def volumes(tmp_path: Path) -> tuple[Path, Path]:
-    """As Docker makes them: empty, of whoever runs it."""
-    hand, data = tmp_path / "hand", tmp_path / "data"
-    for name in ("engine", "hub", "grafana"):
-        (hand / name).mkdir(parents=True)
-    for name in ("prometheus", "models"):
-        (data / name).mkdir(parents=True)
-    return hand, data
+def data(tmp_path: Path) -> Path:
+    """Volumes as Docker makes them: empty, of whoever runs it."""
+    for name in ("prometheus", "grafana", "models"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    return tmp_path / "data"
 
 
 def owners(*roots: Path) -> set[tuple[int, int]]:
     return {(path.stat().st_uid, path.stat().st_gid) for root in roots for path in (root, *root.rglob("*"))}
 
 
-def test_everything_is_made_copied_and_given_away(settings: Settings, volumes: tuple[Path, Path]) -> None:
-    hand, data = volumes
-    made = {one.path.name for one in container.init(settings, UID, GID, hand, data)}
+def test_each_directory_holds_what_its_services_need(settings: Settings, data: Path) -> None:
+    made = {one.path.name for one in container.init(settings, UID, GID, data)}
     assert made == {"engine-key", "api-key", "keys.yaml", "grafana-password", "cert.pem"}
-    assert (hand / "engine" / "engine-key").read_bytes() == settings.engine_key_file.read_bytes()
-    assert (hand / "grafana" / "grafana-password").read_bytes() == settings.grafana_password_file.read_bytes()
-    assert {path.name for path in hand.rglob("*") if path.is_file()} == {
-        *("engine-key", "grafana-password", "smtp-password"),
+    assert owners(settings.secrets_dir, *data.iterdir()) == {(UID, GID)}
+    found = {str(path.relative_to(settings.secrets_dir)) for path in settings.secrets_dir.rglob("*") if path.is_file()}
+    assert {name for name in found if "lock" not in name} == {
+        "api-key", "gateway/keys.yaml", "engine/engine-key", "engine/engine-key.next", "tls/cert.pem", "tls/key.pem",
+        "grafana/grafana-password", "grafana/smtp-password",
     }  # fmt: skip
-    assert owners(settings.secrets_dir, *hand.iterdir(), *data.iterdir()) == {(UID, GID)}
-    assert (hand / "engine" / "engine-key").stat().st_mode & 0o777 == 0o600
+    assert (settings.secrets_dir / "hub").is_dir()
+    assert {path.stat().st_mode & 0o777 for path in settings.secrets_dir.glob("*/")} == {0o700}
 
 
-def test_a_second_run_changes_nothing(settings: Settings, volumes: tuple[Path, Path]) -> None:
+def test_a_second_run_changes_nothing(settings: Settings, data: Path) -> None:
     def state() -> dict[Path, tuple[int, int]]:
-        roots = (settings.secrets_dir, *volumes)
+        roots = (settings.secrets_dir, data)
         return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for root in roots for path in root.rglob("*")}
 
-    container.init(settings, UID, GID, *volumes)
+    container.init(settings, UID, GID, data)
     before = state()
-    assert container.init(settings, UID, GID, *volumes) == ()
+    assert container.init(settings, UID, GID, data) == ()
     before.pop(settings.secrets_dir / ".lock")
     after = state()
     after.pop(settings.secrets_dir / ".lock")
     assert after == before
 
 
-def test_copies_follow_what_changes(settings: Settings, volumes: tuple[Path, Path]) -> None:
-    hand, data = volumes
-    container.init(settings, UID, GID, hand, data)
-    settings.engine_key_file.unlink()
-    (settings.secrets_dir / "hf-token").write_text("hf_of_the_owner\n")
-    container.init(settings, UID, GID, hand, data)
-    assert (hand / "engine" / "engine-key").read_bytes() == settings.engine_key_file.read_bytes()
-    assert (hand / "hub" / "hf-token").read_text() == "hf_of_the_owner\n"
-    (settings.secrets_dir / "hf-token").unlink()
-    container.init(settings, UID, GID, hand, data)
-    assert not (hand / "hub" / "hf-token").exists()
-
-
-def test_a_lost_password_of_grafana_is_the_one_that_grafana_knows(
-    settings: Settings, volumes: tuple[Path, Path]
+def test_a_lost_password_of_grafana_is_made_and_the_owner_is_told_that_grafana_has_another(
+    settings: Settings, data: Path
 ) -> None:
-    container.init(settings, UID, GID, *volumes)
-    before = settings.grafana_password_file.read_text()
+    container.init(settings, UID, GID, data)
     settings.grafana_password_file.unlink()
-    container.init(settings, UID, GID, *volumes)
-    assert settings.grafana_password_file.read_text() == before
+    (before_its_first_start,) = container.init(settings, UID, GID, data)
+    assert "takes it at its first start" in before_its_first_start.what
+    (data / "grafana" / "grafana.db").touch()
+    settings.grafana_password_file.unlink()
+    (later,) = container.init(settings, UID, GID, data)
+    assert "reset-admin-password" in later.what
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_a_key_added_by_root_is_still_the_services(settings: Settings, volumes: tuple[Path, Path]) -> None:
-    container.init(settings, UID, GID, *volumes)
+def test_a_key_added_by_root_is_still_the_services(settings: Settings, data: Path) -> None:
+    container.init(settings, UID, GID, data)
     keys.add(settings.keys_file, keys.Entry("alice", keys.digest("sk-x")))
     assert owners(settings.secrets_dir) == {(UID, GID)}
     assert settings.keys_file.stat().st_mode & 0o777 == 0o600
 
 
-def test_alerts_need_an_address(root: Path, volumes: tuple[Path, Path]) -> None:
+def test_alerts_need_an_address(root: Path, data: Path) -> None:
     slack = load(root, {"ALERTS_TO": "slack"})
-    with pytest.raises(SecretsError, match="ALERTS_TO='slack', but the file alert-url"):
-        container.init(slack, UID, GID, *volumes)
-    (slack.secrets_dir / "alert-url").write_text("https://chat.example.org/hook\n")
-    container.init(slack, UID, GID, *volumes)
-    assert (volumes[0] / "grafana" / "alert-url").read_text() == "https://chat.example.org/hook\n"
+    with pytest.raises(SecretsError, match=r"ALERTS_TO='slack', but the file .*grafana/alert-url does not hold"):
+        container.init(slack, UID, GID, data)
+    (slack.secrets_dir / "grafana" / "alert-url").write_text("https://chat.example.org/hook\n")
+    container.init(slack, UID, GID, data)
 
 
-def test_mail_needs_an_address_and_a_server_and_no_password(root: Path, volumes: tuple[Path, Path]) -> None:
+def test_mail_needs_an_address_and_a_server_and_no_password(root: Path, data: Path) -> None:
     with pytest.raises(SecretsError, match=r"ALERTS_TO='email', but ALERTS_EMAIL and SMTP_HOST in \.env must be set"):
-        container.init(load(root, {"ALERTS_TO": "email"}), UID, GID, *volumes)
+        container.init(load(root, {"ALERTS_TO": "email"}), UID, GID, data)
     mail = {"ALERTS_TO": "email", "ALERTS_EMAIL": "a@example.org", "SMTP_HOST": "smtp.example.org:587"}
-    settings, copy = load(root, mail), volumes[0] / "grafana" / "smtp-password"
-    container.init(settings, UID, GID, *volumes)
-    assert copy.read_text() == ""  # Grafana reads it whether there is one or not
-    (settings.secrets_dir / "smtp-password").write_text("open sesame")
-    container.init(settings, UID, GID, *volumes)
-    assert copy.read_text() == "open sesame"
+    settings = load(root, mail)
+    password = settings.secrets_dir / "grafana" / "smtp-password"
+    container.init(settings, UID, GID, data)
+    assert password.read_text() == ""  # Grafana reads it whether there is one or not
+    password.write_text("open sesame")
+    container.init(settings, UID, GID, data)
+    assert password.read_text() == "open sesame"
+
+
+def test_a_link_that_leads_out_of_its_directory_is_refused_since_no_container_could_follow_it(
+    settings: Settings, data: Path, tmp_path: Path
+) -> None:
+    container.init(settings, UID, GID, data)
+    elsewhere = tmp_path / "keys-in-git.yaml"
+    settings.keys_file.rename(elsewhere)
+    settings.keys_file.symlink_to(elsewhere)
+    with pytest.raises(SecretsError, match=r"gateway/keys\.yaml is a link that leads out of gateway/"):
+        container.init(settings, UID, GID, data)
+    settings.keys_file.unlink()
+    elsewhere.rename(settings.keys_file.with_name("table.yaml"))
+    settings.keys_file.symlink_to("table.yaml")
+    assert container.init(settings, UID, GID, data) == ()
+
+
+def test_a_directory_that_is_a_link_is_as_good_as_one(settings: Settings, data: Path, tmp_path: Path) -> None:
+    container.init(settings, UID, GID, data)
+    repository = tmp_path / "config"
+    settings.keys_file.parent.rename(repository)
+    settings.keys_file.parent.symlink_to(repository)
+    assert container.init(settings, UID, GID, data) == ()

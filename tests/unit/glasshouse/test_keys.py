@@ -128,3 +128,37 @@ def test_no_temporary_file_is_left(path: Path) -> None:
     keys.add(path, keys.Entry("alice", A))
     assert sorted(file.name for file in path.parent.iterdir()) == [".keys.yaml.lock", "keys.yaml"]
     assert yaml.safe_load(path.read_text())["keys"][0]["name"] == "alice"
+
+
+def test_a_link_stays_a_link_and_its_file_is_changed(path: Path) -> None:
+    table = path.parent / "repository" / "table.yaml"
+    table.parent.mkdir()
+    keys.add(table, keys.Entry("alice", keys.digest("a")))
+    path.symlink_to("repository/table.yaml")
+    keys.add(path, keys.Entry("bob", keys.digest("b")))
+    keys.revoke(path, "alice")
+    assert path.is_symlink()
+    assert not table.is_symlink()
+    assert [(entry.name, entry.revoked) for entry in keys.read(table)] == [("alice", True), ("bob", False)]
+    # No half-written file is left, and both names have one lock.
+    assert sorted(file.name for file in path.parent.iterdir()) == ["keys.yaml", "repository"]
+
+
+def test_where_a_link_leads_nowhere_the_file_is_made_there(path: Path) -> None:
+    (path.parent / "a").mkdir()
+    path.symlink_to("first")
+    (path.parent / "first").symlink_to("a/table.yaml")
+    keys.add(path, keys.Entry("alice", keys.digest("a")))
+    assert path.is_symlink()
+    assert [entry.name for entry in keys.read(path.parent / "a" / "table.yaml")] == ["alice"]
+
+
+def test_links_that_cannot_be_followed_are_an_error_and_stay(path: Path) -> None:
+    path.symlink_to("nowhere/table.yaml")
+    with pytest.raises(OSError, match=r"nowhere/"):
+        keys.add(path, keys.Entry("alice", keys.digest("a")))
+    path.unlink()
+    path.symlink_to(path.name)
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        keys.add(path, keys.Entry("alice", keys.digest("a")))
+    assert path.is_symlink()

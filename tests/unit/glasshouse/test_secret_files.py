@@ -45,7 +45,7 @@ def test_a_second_run_changes_nothing(settings: Settings) -> None:
     assert _contents(settings) == before
 
 
-@pytest.mark.parametrize("lost", ["engine-key", "tls/cert.pem", "tls/key.pem", "keys.yaml"])
+@pytest.mark.parametrize("lost", ["engine/engine-key", "tls/cert.pem", "tls/key.pem", "gateway/keys.yaml"])
 def test_a_lost_file_is_made_again_without_touching_the_others(settings: Settings, lost: str) -> None:
     secret_files.init(settings)
     before = _contents(settings)
@@ -54,8 +54,8 @@ def test_a_lost_file_is_made_again_without_touching_the_others(settings: Setting
     after = _contents(settings)
     assert set(after) == set(before)
     changed = {str(path.relative_to(settings.secrets_dir)) for path in after if after[path] != before[path]}
-    pair = {"tls/cert.pem", "tls/key.pem"}
-    assert changed <= (pair if lost in pair else {lost})
+    together = {"tls/cert.pem", "tls/key.pem"}, {"engine/engine-key", "engine/engine-key.next"}
+    assert changed <= next((group for group in together if lost in group), {lost})
 
 
 def test_a_lost_table_is_made_with_the_key_that_is_there(settings: Settings) -> None:
@@ -140,6 +140,53 @@ def test_wrong_files_are_named_and_left(settings: Settings) -> None:
     with pytest.raises(KeysError, match=r"keys\.yaml"):
         secret_files.init(settings)
     assert not settings.api_key_file.exists()
+
+
+def test_a_lost_engine_key_is_replaced_by_the_one_that_engines_accept_already(settings: Settings) -> None:
+    secret_files.init(settings)
+    following = secret_files.next_engine_key_file(settings)
+    accepted = following.read_text()
+    settings.engine_key_file.unlink()
+    secret_files.init(settings)
+    assert settings.engine_key_file.read_text() == accepted
+    assert following.read_text() != accepted
+
+
+def test_a_rotation_puts_the_next_engine_key_into_force_and_makes_another(settings: Settings) -> None:
+    secret_files.init(settings)
+    following = secret_files.next_engine_key_file(settings)
+    old, accepted = settings.engine_key_file.read_text(), following.read_text()
+    secret_files.rotate_engine_key(settings)
+    assert settings.engine_key_file.read_text() == accepted
+    assert len({old, accepted, following.read_text()}) == 3
+    assert {_mode(settings.engine_key_file), _mode(following)} == {0o600}
+    following.write_text(accepted)  # as if it had been cut short between its two files
+    secret_files.rotate_engine_key(settings)
+    assert settings.engine_key_file.read_text() == accepted
+    assert following.read_text() != accepted
+
+
+@pytest.mark.parametrize("name", ["api-key", "engine/engine-key", "tls/cert.pem"])
+def test_a_secret_that_is_a_link_is_made_and_kept_where_it_leads(settings: Settings, tmp_path: Path, name: str) -> None:
+    link, target = settings.secrets_dir / name, tmp_path / "vault"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(target)
+    secret_files.init(settings)
+    assert target.read_text()
+    before = target.read_text()
+    secret_files.init(settings)
+    secret_files.rotate_engine_key(settings)
+    assert link.is_symlink()
+    assert (target.read_text() == before) == (name != "engine/engine-key")
+
+
+def test_without_a_next_engine_key_nothing_is_rotated(settings: Settings) -> None:
+    secret_files.init(settings)
+    before = settings.engine_key_file.read_text()
+    secret_files.next_engine_key_file(settings).unlink()
+    with pytest.raises(SecretsError, match=r"cannot be rotated: .*engine-key\.next"):
+        secret_files.rotate_engine_key(settings)
+    assert settings.engine_key_file.read_text() == before
 
 
 def test_a_directory_that_cannot_be_made_is_said(settings: Settings) -> None:

@@ -17,7 +17,7 @@ WANTED = Parameters(
     embedding_tokens=256,
     gpu_layers=0,
     lora=("b.gguf",),
-    key="sekret",
+    keys=("sekret", "another"),
 )
 
 
@@ -28,7 +28,7 @@ def test_what_is_asked_for_is_set() -> None:
     assert (params.port, params.n_ctx, params.n_parallel, params.n_gpu_layers) == (8002, 400, 4, 0)
     assert (params.cpuparams.n_threads, params.cpuparams_batch.n_threads) == (3, 3)
     assert [adapter.path for adapter in params.lora_adapters] == ["b.gguf"]
-    assert params.api_keys == ["sekret"]
+    assert params.api_keys == ["sekret", "another"]
     assert params.n_threads_http > params.n_parallel
 
 
@@ -43,7 +43,7 @@ def test_nothing_is_shown_that_should_not_be() -> None:
 
 
 def test_no_key_means_an_open_engine() -> None:
-    assert common_params(replace(WANTED, key=None)).api_keys == []
+    assert common_params(replace(WANTED, keys=())).api_keys == []
 
 
 def test_embeddings_need_a_pooling_and_whole_inputs() -> None:

@@ -31,9 +31,15 @@ def test_the_context_is_for_each_slot_and_the_key_goes_over_the_pipe(settings: S
     command = LlamaCpp(settings).prepare()
     sent = json.loads(command.stdin)
 
-    assert (sent["ctx"], sent["parallel"], sent["alias"], sent["key"]) == (300, 3, "tiny", "sekret")
+    assert (sent["ctx"], sent["parallel"], sent["alias"], sent["keys"]) == (300, 3, "tiny", ["sekret"])
     assert command.argv[1:] == ("-m", "llamacpp_server.engine")
     assert "sekret" not in " ".join((*command.argv, *command.env.values()))
+
+
+def test_the_next_key_is_accepted_too(settings: Settings) -> None:
+    Path(f"{settings.engine_key_file}.next").write_text("another\n")
+
+    assert json.loads(LlamaCpp(settings).prepare().stdin)["keys"] == ["sekret", "another"]
 
 
 def test_a_taken_port_is_a_failure(settings: Settings) -> None:

@@ -12,7 +12,7 @@ PARAMETERS = Parameters(
     embedding_tokens=512,
     gpu_layers=-1,
     lora=("b.gguf",),
-    key="sekret",
+    keys=("sekret", "another"),
 )
 
 

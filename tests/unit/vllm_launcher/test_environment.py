@@ -31,8 +31,8 @@ def test_seed_002s_file_becomes_options() -> None:
     }
 
 
-def test_nothing_of_it_reaches_vllm_but_the_key() -> None:
-    assert for_child(SEED_002, "other") == {"VLLM_API_KEY": "other", "VLLM_NO_USAGE_STATS": "1"}
+def test_nothing_of_it_reaches_vllm() -> None:
+    assert for_child(SEED_002) == {"VLLM_NO_USAGE_STATS": "1"}
 
 
 def test_what_vllm_reads_itself_is_kept() -> None:
@@ -47,7 +47,7 @@ def test_what_vllm_reads_itself_is_kept() -> None:
     }
 
     assert options_of(own) == {}
-    assert for_child(own, None) == own
+    assert for_child(own) == own
 
 
 def test_the_launchers_own_and_the_metrics_directory_are_not() -> None:
@@ -56,6 +56,7 @@ def test_the_launchers_own_and_the_metrics_directory_are_not() -> None:
         "VLLM_STATUS_HOST": "",
         "VLLM_STATUS_PORT": "8101",
         "VLLM_STOP_GRACE": "30",
+        "VLLM_DRAIN_DELAY": "2.5",
         "VLLM_PYTHON": "python",
         "ENGINE_KEY_FILE": "key",
         "PROMETHEUS_MULTIPROC_DIR": "/tmp/metrics",  # noqa: S108 -- only a name
@@ -63,7 +64,7 @@ def test_the_launchers_own_and_the_metrics_directory_are_not() -> None:
     }
 
     assert options_of(ours) == {}
-    assert for_child(ours, None) == {"VLLM_NO_USAGE_STATS": "1"}
+    assert for_child(ours) == {"VLLM_NO_USAGE_STATS": "1"}
 
 
 def test_a_removed_option_is_refused_here_too() -> None:

@@ -91,8 +91,24 @@ def test_it_serves_and_drains(tmp_path: Path, number: int) -> None:
     assert argv[argv.index("--port") + 1] == str(launcher.port)
     assert argv[argv.index("--shutdown-timeout") + 1] == "30"
     assert "sekret" not in argv
-    assert child == {"FAKE_VLLM": "serve", "VLLM_API_KEY": "sekret", "VLLM_NO_USAGE_STATS": "1"}
+    assert child == {"FAKE_VLLM": "serve", "VLLM_API_KEY": "(a key)", "VLLM_NO_USAGE_STATS": "1"}  # as the log shows it
     assert launcher.log.read_text().endswith("fake: draining\nfake: drained\n")
+
+
+def test_of_two_keys_vllm_reads_a_file_that_is_then_gone_and_no_log_shows_them(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sekret\n")
+    (tmp_path / "key.next").write_text("another\n")
+    with launched(tmp_path, FAKE_VLLM="serve", ENGINE_KEY_FILE=str(tmp_path / "key")) as launcher:
+        launcher.until("ready")
+        argv, child = launcher.said("argv"), launcher.said("env")
+        launcher.stop()
+
+    assert argv[:3] == ["--model", "owner/name", "--config"]
+    assert not Path(argv[3]).exists()
+    assert "'api_key': ['(a key)', '(a key)']" in launcher.log.read_text()
+    assert child == {"FAKE_VLLM": "serve", "VLLM_NO_USAGE_STATS": "1"}
+    for key in ("sekret", "another"):
+        assert key not in launcher.log.read_text()
 
 
 def test_the_phases_are_told(tmp_path: Path) -> None:

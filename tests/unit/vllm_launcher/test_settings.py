@@ -11,7 +11,8 @@ def test_the_defaults() -> None:
 
     assert (settings.model_file, settings.status_host, settings.status_port) == (None, "127.0.0.1", 8101)
     assert (settings.stop_grace, settings.python) == (30.0, "")
-    assert settings.key() is None
+    assert settings.drain_delay == 2.5
+    assert settings.keys() == ()
 
 
 def test_the_command_line_wins() -> None:
@@ -24,8 +25,8 @@ def test_the_key_file_wins_over_a_clients_variable(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("from-file\n")
 
-    assert Settings.read({"VLLM_API_KEY": "given"}, {}).key() == "given"
-    assert Settings.read({"VLLM_API_KEY": "given", "ENGINE_KEY_FILE": str(file)}, {}).key() == "from-file"
+    assert Settings.read({"VLLM_API_KEY": "given"}, {}).keys() == ("given",)
+    assert Settings.read({"VLLM_API_KEY": "given", "ENGINE_KEY_FILE": str(file)}, {}).keys() == ("from-file",)
 
 
 def test_the_key_is_not_shown() -> None:
@@ -41,6 +42,7 @@ def test_the_key_is_not_shown() -> None:
         ("VLLM_STOP_GRACE", "-1"),
         ("VLLM_STOP_GRACE", "nan"),
         ("VLLM_STOP_GRACE", "soon"),
+        ("VLLM_DRAIN_DELAY", "61"),
     ],
 )
 def test_a_wrong_value_is_one_sentence(variable: str, value: str) -> None:

@@ -7,20 +7,29 @@ from engine_status.errors import ConfigurationError
 VARIABLE = "ENGINE_KEY_FILE"
 
 
-def read_key(path: str) -> str | None:
-    """Read the key that clients of the engine must show.
+def read_keys(path: str) -> tuple[str, ...]:
+    """Read the keys that the engine accepts: the one in force and, from the file `….next` beside it, the next one.
+
+    The next key takes the place of the other when it is rotated, and because the engine has known it since it started,
+    no request is refused then and nothing has to be restarted.
 
     Args:
-        path: the file's path; empty when no key is wanted.
+        path: the file of the key in force; empty when no key is wanted.
 
     Returns:
-        The key without surrounding white space, or None when no file is named.
+        The keys without surrounding white space, the one in force first; none when no file is named.
 
     Raises:
-        ConfigurationError: the file cannot be read, is empty, or holds more than one word.
+        ConfigurationError: a file cannot be read, is empty, or holds more than one word.
     """
     if not path:
-        return None
+        return ()
+    following = f"{path}.next"
+    files = (path, following) if Path(following).exists() else (path,)
+    return tuple(dict.fromkeys(_read(file) for file in files))
+
+
+def _read(path: str) -> str:
     try:
         key = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -23,8 +23,12 @@ class Engine(Protocol):
     """What the supervisor must know about one kind of engine."""
 
     @property
+    def drain_delay(self) -> float:
+        """How long it goes on as before after a stop was asked for, so that gateways see in time that it drains."""
+
+    @property
     def stop_seconds(self) -> float:
-        """How long running requests and the engine's own teardown may take after a stop was asked for."""
+        """How long all of a stop may take: the delay, running requests, and the engine's own teardown."""
 
     def model(self) -> str:
         """Name the model, as clients know it."""
@@ -98,7 +102,13 @@ class Supervisor:
         self._status.draining("a stop was asked for; running requests may finish")
         if up_at is not None:
             deadline = time.monotonic() + self._engine.stop_seconds
-            self._engine.drain(child, lambda: self._signals > 1 or time.monotonic() >= deadline)
+            self._drain(child, lambda: self._signals > 1 or time.monotonic() >= deadline)
+
+    def _drain(self, child: Child, give_up: Callable[[], bool]) -> None:
+        """Say so first, and end later: a gateway sends requests here until it has asked for the status again."""
+        child.wait(self._engine.drain_delay, give_up)
+        if child.exit_code() is None and not give_up():
+            self._engine.drain(child, give_up)
 
     def _wait_after(self, reason: str, inputs: Hashable) -> None:
         seconds = self._pause.take()

@@ -23,7 +23,7 @@ def common_params(wanted: Parameters) -> xllamacpp.CommonParams:
     params.model_alias = {wanted.alias}
     params.hostnames = [wanted.host]
     params.port = wanted.port
-    params.api_keys = [wanted.key] if wanted.key is not None else []
+    params.api_keys = list(wanted.keys)
     params.n_ctx = wanted.ctx
     params.n_parallel = wanted.parallel
     params.n_gpu_layers = wanted.gpu_layers

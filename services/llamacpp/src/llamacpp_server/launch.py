@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine_status import probe
 from engine_status.child import Child, Command
-from engine_status.key_file import read_key
+from engine_status.key_file import read_keys
 from engine_status.supervisor import fingerprint
 from llamacpp_server.log import Log
 from llamacpp_server.model_file import require_gguf
@@ -27,8 +27,13 @@ class LlamaCpp:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._key: str | None = None
+        self._keys: tuple[str, ...] = ()
         self._log = Log()
+
+    @property
+    def drain_delay(self) -> float:
+        """Time for gateways to see that it drains."""
+        return self._settings.drain_delay
 
     @property
     def stop_seconds(self) -> float:
@@ -54,7 +59,7 @@ class LlamaCpp:
         require_gguf(self._settings.model, "LLAMACPP_MODEL")
         for path in self._settings.lora_paths:
             require_gguf(path, "LLAMACPP_LORA")
-        self._key = read_key(self._settings.engine_key_file)
+        self._keys = read_keys(self._settings.engine_key_file)
 
     def prepare(self) -> Command:
         """Say how to run it; see `engine_status.supervisor.Engine`."""
@@ -74,7 +79,7 @@ class LlamaCpp:
             embedding_tokens=settings.embedding_tokens,
             gpu_layers=settings.gpu_layers,
             lora=tuple(str(path) for path in settings.lora_paths),
-            key=self._key,
+            keys=self._keys,
         )
         return Command((sys.executable, "-m", "llamacpp_server.engine"), os.environ, stdin=parameters.dump())
 
@@ -108,6 +113,6 @@ class LlamaCpp:
         return f"llama.cpp ended with exit code {exit_code}; its log is above."
 
     def _busy(self) -> bool:
-        page = probe.get(self._settings.host, self._settings.port, "/metrics", key=self._key)
+        page = probe.get(self._settings.host, self._settings.port, "/metrics", key=next(iter(self._keys), None))
         # No answer means that it is too busy to give one.
         return page is None or any(float(count) > 0 for count in _BUSY.findall(page))

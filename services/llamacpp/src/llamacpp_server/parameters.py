@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Everything that the engine needs to start, the key included: it travels over a pipe and is stored nowhere.
+    """Everything that the engine needs to start, the keys included: they travel over a pipe and are stored nowhere.
 
     `ctx` is llama.cpp's n_ctx: the tokens of all slots together.
     """
@@ -22,7 +22,7 @@ class Parameters:
     embedding_tokens: int
     gpu_layers: int
     lora: tuple[str, ...]
-    key: str | None = field(repr=False)
+    keys: tuple[str, ...] = field(repr=False)
 
     def dump(self) -> bytes:
         """Write them as one line of JSON."""
@@ -32,4 +32,4 @@ class Parameters:
     def load(cls, line: bytes) -> "Parameters":
         """Read what `dump` wrote."""
         values = json.loads(line)
-        return cls(**{**values, "lora": tuple(values["lora"])})
+        return cls(**{**values, "lora": tuple(values["lora"]), "keys": tuple(values["keys"])})

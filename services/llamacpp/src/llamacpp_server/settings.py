@@ -73,6 +73,17 @@ class Settings(BaseSettings):
     gpu_layers: Annotated[int, Field(ge=-1, description="layers on the GPU; -1 is as many as fit, 0 none")] = -1
     lora: Annotated[str, Field(description="LoRA adapters (.gguf), comma-separated; applied to every request")] = ""
     stop_grace: Annotated[float, Field(ge=0, le=3600, description="seconds that running requests get at a stop")] = 30.0
+    drain_delay: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=60,
+            description=(
+                "seconds of it in which the engine still takes new requests while the status port says draining; more "
+                "than twice the gateway's DISCOVERY_INTERVAL"
+            ),
+        ),
+    ] = 2.5
     engine_key_file: Annotated[
         str,
         Field(validation_alias="engine_key_file", description="file with the key that clients must show; empty: none"),

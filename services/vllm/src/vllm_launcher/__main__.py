@@ -19,6 +19,7 @@ _HELP = """python -m vllm_launcher [--model-file FILE] [--OPTION VALUE ...]
   --status-host HOST    address of /status, /livez and /metrics of the launcher (VLLM_STATUS_HOST; 127.0.0.1)
   --status-port PORT    their port (VLLM_STATUS_PORT; 8101)
   --stop-grace SECONDS  what running requests get at a stop (VLLM_STOP_GRACE; 30)
+  --drain-delay SECONDS of saying "draining" before the engine is stopped (VLLM_DRAIN_DELAY; 2.5)
   --python PROGRAM      the interpreter that has vLLM (VLLM_PYTHON; this one, then `vllm` on the PATH)
   --OPTION VALUE        any option of `vllm serve`; also as VLLM_OPTION, or in the model file
   ENGINE_KEY_FILE       (environment only) file with the key that clients must show

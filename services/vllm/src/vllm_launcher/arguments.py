@@ -4,7 +4,7 @@ from engine_status.errors import ConfigurationError
 from vllm_launcher.options import Options, Value, canonical, kind_of, known
 
 _SOURCE = "The command line"
-OWN = frozenset({"model-file", "status-host", "status-port", "stop-grace", "python"})
+OWN = frozenset({"model-file", "status-host", "status-port", "stop-grace", "drain-delay", "python"})
 
 
 def parse(arguments: list[str]) -> tuple[dict[str, str], Options]:

@@ -7,7 +7,9 @@ from vllm_launcher.options import Options, is_known, kind_of
 from vllm_launcher.values import from_text
 
 _PREFIX = "VLLM_"
-OWN = frozenset({"VLLM_MODEL_FILE", "VLLM_STATUS_HOST", "VLLM_STATUS_PORT", "VLLM_STOP_GRACE", "VLLM_PYTHON"})
+OWN = frozenset(
+    {"VLLM_MODEL_FILE", "VLLM_STATUS_HOST", "VLLM_STATUS_PORT", "VLLM_STOP_GRACE", "VLLM_DRAIN_DELAY", "VLLM_PYTHON"}
+)
 KEY = "VLLM_API_KEY"
 _DEV_MODE = "VLLM_SERVER_DEV_MODE"
 # An option by name, but vLLM reads the variable itself and means the same by it. VLLM_PORT is one too, but means the
@@ -33,17 +35,9 @@ def options_of(environment: Mapping[str, str]) -> Options:
     return options
 
 
-def for_child(environment: Mapping[str, str], key: str | None) -> dict[str, str]:
-    """Give vLLM's environment: what it reads itself, without what was translated or is meant for others.
-
-    Args:
-        environment: the launcher's.
-        key: what clients must show, or None.
-    """
+def for_child(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give vLLM's environment: what it reads itself, without what was translated or is meant for others."""
     child = {variable: text for variable, text in environment.items() if not _is_ours(variable)}
-    # vLLM takes its key as an argument, which every process can see, or from here, which only its own user can.
-    if key is not None:
-        child[KEY] = key
     child.setdefault("VLLM_NO_USAGE_STATS", "1")  # it reports to its makers by default
     return child
 

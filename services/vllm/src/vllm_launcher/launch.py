@@ -7,8 +7,8 @@ from pathlib import Path
 from engine_status import probe
 from engine_status.child import Child, Command
 from engine_status.supervisor import fingerprint
-from vllm_launcher.environment import for_child
 from vllm_launcher.interpreter import serve_command
+from vllm_launcher.key_file import KeyFile
 from vllm_launcher.log import Log
 from vllm_launcher.options import Options
 from vllm_launcher.plan import Plan, local_files, make_plan
@@ -35,14 +35,20 @@ class Vllm:
         self._environment = environment
         self._arguments = arguments
         self._log = Log()
+        self._keys = KeyFile()
         self._plan = self._read()
         serve_command(settings.python, self._plan.model)
-        settings.key()
+        settings.keys()
+
+    @property
+    def drain_delay(self) -> float:
+        """Time for gateways to see that it drains."""
+        return self._settings.drain_delay
 
     @property
     def stop_seconds(self) -> float:
-        """What vLLM itself was told, and the time that its teardown takes."""
-        return self._plan.drain_seconds + _TEARDOWN_SECONDS
+        """The delay, what vLLM itself was told, and the time that its teardown takes."""
+        return self._settings.drain_delay + self._plan.drain_seconds + _TEARDOWN_SECONDS
 
     def model(self) -> str:
         """The served name."""
@@ -59,17 +65,24 @@ class Vllm:
         self._plan = self._read()
         probe.require_free(self._plan.host, self._plan.port, "VLLM_PORT")
         self._log = Log()
+        command = serve_command(self._settings.python, self._plan.model)
+        self._keys.remove()
+        self._keys = KeyFile(self._settings.keys())
         return Command(
-            (*serve_command(self._settings.python, self._plan.model), *to_arguments(self._plan.options)),
-            for_child(self._environment, self._settings.key()),
+            (*command, *self._keys.arguments(), *to_arguments(self._plan.options)),
+            self._keys.environment(self._environment),
             # vLLM ends its engine and workers itself when it is asked to; killed, it would leave them to find out.
             death_signal=signal.SIGTERM,
         )
 
     def observe(self, line: str) -> str | None:
         """Pass a line of vLLM's log on, and name the phase that it begins."""
+        line = self._keys.withheld(line)
         print(line, flush=True)  # noqa: T201 -- the engine's log goes where the launcher's goes
-        return self._log.take(line)
+        phase = self._log.take(line)
+        if phase:  # the options are read before the first
+            self._keys.remove()
+        return phase
 
     def answers(self) -> bool:
         """Ask /health: the port refuses connections until the engine is ready."""
@@ -82,6 +95,7 @@ class Vllm:
 
     def why(self, exit_code: int) -> str:
         """Tell the error of vLLM's log, or the signal that ended it."""
+        self._keys.remove()
         if reason := self._log.reason():
             return reason
         if exit_code == -signal.SIGKILL:

@@ -7,11 +7,12 @@ from typing import Self
 
 from engine_status.errors import ConfigurationError
 from engine_status.key_file import VARIABLE as KEY_FILE
-from engine_status.key_file import read_key
+from engine_status.key_file import read_keys
 from vllm_launcher.environment import KEY
 
 _HIGHEST_PORT = 65535
 _LONGEST_GRACE = 3600.0
+_LONGEST_DELAY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Settings:
         status_host: address of the status port (VLLM_STATUS_HOST).
         status_port: its TCP port (VLLM_STATUS_PORT).
         stop_grace: seconds that running requests get at a stop (VLLM_STOP_GRACE).
+        drain_delay: seconds before, in which the engine still takes new requests while the status port says draining,
+            so that gateways see it (VLLM_DRAIN_DELAY).
         python: the interpreter that has vLLM (VLLM_PYTHON); empty means the launcher's own, then `vllm` on the PATH.
         key_file: file with the key that clients must show (ENGINE_KEY_FILE); empty for none.
         given_key: seed 002's VLLM_API_KEY, used when no file is named.
@@ -32,6 +35,7 @@ class Settings:
     status_host: str
     status_port: int
     stop_grace: float
+    drain_delay: float
     python: str
     key_file: str
     given_key: str | None = field(repr=False)
@@ -53,19 +57,20 @@ class Settings:
             model_file=Path(file) if file else None,
             status_host=of("status-host", "127.0.0.1"),
             status_port=read_port(of("status-port", "8101"), "VLLM_STATUS_PORT"),
-            stop_grace=_grace(of("stop-grace", "30")),
+            stop_grace=_seconds(of("stop-grace", "30"), "VLLM_STOP_GRACE", _LONGEST_GRACE),
+            drain_delay=_seconds(of("drain-delay", "2.5"), "VLLM_DRAIN_DELAY", _LONGEST_DELAY),
             python=of("python"),
             key_file=environment.get(KEY_FILE, ""),
             given_key=environment.get(KEY) or None,
         )
 
-    def key(self) -> str | None:
-        """Read the key now, so that a new one counts from the next start on.
+    def keys(self) -> tuple[str, ...]:
+        """Read the keys now, so that new ones count from the next start on.
 
         Raises:
             ConfigurationError: the file cannot be used.
         """
-        return read_key(self.key_file) or self.given_key
+        return read_keys(self.key_file) or ((self.given_key,) if self.given_key else ())
 
 
 def read_port(text: str, name: str) -> int:
@@ -83,13 +88,11 @@ def read_port(text: str, name: str) -> int:
     return port
 
 
-def _grace(text: str) -> float:
+def _seconds(text: str, name: str, highest: float) -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= _LONGEST_GRACE:
-        raise ConfigurationError(
-            f"VLLM_STOP_GRACE={text} cannot be used; it must be seconds from 0 to {_LONGEST_GRACE:g}."
-        )
+    if not 0 <= seconds <= highest:
+        raise ConfigurationError(f"{name}={text} cannot be used; it must be seconds from 0 to {highest:g}.")
     return seconds

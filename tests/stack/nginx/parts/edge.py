@@ -4,6 +4,9 @@ import contextlib
 import functools
 import json
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import urllib.request
 from dataclasses import dataclass
@@ -106,10 +109,43 @@ class Place:
             until(edge.healthy, 20, "nginx is healthy")
         return edge
 
+    def started(self, where: str, **environment: str) -> "Edge":
+        """nginx with a gateway, in a container (`docker`) or without one (`native`)."""
+        gateway = self.stand_in()
+        if where == "docker":
+            return self.edge(wait=True, **environment)
+        return self.native_edge(gateway, **environment)
+
+    def native_edge(self, gateway: "StandIn | None" = None, **environment: str) -> "NativeEdge":
+        """Starts nginx as supervisord.conf does, on this machine; the gateway may be the stand-in in its container."""
+        prefix = self.directory / f'native {next(_numbers)} "quoted"'
+        prefix.mkdir()
+        port = _free_port()
+        address = f"{gateway.address}:8000" if gateway is not None else f"127.0.0.1:{_free_port()}"
+        variables = {
+            "PATH": os.environ["PATH"], "NGINX_PROGRAM": shutil.which("nginx", path="/usr/sbin:/usr/bin") or "nginx",
+            "NGINX_PREFIX": str(prefix), "NGINX_TLS": str(self.tls), "NGINX_LISTEN": f"127.0.0.1:{port}",
+            "NGINX_GATEWAY": address, **environment,
+        }  # fmt: skip
+        with (prefix / "out").open("wb") as out, (prefix / "err").open("wb") as err:
+            process = subprocess.Popen(
+                ("sh", ROOT / "nginx/start.sh"), env=variables, cwd=ROOT, stdout=out, stderr=err, start_new_session=True
+            )
+        edge = NativeEdge("native", process, prefix, port)
+        self.exits.callback(edge.end)
+        until(edge.healthy, 20, "nginx is healthy")
+        return edge
+
 
 def _give(path: Path) -> None:
     if os.getuid() == 0:
         os.chown(path, UID, UID)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
 
 
 @functools.cache
@@ -139,6 +175,12 @@ class Container:
 
 class StandIn(Container):
     """What stands for the gateway."""
+
+    @property
+    def address(self) -> str:
+        """Its own, which this machine reaches too."""
+        (network,) = json.loads(docker("inspect", self.id))[0]["NetworkSettings"]["Networks"].values()
+        return str(network["IPAddress"])
 
     def answers(self) -> bool:
         with contextlib.suppress(OSError):
@@ -170,3 +212,44 @@ class Edge(Container):
         done = subprocess.run(("docker", "logs", self.id), capture_output=True, text=True, check=True)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         return [line for line in lines if all(line[name] == value for name, value in wanted.items())]
+
+
+@dataclass(frozen=True)
+class NativeEdge(Edge):
+    """nginx under test, without a container."""
+
+    process: "subprocess.Popen[bytes]"
+    prefix: Path
+    listening: int
+
+    def port(self, inside: int) -> int:
+        assert inside == 443, "natively there is no port but that of TLS"
+        return self.listening
+
+    @property
+    def state(self) -> dict[str, Any]:
+        status = self.process.poll()
+        return {"Running": status is None, "ExitCode": status}
+
+    def logs(self) -> str:
+        return (self.prefix / "out").read_text() + (self.prefix / "err").read_text()
+
+    def healthy(self) -> bool:
+        assert self.state["Running"], self.logs()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.listening), 5):
+            return True
+        return False
+
+    def lines(self, **wanted: object) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in (self.prefix / "out").read_text().splitlines()]
+        return [line for line in lines if all(line[name] == value for name, value in wanted.items())]
+
+    def end(self) -> None:
+        """Ends it, and all that it has started."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)

@@ -109,7 +109,7 @@ async def _tell(reader: StreamReader, writer: StreamWriter) -> None:
 
 async def _main() -> None:
     async with (
-        await asyncio.start_server(_serve, "0.0.0.0", _PORT),
+        await asyncio.start_server(_serve, "0.0.0.0", _PORT, backlog=4096),
         await asyncio.start_server(_tell, "0.0.0.0", _MEMORY_PORT),
     ):
         await asyncio.Event().wait()

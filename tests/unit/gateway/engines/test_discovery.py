@@ -254,8 +254,6 @@ async def test_the_engines_key(catalogue: Catalogue, tmp_path: Path) -> None:
         async with watched(url, catalogue, key=engine_key(tmp_path, NEW)) as it:
             state, reason = await it.look()
             assert (state, "ENGINE_KEY_FILE" in reason) == ("down", True)
-        async with watched(url, catalogue, key=engine_key(tmp_path, NEW, OLD)) as it:
-            assert await it.look() == ("ready", ""), "during a rotation both are tried"
 
 
 async def test_watching_goes_on_whatever_happens(it: Watched, alpha: Mock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 OLD, NEW = "the-old-engine-key-0123456789", "the-new-engine-key-0123456789"
 
 
-def engine_key(directory: Path, *keys: str) -> EngineKey:
+def engine_key(directory: Path, key: str) -> EngineKey:
     """A key file in this directory, and what reads it."""
     path = directory / "engine-key"
-    path.write_text("\n".join(keys))
+    path.write_text(f"{key}\n")
     return EngineKey(path)

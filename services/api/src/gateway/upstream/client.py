@@ -17,9 +17,8 @@ from gateway.upstream.engine_key import EngineKey
 # Engines on uvicorn close idle connections after 5 s; a connection idle for longer than this is not used again.
 _IDLE_LIMIT_S = 4.0
 _MOST_IDLE = 256
-# Answers that are not about the request: a server tired of an idle connection, and a key that is not (yet) known.
+# An answer that is not about the request: a server is tired of an idle connection.
 _REQUEST_TIMEOUT = 408
-_UNAUTHORIZED = frozenset({401, 403})
 # What connecting fails with where this process or machine has nothing left to connect with.
 _OUT_OF_RESOURCES = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
@@ -55,8 +54,6 @@ class Upstream:
         self._connect_timeout = connect_timeout
         self._idle: deque[Connection] = deque()
         self._key = key
-        # The key that this engine took last, among those of the file: during a rotation it may still be the old one.
-        self._accepted: str | None = None
         self._host_line = f" HTTP/1.1\r\nhost: {parts.netloc}\r\n".encode("latin-1")
 
     async def request(
@@ -65,8 +62,7 @@ class Upstream:
         """Sends a request and returns once the head of the answer is there. Close what it returns.
 
         A connection that was used before may have been closed by the engine meanwhile. A request that meets this before
-        any byte of an answer is sent once more, over a new connection; and once more, too, with another of the engine's
-        keys, where the first one is refused and the file holds several.
+        any byte of an answer is sent once more, over a new connection.
 
         Raises:
             EngineTimeout: Connecting took too long (phase connect).
@@ -75,15 +71,7 @@ class Upstream:
             EngineBroken: What came is no HTTP.
             OutOfResources: This process cannot connect to anything.
         """
-        keys = self._key.candidates(self._accepted) if self._key else (None,)
-        for key in keys[:-1]:
-            response = await self._send(self._encode(method, path, body, headers, key))
-            if response.status not in _UNAUTHORIZED:
-                self._accepted = key
-                return response
-            response.close()
-        self._accepted = keys[-1]
-        return await self._send(self._encode(method, path, body, headers, keys[-1]))
+        return await self._send(self._encode(method, path, body, headers))
 
     async def _send(self, request: bytes) -> Response:
         connection = self._take_idle()
@@ -123,12 +111,10 @@ class Upstream:
         while self._idle:
             self._idle.pop().abort()
 
-    def _encode(
-        self, method: bytes, path: bytes, body: bytes, headers: tuple[tuple[bytes, bytes], ...], key: str | None
-    ) -> bytes:
+    def _encode(self, method: bytes, path: bytes, body: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
         extra = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if key is not None:
-            extra = b"authorization: Bearer %b\r\n%b" % (key.encode("latin-1"), extra)
+        if self._key is not None:
+            extra = self._key.authorization + extra
         if not body:
             return b"%b %b%b%b\r\n" % (method, path, self._host_line, extra)
         return b"%b %b%b%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 STARTING = """\
 (APIServer pid=7555) INFO 11-21 00:39:59 [api_utils.py:286] non-default args: {'model': 'tiny'}
@@ -60,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
+    parser.add_argument("--config", type=Path)
     options, _ = parser.parse_known_args()
     say("fake: argv " + json.dumps(sys.argv[1:]))
     say("fake: env " + json.dumps({name: text for name, text in os.environ.items() if "VLLM" in name or "KEY" in name}))
@@ -71,7 +73,8 @@ def main() -> None:
         case "out-of-memory":
             say(STARTING + OUT_OF_MEMORY)
             sys.exit(1)
-    say(STARTING)
+    keys = json.loads(options.config.read_text())["api-key"] if options.config else []
+    say(STARTING.replace("{'model': 'tiny'}", f"{{'model': 'tiny', 'api_key': {keys}}}"))
     serve(options.host, options.port)
 
 

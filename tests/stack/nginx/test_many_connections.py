@@ -1,0 +1,59 @@
+"""Two thousand clients at once: each is answered, or told which limit it has met. None is dropped."""
+
+import asyncio
+import ssl
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from tests.stack.nginx.parts.edge import Place
+from tests.stack.nginx.parts.talk import Client
+from tests.stack.parts.stack import until
+
+CLIENTS = 2000
+HANDSHAKES = 100  # this process is slower than nginx, which gives each of them ten seconds
+# The stand-in holds each request for as long as it takes that all have come.
+REQUEST = b'GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-do: {"stream": 1, "every": 12}\r\n\r\n'
+
+
+async def ask(port: int, trust: ssl.SSLContext, handshakes: asyncio.Semaphore) -> str:
+    """The status of one request; `dropped` where the connection just ends."""
+    try:
+        async with handshakes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+            writer.write(REQUEST)
+    except OSError as error:
+        return f"dropped: {type(error).__name__}"
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.read()  # it stays open until it is answered in full
+        return head.split()[1].decode()
+    except (OSError, asyncio.IncompleteReadError) as error:
+        return f"dropped: {type(error).__name__}"
+    finally:
+        writer.transport.abort()
+
+
+async def all_at_once(port: int, client: Client) -> Counter[str]:
+    trust = ssl.create_default_context(cafile=str(client.trusted))
+    handshakes = asyncio.Semaphore(HANDSHAKES)
+    return Counter(await asyncio.gather(*(ask(port, trust, handshakes) for _ in range(CLIENTS))))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("where", ["docker", "native"])
+@pytest.mark.parametrize(("limit", "refused"), [("1024", CLIENTS - 1024), ("0", 0)])
+def test_each_is_answered_or_refused_by_name_and_none_is_dropped(
+    place: Place, where: str, limit: str, refused: int, measured: Callable[[str], None]
+) -> None:
+    edge = place.started(where, CONNECTIONS_PER_IP=limit, RATE_LIMIT_RPS="0")
+    client = Client(edge, place.tls / "cert.pem")
+    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
+    statuses = asyncio.run(all_at_once(edge.port(443), client))
+    measured(f"{CLIENTS} connections at once, {where}, CONNECTIONS_PER_IP={limit}: {dict(statuses)}")
+    assert not [status for status in statuses if status.startswith("dropped")]
+    # The stand-in is one slow process: what it does not take in time is said too, but is rare.
+    assert set(statuses) <= {"200", "429", "502", "504"}
+    assert statuses["502"] + statuses["504"] <= CLIENTS * 0.05
+    assert statuses["429"] <= refused
+    assert client.ask("/livez").status == 200
