@@ -45,11 +45,11 @@ async def test_a_watcher_that_dies_is_told_of_and_watches_again(
 ) -> None:
     def broken() -> None:
         monkeypatch.undo()
-        raise RuntimeError("the keys' watch dies")
+        raise RuntimeError("the watch dies")
 
-    monkeypatch.setattr("gateway.keys.KeyRing.refresh", lambda _: broken())
-    await until(lambda: any("the keys' watch dies" in str(line) for line in gateway.lines()))
-    line = next(line for line in gateway.lines() if "the keys' watch dies" in str(line))
-    assert line["message"].startswith("the watch over the keys failed")
+    monkeypatch.setattr(gateway.catalogue.event_loop_lag, "observe", lambda _: broken())
+    await until(lambda: any("the watch dies" in str(line) for line in gateway.lines()))
+    line = next(line for line in gateway.lines() if "the watch dies" in str(line))
+    assert line["message"].startswith("the watch over the event loop failed")
     assert (await gateway.chat()).status_code == 200
     assert (await alpha.truth())["requests"] == 1

@@ -1,0 +1,118 @@
+"""The exception tree: every way in which a request can end other than well.
+
+GatewayError
+├── ClientError                 the client can mend it (4xx)
+│   ├── InvalidRequest          400, names the field in `param`
+│   │   ├── ContextLengthExceeded
+│   │   └── MalformedRequest    what came is no HTTP, or HTTP that could be read in two ways
+│   ├── Unauthorized            401
+│   ├── Forbidden               403
+│   ├── NotFound                404
+│   │   └── ModelNotFound
+│   ├── MethodNotAllowed        405
+│   ├── RequestTimeout          408, the body did not come
+│   ├── BodyTooLarge            413
+│   ├── UnsupportedCoding       415, a content coding that is not taken
+│   ├── HeadersTooLarge         431
+│   └── EngineRejected          what an engine found wrong with the request, with its own 4xx
+├── ClientGone                  nobody is left to answer
+├── TooManyConnections          503, the gateway's own limit; no engine was asked
+├── NoEngineReady               503, with a reason and a time to come back
+├── EngineError                 an engine failed
+│   ├── EngineUnreachable       refused: nothing listens there
+│   ├── EngineReset             the connection broke
+│   ├── EngineBroken            a 5xx, or bytes that are no answer
+│   ├── EngineTimeout           504, names the phase
+│   │   └── EngineStalled       it has stopped making progress
+│   └── EngineBusy              it works, but takes no more at the moment
+│       ├── EngineRateLimited   429
+│       └── EngineOverloaded    503
+├── OutOfResources              503, the gateway itself has no descriptors or memory left
+└── Interrupted                 503, the gateway is shutting down
+
+Each class says how it is answered (`status`, `type`, `code`) and counted (`outcome`), so that no handler has to choose.
+"""
+
+from gateway.errors.base import (
+    GatewayError,
+    Outcome,
+)
+from gateway.errors.client import (
+    KEY_REFUSALS,
+    BodyTooLarge,
+    ClientError,
+    ContextLengthExceeded,
+    EngineRejected,
+    Forbidden,
+    HeadersTooLarge,
+    InvalidRequest,
+    KeyRefusal,
+    MalformedRequest,
+    MethodNotAllowed,
+    ModelNotFound,
+    NotFound,
+    RequestTimeout,
+    Unauthorized,
+    UnsupportedCoding,
+)
+from gateway.errors.engine import (
+    ATTEMPT_RESULTS,
+    ENGINE_PHASES,
+    AttemptResult,
+    EngineBroken,
+    EngineBusy,
+    EngineError,
+    EngineOverloaded,
+    EnginePhase,
+    EngineRateLimited,
+    EngineReset,
+    EngineStalled,
+    EngineTimeout,
+    EngineUnreachable,
+    NoEngineReady,
+)
+from gateway.errors.gateway import (
+    ClientGone,
+    Interrupted,
+    OutOfResources,
+    TooManyConnections,
+)
+
+__all__ = [
+    "ATTEMPT_RESULTS",
+    "ENGINE_PHASES",
+    "KEY_REFUSALS",
+    "AttemptResult",
+    "BodyTooLarge",
+    "ClientError",
+    "ClientGone",
+    "ContextLengthExceeded",
+    "EngineBroken",
+    "EngineBusy",
+    "EngineError",
+    "EngineOverloaded",
+    "EnginePhase",
+    "EngineRateLimited",
+    "EngineRejected",
+    "EngineReset",
+    "EngineStalled",
+    "EngineTimeout",
+    "EngineUnreachable",
+    "Forbidden",
+    "GatewayError",
+    "HeadersTooLarge",
+    "Interrupted",
+    "InvalidRequest",
+    "KeyRefusal",
+    "MalformedRequest",
+    "MethodNotAllowed",
+    "ModelNotFound",
+    "NoEngineReady",
+    "NotFound",
+    "OutOfResources",
+    "Outcome",
+    "RequestTimeout",
+    "TooManyConnections",
+    "Unauthorized",
+    "UnsupportedCoding",
+]

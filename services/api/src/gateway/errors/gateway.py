@@ -1,0 +1,39 @@
+"""What is neither the client's fault nor an engine's."""
+
+from gateway.errors.base import GatewayError
+
+
+class ClientGone(GatewayError):
+    """The client closed its connection; counted as 499 where no status had been sent."""
+
+    status = 499
+    outcome = "cancelled"
+    code = "client_closed_request"
+
+
+class TooManyConnections(GatewayError):
+    """503: as many clients are connected as the gateway takes at once."""
+
+    status = 503
+    type = "service_unavailable"
+    outcome = "queue_full"
+    should_retry = True
+    code = "too_many_connections"
+
+
+class OutOfResources(GatewayError):
+    """503: the gateway itself has no descriptors or memory left; no engine is to blame."""
+
+    status = 503
+    type = "service_unavailable"
+    should_retry = True
+    code = "gateway_overloaded"
+
+
+class Interrupted(GatewayError):
+    """503: the worker was told to stop and its grace ran out with the request unfinished."""
+
+    status = 503
+    type = "service_unavailable"
+    should_retry = True
+    code = "shutting_down"
