@@ -59,7 +59,7 @@ def test_every_class_is_one_of_these() -> None:
 
 RETRIED = {
     *("RequestTimeout", "NoEngineReady", "EngineUnreachable", "EngineReset", "EngineRateLimited", "EngineOverloaded"),
-    *("OutOfResources", "Interrupted"),
+    *("OutOfResources", "Interrupted", "TooManyConnections"),
 }
 
 
