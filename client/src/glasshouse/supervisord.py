@@ -4,12 +4,17 @@ By itself it prints a stack trace for every line that it cannot log, into a file
 when that fails too. Here lines are lost while their file cannot be written, and the first one that can says how many.
 """
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from supervisor import loggers, supervisord  # type: ignore[import-untyped]  # supervisor ships no types
+
+# Bytes that must be free before lines are written again: without them the last free block would be found full, lost and
+# told of line by line.
+_ROOM = 65_536
 
 
 class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
@@ -38,6 +43,10 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
         Raises:
             OSError: The disk is full, say.
         """
+        if self._lost:
+            disk = os.statvfs(Path(self.baseFilename).parent)
+            if disk.f_bavail * disk.f_frsize < _ROOM:
+                raise OSError(errno.ENOSPC, "no room yet")
         if self.stream.closed:  # a rollover was cut short
             self.stream = Path(self.baseFilename).open("ab")  # noqa: SIM115 - it stays open
         descriptor = self.stream.fileno()

@@ -16,6 +16,8 @@ from tests.integration.parts.samples import Series, series
 _FAILURES_TO_EJECT = 5
 # Retries are paid for by requests: five to one always suffice.
 _FILLERS = 5
+# Until it has been looked at, which happens at once, an engine that broke a connection may be asked.
+_LOOKED_S = 2.0
 
 
 async def kill_a_worker(gateway: Gateway, traffic: Traffic, load: Sequence[Case], turn: int) -> None:
@@ -78,14 +80,15 @@ async def kill_an_engine(gateway: Gateway, traffic: Traffic, left: Mock) -> None
         await traffic.controls["right"].open(one.gate)
     await asyncio.to_thread(left.program.kill)
     await asyncio.gather(*(one.end() for one in held))
+    await asyncio.sleep(_LOOKED_S)
     for pid in pids:
-        await _one_by_one(gateway, traffic, pid, [cases.REFUSED, cases.DOWN, cases.NOBODY])
+        await _one_by_one(gateway, traffic, pid, [cases.DOWN, cases.NOBODY])
 
 
 async def go_deaf(gateway: Gateway, traffic: Traffic, left: Mock) -> None:
     """`left` takes no connection any more."""
     await asyncio.to_thread(left.deafen)
-    both = [cases.DEAF, cases.DEAF_HELPED]
+    both = [cases.DEAF, cases.DOWN]
     wires = [await pinned(gateway, pid, len(both)) for pid in await all_up(gateway)]
     await asyncio.gather(*(_in_turn(traffic, both, own) for own in wires))
 

@@ -152,23 +152,12 @@ KILLED_LATE = Case(
     "left is killed behind 3 tokens", "stream_error", 200, chat(stream=True), hold=4, said=3, broken=True,
     attempts=(("left", "reset"),),
 )  # fmt: skip
-REFUSED = Case(
-    "left refuses, right helps", "ok", 200, chat("shared", stream=True), model="shared", said=16, tokens=(6, 16),
-    attempts=(("left", "unreachable"), ("right", "ok")),
-)  # fmt: skip
 NOBODY = Case("nobody left to ask", "engine_error", 503, chat())
 LAST_REFUSES = Case(
     "the last one refuses", "engine_error", 503, chat("right"), model="right", attempts=(("right", "unreachable"),)
 )
 NOBODY_AT_ALL = Case("nobody left to ask at all", "engine_error", 503, chat("right"), model="right")
 DEAF = Case("left is deaf", "timeout", 504, chat(), attempts=LATE, phase="connect")
-DEAF_HELPED = Case(
-    "left is deaf, right helps", "ok", 200, chat("shared"), model="shared", tokens=(6, 16),
-    attempts=(("left", "timeout"), ("right", "ok")),
-)  # fmt: skip
 
-FLEET = (
-    *(FELL_OVER, ALONE, EJECTED, DOWN, KILLED_EARLY, KILLED_LATE, REFUSED, NOBODY, LAST_REFUSES, NOBODY_AT_ALL),
-    *(DEAF, DEAF_HELPED),
-)
+FLEET = (*(FELL_OVER, ALONE, EJECTED, DOWN, KILLED_EARLY, KILLED_LATE, NOBODY, LAST_REFUSES, NOBODY_AT_ALL, DEAF),)
 ALL: tuple[Case, ...] = tuple(chain(MIXED, TIMEOUTS, HELD, UNFINISHED, FLEET))

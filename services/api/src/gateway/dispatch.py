@@ -6,7 +6,7 @@ a full engine only one more.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from gateway.errors import (
     GatewayError,
 )
 from gateway.guard import Guard
+from gateway.keys import Key
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.observation import Observation
 
@@ -59,7 +60,7 @@ class Dispatcher:
         observation: Observation,
         guard: Guard,
         headers: Headers,
-        visible: Callable[[str], bool],
+        key: Key,
     ) -> AsyncIterator[tuple[Engine, Opened]]:
         """Finds an engine that answers, and yields it with its answer.
 
@@ -69,7 +70,7 @@ class Dispatcher:
             observation: Where it is observed.
             guard: What may cut it short.
             headers: To send to the engine.
-            visible: Which models an error may name.
+            key: Whose request it is: what an error may tell depends on it.
 
         Raises:
             EngineError: The last attempt's failure.
@@ -80,7 +81,12 @@ class Dispatcher:
         failed: list[_Attempt] = []
         moved_once = False
         while True:
-            engine = self._fleet.choose(request.model, without=[each.engine for each in failed], visible=visible)
+            engine = self._fleet.choose(
+                request.model,
+                without=[each.engine for each in failed],
+                visible=key.may_use,
+                detailed=key.role == "admin",
+            )
             observation.engine = engine.name
             observation.attempts += 1
             result: AttemptResult = "cancelled"
@@ -98,7 +104,7 @@ class Dispatcher:
                 self._record(error, this, observation, on_trial=on_trial)
                 if not self._should_retry(error, this, failed, request, observation, moved_once=moved_once):
                     if isinstance(error, EngineUnreachable):
-                        raise self._fleet.not_ready([engine]) from error
+                        raise self._fleet.not_ready([engine], detailed=key.role == "admin") from error
                     raise
                 moved_once |= not _is_gone(error)
             except Exception:

@@ -105,7 +105,7 @@ class Relay:
         observation.begin(self._fleet.label(request.model))
         guard.watch(partial(client_gone, receive))
         headers = _engine_headers(scope, observation)
-        async with self._dispatcher.open(endpoint, request, observation, guard, headers, key.may_use) as (
+        async with self._dispatcher.open(endpoint, request, observation, guard, headers, key) as (
             engine,
             opened,
         ):

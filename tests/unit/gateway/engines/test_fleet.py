@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -153,6 +154,8 @@ def test_a_reason_that_quotes_an_engine_is_not_for_everybody(make: Make) -> None
         engine.move("starting", reason)
         with pytest.raises(NoEngineReady, match=r"^No engine is ready: a is starting\.$"):
             fleet(engine).choose("m")
+        with pytest.raises(NoEngineReady, match=re.escape(f"a is starting ({reason})")):
+            fleet(engine).choose("m", detailed=True)
 
 
 def test_an_engine_that_starts_may_come_to_serve_anything(make: Make) -> None:

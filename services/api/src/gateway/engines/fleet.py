@@ -45,15 +45,26 @@ class Fleet:
         )
 
     def choose(
-        self, model: str, *, without: Collection[Engine] = (), visible: Callable[[str], bool] = lambda _: True
+        self,
+        model: str,
+        *,
+        without: Collection[Engine] = (),
+        visible: Callable[[str], bool] = lambda _: True,
+        detailed: bool = False,
     ) -> Engine:
         """The least busy ready engine that serves `model`; of equals, the one that was chosen longest ago.
 
         An engine whose ejection is over gets one request, which can still move on before its first byte. Where no
         engine is ready, one that was ejected for its failures is used all the same.
 
+        Args:
+            model: What is asked for.
+            without: Engines that have been asked.
+            visible: Which models an error may name.
+            detailed: Whether an error may tell why an engine is not ready.
+
         Raises:
-            ModelNotFound: Nobody serves it; of what there is, only models that are `visible` are named.
+            ModelNotFound: Nobody serves it.
             NoEngineReady: Somebody does, or may come to, but not now.
         """
         serving = [engine for engine in self.engines if model in engine.models and engine not in without]
@@ -67,14 +78,19 @@ class Fleet:
         # An engine that is still starting has not said yet what it will serve.
         hopeful = serving or [engine for engine in self.engines if not engine.models and engine.state == "starting"]
         if hopeful or not any(engine.models for engine in self.engines):
-            raise self.not_ready(hopeful or self.engines)
+            raise self.not_ready(hopeful or self.engines, detailed=detailed)
         known = ", ".join(filter(visible, self._known())) or "none"
         raise ModelNotFound(f"This model is not served here. There is: {known}.", param="model")
 
-    def not_ready(self, engines: Sequence[Engine] = ()) -> NoEngineReady:
-        """Why nobody can take a request now, as the error that says so; anybody may read it (see `_in_short`)."""
+    def not_ready(self, engines: Sequence[Engine] = (), *, detailed: bool = False) -> NoEngineReady:
+        """Why nobody can take a request now, as the error that says so.
+
+        Args:
+            engines: Which are waited for; all of them when left out.
+            detailed: Whether to quote reasons, which may name models and addresses; otherwise anybody may read it.
+        """
         waited_for = engines or self.engines
-        why = "; ".join(map(_in_short, waited_for))
+        why = "; ".join(_in_detail(engine) if detailed else _in_short(engine) for engine in waited_for)
         loading = any(engine.state == "starting" for engine in waited_for)
         return NoEngineReady(
             f"No engine is ready: {why}.",
@@ -98,7 +114,10 @@ class Fleet:
         return sorted({model for engine in self.engines for model in engine.models})
 
 
+def _in_detail(engine: Engine) -> str:
+    return f"{engine.name} is {engine.state}" + (f" ({engine.reason})" if engine.reason else "")
+
+
 def _in_short(engine: Engine) -> str:
-    """State and phase; a reason may quote an engine, which names models and addresses: admins read it elsewhere."""
     phase = f" ({engine.reason})" if engine.state == "starting" and _PHASE.fullmatch(engine.reason) else ""
     return f"{engine.name} is {engine.state}{phase}"
