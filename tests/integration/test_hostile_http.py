@@ -32,7 +32,7 @@ def front(module_stage: Stage, mock: Mock) -> Gateway:
 
 def everything(gateway: Gateway, request: bytes) -> bytes:
     """What comes back until the connection ends or falls silent."""
-    with Raw(gateway.port, timeout=1.5) as raw:
+    with Raw(gateway.port, timeout=20) as raw:
         raw.send(request)
         try:
             while raw.read():
