@@ -1,4 +1,4 @@
-"""Which engine takes a request, and what is said when none can; the retry budget; the load that engines tell."""
+"""Which engine takes a request, and what is said when none can."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import pytest
 from tests.unit.gateway.harness.server import moved
 
 from gateway.engines import Engine, Fleet
-from gateway.engines.budget import RESERVE, RetryBudget
 from gateway.engines.engine import STATES, Load, State
-from gateway.engines.load import parse_load
 from gateway.errors import ATTEMPT_RESULTS, ModelNotFound, NoEngineReady
 from gateway.upstream import Upstream
 
@@ -225,79 +223,3 @@ def test_a_stalled_engine_counts_as_one_ejection(make: Make, catalogue: Catalogu
         engine.mark_stalled("no token")
     assert (engine.state, engine.reason, engine.proved_at) == ("ejected", "no token", float("-inf"))
     assert moved(catalogue.engine_ejections) == {("a",): 1}
-
-
-class Clock:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr("gateway.engines.budget.time.monotonic", lambda: self.now)
-
-
-def test_three_retries_are_always_affordable(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    budget = RetryBudget()
-    assert [budget.spend() for _ in range(5)] == [True] * RESERVE + [False, False]
-    clock.now += 10
-    assert not budget.spend(), "the window before still counts"
-    clock.now += 20
-    assert budget.spend()
-
-
-def test_a_fifth_of_the_requests_may_be_retried(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    budget = RetryBudget()
-    for _ in range(100):
-        budget.request()
-    assert sum(budget.spend() for _ in range(60)) == 20
-    clock.now += 10
-    for _ in range(50):
-        budget.request()
-    assert sum(budget.spend() for _ in range(60)) == 10
-    clock.now += 10
-    assert sum(budget.spend() for _ in range(60)) == 0
-
-
-VLLM = b"""# HELP vllm:num_requests_running x
-# TYPE vllm:num_requests_running gauge
-vllm:num_requests_running{engine="0",model_name="a b"} 3.0
-vllm:num_requests_running{engine="1",model_name="a b"} 2.0
-vllm:num_requests_waiting{engine="0"} 4.0
-vllm:num_requests_waiting_by_reason{reason="x"} 100.0
-vllm:kv_cache_usage_perc{engine="0"} 0.25
-vllm:kv_cache_usage_perc{engine="1"} 0.75
-"""
-
-
-@pytest.mark.parametrize(
-    ("exposition", "load"),
-    [
-        (VLLM, Load(5, 4, 0.75)),
-        (b"llamacpp:requests_processing 2\nllamacpp:requests_deferred 1\n", Load(2, 1, None)),
-        (b"", Load()),
-        (b"vllm:num_requests_running{} nothing\nvllm:num_requests_waiting 1e0\n", Load(0, 1)),
-        (b"\xff\xfe\n\n#\nx\n", Load()),
-    ],
-)
-def test_load(exposition: bytes, load: Load) -> None:
-    assert parse_load(exposition)[0] == load
-
-
-@pytest.mark.parametrize(
-    ("exposition", "steps"),
-    [
-        (VLLM, None),
-        (b"", None),
-        (b'vllm:generation_tokens_total{engine="0"} 5.0\nvllm:generation_tokens_total{engine="1"} 7.0\n', 12),
-        (b"vllm:prompt_tokens_total 1e3\nvllm:iteration_tokens_total_count 2\n", 1002),
-        (b"llamacpp:n_decode_total 0\n", 0),
-        (b"llamacpp:tokens_predicted_total NaN\nllamacpp:n_decode_total 3\n", 3),
-    ],
-)
-def test_steps(exposition: bytes, steps: float | None) -> None:
-    assert parse_load(exposition)[1] == steps
-
-
-@pytest.mark.parametrize("value", [b"NaN", b"+Inf", b"-Inf", b"1e999"])
-@pytest.mark.parametrize("name", [b"vllm:num_requests_running", b"llamacpp:requests_deferred"])
-def test_load_that_is_no_count_is_passed_over(name: bytes, value: bytes) -> None:
-    assert parse_load(b"%b %b\n" % (name, value)) == (Load(), None)
