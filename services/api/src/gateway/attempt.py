@@ -73,9 +73,8 @@ async def attempt(
     """
     folded = endpoint.streams and not request.stream and not engine.notices_plain_disconnect
     streamed = request.stream or folded
-    events = EventStream(
-        keep_usage=request.usage_wanted, n=request.n, sink=(collector := Collector()) if folded else None
-    )
+    collector = Collector() if folded else None
+    events = EventStream(keep_usage=request.usage_wanted, n=request.n, sink=collector) if streamed else None
     # A plain answer comes whole: until then, a long one and a hung engine look the same. Its watcher tells them apart.
     guard.phase("ttft" if streamed else "total", timeouts.ttft if streamed else timeouts.total)
     observation.events = 0
@@ -91,11 +90,11 @@ async def attempt(
             body = as_stream(request.body) if folded else request.body
             response = await engine.upstream.request(b"POST", endpoint.path.encode(), body, headers)
             await _check_head(response)
-            if not streamed:
+            if events is None:
                 opened = await _read_plain(response)
             else:
                 opened = await _first_event(response, events)
-            if folded:
+            if events is not None and collector is not None:
                 await _read_all(response, events, engine, observation, guard, timeouts.idle)
                 opened = Opened(response, collector.answer(events.usage))
             if opened.events is None and opened.rest is None:
@@ -115,9 +114,9 @@ async def attempt(
             response.close(linger=finished, reuse=not (streamed and engine.closes_after_streams))
 
 
-def _charge(account: Account, observation: Observation, events: EventStream) -> None:
+def _charge(account: Account, observation: Observation, events: EventStream | None) -> None:
     """The attempt has left the engine, and pays for what it has used itself."""
-    usd, equivalents = account.end(observation.usage, events.events)
+    usd, equivalents = account.end(observation.usage, 0 if events is None else events.events)
     observation.charge(account.engine, usd, equivalents)
 
 

@@ -118,6 +118,17 @@ async def test_a_hung_engine_is_out_after_a_few_probes(catalogue: Catalogue, met
         assert [(await it.look())[0] for _ in range(3)] == ["ready", "ready", "ejected"]
 
 
+async def test_a_hung_engine_whose_metrics_hang_too_is_out_after_a_few_probes(it: Watched, alpha: Mock) -> None:
+    """The time that the second look takes is not the gateway's own lag."""
+    await it.look(2)
+    await alpha.change(path_faults={"/metrics": "hang"}, probe_fault="hang")
+    states = []
+    for _ in range(3):
+        it.engine.doubt.set()
+        states.append((await it.look())[0])
+    assert states == ["ready", "ready", "ejected"]
+
+
 @pytest.mark.parametrize(("metrics", "state"), [(b"", "ready"), (b"vllm:iteration_tokens_total_count 7\n", "ejected")])
 async def test_an_engine_that_tells_nothing_of_its_progress_has_more_time_for_a_plain_answer(
     catalogue: Catalogue, metrics: bytes, state: str

@@ -30,6 +30,7 @@ _SECOND_LOOK_TIMEOUT_S = 1.0
 _MAX_MISSES = 3
 # A time limit that fires later than this shows that the gateway's own event loop stood still, in seconds.
 _MAX_LAG_S = 0.5
+_LAGGED = "The gateway's event loop stood still."
 # How soon an engine that is in doubt may be looked at again, in seconds.
 _MIN_INTERVAL_S = 0.2
 
@@ -211,7 +212,8 @@ class Watcher:
             async with asyncio.timeout(seconds) as limit:
                 return await self.engine.upstream.fetch(b"GET", path, limit=_LIMIT)
         except TimeoutError as error:
-            _check_lag(limit)
+            if _is_late(limit):
+                raise OutOfResources(_LAGGED) from error
             raise EngineTimeout(f"{path.decode()} took longer than {seconds:g} s", phase="total") from error
 
     async def _learn(self) -> None:
@@ -261,23 +263,21 @@ class Watcher:
             async with asyncio.timeout(self._times.probe_timeout) as limit:
                 await self._probe.run(engine.models[0])
         except TimeoutError:
+            if _is_late(limit):  # asked at once: what follows takes time, too
+                return
             await self._read_load(_SECOND_LOOK_TIMEOUT_S)
-            self._unproved(began, limit, f"no token within {self._times.probe_timeout:g} s")
+            self._unproved(began, f"no token within {self._times.probe_timeout:g} s")
         except OutOfResources:
             return  # it says nothing about the engine
         except EngineError as error:
-            self._unproved(began, None, error.message)
+            self._unproved(began, error.message)
         else:
             self._probes.clear()
             engine.record_probe()
 
-    def _unproved(self, began: float, limit: asyncio.Timeout | None, reason: str) -> None:
+    def _unproved(self, began: float, reason: str) -> None:
         """A probe failed: a queue may have held it while others got their tokens."""
         engine = self.engine
-        try:
-            _check_lag(limit)
-        except OutOfResources:
-            return
         if self._probes.add(began, engine.proved_at, self._patience) or not (engine.ready or engine.is_last_resort):
             engine.mark_stalled(reason)
 
@@ -286,8 +286,6 @@ class _Loading(Exception):
     """The engine is there and loads its model."""
 
 
-def _check_lag(limit: asyncio.Timeout | None) -> None:
-    """Raises `OutOfResources` if a time limit fired so late that what it waited for may lie in the socket, unread."""
-    late = 0.0 if limit is None else asyncio.get_running_loop().time() - (limit.when() or 0.0)
-    if late > _MAX_LAG_S:
-        raise OutOfResources(f"The gateway's event loop stood still for {late:.1f} s.")
+def _is_late(limit: asyncio.Timeout) -> bool:
+    """Whether a time limit fired so late that what it waited for may lie in the socket, unread."""
+    return asyncio.get_running_loop().time() - (limit.when() or 0.0) > _MAX_LAG_S
