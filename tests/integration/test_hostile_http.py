@@ -5,11 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.hostile import CORPUS, head
+from tests.integration.parts.hostile import BROKEN_BODIES, BROKEN_HEADS, CORPUS, head
 from tests.integration.parts.mock import Mock, chat
 from tests.integration.parts.program import until
 from tests.integration.parts.raw import Raw, ask, encode
@@ -51,9 +52,23 @@ def test_a_hostile_request_is_refused_and_nothing_behind_it_is_served(front: Gat
 
 
 def test_no_hostile_request_has_a_shape_of_its_own(front: Gateway, measured: Callable[[str], None]) -> None:
-    shapes = Counter(shape_of(everything(front, request)) for request in CORPUS.values())
-    measured(f"raw hostile requests: {len(CORPUS)}, {dict(shapes)}")
+    shapes = Counter(shape_of(everything(front, request)) for request in BROKEN_HEADS.values())
+    measured(f"raw hostile requests: {len(BROKEN_HEADS)}, {dict(shapes)}")
     assert set(shapes) == {"refused"}
+
+
+@pytest.mark.parametrize("name", BROKEN_BODIES)
+def test_a_hostile_body_behind_its_answer_ends_the_connection(front: Gateway, name: str) -> None:
+    top, end, body = BROKEN_BODIES[name].partition(b"\r\n\r\n")
+    with Raw(front.port, timeout=20) as raw:
+        answer = raw.send(top + end).answer()
+        assert (answer.status, answer.error["code"]) == (401, "missing_api_key")
+        before = raw.received
+        with suppress(ConnectionResetError, BrokenPipeError):
+            raw.send(body + SMUGGLED)
+            while raw.read():
+                pass
+        assert raw.received == before
 
 
 def shape_of(received: bytes) -> str:

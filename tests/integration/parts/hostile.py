@@ -142,9 +142,15 @@ _TOO_MUCH = {
     "a head of 1 MB": head(*(f"x-{number}: {'y' * 1_000}" for number in range(1_000))),
     "101 headers": head(*(f"x-{number}: y" for number in range(100))),
     "10,000 headers": head(*(f"x-{number}: y" for number in range(10_000))),
+}
+
+_TOO_MUCH_FRAMING = {
     "a chunk extension of 1 MB": chunked(b"5;" + b"x" * 1_000_000 + b"\r\nhello\r\n0\r\n\r\n"),
     "trailers of 1 MB": chunked(b"0\r\n" + b"x: y\r\n" * 200_000 + b"\r\n"),
 }
 
-# Refused before a key is looked at, or asked for one.
-CORPUS: dict[str, bytes] = {**_TWO_WAYS, **_BROKEN_CHUNKS, **_NO_HEADERS, **_NO_START, **_TOO_MUCH}
+# Nothing is wrong with their heads: what comes first, the rest or the question for a key, decides how they are refused.
+BROKEN_BODIES: dict[str, bytes] = {**_BROKEN_CHUNKS, **_TOO_MUCH_FRAMING}
+# Refused before a key is looked at.
+BROKEN_HEADS: dict[str, bytes] = {**_TWO_WAYS, **_NO_HEADERS, **_NO_START, **_TOO_MUCH}
+CORPUS: dict[str, bytes] = {**BROKEN_HEADS, **BROKEN_BODIES}
