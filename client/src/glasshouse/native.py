@@ -138,6 +138,7 @@ def _start(settings: Settings, chosen: shape.Shape, log_ends: dict[str, int]) ->
     print(f"Glasshouse is up after {seconds:.1f} s.")
     entrance = front(current)
     print_closing(settings, entrance, model(settings, entrance))
+    shape.print_shape("native", chosen.reason)
     return current
 
 

@@ -11,6 +11,7 @@ from glasshouse.settings import Kind, Settings
 from glasshouse.shape import Shape
 from glasshouse.signals import interrupting
 from glasshouse.state import State
+from glasshouse.system import System
 
 _ELSEWHERE = "Another `make up` is starting this stack. To end it: make down"
 
@@ -45,7 +46,7 @@ def up(settings: Settings, *, attach: bool) -> None:
 
 def _start(settings: Settings, *, attach: bool, is_first: bool) -> None:
     # Without Docker nothing is asked of it.
-    there = machine.Machine("", "") if settings.shape == "native" else machine.look(settings.given)
+    there = machine.Machine("", "") if settings.shape == "native" else machine.look(System(settings.given))
     chosen = shape.choose(settings, there)
     _say(chosen)
     if chosen.kind == "native":
@@ -84,6 +85,7 @@ def _native_again(settings: Settings, current: State, *, attach: bool, is_starti
         raise StackError(_ELSEWHERE)
     print("Glasshouse is running already. Changed settings count after: make down, make up")
     print_closing(settings, front, first_model)
+    shape.print_shape("native", "as it was running already")
     if attach:
         try:
             native.follow(settings, current)

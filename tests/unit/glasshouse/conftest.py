@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.unit.glasshouse.docker_plan import FakeDocker
 
-from glasshouse import composed_watch
+from glasshouse import composed_watch, system
 from glasshouse.settings import Settings, load
 
 Read = Callable[..., Settings]
@@ -30,6 +30,14 @@ def root(tmp_path: Path) -> Path:
     for folder in ("nginx", "prometheus"):
         (tmp_path / folder).symlink_to(REPOSITORY / folder)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands in for /proc, /sys and /etc of the machine, so that its own GPU or clock changes no test: empty."""
+    place = tmp_path_factory.mktemp("machine")
+    monkeypatch.setattr(system, "_ROOT", place)
+    return place
 
 
 @pytest.fixture
