@@ -211,11 +211,15 @@ def _check(settings: Settings, docker: Docker, kind: Kind) -> None:
         raise SettingsError(
             f"LLAMACPP_MODEL={file!r} is not allowed in Docker, which sees only models/: move it there."
         )
-    ports.check(
-        (
-            ports.Port(settings.public_http_port, "0.0.0.0", "nginx", "HTTP_PORT", by_root=True),  # noqa: S104 - looked at
-            ports.Port(settings.public_https_port, "0.0.0.0", "nginx with TLS", "HTTPS_PORT", by_root=True),  # noqa: S104 - looked at
-        )
+    ports.check(wanted_ports(settings))
+
+
+def wanted_ports(settings: Settings) -> tuple[ports.Port, ...]:
+    """The ports that Docker publishes."""
+    everywhere = "0.0.0.0"  # noqa: S104 - looked at
+    return (
+        ports.Port(settings.public_http_port, everywhere, "nginx", "HTTP_PORT", by_root=True),
+        ports.Port(settings.public_https_port, everywhere, "nginx with TLS", "HTTPS_PORT", by_root=True),
     )
 
 

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 from glasshouse import composed, machine, native, shape
+from glasshouse.doctor import command
 from glasshouse.errors import ImagesMissing, StackError
 from glasshouse.files import locked
 from glasshouse.front import model, print_closing
@@ -49,6 +50,7 @@ def _start(settings: Settings, *, attach: bool, is_first: bool) -> None:
     there = machine.Machine("", "") if settings.shape == "native" else machine.look(System(settings.given))
     chosen = shape.choose(settings, there)
     _say(chosen)
+    command.before_start(settings, there, chosen)
     if chosen.kind == "native":
         native.start(settings, chosen, attach=attach)
         return
@@ -63,6 +65,7 @@ def _start(settings: Settings, *, attach: bool, is_first: bool) -> None:
         print(f"\n{error} So it is started without Docker (to insist on it: make up SHAPE=cpu).\n")
         fallback = shape.native(settings, "Docker has no images for it")
         _say(fallback)
+        command.before_start(settings, there, fallback)
         native.start(settings, fallback, attach=attach)
 
 
