@@ -9,7 +9,7 @@ from tests.unit.glasshouse.docker_plan import FakeDocker
 
 from glasshouse import mounts, start
 from glasshouse.errors import StackError
-from glasshouse.settings import Settings, load
+from glasshouse.settings import Kind, Settings, load
 
 _STRANGER = "4711"
 
@@ -44,7 +44,7 @@ def _close(path: Path, mask: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
-def test_a_usual_clone_is_readable(checkout: Path, kind: mounts.Kind) -> None:
+def test_a_usual_clone_is_readable(checkout: Path, kind: Kind) -> None:
     assert mounts.first_unreadable(_settings(checkout), kind) is None
 
 

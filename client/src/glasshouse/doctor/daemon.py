@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from typing import Any
 
 from glasshouse.doctor.finding import Finding, Target
 from glasshouse.settings import Kind
@@ -90,13 +89,15 @@ def disk(target: Target) -> Iterator[Finding]:
         yield Finding("warning", "disk", f"{text}, and the images and the model take up to {wanted} GB more", remedy)
 
 
-def configuration(system: System) -> dict[str, Any]:
-    """What daemon.json says; empty where there is none, it is not ours to read, or it is broken."""
+def setting(system: System, *names: str) -> object:
+    """What daemon.json says below these names; None where it says nothing, is not ours to read, or is broken."""
     try:
-        found = json.loads(system.read("etc/docker/daemon.json"))
+        found: object = json.loads(system.read("etc/docker/daemon.json"))
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def _wanted(target: Target) -> tuple[int, int]:

@@ -57,7 +57,7 @@ def driver(target: Target) -> Iterator[Finding]:
         if _DATA_CENTRE.search(name)
         else "compatibility packages are for data-centre GPUs, so vLLM will hardly start on this one"
     )
-    older = re.sub(r"(-cu\d+)?$", "-cu129", image)
+    older = f"{re.sub(r'-cu[0-9]+$', '', image)}-cu129"
     yield Finding(
         "warning",
         "driver",

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from cryptography import x509
 
-from glasshouse.doctor.daemon import configuration
+from glasshouse.doctor import daemon
 from glasshouse.doctor.finding import Finding, Target
 from glasshouse.settings import Kind
 
@@ -48,7 +48,7 @@ def open_files(target: Target) -> Iterator[Finding]:
         limit, whose, mend = _limit(target, "proc/self/limits"), "this shell's", "ulimit -Hn as root, or limits.conf"
     else:
         whose, mend = "a container's", f"LimitNOFILE={needed} in an override of containerd.service, then restart it"
-        configured = configuration(target.system).get("default-ulimits", {}).get("nofile", {}).get("Hard")
+        configured = daemon.setting(target.system, "default-ulimits", "nofile", "Hard")
         limit = configured if isinstance(configured, int) else _limit(target, _containerd(target))
     if limit is None:
         yield Finding("not checked", "open files", f"{whose} hard limit is not shown here")

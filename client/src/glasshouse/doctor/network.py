@@ -95,8 +95,7 @@ def _docker_mtu(target: Target) -> int:
     wanted = f'{{{{index .Options "{_MTU_OPTION}"}}}}'
     good, said = target.system.ask("docker", "network", "inspect", "--format", wanted, f"{project}_{_OUTWARD[0]}")
     if not good:
-        defaults = daemon.configuration(target.system).get("default-network-opts", {}).get("bridge", {})
-        said = str(defaults.get(_MTU_OPTION, ""))
+        said = str(daemon.setting(target.system, "default-network-opts", "bridge", _MTU_OPTION))
     return int(said) if said.isdecimal() else _USUAL_MTU
 
 
