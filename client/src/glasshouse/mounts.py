@@ -22,12 +22,12 @@ _ACCESS_LIST = "system.posix_acl_access"
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A path, relative to the checkout, that the services' user cannot read; `tree` is the mount that holds it."""
+    """The first path, relative to the checkout, that the services' user cannot read; and all mounts with such paths."""
 
     path: Path
-    tree: str
     mode: str
     uid: int
+    trees: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"The containers run as user {self.uid}, who cannot read {self.path} ({self.mode})"
@@ -35,7 +35,7 @@ class Unreadable:
     @property
     def remedy(self) -> str:
         """The command that mends it."""
-        return f"chmod -R go+rX {self.tree}"
+        return f"chmod -R go+rX {' '.join(self.trees)}"
 
 
 def require_readable(settings: Settings, kind: Kind) -> None:
@@ -49,7 +49,7 @@ def require_readable(settings: Settings, kind: Kind) -> None:
 
 
 def first_unreadable(settings: Settings, kind: Kind) -> Unreadable | None:
-    """The first path that the services' user cannot read, if there is one.
+    """What the services' user cannot read, if there is anything.
 
     Of models/ only what this start reads is looked at: a private file beside it is nobody's concern. Hidden files are
     editors' and downloads' own. On anything but Linux, Docker shares files without regard to their owners.
@@ -59,14 +59,17 @@ def first_unreadable(settings: Settings, kind: Kind) -> Unreadable | None:
     wanted = {**settings.environment, **environment(settings)}
     user, group = wanted["GLASSHOUSE_UID"], wanted.get("GLASSHOUSE_GID", USER)
     uid, gid = (int(text) if text.isdecimal() else -1 for text in (user, group))  # Docker refuses what is no number
-    for tree, path in _paths(settings, kind):
+    first: tuple[Path, str] | None = None
+    trees: dict[str, None] = {}
+    for tree, path in _paths(settings, kind) if uid >= 0 else ():
         try:
             found = path.stat()
         except OSError:  # what is not there, Docker names itself
             continue
-        if uid >= 0 and not _may_read(found, uid, gid) and not _has_access_list(path):
-            return Unreadable(path.relative_to(settings.root), tree, stat.filemode(found.st_mode), uid)
-    return None
+        if tree not in trees and not _may_read(found, uid, gid) and not _has_access_list(path):
+            first = first or (path.relative_to(settings.root), stat.filemode(found.st_mode))
+            trees[tree] = None
+    return Unreadable(*first, uid, tuple(trees)) if first is not None else None
 
 
 def _paths(settings: Settings, kind: Kind) -> Iterator[tuple[str, Path]]:

@@ -76,6 +76,15 @@ def test_the_first_path_that_is_closed_is_named_with_the_remedy(
     assert "\n" not in said
 
 
+def test_a_whole_clone_that_is_closed_takes_one_command(checkout: Path) -> None:
+    for path in checkout.rglob("*"):
+        _close(path, 0o077)
+    found = mounts.first_unreadable(_settings(checkout), "gpu")
+    assert found is not None
+    assert (str(found.path), found.mode) == ("nginx", "drwx------")
+    assert found.remedy == "chmod -R go+rX nginx prometheus grafana config services/vllm/models models"
+
+
 def test_model_files_matter_only_with_a_gpu(checkout: Path) -> None:
     _close(checkout / "services/vllm/models/x.yaml", 0o077)
     assert mounts.first_unreadable(_settings(checkout), "cpu") is None
