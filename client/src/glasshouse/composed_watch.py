@@ -30,22 +30,23 @@ _MANY_RESTARTS = 2
 class Restarts:
     """How often containers have been restarted during this `up`; Docker counts since it created each of them.
 
-    A container that is new starts from zero. Docker also sets a count back when it starts a container that was stopped,
-    so the lowest count seen is where counting begins.
+    Docker begins from zero with a new container, and with one that was stopped and is started; a count that has become
+    smaller has begun anew.
     """
 
-    _lowest: dict[str, int] = field(default_factory=dict)
+    _before: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def so_far(cls, containers: Iterable[Container]) -> Self:
-        """What does not count: the restarts until now, except the one that is under way."""
-        return cls({one.number: one.restarts - (one.state == "restarting") for one in containers})
+        """What does not count: the restarts of those that run, except the one that is under way."""
+        return cls({one.number: one.restarts - (one.state == "restarting") for one in containers if one.is_running})
 
     def since(self, one: Container) -> int:
         """How often this container has been restarted since."""
-        lowest = min(self._lowest.get(one.number, 0), one.restarts)
-        self._lowest[one.number] = lowest
-        return one.restarts - lowest
+        before = self._before.get(one.number, 0)
+        if one.restarts < before:
+            before = self._before[one.number] = 0
+        return one.restarts - before
 
 
 def wait(settings: Settings, docker: Docker, kind: Kind, front: Front, restarts: Restarts) -> float:

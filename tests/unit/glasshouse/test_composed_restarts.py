@@ -104,10 +104,11 @@ def test_a_container_that_is_created_anew_starts_from_zero(docker: FakeDocker, r
     assert restarts.since(old) == 0
 
 
-def test_a_count_that_docker_sets_back_is_followed(docker: FakeDocker, read: Read) -> None:
-    restarts = Restarts.so_far([_described(docker, read, service="api", state="exited", restarts=3)])
-    counts = [restarts.since(_described(docker, read, service="api", restarts=count)) for count in (0, 1, 2, 3)]
-    assert counts == [0, 1, 2, 3]
+@pytest.mark.parametrize("state", ["exited", "running"])
+def test_a_count_that_docker_begins_anew_is_followed(docker: FakeDocker, read: Read, state: str) -> None:
+    restarts = Restarts.so_far([_described(docker, read, service="api", state=state, restarts=3)])
+    counts = [restarts.since(_described(docker, read, service="api", restarts=count)) for count in (1, 2, 3, 4)]
+    assert counts == [1, 2, 3, 4]
 
 
 def test_a_loop_that_is_under_way_needs_one_turn_less(docker: FakeDocker, read: Read) -> None:

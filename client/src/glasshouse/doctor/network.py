@@ -93,7 +93,9 @@ def _docker_mtu(target: Target) -> int:
     """What the networks of this project have; before they are made, what new ones get."""
     project = target.setting("COMPOSE_PROJECT_NAME", "glasshouse")
     wanted = f'{{{{index .Options "{_MTU_OPTION}"}}}}'
-    good, said = target.system.ask("docker", "network", "inspect", "--format", wanted, f"{project}_{_OUTWARD[0]}")
+    good, said = False, ""
+    if not target.machine.docker_trouble:
+        good, said = target.system.ask("docker", "network", "inspect", "--format", wanted, f"{project}_{_OUTWARD[0]}")
     if not good:
         said = str(daemon.setting(target.system, "default-network-opts", "bridge", _MTU_OPTION))
     return int(said) if said.isdecimal() else _USUAL_MTU
