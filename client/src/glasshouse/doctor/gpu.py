@@ -1,11 +1,13 @@
 """The GPU: whether it works, Docker reaches it, and its driver fits the image of vLLM.
 
 vLLM's plain image tags are built for CUDA 13 since 0.20, with `-cu129` beside them (its docker/Dockerfile has
-`CUDA_VERSION=13.0.3`; github.com/NVIDIA/Model-Optimizer/pull/2042 tells of the change of tags). R580 is the first
-branch of drivers that runs CUDA 13 without a compatibility package
+`CUDA_VERSION=13.0.3`; github.com/NVIDIA/Model-Optimizer/pull/2042 tells of the change of tags). R580 is the oldest
+branch that NVIDIA lists as running CUDA 13 without a compatibility package
 (docs.nvidia.com/datacenter/tesla/drivers/620/supported-drivers-and-cuda-toolkit-versions.html). Such a package, which
 an image may bring along, lets data-centre GPUs do with an older driver, and no others
 (docs.nvidia.com/deploy/cuda-compatibility/forward-compatibility.html): so an older driver is a warning, not a refusal.
+Images for CUDA 12.9 run on older drivers too, but may carry a condition of their own, `cuda>=12.9`, by which NVIDIA's
+runtime refuses some (github.com/janhq/server/issues/262).
 """
 
 import re
@@ -49,8 +51,12 @@ def driver(target: Target) -> Iterator[Finding]:
         )
         return
     floor = _CUDA_13_DRIVER if cuda >= _CUDA_13 else _CUDA_12_DRIVER
-    if int(match[1]) >= floor:
+    if int(match[1]) >= _CUDA_13_DRIVER:
         yield Finding("ok", "driver", f"{version.strip()}, and {image} wants {floor} or newer")
+        return
+    if int(match[1]) >= floor:
+        text = f"{version.strip()} runs CUDA {cuda}; whether {image} has a condition of its own, the start will tell"
+        yield Finding("not checked", "driver", text)
         return
     hope = (
         "a compatibility package in the image may do on this GPU"

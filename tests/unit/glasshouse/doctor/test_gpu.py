@@ -77,9 +77,9 @@ def test_a_driver_that_is_older(stub: Stub, name: str, hope: str) -> None:
 @pytest.mark.parametrize(
     ("image", "level"),
     [
-        ("vllm/vllm-openai:v0.32.0-cu129", "ok"),
-        ("docker.io/vllm/vllm-openai:v0.32.0-cu129", "ok"),
-        ("vllm/vllm-openai:v0.19.1", "ok"),  # before 0.20 the plain tags were for CUDA 12
+        ("vllm/vllm-openai:v0.32.0-cu129", "not checked"),
+        ("docker.io/vllm/vllm-openai:v0.32.0-cu129", "not checked"),
+        ("vllm/vllm-openai:v0.19.1", "not checked"),  # before 0.20 the plain tags were for CUDA 12
         ("vllm/vllm-openai:v0.19.1-cu130", "warning"),
         ("vllm/vllm-openai:v0.20.0", "warning"),
         ("vllm/vllm-openai:latest", "not checked"),
@@ -93,6 +93,17 @@ def test_the_image_decides_what_the_driver_has_to_run(stub: Stub, image: str, le
     assert image in text
     if level == "warning":
         assert remedy.endswith(f"VLLM_IMAGE={image.removesuffix('-cu130')}-cu129")
+
+
+def test_the_image_for_cuda_12_on_a_driver_of_today_and_on_an_older_one(stub: Stub) -> None:
+    image = "vllm/vllm-openai:v0.32.0-cu129"
+    stub.answers("nvidia-smi", "NVIDIA L4, 580.65.06")
+    found = stub.finds(gpu.driver, "gpu", VLLM_IMAGE=image)
+    assert found == ("ok", f"580.65.06, and {image} wants 525 or newer", "")
+    stub.answers("nvidia-smi", "NVIDIA L4, 570.86.15")
+    found = stub.finds(gpu.driver, "gpu", VLLM_IMAGE=image)
+    text = f"570.86.15 runs CUDA 12; whether {image} has a condition of its own, the start will tell"
+    assert found == ("not checked", text, "")
 
 
 def test_a_driver_that_is_too_old_for_either(stub: Stub) -> None:
