@@ -32,7 +32,7 @@ WITHOUT_MISSING_PARTS := marks='not gpu and not grafana'; $(SAY) 'not run here: 
 
 ##@ Run
 
-.PHONY: up down ps logs smoke
+.PHONY: up down ps doctor logs smoke
 up: .venv/.installed  ## Start everything and wait until it answers (SHAPE=gpu, cpu or native; ATTACH=1: stay and show the logs)
 	@$(GLASSHOUSE) up $(if $(ATTACH),--attach)
 
@@ -41,6 +41,9 @@ down: .venv/.installed  ## End everything that `make up` started, and nothing el
 
 ps: .venv/.installed  ## Show what runs
 	@$(GLASSHOUSE) ps
+
+doctor: .venv/.installed  ## Examine this machine: driver, Docker, disk, memory, ports, clock and more, each trouble with its remedy
+	@$(GLASSHOUSE) doctor
 
 logs: .venv/.installed  ## Show the last lines of the logs (SERVICE=gateway, FOLLOW=1)
 	@$(GLASSHOUSE) logs $(if $(FOLLOW),--follow) $(SERVICE)

@@ -62,7 +62,9 @@ def test_a_second_start_says_so_and_changes_nothing(running: tuple[Place, str]) 
     again = place.make("up")
     assert again.returncode == 0
     assert "running already" in again.stdout
-    assert again.stdout.partition("\n\n")[2] == said[said.index("  API") :]
+    told, _, shape = again.stdout.partition("\n\n")[2].rpartition("\n\n")
+    assert said[said.index("  API") :] == f"{told}\n\nShape: native (SHAPE=native).\n"
+    assert shape == "Shape: native (as it was running already).\n"
     assert place.pid_of("gateway") == before
 
 

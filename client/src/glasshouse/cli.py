@@ -23,6 +23,7 @@ from glasshouse import (
     smoke,
     start,
 )
+from glasshouse.doctor import command
 from glasshouse.errors import GlasshouseError, KeysError, SecretsError, SettingsError
 from glasshouse.files import who_owns
 from glasshouse.front import Front
@@ -98,6 +99,12 @@ def ps() -> None:
         stack.show()
     else:
         _say_not_running(settings, "Glasshouse is not running. Start it: make up")
+
+
+@app.command()
+def doctor() -> None:
+    """Examine this machine: what would keep the stack from starting or running well, each with its remedy."""
+    command.report(_settings())
 
 
 @app.command(name="logs")

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from glasshouse import certificate, composed_watch, ports, secret_layout
+from glasshouse import certificate, composed_watch, mounts, ports, secret_layout
 from glasshouse.docker import Container, Docker
 from glasshouse.errors import GlasshouseError, ImagesMissing, SettingsError, StackError
 from glasshouse.front import Front, model, print_closing
 from glasshouse.screen import table
 from glasshouse.settings import Kind, Settings
-from glasshouse.shape import NAMES, Shape, url
+from glasshouse.shape import NAMES, Shape, print_shape, url
 
 _EVERY = ("--profile", "*")  # a service of a profile that is off now may have been started with it
 _HTTP, _HTTPS = 80, 443
@@ -69,9 +69,10 @@ class Stack:
         """
         print(f"Glasshouse is running already: {NAMES[self.kind]}. What has changed since is replaced.", flush=True)
         _require_mounted(self.settings)
+        mounts.require_readable(self.settings, self.kind)
         files = self.docker.files(self.kind)
         _get_images(self.docker, files, "Glasshouse runs on as it was.")
-        _start(self.settings, self.docker, self.kind, files)
+        _start(self.settings, self.docker, (self.kind, "as it was running already"), files)
         if attach:
             try:
                 self.follow()
@@ -147,7 +148,7 @@ def start(settings: Settings, chosen: Shape, *, attach: bool) -> None:
     files = docker.files(chosen.kind)
     _get_images(docker, files, "Nothing had been started.")
     try:
-        _start(settings, docker, chosen.kind, files)
+        _start(settings, docker, (chosen.kind, chosen.reason), files)
         if attach and (stack := find(settings)):
             stack.follow()
     except BaseException:
@@ -171,26 +172,29 @@ def _get_images(docker: Docker, files: tuple[Path, ...], interrupted: str) -> No
         raise
 
 
-def _start(settings: Settings, docker: Docker, kind: Kind, files: tuple[Path, ...]) -> None:
+def _start(settings: Settings, docker: Docker, chosen: tuple[Kind, str], files: tuple[Path, ...]) -> None:
+    kind, reason = chosen
+    restarts = composed_watch.Restarts.so_far(docker.containers())
     # Directories that are mounted and not there Docker would make as root's, or refuse; init sees to their owner.
     for name in secret_layout.DIRECTORIES:
         with suppress(FileExistsError, PermissionError):
             (settings.secrets_dir / name).mkdir(mode=0o700, parents=True)
     if docker.compose(files, "up", "--detach", "--no-build"):
-        raise StackError(composed_watch.why_not(docker, docker.containers()))
+        raise StackError(composed_watch.why_not(docker, docker.containers(), restarts))
     _print_init(settings, docker)
     entrance = _front(settings, docker.containers())
-    seconds = composed_watch.wait(settings, docker, kind, entrance)
+    seconds = composed_watch.wait(settings, docker, kind, entrance, restarts)
     print(f"Glasshouse is up {seconds:.1f} s after its containers.")
     print_closing(settings, entrance, model(settings, entrance))
-    composed_watch.print_absent(docker.containers())
+    composed_watch.print_absent(docker.containers(), restarts)
+    print_shape(kind, reason)
 
 
 def _check(settings: Settings, docker: Docker, kind: Kind) -> None:
     """Refuses what Compose would only refuse in the middle of its work.
 
     Raises:
-        StackError: Another checkout's stack has the same name.
+        StackError: Another checkout's stack has the same name, or a mount cannot be read by the services' user.
         SettingsError: The model lies where no container sees it.
         PortError: A port is taken.
     """
@@ -201,16 +205,21 @@ def _check(settings: Settings, docker: Docker, kind: Kind) -> None:
             f"End that one (make down there), or name this one: make up COMPOSE_PROJECT_NAME={docker.project}-2"
         )
     _require_mounted(settings)
+    mounts.require_readable(settings, kind)
     file = settings.environment["LLAMACPP_MODEL"]
     if kind == "cpu" and not settings.llamacpp_model.startswith(f"{settings.root / 'models'}/"):
         raise SettingsError(
             f"LLAMACPP_MODEL={file!r} is not allowed in Docker, which sees only models/: move it there."
         )
-    ports.check(
-        (
-            ports.Port(settings.public_http_port, "0.0.0.0", "nginx", "HTTP_PORT", by_root=True),  # noqa: S104 - looked at
-            ports.Port(settings.public_https_port, "0.0.0.0", "nginx with TLS", "HTTPS_PORT", by_root=True),  # noqa: S104 - looked at
-        )
+    ports.check(wanted_ports(settings))
+
+
+def wanted_ports(settings: Settings) -> tuple[ports.Port, ...]:
+    """The ports that Docker publishes."""
+    everywhere = "0.0.0.0"  # noqa: S104 - looked at
+    return (
+        ports.Port(settings.public_http_port, everywhere, "nginx", "HTTP_PORT", by_root=True),
+        ports.Port(settings.public_https_port, everywhere, "nginx with TLS", "HTTPS_PORT", by_root=True),
     )
 
 

@@ -2,7 +2,10 @@
 
 import re
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Self
 
 from glasshouse.api import Api
 from glasshouse.docker import Container, Docker
@@ -19,9 +22,34 @@ ENGINES = {"vllm", "llamacpp"}
 _POLL_S = 0.5
 _LOOK_S = 3.0
 _SHOWN_LINES = 12
+# One restart may be an accident, such as an engine that was killed for memory; a fault comes back.
+_MANY_RESTARTS = 2
 
 
-def wait(settings: Settings, docker: Docker, kind: Kind, front: Front) -> float:
+@dataclass(frozen=True, slots=True)
+class Restarts:
+    """How often containers have been restarted during this `up`; Docker counts since it created each of them.
+
+    Docker begins from zero with a new container, and with one that was stopped and is started; a count that has become
+    smaller has begun anew.
+    """
+
+    _before: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def so_far(cls, containers: Iterable[Container]) -> Self:
+        """What does not count: the restarts of those that run, except the one that is under way."""
+        return cls({one.number: one.restarts - (one.state == "restarting") for one in containers if one.is_running})
+
+    def since(self, one: Container) -> int:
+        """How often this container has been restarted since."""
+        before = self._before.get(one.number, 0)
+        if one.restarts < before:
+            before = self._before[one.number] = 0
+        return one.restarts - before
+
+
+def wait(settings: Settings, docker: Docker, kind: Kind, front: Front, restarts: Restarts) -> float:
     """Waits until the front door says that an engine generates; returns the seconds.
 
     Raises:
@@ -33,7 +61,7 @@ def wait(settings: Settings, docker: Docker, kind: Kind, front: Front) -> float:
             progress.show(f"waiting for {waiting_for}")
             if progress.seconds - looked > _LOOK_S:
                 looked = progress.seconds
-                _check(settings, docker, front)
+                _check(settings, docker, front, restarts)
             if progress.seconds > timeout:
                 guilty = [one for one in docker.containers() if one.service in ENGINES | {"api"}]
                 raise StackError(
@@ -44,17 +72,22 @@ def wait(settings: Settings, docker: Docker, kind: Kind, front: Front) -> float:
         return progress.seconds
 
 
-def why_not(docker: Docker, containers: tuple[Container, ...]) -> str:
+def why_not(docker: Docker, containers: tuple[Container, ...], restarts: Restarts) -> str:
     """Why a start failed, as far as the containers tell."""
-    guilty = [one for one in containers if _trouble(one)]
-    sentences = [f"{one.service} cannot start: {_trouble(one)}." for one in guilty]
+    troubles = [(one, trouble) for one in containers if (trouble := _trouble(one, restarts.since(one)))]
+    guilty = [one for one, _ in troubles]
+    sentences = [f"{one.service} cannot start: {trouble}." for one, trouble in troubles]
     text = "\n".join(sentences) or "Docker could not start everything; the lines above say why."
     return f"{text}\n{_tails(docker, guilty)}".rstrip()
 
 
-def print_absent(containers: tuple[Container, ...]) -> None:
+def print_absent(containers: tuple[Container, ...], restarts: Restarts) -> None:
     """Names the containers that do not run though the stack answers."""
-    absent = [one.service for one in containers if one.service not in _NEEDED and _trouble(one)]
+    absent = [
+        one.service
+        for one in containers
+        if one.service not in _NEEDED and (one.state == "restarting" or _trouble(one, restarts.since(one)))
+    ]
     if absent:
         print(f"\nNot running: {', '.join(absent)}. Why: make logs SERVICE={absent[0]}")
 
@@ -67,19 +100,19 @@ def row(one: Container) -> tuple[str, str, str]:
         return one.service, word, duration(age(one.started))
     if one.state == "exited" and one.exit_status == 0:
         return one.service, "done" if one.service == "init" else "off", "-"
-    return one.service, "failing" if _trouble(one) else "off", "-"
+    return one.service, "failing" if _trouble(one, 0) else "off", "-"
 
 
-def _check(settings: Settings, docker: Docker, front: Front) -> None:
+def _check(settings: Settings, docker: Docker, front: Front, restarts: Restarts) -> None:
     """Sees early that there will never be an answer.
 
     Raises:
         StackError: A container that is needed has ended, or every engine has failed.
     """
     containers = docker.containers()
-    bad = tuple(one for one in containers if one.service in _NEEDED and _trouble(one))
+    bad = tuple(one for one in containers if one.service in _NEEDED and _trouble(one, restarts.since(one)))
     if bad:
-        raise StackError(why_not(docker, bad))
+        raise StackError(why_not(docker, bad, restarts))
     if not any(one.is_running for one in containers):
         raise StackError("The containers have been ended by another command.")
     if (failed := _failed_engine(settings, front)) is not None:
@@ -89,14 +122,14 @@ def _check(settings: Settings, docker: Docker, front: Front) -> None:
         )
 
 
-def _trouble(one: Container) -> str:
-    """What is wrong with a container; empty where nothing is."""
+def _trouble(one: Container, restarts: int) -> str:
+    """What is wrong with a container that has been restarted so often in this start; empty where nothing is."""
     if "could not select device driver" in one.error:
         return f"{one.error.rstrip('.')}; {TOOLKIT}"
     if one.error:
         return one.error.rstrip(".")
-    if one.state == "restarting" or (one.restarts and one.state == "running"):
-        return f"it ends by itself, and has been started again {one.restarts} times"
+    if one.is_running and restarts >= _MANY_RESTARTS:
+        return f"it ends by itself, and has been started again {restarts} times"
     ended = one.state in {"exited", "dead"}
     return f"it ended with status {one.exit_status}" if ended and one.exit_status else ""
 

@@ -23,7 +23,7 @@ _LABEL = "com.docker.compose"
 _ANSWER_S = 20.0
 _OWN_END_S = 5.0
 _END_S = 30.0
-_USER = "10001"  # the images' own, where root starts the stack
+USER = "10001"  # the images' own, where root starts the stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,8 @@ def environment(settings: Settings) -> dict[str, str]:
     # Compose takes an empty variable for set, and one in the environment for better than one in `.env`.
     ours = {"SECRETS_DIR": str(settings.secrets_dir)}  # `secrets` without ./ would be a volume's name
     if "GLASSHOUSE_UID" not in settings.environment:
-        ours["GLASSHOUSE_UID"] = str(os.getuid() or _USER)
-        ours["GLASSHOUSE_GID"] = str(os.getgid() if os.getuid() else _USER)
+        ours["GLASSHOUSE_UID"] = str(os.getuid() or USER)
+        ours["GLASSHOUSE_GID"] = str(os.getgid() if os.getuid() else USER)
     model = Path(settings.llamacpp_model)
     if "LLAMACPP_MODEL" in settings.given and model.is_relative_to(settings.root):
         ours["LLAMACPP_MODEL"] = str(model.relative_to(settings.root))  # models/ has the same place in the container

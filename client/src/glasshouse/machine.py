@@ -1,13 +1,12 @@
-"""What this machine has for a stack in Docker, asked of `docker` and `nvidia-smi`; what is missing, and the cure."""
+"""What this machine has for a stack in Docker, asked of `docker`, `nvidia-smi` and the PCI bus; and what is missing."""
 
 import platform
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_TIMEOUT_S = 15.0
+from glasshouse.system import System
+
 _OLDEST_COMPOSE = (2, 24)
 _COMPOSE_PAGE = "https://docs.docker.com/compose/install/"
 TOOLKIT = (
@@ -15,31 +14,39 @@ TOOLKIT = (
     "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 )
 _CONFIGURE = "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
+_RESTART = "Docker has not been restarted since it was configured: sudo systemctl restart docker"
+_NVIDIA = "0x10de"
+_DISPLAY = "0x03"  # the class of graphics cards and of 3D controllers, which GPUs without a monitor are
+_INSTALL_DRIVER = "sudo ubuntu-drivers install --gpgpu, then reboot"
+_REBOOT = "a reboot loads the driver that fits, where an upgrade has replaced it"
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is, in words; where something is missing, a `…_trouble` says what, and what to do."""
+    """What there is, in words; where something is missing, a `…_trouble` says what, and what to do.
+
+    `has_gpu` also holds for a GPU that cannot be used: its driver fails or is missing, or Docker does not reach it.
+    """
 
     docker: str
     gpu: str
     docker_trouble: str = ""
     gpu_trouble: str = ""
+    has_gpu: bool = False
 
 
-def look(environment: Mapping[str, str]) -> Machine:
-    """Asks the programs on the PATH of `environment`; takes a second, or fifteen where one of them hangs."""
-    ask = _Asker(environment)
-    docker, docker_trouble = _docker(ask)
-    gpu, gpu_trouble = _gpu(ask)
+def look(system: System) -> Machine:
+    """Asks; takes a second, or fifteen where a program hangs."""
+    docker, docker_trouble = _docker(system)
+    gpu, gpu_trouble, has_gpu = _gpu(system)
     if gpu and not gpu_trouble and not docker_trouble:
-        gpu_trouble = _toolkit_trouble(ask, gpu)
-    return Machine(docker, gpu, docker_trouble, gpu_trouble)
+        gpu_trouble = _toolkit_trouble(system, gpu)
+    return Machine(docker, gpu, docker_trouble, gpu_trouble, has_gpu)
 
 
 def is_docker_forbidden(environment: Mapping[str, str]) -> bool:
     """Whether Docker is there but not for this user, who then cannot see what runs in it."""
-    good, said = _Asker(environment)("docker", "version", "--format", "{{.Server.Version}}")
+    good, said = System(environment).ask("docker", "version", "--format", "{{.Server.Version}}")
     return not good and _is_forbidden(said)
 
 
@@ -47,46 +54,16 @@ def _is_forbidden(said: str) -> bool:
     return "permission denied" in said.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    """Runs small questions."""
-
-    environment: Mapping[str, str]
-
-    def has(self, program: str) -> bool:
-        return shutil.which(program, path=self.environment.get("PATH")) is not None
-
-    def __call__(self, program: str, *arguments: str) -> tuple[bool, str]:
-        """Whether it ended well, and what it said."""
-        found = shutil.which(program, path=self.environment.get("PATH"))
-        if found is None:
-            return False, ""
-        try:
-            done = subprocess.run(  # noqa: S603 - fixed words, and a program of the person's own PATH
-                [found, *arguments],
-                env=dict(self.environment),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_TIMEOUT_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return False, str(error)
-        return done.returncode == 0, (done.stdout if done.returncode == 0 else done.stderr or done.stdout).strip()
-
-
-def _docker(ask: _Asker) -> tuple[str, str]:
-    if not ask.has("docker"):
+def _docker(system: System) -> tuple[str, str]:
+    if not system.has("docker"):
         return "", "Docker is not installed"
-    good, server = ask("docker", "version", "--format", "{{.Server.Version}}")
+    good, server = system.ask("docker", "version", "--format", "{{.Server.Version}}")
     if not good or not server:
         if _is_forbidden(server):
             return "", "you may not use Docker: sudo usermod -aG docker $USER, then log in again"
         mend = "open -a Docker" if platform.system() == "Darwin" else "sudo systemctl start docker"
         return "", f"Docker's daemon does not answer: {mend}"
-    good, compose = ask("docker", "compose", "version", "--short")
+    good, compose = system.ask("docker", "compose", "version", "--short")
     if not good:
         return "", f"Docker has no Compose plugin: {_COMPOSE_PAGE}"
     match = re.match(r"v?(\d+)\.(\d+)", compose)
@@ -95,20 +72,42 @@ def _docker(ask: _Asker) -> tuple[str, str]:
     return f"Docker {server}, Compose {compose.removeprefix('v')}", ""
 
 
-def _gpu(ask: _Asker) -> tuple[str, str]:
-    if not ask.has("nvidia-smi"):
-        return "", "no NVIDIA GPU found"
-    good, listed = ask("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+def _gpu(system: System) -> tuple[str, str, bool]:
+    """The GPU in words, what is wrong with it, and whether there is one at all."""
+    on_bus = _on_pci_bus(system)
+    if not system.has("nvidia-smi"):
+        if on_bus:
+            return "", f"an NVIDIA GPU is there without its driver's nvidia-smi: {_INSTALL_DRIVER}", True
+        return "", "no NVIDIA GPU found", False
+    good, listed = system.ask("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
     names = [line.strip() for line in listed.splitlines() if line.strip()]
-    if not good or not names or "No devices" in names[0]:
-        return "", f"nvidia-smi shows no GPU: {names[0].rstrip('.') if names else 'it says nothing'}"
-    return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}", ""
+    if good and names and "No devices" not in names[0]:
+        return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}", "", True
+    said = names[0].rstrip(".") if names else "it says nothing"
+    # The tool alone may have come with the machine's image. A bus without a GPU settles that, for answers that fit it;
+    # any other answer comes from a driver that is loaded, or cannot be explained, and counts as a GPU.
+    fits_none = "No devices" in said or "couldn't communicate" in said
+    has_gpu = bool(on_bus) or not (fits_none and on_bus is not None)
+    return "", f"nvidia-smi shows no GPU: {said}" + (f"; {_REBOOT}" if has_gpu else ""), has_gpu
 
 
-def _toolkit_trouble(ask: _Asker, gpu: str) -> str:
+def _on_pci_bus(system: System) -> bool | None:
+    """Whether an NVIDIA GPU is on the PCI bus, with a driver or without; None where the bus cannot be looked at."""
+    devices = system.entries("sys/bus/pci/devices")
+    if not devices:
+        return None
+    return any(
+        system.read(f"{one}/vendor").strip() == _NVIDIA and system.read(f"{one}/class").startswith(_DISPLAY)
+        for one in devices
+    )
+
+
+def _toolkit_trouble(system: System, gpu: str) -> str:
     """Docker reaches a GPU through NVIDIA's runtime, or through the hook alone, which it looks for on its PATH."""
-    good, runtimes = ask("docker", "info", "--format", "{{json .Runtimes}}")
-    if (good and '"nvidia"' in runtimes) or ask.has("nvidia-container-runtime-hook"):
+    good, runtimes = system.ask("docker", "info", "--format", "{{json .Runtimes}}")
+    if (good and '"nvidia"' in runtimes) or system.has("nvidia-container-runtime-hook"):
         return ""
-    mend = _CONFIGURE if ask.has("nvidia-ctk") else TOOLKIT
+    if '"nvidia"' in system.read("etc/docker/daemon.json"):
+        return f"{gpu} is there, but Docker cannot use it: {_RESTART}"
+    mend = _CONFIGURE if system.has("nvidia-ctk") else TOOLKIT
     return f"{gpu} is there, but Docker cannot use it: {mend}"

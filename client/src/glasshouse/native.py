@@ -91,7 +91,7 @@ def start(settings: Settings, chosen: shape.Shape, *, attach: bool) -> None:
     if shutdown.stop(settings) is not None:
         print("Ended processes of an earlier start whose supervisor is gone.")
     secret_files.print_made(settings, secret_files.init(settings))
-    ports.check(_ports(settings, chosen))
+    ports.check(wanted_ports(settings, chosen))
     configuration.write(settings)
     log_ends = logs.sizes(settings.logs)
     _allow_files()
@@ -138,6 +138,7 @@ def _start(settings: Settings, chosen: shape.Shape, log_ends: dict[str, int]) ->
     print(f"Glasshouse is up after {seconds:.1f} s.")
     entrance = front(current)
     print_closing(settings, entrance, model(settings, entrance))
+    shape.print_shape("native", chosen.reason)
     return current
 
 
@@ -160,7 +161,8 @@ def _environment(settings: Settings, chosen: shape.Shape) -> dict[str, str]:
     }
 
 
-def _ports(settings: Settings, chosen: shape.Shape) -> tuple[ports.Port, ...]:
+def wanted_ports(settings: Settings, chosen: shape.Shape | None) -> tuple[ports.Port, ...]:
+    """The ports that its programs listen on; those of nginx and Prometheus only where the shape has them."""
     local = "127.0.0.1"
     wanted = [
         ports.Port(settings.gateway_port, settings.gateway_host, "gateway", "GATEWAY_PORT"),
@@ -168,9 +170,9 @@ def _ports(settings: Settings, chosen: shape.Shape) -> tuple[ports.Port, ...]:
         ports.Port(settings.llamacpp_port, local, "llama.cpp", "LLAMACPP_PORT"),
         ports.Port(settings.llamacpp_status_port, local, "llama.cpp's status", "LLAMACPP_STATUS_PORT"),
     ]
-    if chosen.nginx:
+    if chosen is not None and chosen.nginx:
         wanted.append(ports.Port(settings.https_port, local, "nginx", "HTTPS_PORT"))
-    if chosen.prometheus:
+    if chosen is not None and chosen.prometheus:
         wanted.append(ports.Port(settings.prometheus_port, local, "Prometheus", "PROMETHEUS_PORT"))
     return tuple(wanted)
 

@@ -38,13 +38,23 @@ class Shape:
     prometheus: Path | None
     choices: tuple[Choice, ...]
 
+    @property
+    def reason(self) -> str:
+        """Why this form and no other."""
+        return self.choices[0].reason
+
+
+def print_shape(kind: Kind, reason: str) -> None:
+    """The last line of a start: what it came to, and why, which the first lines said before a screenful of others."""
+    print(f"\nShape: {NAMES[kind]} ({reason}).")
+
 
 def choose(settings: Settings, machine: Machine, which: Callable[[str], str | None] | None = None) -> Shape:
     """Decides the shape from the settings and from what this machine has.
 
     Raises:
         SettingsError: NGINX or PROMETHEUS names a program that is not there.
-        StackError: SHAPE asks for what this machine does not have.
+        StackError: SHAPE asks for what this machine does not have, or a GPU would be left unused unasked.
     """
     kind, reason = _kind(settings, machine)
     return native(settings, reason, which) if kind == "native" else _in_docker(settings, kind, reason)
@@ -84,6 +94,12 @@ def _kind(settings: Settings, machine: Machine) -> tuple[Kind, str]:
     trouble = machine.docker_trouble or (machine.gpu_trouble if wish == "gpu" else "")
     if trouble and wish != "auto":
         raise StackError(f"{reason} cannot be had: {trouble}.")
+    if wish == "auto" and machine.has_gpu and (idle := trouble or machine.gpu_trouble):
+        other = "native" if machine.docker_trouble else "cpu"
+        raise StackError(
+            f"This machine has an NVIDIA GPU, which would not be used: {idle}. "
+            f"To start without it all the same: make up SHAPE={other}"
+        )
     if trouble:
         return "native", trouble
     if wish != "auto":

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 from glasshouse import composed, machine, native, shape
+from glasshouse.doctor import command
 from glasshouse.errors import ImagesMissing, StackError
 from glasshouse.files import locked
 from glasshouse.front import model, print_closing
@@ -11,6 +12,7 @@ from glasshouse.settings import Kind, Settings
 from glasshouse.shape import Shape
 from glasshouse.signals import interrupting
 from glasshouse.state import State
+from glasshouse.system import System
 
 _ELSEWHERE = "Another `make up` is starting this stack. To end it: make down"
 
@@ -45,9 +47,10 @@ def up(settings: Settings, *, attach: bool) -> None:
 
 def _start(settings: Settings, *, attach: bool, is_first: bool) -> None:
     # Without Docker nothing is asked of it.
-    there = machine.Machine("", "") if settings.shape == "native" else machine.look(settings.given)
+    there = machine.Machine("", "") if settings.shape == "native" else machine.look(System(settings.given))
     chosen = shape.choose(settings, there)
     _say(chosen)
+    command.before_start(settings, there, chosen)
     if chosen.kind == "native":
         native.start(settings, chosen, attach=attach)
         return
@@ -62,6 +65,7 @@ def _start(settings: Settings, *, attach: bool, is_first: bool) -> None:
         print(f"\n{error} So it is started without Docker (to insist on it: make up SHAPE=cpu).\n")
         fallback = shape.native(settings, "Docker has no images for it")
         _say(fallback)
+        command.before_start(settings, there, fallback)
         native.start(settings, fallback, attach=attach)
 
 
@@ -84,6 +88,7 @@ def _native_again(settings: Settings, current: State, *, attach: bool, is_starti
         raise StackError(_ELSEWHERE)
     print("Glasshouse is running already. Changed settings count after: make down, make up")
     print_closing(settings, front, first_model)
+    shape.print_shape("native", "as it was running already")
     if attach:
         try:
             native.follow(settings, current)

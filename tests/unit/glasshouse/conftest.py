@@ -2,11 +2,12 @@
 
 import http.server
 import json
+import random
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from tests.unit.glasshouse.docker_plan import FakeDocker
 
-from glasshouse import composed_watch
+from glasshouse import composed_watch, system
 from glasshouse.settings import Settings, load
 
 Read = Callable[..., Settings]
@@ -30,6 +31,14 @@ def root(tmp_path: Path) -> Path:
     for folder in ("nginx", "prometheus"):
         (tmp_path / folder).symlink_to(REPOSITORY / folder)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands in for /proc, /sys and /etc of the machine, so that its own GPU or clock changes no test: empty."""
+    place = tmp_path_factory.mktemp("machine")
+    monkeypatch.setattr(system, "_ROOT", place)
+    return place
 
 
 @pytest.fixture
@@ -113,9 +122,12 @@ def docker(tmp_path_factory: pytest.TempPathFactory, root: Path) -> FakeDocker:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has, from below those that the system gives to whoever asks for any."""
+    while True:
+        number = random.randrange(15_000, 32_000)  # noqa: S311 - no secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("0.0.0.0", number))
+            return number
 
 
 @pytest.fixture

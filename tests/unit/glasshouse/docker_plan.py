@@ -23,7 +23,8 @@ class FakeDocker:
             (self.root / name).touch()
         self._plan: dict[str, Any] = {
             "daemon_says": "", "compose": "2.26.1", "runtimes": {"runc": {}}, "hangs": "", "statuses": {},
-            "containers": [], "after_up": [], "logs": {},
+            "containers": [], "after_up": [], "logs": {}, "data_root": "/var/lib/docker", "images": {}, "networks": {},
+            "version": "28.2.2", "buildx": "github.com/docker/buildx v0.17.1 0123abc",
         }  # fmt: skip
         self.plan()
 

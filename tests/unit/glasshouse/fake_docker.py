@@ -28,17 +28,26 @@ def main(words: list[str]) -> int:
     if plan["daemon_says"]:
         print(plan["daemon_says"], file=sys.stderr)
         return 1
-    if words[0] == "version":
-        print("28.2.2")
-    elif words[0] == "info":
-        print(json.dumps(plan["runtimes"]))
-    elif words[0] == "ps":
-        print("\n".join(one["Id"] for one in plan["containers"]))
-    elif words[0] == "inspect":
-        print(json.dumps([one for one in plan["containers"] if one["Id"] in words]))
-    elif words[0] == "logs":
-        print("\n".join(plan["logs"].get(words[-1], [])))
-    return 0
+    if words[0] in {"image", "network"}:
+        known = plan[f"{words[0]}s"]
+        print(known.get(words[-1], ""))
+        return 0 if words[-1] in known else 1
+    print(answer(plan, words))
+    return 0 if words[0] != "buildx" or plan["buildx"] else 1
+
+
+def answer(plan: dict[str, Any], words: list[str]) -> str:
+    """What it says of itself and of its containers."""
+    info = plan["data_root"] if "DockerRootDir" in words[-1] else json.dumps(plan["runtimes"])
+    said = {
+        "version": plan["version"],
+        "info": info,
+        "buildx": plan["buildx"],
+        "ps": "\n".join(one["Id"] for one in plan["containers"]),
+        "inspect": json.dumps([one for one in plan["containers"] if one["Id"] in words]),
+        "logs": "\n".join(plan["logs"].get(words[-1], [])),
+    }
+    return str(said[words[0]])
 
 
 def compose(plan: dict[str, Any], words: list[str]) -> int:

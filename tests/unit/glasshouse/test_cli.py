@@ -54,6 +54,12 @@ def test_init_says_where_and_never_what(run: Run, root: Path) -> None:
     assert "nothing to make" in run("init").out
 
 
+def test_doctor_ends_with_the_status_of_what_it_found(run: Run) -> None:
+    done = run("doctor", SHAPE="cpu")
+    assert done.status == 1
+    assert "FAILURE      shape       SHAPE=cpu cannot be had: Docker is not installed." in done.out
+
+
 def test_a_new_key_is_all_that_standard_output_gets(run: Run, root: Path) -> None:
     done = run("key", "add", "alice", "--role", "admin", "--expires", "2099-01-31", "--model", "a", "--model", "b")
     assert re.fullmatch(r"sk-[\w-]{43}\n", done.out)

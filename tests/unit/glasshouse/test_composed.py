@@ -30,6 +30,7 @@ def test_a_start_fetches_builds_starts_and_waits(
     assert "Model    demo" in said
     assert f"https://localhost:29443/grafana/ (user admin, password in {root}/secrets/grafana/grafana-password)" in said
     assert "sk-x" not in said
+    assert said.endswith("\nShape: Docker without a GPU (no NVIDIA GPU found; Docker 28.2.2, Compose 2.26.1).\n")
 
 
 @pytest.mark.usefixtures("healthy")
@@ -72,6 +73,7 @@ def test_a_second_start_replaces_what_has_changed(
     said = capsys.readouterr().out
     assert "Glasshouse is running already: Docker without a GPU. What has changed since is replaced." in said
     assert "Glasshouse is up" in said
+    assert said.endswith("\nShape: Docker without a GPU (as it was running already).\n")
     for wish in ("gpu", "native"):
         with pytest.raises(StackError, match=f"not as SHAPE={wish} but as cpu. First: make down"):
             start.up(read(SHAPE=wish), attach=False)

@@ -39,7 +39,7 @@ def begin(docker: FakeDocker) -> Begin:
         return subprocess.Popen(
             command if terminal is None else [sys.executable, "-c", _ON_A_TERMINAL, *command],
             cwd=docker.root,
-            env={"PATH": docker.path, "HTTP_PORT": ports[0], "HTTPS_PORT": ports[1]},
+            env={"PATH": docker.path, "SHAPE": "cpu", "HTTP_PORT": ports[0], "HTTPS_PORT": ports[1]},
             stdin=terminal,
             stdout=output,
             stderr=output if terminal is not None else subprocess.STDOUT,

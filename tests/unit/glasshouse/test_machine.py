@@ -1,16 +1,27 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.glasshouse.docker_plan import FakeDocker
 
-from glasshouse import machine
+from glasshouse import machine, system
 from glasshouse.machine import Machine
+from glasshouse.system import System
 
 _HINT = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 
 
 def look(docker: FakeDocker) -> Machine:
-    return machine.look({"PATH": docker.path})
+    return machine.look(System({"PATH": docker.path}))
+
+
+def on_bus(bare: Path, *devices: tuple[str, str]) -> None:
+    """Puts devices, each a vendor and a class, on the PCI bus of this machine."""
+    for number, (vendor, kind) in enumerate(devices):
+        place = bare / f"sys/bus/pci/devices/0000:00:0{number}.0"
+        place.mkdir(parents=True)
+        (place / "vendor").write_text(f"{vendor}\n")
+        (place / "class").write_text(f"{kind}\n")
 
 
 @pytest.fixture
@@ -56,7 +67,7 @@ def test_new_enough_is_new_enough(docker: FakeDocker, version: str) -> None:
 
 
 def test_no_docker_at_all() -> None:
-    there = machine.look({"PATH": "/nowhere"})
+    there = machine.look(System({"PATH": "/nowhere"}))
     assert there == Machine("", "", "Docker is not installed", "no NVIDIA GPU found")
     assert not machine.is_docker_forbidden({"PATH": "/nowhere"})
 
@@ -77,27 +88,62 @@ def test_a_gpu_needs_nvidias_runtime_or_its_hook(docker: FakeDocker) -> None:
     assert look(docker).gpu_trouble == ""
 
 
+_NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
+_MISMATCH = "Failed to initialize NVML: Driver/library version mismatch"
+_GPU, _ITS_SOUND, _NETWORK = ("0x10de", "0x030200"), ("0x10de", "0x040300"), ("0x1af4", "0x020000")
+
+
+@pytest.mark.parametrize(("count", "gpu"), [(1, "NVIDIA L4"), (2, "2 x NVIDIA L4")])
+def test_gpus_are_counted(docker: FakeDocker, count: int, gpu: str) -> None:
+    docker.plan(runtimes={"nvidia": {}})
+    docker.program("nvidia-smi", "#!/bin/sh\n" + "echo 'NVIDIA L4'\n" * count)
+    there = look(docker)
+    assert (there.gpu, there.gpu_trouble, there.has_gpu) == (gpu, "", True)
+
+
+@pytest.mark.parametrize("devices", [(_NETWORK,), (_NETWORK, _GPU), ()], ids=["none on the bus", "one", "no bus"])
 @pytest.mark.parametrize(
-    ("script", "gpu", "trouble"),
+    ("script", "said", "fits_none"),
     [
-        ("echo 'NVIDIA L4'; echo 'NVIDIA L4'", "2 x NVIDIA L4", None),
-        ("echo 'No devices were found'", "", "nvidia-smi shows no GPU: No devices were found"),
-        (
-            "echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18",
-            "",
-            "nvidia-smi shows no GPU: Failed to initialize NVML: Driver/library version mismatch",
-        ),
+        ("echo 'No devices were found'", "No devices were found", True),
+        (f'echo "{_NO_DRIVER}"; exit 9', _NO_DRIVER.rstrip("."), True),
+        (f"echo '{_MISMATCH}'; exit 18", _MISMATCH, False),
+        ("exit 255", "it says nothing", False),
     ],
 )
-def test_what_nvidia_smi_says(docker: FakeDocker, script: str, gpu: str, trouble: str | None) -> None:
-    docker.plan(runtimes={"nvidia": {}})
+def test_a_driver_that_fails_is_no_missing_gpu(
+    docker: FakeDocker, bare: Path, devices: tuple[tuple[str, str], ...], script: str, said: str, fits_none: bool
+) -> None:
+    on_bus(bare, *devices)
     docker.program("nvidia-smi", f"#!/bin/sh\n{script}\n")
     there = look(docker)
-    assert there.gpu == gpu
-    assert there.gpu_trouble == (trouble or "")
+    assert there.has_gpu is not (fits_none and devices == (_NETWORK,))
+    remedy = "; a reboot loads the driver that fits, where an upgrade has replaced it" if there.has_gpu else ""
+    assert (there.gpu, there.gpu_trouble) == ("", f"nvidia-smi shows no GPU: {said}{remedy}")
+
+
+def test_a_gpu_without_a_driver_is_seen_on_the_bus(docker: FakeDocker, bare: Path) -> None:
+    on_bus(bare, _NETWORK, _ITS_SOUND)
+    assert not look(docker).has_gpu
+    (bare / "sys/bus/pci/devices/0000:00:01.0/class").write_text("0x030000\n")
+    there = look(docker)
+    assert there.has_gpu
+    assert there.gpu_trouble == (
+        "an NVIDIA GPU is there without its driver's nvidia-smi: sudo ubuntu-drivers install --gpgpu, then reboot"
+    )
+
+
+@pytest.mark.usefixtures("gpu")
+def test_docker_that_was_configured_but_not_restarted(docker: FakeDocker, bare: Path) -> None:
+    (bare / "etc/docker").mkdir(parents=True)
+    (bare / "etc/docker/daemon.json").write_text('{"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}')
+    assert look(docker).gpu_trouble == (
+        "NVIDIA L4 is there, but Docker cannot use it: "
+        "Docker has not been restarted since it was configured: sudo systemctl restart docker"
+    )
 
 
 def test_a_docker_that_hangs_is_not_waited_for(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(system, "_TIMEOUT_S", 0.2)
     docker.program("docker", "#!/bin/sh\nexec /bin/sleep 30\n")
     assert "does not answer" in look(docker).docker_trouble

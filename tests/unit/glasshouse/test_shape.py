@@ -12,10 +12,12 @@ Which = Callable[..., Callable[[str], str | None]]
 
 BARE = Machine("", "", "Docker is not installed", "no NVIDIA GPU found")
 LAPTOP = Machine("Docker 28.2.2, Compose 2.26.1", "", "", "no NVIDIA GPU found")
-SERVER = Machine("Docker 28.2.2, Compose 2.26.1", "NVIDIA L4")
+SERVER = Machine("Docker 28.2.2, Compose 2.26.1", "NVIDIA L4", has_gpu=True)
 UNFINISHED = Machine(
-    "Docker 28.2.2, Compose 2.26.1", "NVIDIA L4", "", "NVIDIA L4 is there, but Docker cannot use it: X"
+    "Docker 28.2.2, Compose 2.26.1", "NVIDIA L4", "", "NVIDIA L4 is there, but Docker cannot use it: X", has_gpu=True
 )
+BROKEN = Machine("Docker 28.2.2, Compose 2.26.1", "", "", "nvidia-smi shows no GPU: X", has_gpu=True)
+FORBIDDEN = Machine("", "NVIDIA L4", "you may not use Docker: X", has_gpu=True)
 
 
 def _lines(shape: Shape) -> dict[str, str]:
@@ -65,9 +67,8 @@ def test_a_model_of_ones_own_is_named_and_a_gpu_is_not_promised(root: Path, whic
         (BARE, "native", "(Docker is not installed)"),
         (LAPTOP, "cpu", "Docker without a GPU (no NVIDIA GPU found; Docker 28.2.2, Compose 2.26.1)"),
         (SERVER, "gpu", "Docker with a GPU (NVIDIA L4; Docker 28.2.2, Compose 2.26.1)"),
-        (UNFINISHED, "cpu", "Docker without a GPU (NVIDIA L4 is there, but Docker cannot use it: X;"),
     ],
-    ids=["bare", "laptop", "server", "no toolkit"],
+    ids=["bare", "laptop", "server"],
 )
 def test_the_machine_decides_and_the_reason_is_said(
     root: Path, which: Which, machine: Machine, kind: str, why: str
@@ -75,6 +76,27 @@ def test_the_machine_decides_and_the_reason_is_said(
     shape = choose(load(root, {}), machine, which())
     assert shape.kind == kind
     assert why in _lines(shape)["shape"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "why", "other"),
+    [
+        (UNFINISHED, "NVIDIA L4 is there, but Docker cannot use it: X", "cpu"),
+        (BROKEN, "nvidia-smi shows no GPU: X", "cpu"),
+        (FORBIDDEN, "you may not use Docker: X", "native"),
+        (Machine("", "", "Docker is not installed", "nvidia-smi shows no GPU: X", True), "Docker is not ins", "native"),
+    ],
+    ids=["no toolkit", "driver fails", "no rights in Docker", "nothing works"],
+)
+def test_where_a_gpu_is_nothing_else_is_started_unasked(
+    root: Path, which: Which, machine: Machine, why: str, other: str
+) -> None:
+    with pytest.raises(StackError) as caught:
+        choose(load(root, {}), machine, which())
+    said = str(caught.value)
+    assert said.startswith(f"This machine has an NVIDIA GPU, which would not be used: {why}")
+    assert said.endswith(f". To start without it all the same: make up SHAPE={other}")
+    assert choose(load(root, {"SHAPE": other}), machine, which()).kind == other
 
 
 @pytest.mark.parametrize("wish", ["gpu", "cpu", "native"])

@@ -1,0 +1,51 @@
+"""What an examination finds, and what it is told about the machine."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from glasshouse.machine import Machine
+from glasshouse.settings import Kind, Settings
+from glasshouse.system import System
+
+Level = Literal["ok", "warning", "failure", "not checked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence about one subject; what is wrong has a remedy, in the sentence or as a line of its own.
+
+    Attributes:
+        level: `ok`; `warning`, with which a start may go well; `failure`, with which it does not; `not checked`, where
+            this machine does not tell.
+        subject: what was looked at, in a word or two.
+        text: what was found.
+        remedy: what to do about it.
+    """
+
+    level: Level
+    subject: str
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is examined: this machine, for the form of the stack that it has or would get."""
+
+    settings: Settings
+    system: System
+    machine: Machine
+    kind: Kind
+
+    def setting(self, name: str, default: str) -> str:
+        """A variable as the programs would get it."""
+        return self.settings.environment.get(name, default)
+
+    def number(self, name: str, default: int) -> int:
+        """A variable that is a number; one that is none is refused by the program that reads it."""
+        text = self.setting(name, str(default))
+        return int(text) if text.isdecimal() else default
+
+
+Check = Callable[[Target], Iterator[Finding]]

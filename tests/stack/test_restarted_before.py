@@ -1,0 +1,126 @@
+"""`make up` on containers that Docker has restarted at some time before, in real Docker; two small ones stand in."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.stack.conftest import free_port
+from tests.stack.parts.stack import ROOT, docker, until
+
+from glasshouse.composed_watch import Restarts
+from glasshouse.docker import Container, Docker
+from glasshouse.settings import load
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+
+_LOOKS_S = 3.0  # how long a start waits before it looks at its containers
+_FRONT = """
+import http.server, pathlib
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if pathlib.Path("/front/ready").exists() else 503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+http.server.HTTPServer(("", 80), Handler).serve_forever()
+"""
+_COMPOSE = """
+x-one: &one {{ image: "glasshouse-test/python:3.11", restart: unless-stopped, stop_grace_period: 1s }}
+services:
+  nginx:
+    <<: *one
+    command: [python, /front/front.py]
+    ports: ["{port}:80"]
+    volumes: ["./front:/front"]
+  api:
+    <<: *one
+    command: [sleep, infinity]
+"""
+
+
+class Checkout:
+    """A directory that the command takes for a checkout, with a stack of two containers."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.name = f"glasshouse-restarts-{os.getpid()}"
+        port, other = free_port(), free_port()
+        (root / "services").mkdir()
+        (root / "supervisord.conf").touch()
+        (root / "front").mkdir()
+        (root / "front/front.py").write_text(_FRONT)
+        (root / "small.yaml").write_text(_COMPOSE.format(port=port))
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ}
+        self.environment = {
+            **kept,
+            "COMPOSE_FILE": "small.yaml:",
+            "COMPOSE_PROJECT_NAME": self.name,
+            "SHAPE": "cpu",
+            "START_TIMEOUT": "60",
+            "HTTP_PORT": str(port),
+            "HTTPS_PORT": str(other),
+        }
+
+    def command(self, name: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "glasshouse", name],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def api(self) -> Container:
+        containers = Docker(load(self.root, self.environment)).containers()
+        return next(one for one in containers if one.service == "api")
+
+    def kill_api(self) -> None:
+        """SIGKILL from outside, and the restart that follows."""
+        before = self.api()
+        pid = docker("inspect", "--format", "{{.State.Pid}}", before.number).strip()
+        os.kill(int(pid), 9)
+        until(lambda: self.api().restarts > before.restarts and self.api().state == "running", 30, "Docker restarts it")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    subprocess.run([ROOT / "tests/stack/images/make"], check=True, timeout=250)
+    one = Checkout(tmp_path)
+    yield one
+    with one.command("down") as down:
+        said: Any = down.communicate(timeout=60)[0]
+    assert down.returncode == 0, said
+
+
+def test_a_stack_whose_containers_were_restarted_before_starts_again(checkout: Checkout) -> None:
+    ready = checkout.root / "front/ready"
+    ready.touch()
+    with checkout.command("up") as first:
+        said = first.communicate(timeout=120)[0]
+    assert first.returncode == 0, said
+    checkout.kill_api()
+    checkout.kill_api()
+    assert checkout.api().restarts == 2
+
+    ready.unlink()  # so that the second start has to wait, and looks at its containers meanwhile
+    with checkout.command("up") as second:
+        time.sleep(_LOOKS_S + 3)
+        assert second.poll() is None
+        ready.touch()
+        said = second.communicate(timeout=120)[0]
+    assert second.returncode == 0, said
+    assert "Glasshouse is up" in said
+    assert said.endswith("\nShape: Docker without a GPU (as it was running already).\n")
+
+    # A container that was stopped and is started counts from zero in Docker, and so in a start.
+    restarts = Restarts.so_far([checkout.api()])
+    docker("stop", "--time", "1", checkout.api().number)
+    docker("start", checkout.api().number)
+    checkout.kill_api()
+    assert checkout.api().restarts == 1
+    assert [restarts.since(checkout.api()) for _ in range(2)] == [1, 1]
