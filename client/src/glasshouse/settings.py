@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from glasshouse import env_file
 from glasshouse.errors import SettingsError
 
 Kind = Literal["gpu", "cpu", "native"]
 Wish = Literal["auto", Kind]
 
-_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
 _LONGEST_SOCKET_PATH = 90  # a Unix socket's path may have 104 bytes (macOS) or 108 (Linux), with supervisord's ending
 # A first start on the GPU downloads the model; what images take to be fetched or built is not counted.
 _USUAL_START_S: dict[Kind, int] = {"gpu": 1800, "cpu": 300, "native": 120}
@@ -124,7 +124,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         SettingsError: A line of `.env` or a variable is wrong; the text names it, its value and what is allowed.
     """
     given = {name: value for name, value in environ.items() if value != ""}
-    merged = {**read_env_file(root / ".env"), **given}
+    merged = {**env_file.read(root / ".env", given), **given}
     values = _Values(root, merged)
     run_dir, secrets_dir = values.path("RUN_DIR", ".run"), values.path("SECRETS_DIR", "secrets")
     llamacpp_port, status_port = values.port("LLAMACPP_PORT", 8002), values.port("LLAMACPP_STATUS_PORT", 8102)
@@ -183,38 +183,6 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     }
     environment = {**defaults, **merged, **resolved}
     return Settings(**{**{name: getattr(settings, name) for name in Settings.__slots__}, "environment": environment})
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of an env file: NAME=value lines, comments, optional quotes; nothing is expanded.
-
-    Raises:
-        SettingsError: A line is none of these, or the file cannot be read; a missing file is an empty one.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path.name} cannot be read: {error}.") from error
-    variables: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        match = _LINE.match(stripped)
-        if match is None:
-            raise SettingsError(f"{path.name}, line {number} is not NAME=value.")  # not shown: it may be a secret
-        name, value = match.groups()
-        if value[:1] in {'"', "'"}:
-            if len(value) < 2 or value[-1] != value[0]:  # noqa: PLR2004 - an opening and a closing quote
-                raise SettingsError(f"{path.name}, line {number}: the quote of {name} is not closed.")
-            value = value[1:-1]
-        else:
-            value = re.split(r"\s+#", value, maxsplit=1)[0]
-        if value:
-            variables[name] = value
-    return variables
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from glasshouse.errors import SettingsError
-from glasshouse.settings import find_root, load, read_env_file
+from glasshouse.settings import find_root, load
 
 
 def test_defaults_are_those_of_the_design(root: Path) -> None:
@@ -70,24 +70,6 @@ def test_the_graces_follow_one_another(root: Path) -> None:
         load(root, {"STOP_GRACE": "5", "SHUTDOWN_GRACE": "9"})
 
 
-def test_env_files_may_have_comments_quotes_and_export(tmp_path: Path) -> None:
-    file = tmp_path / ".env"
-    file.write_text("# why\n\nexport A=1\nB = two # not this\nC=\"x # y\"\nD='q'\nE=\nF=a#b\n")
-    assert read_env_file(file) == {"A": "1", "B": "two", "C": "x # y", "D": "q", "F": "a#b"}
-
-
-@pytest.mark.parametrize("line", ["nonsense", "1A=2", "A='open"])
-def test_a_wrong_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
-    file = tmp_path / ".env"
-    file.write_text(f"OK=1\n{line}\n")
-    with pytest.raises(SettingsError, match=r"\.env, line 2"):
-        read_env_file(file)
-
-
-def test_a_missing_env_file_is_an_empty_one(tmp_path: Path) -> None:
-    assert read_env_file(tmp_path / ".env") == {}
-
-
 def test_the_root_is_found_from_below_and_from_anywhere(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert find_root(root / "services") == root
     assert (find_root(tmp_path_factory.mktemp("far")) / "supervisord.conf").is_file()
@@ -104,10 +86,3 @@ def test_paths_are_shown_as_they_are_typed(root: Path, monkeypatch: pytest.Monke
     assert settings.shown(settings.api_key_file) == "secrets/api-key"
     monkeypatch.chdir("/")
     assert settings.shown(Path("/etc/x")) == "etc/x"
-
-
-def test_a_line_that_cannot_be_read_is_named_and_not_shown(root: Path) -> None:
-    (root / ".env").write_text("GATEWAY_PORT=8010\nENGINES: vllm=http://user:pass-word@host\n")
-    with pytest.raises(SettingsError) as caught:
-        load(root, {})
-    assert str(caught.value) == ".env, line 2 is not NAME=value."
