@@ -7,7 +7,7 @@ r"""`.env`, read as Docker Compose reads it: what it would read otherwise than a
     ${NAME:-value}      likewise, with a default where it is not set or empty; ${NAME-value} where it is not set
     $$                  a dollar
 
-python-dotenv reads it otherwise: it expands ${NAME} between single quotes, leaves $NAME and $$, and skips what it cannot read.
+python-dotenv reads it otherwise: it expands ${NAME} between single quotes, leaves $NAME, and skips what it cannot read.
 """
 
 import re

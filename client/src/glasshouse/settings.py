@@ -123,6 +123,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: A line of `.env` or a variable is wrong; the text names it, its value and what is allowed.
     """
+    if not str(root).isprintable():
+        raise SettingsError(f"The directory {str(root)!r} is not allowed: one with a path of printable characters is.")
     given = {name: value for name, value in environ.items() if value != ""}
     merged = {**env_file.read(root / ".env", given), **given}
     values = _Values(root, merged)
@@ -136,9 +138,9 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         secrets_dir=secrets_dir,
         keys_file=values.path("KEYS_FILE", str(secrets_dir / "gateway" / "keys.yaml")),
         engine_key_file=values.path("ENGINE_KEY_FILE", str(secrets_dir / "engine" / "engine-key")),
-        gateway_host=merged.get("GATEWAY_HOST", "127.0.0.1"),
+        gateway_host=values.host("GATEWAY_HOST", "127.0.0.1"),
         gateway_port=values.port("GATEWAY_PORT", 8000),
-        metrics_host=merged.get("METRICS_HOST", "127.0.0.1"),
+        metrics_host=values.host("METRICS_HOST", "127.0.0.1"),
         metrics_port=values.port("METRICS_PORT", 9091),
         metrics_dir=values.path("METRICS_DIR", str(_default_metrics_dir(run_dir))),
         llamacpp_model=str(values.path("LLAMACPP_MODEL", "models/demo/glasshouse-demo.gguf")),
@@ -193,7 +195,10 @@ class _Values:
     variables: Mapping[str, str]
 
     def path(self, name: str, default: str) -> Path:
-        return self.root / Path(self.variables.get(name, default)).expanduser()
+        text = self.variables.get(name, default)
+        if not text.isprintable():  # such a path breaks lines apart, or cannot be written down at all
+            raise SettingsError(f"{name}={text!r} is not allowed: a path of printable characters is.")
+        return self.root / Path(text).expanduser()
 
     def port(self, name: str, default: int) -> int:
         return self.whole(name, default, 1, 65_535)
@@ -212,9 +217,9 @@ class _Values:
                 return wish
         raise SettingsError(f"{name}={text!r} is not allowed: {', '.join(allowed[:-1])} or {allowed[-1]} is.")
 
-    def host(self, name: str) -> str:
-        """A host name or an IP address; empty when it is not set."""
-        text = self.variables.get(name, "")
+    def host(self, name: str, default: str = "") -> str:
+        """A host name or an IP address."""
+        text = self.variables.get(name, default)
         if not re.fullmatch(r"[A-Za-z0-9.:-]{0,253}", text):
             raise SettingsError(f"{name}={text!r} is not allowed: a host name or an address is, without https://.")
         return text

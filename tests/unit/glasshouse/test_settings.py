@@ -50,6 +50,13 @@ def test_paths_are_handed_on_absolute(root: Path) -> None:
         ("HTTPS_PORT", "٣٠٠٠", "from 1 to 65535"),
         ("STOP_GRACE", "soon", "whole number"),
         ("PROMETHEUS_RETENTION", "15 days", "15d"),
+        ("RUN_DIR", "a\nb", "printable characters"),
+        ("SECRETS_DIR", "a\x1bb", "printable characters"),
+        ("KEYS_FILE", "a\udcffb", "printable characters"),
+        ("GATEWAY_HOST", "127.0.0.1; return 200", "a host name or an address"),
+        ("METRICS_HOST", "h: {}", "a host name or an address"),
+        ("PUBLIC_ADDRESS", "https://h", "a host name or an address"),
+        ("TLS_DOMAIN", "a b", "a host name or an address"),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(
@@ -86,3 +93,8 @@ def test_paths_are_shown_as_they_are_typed(root: Path, monkeypatch: pytest.Monke
     assert settings.shown(settings.api_key_file) == "secrets/api-key"
     monkeypatch.chdir("/")
     assert settings.shown(Path("/etc/x")) == "etc/x"
+
+
+def test_a_checkout_in_a_directory_that_breaks_lines_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"The directory '.*\\n.*' is not allowed"):
+        load(tmp_path / "a\nb", {})
