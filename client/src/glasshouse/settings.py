@@ -29,7 +29,8 @@ class Settings:
     """What the command line needs to know; durations are seconds, paths absolute.
 
     `given` is the environment without its empty variables, which count as not set; `.env` is not in it. `https_port`
-    is nginx's natively, `public_http_port` and `public_https_port` are those that Docker publishes.
+    is nginx's natively, `public_http_port` and `public_https_port` are those that Docker publishes. `public_host` is
+    how others reach this machine, as it stands in an address; empty where nobody has said.
     """
 
     root: Path
@@ -57,6 +58,7 @@ class Settings:
     stop_grace: int
     start_timeouts: Mapping[Kind, int]
     certificate_names: tuple[str, ...]
+    public_host: str
     given: Mapping[str, str]
     environment: Mapping[str, str]
 
@@ -131,6 +133,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     run_dir, secrets_dir = values.path("RUN_DIR", ".run"), values.path("SECRETS_DIR", "secrets")
     llamacpp_port, status_port = values.port("LLAMACPP_PORT", 8002), values.port("LLAMACPP_STATUS_PORT", 8102)
     shutdown_grace, stop_grace = values.graces()
+    domain, public_address = values.host("TLS_DOMAIN"), values.public_host("PUBLIC_ADDRESS")
     settings = Settings(
         root=root,
         shape=values.wish("SHAPE"),
@@ -156,7 +159,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         shutdown_grace=shutdown_grace,
         stop_grace=stop_grace,
         start_timeouts={kind: values.whole("START_TIMEOUT", usual, 1, 7200) for kind, usual in _USUAL_START_S.items()},
-        certificate_names=tuple(filter(None, (values.host("TLS_DOMAIN"), values.host("PUBLIC_ADDRESS")))),
+        certificate_names=tuple(filter(None, (domain, public_address.strip("[]")))),
+        public_host=domain or public_address,
         given=given,
         environment={},
     )
@@ -222,6 +226,16 @@ class _Values:
         text = self.variables.get(name, default)
         if not re.fullmatch(r"[A-Za-z0-9.:-]{0,253}", text):
             raise SettingsError(f"{name}={text!r} is not allowed: a host name or an address is, without https://.")
+        return text
+
+    def public_host(self, name: str) -> str:
+        """A host name or an IP address, one of IPv6 in brackets as in a URL; empty when it is not set."""
+        text = self.variables.get(name, "")
+        if not re.fullmatch(r"[A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\]", text):
+            raise SettingsError(
+                f"{name}={text!r} is not allowed: a host name or an address is, without https://, and one of IPv6 in "
+                "brackets."
+            )
         return text
 
     def graces(self) -> tuple[int, int]:

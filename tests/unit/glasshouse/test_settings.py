@@ -95,6 +95,35 @@ def test_paths_are_shown_as_they_are_typed(root: Path, monkeypatch: pytest.Monke
     assert settings.shown(Path("/etc/x")) == "etc/x"
 
 
+@pytest.mark.parametrize(
+    ("variables", "names", "host"),
+    [
+        ({}, (), ""),
+        ({"PUBLIC_ADDRESS": "203.0.113.7"}, ("203.0.113.7",), "203.0.113.7"),
+        ({"PUBLIC_ADDRESS": "[2001:db8::7]"}, ("2001:db8::7",), "[2001:db8::7]"),
+        ({"PUBLIC_ADDRESS": "vm.example.org"}, ("vm.example.org",), "vm.example.org"),
+        (
+            {"PUBLIC_ADDRESS": "203.0.113.7", "TLS_DOMAIN": "llm.example.org"},
+            ("llm.example.org", "203.0.113.7"), "llm.example.org",
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_how_others_reach_this_machine(
+    root: Path, variables: dict[str, str], names: tuple[str, ...], host: str
+) -> None:
+    settings = load(root, variables)
+    assert (settings.certificate_names, settings.public_host) == (names, host)
+
+
+@pytest.mark.parametrize(
+    "value", ["2001:db8::7", "203.0.113.7:443", "[203.0.113.7", "[]", "h/x", "h\n", "ü.example.org"]
+)
+def test_an_address_that_fits_no_url_is_refused(root: Path, value: str) -> None:
+    with pytest.raises(SettingsError, match=r"PUBLIC_ADDRESS=.* is not allowed: .* one of IPv6 in brackets\."):
+        load(root, {"PUBLIC_ADDRESS": value})
+
+
 def test_a_checkout_in_a_directory_that_breaks_lines_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"The directory '.*\\n.*' is not allowed"):
         load(tmp_path / "a\nb", {})
