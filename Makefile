@@ -1,5 +1,7 @@
 # What a developer, the CI and the one who runs Glasshouse type. `make` alone prints the list.
 # Variables given to make (make up HTTPS_PORT=9443) reach the programs; .env.example has them all.
+# They are data, here and in a shell: a $ in one is a dollar, and recipes take them from the environment ("$$NAME").
+$(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -9,7 +11,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 # Ctrl-C waits for the moment in which Python itself starts, which would print a stack trace (GNU's `env` can do that).
 GLASSHOUSE = $(if $(shell env --block-signal=INT true 2>/dev/null && echo yes),env --block-signal=INT )$(COMMAND)
-COMMAND := .venv/bin/glasshouse
+# Not .venv/bin/glasshouse, whose first line cannot name every path.
+COMMAND := .venv/bin/python -m glasshouse
 PROJECTS := services/api services/vllm services/llamacpp services/engine_status services/gpu_exporter client observability
 # Those with an image, which takes only what it needs from a lock file of its own.
 IMAGES := services/api services/vllm services/llamacpp services/gpu_exporter client
@@ -46,19 +49,20 @@ doctor: .venv/.installed  ## Examine this machine: driver, Docker, disk, memory,
 	@$(GLASSHOUSE) doctor
 
 logs: .venv/.installed  ## Show the last lines of the logs (SERVICE=gateway, FOLLOW=1)
-	@$(GLASSHOUSE) logs $(if $(FOLLOW),--follow) $(SERVICE)
+	@$(GLASSHOUSE) logs $(if $(FOLLOW),--follow) $(if $(value SERVICE),-- "$$SERVICE")
 
 smoke: .venv/.installed  ## Ask one streamed and one plain question; show answers, TTFT and tokens per second
-	@$(GLASSHOUSE) smoke $(if $(URL),--url '$(URL)') $(if $(KEY_FILE),--key-file '$(KEY_FILE)') $(if $(CA_FILE),--ca-file '$(CA_FILE)')
+	@$(GLASSHOUSE) smoke $(if $(value URL),--url "$$URL") $(if $(value KEY_FILE),--key-file "$$KEY_FILE") $(if $(value CA_FILE),--ca-file "$$CA_FILE")
 
 .PHONY: key
 key: .venv/.installed  ## List the API keys; NAME=… makes one (ROLE=admin EXPIRES=2027-01-31 MODELS="a b" ROTATE=1), NAME=… REVOKE=1 ends it
 ifndef NAME
 	@$(GLASSHOUSE) key list
 else ifdef REVOKE
-	@$(GLASSHOUSE) key revoke -- '$(NAME)'
+	@$(GLASSHOUSE) key revoke -- "$$NAME"
 else
-	@$(GLASSHOUSE) key add $(if $(ROLE),--role '$(ROLE)') $(if $(EXPIRES),--expires '$(EXPIRES)') $(foreach model,$(MODELS),--model '$(model)') $(if $(ROTATE),--rotate) -- '$(NAME)'
+	@models=(); read -ra names <<<"$${MODELS:-}"; for name in "$${names[@]}"; do models+=(--model "$$name"); done; \
+	$(GLASSHOUSE) key add $(if $(value ROLE),--role "$$ROLE") $(if $(value EXPIRES),--expires "$$EXPIRES") "$${models[@]}" $(if $(ROTATE),--rotate) -- "$$NAME"
 endif
 
 .PHONY: rotate-engine-key
@@ -78,9 +82,9 @@ test-long: .venv-vllm/.installed check  ## All tests, the long ones and real vLL
 	@$(WITHOUT_MISSING_PARTS); .venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
 
 test-grafana: .venv/.installed  ## The shipped files in a real Grafana, 9.4 or newer, and pictures of them (GRAFANA_HOME=…)
-	@[ -n "$$(ls '$(GRAFANA_HOME)'/bin/{,*/}grafana{,-server} 2>/dev/null)" ] || { \
-	  echo "Usage: make test-grafana GRAFANA_HOME=…, an unpacked Grafana from 9.4 on with bin/grafana, conf/ and public/; '$(GRAFANA_HOME)' has no bin/grafana." >&2; exit 2; }
-	@GRAFANA_HOME='$(GRAFANA_HOME)' .venv/bin/python -m pytest -m grafana tests/grafana $(PYTEST_ARGS)
+	@[ -n "$$(ls "$${GRAFANA_HOME:-}"/bin/{,*/}grafana{,-server} 2>/dev/null)" ] || { \
+	  echo "Usage: make test-grafana GRAFANA_HOME=…, an unpacked Grafana from 9.4 on with bin/grafana, conf/ and public/; '$${GRAFANA_HOME:-}' has no bin/grafana." >&2; exit 2; }
+	@.venv/bin/python -m pytest -m grafana tests/grafana $(PYTEST_ARGS)
 
 check: .venv/.installed  ## Lint, format, types, and the layers between the packages
 	@$(SAY) 'ruff …'; .venv/bin/ruff check --quiet

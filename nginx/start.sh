@@ -102,6 +102,9 @@ read_environment() {
     TRUSTED=$(trusted_proxies)
     RATE=$((rate > 0 ? rate : 1))
     LIMITS=$(limits)
+    # Only for a name of one's own: on localhost or an address it would hold for whatever else answers there.
+    HSTS=
+    if [ -n "${TLS_DOMAIN:-}" ]; then HSTS='add_header strict-transport-security "max-age=63072000" always;'; fi
 }
 
 read_surroundings() { # what follows from where and as whom nginx runs, and which version it is
@@ -154,7 +157,7 @@ link() { # name target; below the prefix, where a path needs no quoting in nginx
 }
 
 write_configuration() {
-    export MAX_BODY_BYTES READ_TIMEOUT REDIRECT_TO TRUSTED RATE LIMITS
+    export MAX_BODY_BYTES READ_TIMEOUT REDIRECT_TO TRUSTED RATE LIMITS HSTS
     export USER_LINE LISTEN HTTP2 KEEPALIVE_MIN_TIMEOUT GATEWAY RESOLVER GRAFANA DOCKER
     link config "$templates"
     link tls "${certificate%/*}"

@@ -5,12 +5,17 @@ import os
 import re
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.integration.parts.native import Place, needs_nginx, needs_prometheus, wait_for
 from tests.integration.parts.program import HOST, ROOT, free_port, until
+from tests.integration.parts.readme import SdkExample
+
+from glasshouse import certificate
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -54,6 +59,34 @@ def test_the_printed_curl_works_as_pasted(running: tuple[Place, str]) -> None:
     assert " -k" not in pasted[0]
     answer = json.loads(place.shell(pasted[0]).stdout)
     assert answer["choices"][0]["message"]["content"].strip()
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_the_example_for_the_sdk_works_as_pasted(running: tuple[Place, str], readme: str) -> None:
+    place, said = running
+    printed = re.search(r"^  (export OPENAI_BASE_URL=.*)$", said, re.MULTILINE)
+    assert printed is not None
+    assert SdkExample.of(readme).run(place.directory, printed[1]).strip()
+
+
+@needs_nginx
+def test_a_certificate_near_its_end_is_renewed_while_the_stack_runs(running: tuple[Place, str]) -> None:
+    place, _ = running
+    tls = place.directory / "secrets" / "tls"
+    key = (tls / "key.pem").read_text()
+    ending = certificate.make(now=datetime.now(UTC) - timedelta(days=195), key=key).certificate
+    (tls / "cert.pem").write_text(ending)
+
+    def shown() -> str:
+        return ssl.get_server_certificate((HOST, int(place.variables["HTTPS_PORT"])), timeout=5).strip()
+
+    until(lambda: shown() == ending.strip(), 15, "nginx has taken the one that ends soon", pause=0.2)
+    os.kill(place.pid_of("certificate"), signal.SIGTERM)  # it looks when it starts, and twice a day
+    until(lambda: shown() != ending.strip(), 40, "nginx has taken a new one", pause=0.2)
+    assert (tls / "key.pem").read_text() == key
+    assert certificate.why_new(shown(), key) is None
+    assert place.make("smoke").returncode == 0
+    assert "the old one was about to expire" in place.make("logs", "SERVICE=certificate").stdout
 
 
 def test_a_second_start_says_so_and_changes_nothing(running: tuple[Place, str]) -> None:

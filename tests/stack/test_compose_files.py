@@ -18,7 +18,17 @@ from llamacpp_server.settings import Settings as LlamacppSettings
 pytestmark = pytest.mark.docker
 
 GPU, CPU = ("compose.yaml",), ("compose.yaml", "compose.cpu.yaml")
-EVERYWHERE = {"init", "nginx", "api", "node-exporter", "nginx-exporter", "blackbox", "prometheus", "grafana"}
+EVERYWHERE = {
+    "init",
+    "certificate",
+    "nginx",
+    "api",
+    "node-exporter",
+    "nginx-exporter",
+    "blackbox",
+    "prometheus",
+    "grafana",
+}
 # What the containers set themselves, since it follows from how they are put together.
 FIXED = {
     "GATEWAY_HOST", "GATEWAY_PORT", "METRICS_HOST", "METRICS_PORT", "METRICS_DIR", "KEYS_FILE", "ENGINE_KEY_FILE",

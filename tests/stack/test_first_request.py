@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from tests.integration.parts.readme import SdkExample
 from tests.stack.parts.stack import Stack
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
@@ -32,6 +33,15 @@ def test_openais_sdk_gets_an_answer_over_https(stack: Stack) -> None:
     assert "Glasshouse" in (answer.choices[0].message.content or "")
     assert answer.usage is not None
     assert answer.usage.completion_tokens > 5
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_the_readmes_example_for_the_sdk_works_as_pasted(stack: Stack, readme: str) -> None:
+    example = SdkExample.of(readme)
+    # But for the port: 443 may be taken where tests run.
+    assert "https://localhost/v1" in example.export
+    export = example.export.replace("https://localhost/v1", f"https://localhost:{stack.https_port}/v1")
+    assert example.run(stack.directory, export).strip()
 
 
 def test_a_stream_arrives_piece_by_piece_through_nginx(stack: Stack, measured: Callable[[str], None]) -> None:

@@ -142,6 +142,13 @@ def init(
         print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
 
 
+@app.command(name="renew-certificate")
+def renew_certificate() -> None:
+    """Make the self-signed certificate anew if it ends within three weeks; one of your own is left alone."""
+    settings = _settings()
+    secret_files.print_made(settings, secret_files.renew_certificate(settings))
+
+
 @app.command(name="rotate-engine-key")
 def rotate_engine_key() -> None:
     """Change the key between the gateway and the engines, without a restart and without losing a request."""

@@ -254,14 +254,15 @@ def _front(settings: Settings, containers: tuple[Container, ...]) -> Front:
         is_own = certificate.is_own(settings.certificate.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         is_own, readable = True, False
-    domain = settings.environment.get("TLS_DOMAIN")
-    if domain and not is_own:
-        public, is_trusted = local.replace("localhost", domain), True
+    outside = local.replace("localhost", settings.public_host or "localhost")
+    if settings.environment.get("TLS_DOMAIN") and not is_own:
+        public, is_trusted = outside, True
     if not readable:  # it belongs to another user: health is also told without TLS
         local = f"http://localhost:{published.get(_HTTP, settings.public_http_port)}"
-    grafana = f"{public}/grafana/ (user admin, password in {settings.shown(settings.grafana_password_file)})"
+    grafana = f"{outside}/grafana/ (user admin, password in {settings.shown(settings.grafana_password_file)})"
+    elsewhere = (("Outside", f"{outside}/v1"),) if outside != public else ()
     watched = (("Grafana", grafana),) if any(one.service == "grafana" for one in containers) else ()
-    return Front(local, settings.certificate if readable else None, public, is_trusted, watched)
+    return Front(local, settings.certificate if readable else None, public, is_trusted, (*elsewhere, *watched))
 
 
 def _print_init(settings: Settings, docker: Docker) -> None:

@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 
+from glasshouse.errors import SettingsError
 from glasshouse.files import write_atomically
 from glasshouse.settings import Settings
 
 _PLACE = re.compile(r"\$\{([A-Z_]+)\}")
+_PATTERN_CHARACTERS = frozenset("*?[\\")
 
 
 def write(settings: Settings) -> None:
@@ -14,7 +16,13 @@ def write(settings: Settings) -> None:
 
     Raises:
         OSError: The run directory is not writable, or a template is missing.
+        SettingsError: A program would take the run directory's path for something else.
     """
+    if _PATTERN_CHARACTERS & set(str(settings.run_dir)):
+        raise SettingsError(
+            f"RUN_DIR={str(settings.run_dir)!r} is not allowed: a path without *, ?, [ and \\ is, since nginx and "
+            "Prometheus take these for patterns. Name another: make up RUN_DIR=…"
+        )
     directories = ("logs", "prometheus/data", "prometheus/rules")
     for directory in directories:
         (settings.run_dir / directory).mkdir(parents=True, exist_ok=True)
@@ -45,7 +53,7 @@ def url_host(host: str) -> str:
 
 def _values(settings: Settings) -> dict[str, str]:
     return {
-        "METRICS_ADDRESS": f"{url_host(settings.metrics_host)}:{settings.metrics_port}",
+        "METRICS_ADDRESS": f'"{url_host(settings.metrics_host)}:{settings.metrics_port}"',  # YAML has a [ of its own
         "PROMETHEUS_PORT": str(settings.prometheus_port),
         "LLAMACPP_PORT": str(settings.llamacpp_port),
         "LLAMACPP_STATUS_PORT": str(settings.llamacpp_status_port),

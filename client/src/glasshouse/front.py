@@ -64,4 +64,8 @@ Ask it something:
     -H "Authorization: Bearer $({sudo}cat {shlex.quote(key_file)})" -H "Content-Type: application/json" \\
     -d '{question}'
 
+For the OpenAI SDK (README.md has an example):
+
+  export OPENAI_BASE_URL={front.public_url}/v1 OPENAI_API_KEY="$({sudo}cat {shlex.quote(key_file)})"
+
   make smoke  a streamed and a plain chat, measured    make logs  what happens    make down  ends everything""")

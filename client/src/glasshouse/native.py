@@ -90,9 +90,9 @@ def start(settings: Settings, chosen: shape.Shape, *, attach: bool) -> None:
     """
     if shutdown.stop(settings) is not None:
         print("Ended processes of an earlier start whose supervisor is gone.")
+    configuration.write(settings)
     secret_files.print_made(settings, secret_files.init(settings))
     ports.check(wanted_ports(settings, chosen))
-    configuration.write(settings)
     log_ends = logs.sizes(settings.logs)
     _allow_files()
     with _lease(settings) as holder:
@@ -147,6 +147,7 @@ def _environment(settings: Settings, chosen: shape.Shape) -> dict[str, str]:
     return {
         **settings.environment,
         "SUPERVISOR_SOCKET": str(settings.socket),
+        "LOGS_TWICE": str(settings.logs).replace("%", "%%"),
         "GLASSHOUSE_PYTHON": sys.executable,
         "NGINX_PROGRAM": str(chosen.nginx or "nginx"),
         "NGINX_AUTOSTART": "true" if chosen.nginx else "false",

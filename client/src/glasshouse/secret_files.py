@@ -52,6 +52,19 @@ def init(settings: Settings, *, docker: bool = False) -> tuple[Made, ...]:
         raise SecretsError(f"{subject} cannot be made: {error}.{who_owns(error)}") from error
 
 
+def renew_certificate(settings: Settings) -> tuple[Made, ...]:
+    """Makes the self-signed certificate anew when its end is near, with its old key; any other is its owner's.
+
+    Raises:
+        SecretsError: It cannot be read or written.
+    """
+    try:
+        with _alone(settings.secrets_dir):
+            return _certificate(settings)
+    except (OSError, UnicodeError) as error:
+        raise SecretsError(f"The certificate cannot be renewed: {error}.{who_owns(error)}") from error
+
+
 def print_made(settings: Settings, made: tuple[Made, ...]) -> None:
     """Says which secrets were made: where, never what."""
     if made:

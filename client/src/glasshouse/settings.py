@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from glasshouse import env_file
 from glasshouse.errors import SettingsError
 
 Kind = Literal["gpu", "cpu", "native"]
 Wish = Literal["auto", Kind]
 
-_LINE = re.compile(r"^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
 _LONGEST_SOCKET_PATH = 90  # a Unix socket's path may have 104 bytes (macOS) or 108 (Linux), with supervisord's ending
 # A first start on the GPU downloads the model; what images take to be fetched or built is not counted.
 _USUAL_START_S: dict[Kind, int] = {"gpu": 1800, "cpu": 300, "native": 120}
@@ -29,7 +29,8 @@ class Settings:
     """What the command line needs to know; durations are seconds, paths absolute.
 
     `given` is the environment without its empty variables, which count as not set; `.env` is not in it. `https_port`
-    is nginx's natively, `public_http_port` and `public_https_port` are those that Docker publishes.
+    is nginx's natively, `public_http_port` and `public_https_port` are those that Docker publishes. `public_host` is
+    how others reach this machine, as it stands in an address; empty where nobody has said.
     """
 
     root: Path
@@ -57,6 +58,7 @@ class Settings:
     stop_grace: int
     start_timeouts: Mapping[Kind, int]
     certificate_names: tuple[str, ...]
+    public_host: str
     given: Mapping[str, str]
     environment: Mapping[str, str]
 
@@ -123,12 +125,15 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: A line of `.env` or a variable is wrong; the text names it, its value and what is allowed.
     """
+    if not str(root).isprintable():
+        raise SettingsError(f"The directory {str(root)!r} is not allowed: one with a path of printable characters is.")
     given = {name: value for name, value in environ.items() if value != ""}
-    merged = {**read_env_file(root / ".env"), **given}
+    merged = {**env_file.read(root / ".env", given), **given}
     values = _Values(root, merged)
     run_dir, secrets_dir = values.path("RUN_DIR", ".run"), values.path("SECRETS_DIR", "secrets")
     llamacpp_port, status_port = values.port("LLAMACPP_PORT", 8002), values.port("LLAMACPP_STATUS_PORT", 8102)
     shutdown_grace, stop_grace = values.graces()
+    domain, public_address = values.host("TLS_DOMAIN"), values.public_host("PUBLIC_ADDRESS")
     settings = Settings(
         root=root,
         shape=values.wish("SHAPE"),
@@ -136,9 +141,9 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         secrets_dir=secrets_dir,
         keys_file=values.path("KEYS_FILE", str(secrets_dir / "gateway" / "keys.yaml")),
         engine_key_file=values.path("ENGINE_KEY_FILE", str(secrets_dir / "engine" / "engine-key")),
-        gateway_host=merged.get("GATEWAY_HOST", "127.0.0.1"),
+        gateway_host=values.host("GATEWAY_HOST", "127.0.0.1"),
         gateway_port=values.port("GATEWAY_PORT", 8000),
-        metrics_host=merged.get("METRICS_HOST", "127.0.0.1"),
+        metrics_host=values.host("METRICS_HOST", "127.0.0.1"),
         metrics_port=values.port("METRICS_PORT", 9091),
         metrics_dir=values.path("METRICS_DIR", str(_default_metrics_dir(run_dir))),
         llamacpp_model=str(values.path("LLAMACPP_MODEL", "models/demo/glasshouse-demo.gguf")),
@@ -154,7 +159,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
         shutdown_grace=shutdown_grace,
         stop_grace=stop_grace,
         start_timeouts={kind: values.whole("START_TIMEOUT", usual, 1, 7200) for kind, usual in _USUAL_START_S.items()},
-        certificate_names=tuple(filter(None, (values.host("TLS_DOMAIN"), values.host("PUBLIC_ADDRESS")))),
+        certificate_names=tuple(filter(None, (domain, public_address.strip("[]")))),
+        public_host=domain or public_address,
         given=given,
         environment={},
     )
@@ -185,38 +191,6 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     return Settings(**{**{name: getattr(settings, name) for name in Settings.__slots__}, "environment": environment})
 
 
-def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of an env file: NAME=value lines, comments, optional quotes; nothing is expanded.
-
-    Raises:
-        SettingsError: A line is none of these, or the file cannot be read; a missing file is an empty one.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path.name} cannot be read: {error}.") from error
-    variables: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        match = _LINE.match(stripped)
-        if match is None:
-            raise SettingsError(f"{path.name}, line {number} is not NAME=value.")  # not shown: it may be a secret
-        name, value = match.groups()
-        if value[:1] in {'"', "'"}:
-            if len(value) < 2 or value[-1] != value[0]:  # noqa: PLR2004 - an opening and a closing quote
-                raise SettingsError(f"{path.name}, line {number}: the quote of {name} is not closed.")
-            value = value[1:-1]
-        else:
-            value = re.split(r"\s+#", value, maxsplit=1)[0]
-        if value:
-            variables[name] = value
-    return variables
-
-
 @dataclass(frozen=True, slots=True)
 class _Values:
     """Typed look-ups in the merged variables; every refusal names variable, value and what is allowed."""
@@ -225,7 +199,10 @@ class _Values:
     variables: Mapping[str, str]
 
     def path(self, name: str, default: str) -> Path:
-        return self.root / Path(self.variables.get(name, default)).expanduser()
+        text = self.variables.get(name, default)
+        if not text.isprintable():  # such a path breaks lines apart, or cannot be written down at all
+            raise SettingsError(f"{name}={text!r} is not allowed: a path of printable characters is.")
+        return self.root / Path(text).expanduser()
 
     def port(self, name: str, default: int) -> int:
         return self.whole(name, default, 1, 65_535)
@@ -244,11 +221,21 @@ class _Values:
                 return wish
         raise SettingsError(f"{name}={text!r} is not allowed: {', '.join(allowed[:-1])} or {allowed[-1]} is.")
 
-    def host(self, name: str) -> str:
-        """A host name or an IP address; empty when it is not set."""
-        text = self.variables.get(name, "")
+    def host(self, name: str, default: str = "") -> str:
+        """A host name or an IP address."""
+        text = self.variables.get(name, default)
         if not re.fullmatch(r"[A-Za-z0-9.:-]{0,253}", text):
             raise SettingsError(f"{name}={text!r} is not allowed: a host name or an address is, without https://.")
+        return text
+
+    def public_host(self, name: str) -> str:
+        """A host name or an IP address, one of IPv6 in brackets as in a URL; empty when it is not set."""
+        text = self.variables.get(name, "")
+        if not re.fullmatch(r"[A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\]", text):
+            raise SettingsError(
+                f"{name}={text!r} is not allowed: a host name or an address is, without https://, and one of IPv6 in "
+                "brackets."
+            )
         return text
 
     def graces(self) -> tuple[int, int]:

@@ -68,7 +68,6 @@ def test_what_cannot_be_served_is_told_in_openais_shape(
     answer = client.send(request_)
     assert answer.status == status
     assert not code or refusal(answer) == (status, code)
-    assert answer.headers["strict-transport-security"] == "max-age=63072000"
 
 
 def test_plain_http_on_the_port_of_tls(client: Client) -> None:

@@ -66,7 +66,7 @@ def test_connections_to_the_gateway_are_kept(client: Client) -> None:
     assert not [value for one in seen for name, value in one["headers"] if name == "connection"]
 
 
-def test_a_slow_upload_waits_in_nginx(client: Client, gateway: StandIn) -> None:
+def test_a_slow_upload_arrives_whole(client: Client, gateway: StandIn) -> None:
     body, mark = b"a" * 50_000, f"upload-{client.edge.id}"
     with client.open() as raw:
         raw.send(encode(CHAT, method="POST", x_mark=mark, content_length=str(len(body))))

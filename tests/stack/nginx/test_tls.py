@@ -6,7 +6,9 @@ import ssl
 import subprocess
 
 import pytest
+from tests.stack.nginx.parts.edge import Place
 from tests.stack.nginx.parts.talk import Client
+from tests.stack.parts.stack import until
 
 INTERMEDIATE = {
     "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -57,8 +59,20 @@ def test_http2_is_offered_and_http1_stays(client: Client) -> None:
     assert "ALPN protocol: http/1.1" in handshake(client, "-alpn", "http/1.1")
 
 
-def test_every_answer_over_tls_asks_for_tls_from_now_on(client: Client) -> None:
+def test_without_a_domain_no_answer_binds_a_browser_to_tls(client: Client) -> None:
+    """On localhost, or an address, that would hold for all else that answers there."""
     for answer in (client.ask("/livez"), client.ask("/metrics"), client.h2("/x"), client.ask("/grafana/")):
+        assert "strict-transport-security" not in answer.headers
+
+
+@pytest.mark.parametrize("where", ["docker", "native"])
+def test_with_a_domain_every_answer_over_tls_asks_for_tls_from_now_on(place: Place, where: str) -> None:
+    edge = place.started(where, TLS_DOMAIN="llm.example.org", MAX_BODY_BYTES="1024")
+    client = Client(edge, place.tls / "cert.pem")
+    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
+    too_long = client.ask("/v1/chat/completions", b"a" * 2000, method="POST")
+    assert too_long.status == 413
+    for answer in (client.ask("/livez"), client.ask("/metrics"), client.h2("/x"), too_long):
         assert answer.headers["strict-transport-security"] == "max-age=63072000"
 
 

@@ -32,6 +32,7 @@ ANSWERS = {
     "HeadersTooLarge": (431, "invalid_request_error", "headers_too_large", "client_error"),
     "ClientGone": (499, "server_error", "client_closed_request", "cancelled"),
     "TooManyConnections": (503, "service_unavailable", "too_many_connections", "queue_full"),
+    "TooManyUploads": (503, "service_unavailable", "too_many_uploads", "queue_full"),
     "NoEngineReady": (503, "service_unavailable", "no_engine_ready", "engine_error"),
     "EngineUnreachable": (502, "engine_error", "engine_unreachable", "engine_error"),
     "EngineBroken": (502, "engine_error", "engine_broken", "engine_error"),
@@ -59,7 +60,7 @@ def test_every_class_is_one_of_these() -> None:
 
 RETRIED = {
     *("RequestTimeout", "NoEngineReady", "EngineUnreachable", "EngineReset", "EngineRateLimited", "EngineOverloaded"),
-    *("OutOfResources", "Interrupted", "TooManyConnections"),
+    *("OutOfResources", "Interrupted", "TooManyConnections", "TooManyUploads"),
 }
 
 

@@ -52,9 +52,9 @@ def test_more_names_can_be_given() -> None:
     assert "203.0.113.7" in {str(address) for address in names.get_values_for_type(x509.IPAddress)}
 
 
-def test_renewal_is_due_two_weeks_before_the_end() -> None:
+def test_renewal_is_due_three_weeks_before_the_end() -> None:
     now = datetime.now(UTC)
-    for age, due in ((0, False), (180, False), (190, True), (400, True)):
+    for age, due in ((0, False), (176, False), (179, True), (400, True)):
         pair = certificate.make(now=now - timedelta(days=age))
         assert (certificate.why_new(pair.certificate, pair.key) == "the old one was about to expire") is due
 

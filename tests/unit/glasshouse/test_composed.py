@@ -34,6 +34,17 @@ def test_a_start_fetches_builds_starts_and_waits(
 
 
 @pytest.mark.usefixtures("healthy")
+@pytest.mark.parametrize("address", ["203.0.113.7", "[2001:db8::7]"])
+def test_who_comes_from_outside_is_told_where_to(read: Read, capsys: pytest.CaptureFixture[str], address: str) -> None:
+    start.up(read(PUBLIC_ADDRESS=address), attach=False)
+    said = capsys.readouterr().out
+    assert "API      https://localhost:29443/v1" in said  # for requests that are pasted here
+    assert f"Outside  https://{address}:29443/v1" in said
+    assert f"https://{address}:29443/grafana/ (user admin" in said
+    assert "export OPENAI_BASE_URL=https://localhost:29443/v1 OPENAI_API_KEY=" in said
+
+
+@pytest.mark.usefixtures("healthy")
 def test_what_compose_is_given(docker: FakeDocker, read: Read, root: Path) -> None:
     (root / "compose.override.yaml").touch()
     start.up(read(EMPTY="", LLAMACPP_MODEL=str(root / "models/x.gguf")), attach=False)

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from glasshouse import configuration
+from glasshouse.errors import SettingsError
 from glasshouse.settings import load
 
 
@@ -20,6 +21,21 @@ def test_prometheus_scrapes_every_part(root: Path) -> None:
         "prometheus": ["127.0.0.1:9090"],
     }
     assert jobs["llamacpp"]["authorization"]["credentials_file"] == str(settings.engine_key_file)
+
+
+@pytest.mark.parametrize("name", ['a "b"', "it's", "back\\slash", "a: b # c", "%s ${X}", "키"])
+def test_a_path_is_data_in_yaml(root: Path, name: str) -> None:
+    settings = load(root, {"SECRETS_DIR": name, "METRICS_HOST": "::1"})
+    configuration.write(settings)
+    jobs = yaml.safe_load((settings.run_dir / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    assert jobs[0]["static_configs"][0]["targets"] == ["[::1]:9091"]
+    assert jobs[1]["authorization"]["credentials_file"] == str(root / name / "engine" / "engine-key")
+
+
+@pytest.mark.parametrize("name", ["[a]", "a*", "who?", "back\\slash"])
+def test_a_run_directory_that_would_be_a_pattern_is_refused(root: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=r"RUN_DIR=.* is not allowed: a path without"):
+        configuration.write(load(root, {"RUN_DIR": name}))
 
 
 def test_prometheus_finds_its_rules_beside_its_configuration(root: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from glasshouse.errors import SettingsError
-from glasshouse.settings import find_root, load, read_env_file
+from glasshouse.settings import find_root, load
 
 
 def test_defaults_are_those_of_the_design(root: Path) -> None:
@@ -50,6 +50,13 @@ def test_paths_are_handed_on_absolute(root: Path) -> None:
         ("HTTPS_PORT", "٣٠٠٠", "from 1 to 65535"),
         ("STOP_GRACE", "soon", "whole number"),
         ("PROMETHEUS_RETENTION", "15 days", "15d"),
+        ("RUN_DIR", "a\nb", "printable characters"),
+        ("SECRETS_DIR", "a\x1bb", "printable characters"),
+        ("KEYS_FILE", "a\udcffb", "printable characters"),
+        ("GATEWAY_HOST", "127.0.0.1; return 200", "a host name or an address"),
+        ("METRICS_HOST", "h: {}", "a host name or an address"),
+        ("PUBLIC_ADDRESS", "https://h", "a host name or an address"),
+        ("TLS_DOMAIN", "a b", "a host name or an address"),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(
@@ -70,24 +77,6 @@ def test_the_graces_follow_one_another(root: Path) -> None:
         load(root, {"STOP_GRACE": "5", "SHUTDOWN_GRACE": "9"})
 
 
-def test_env_files_may_have_comments_quotes_and_export(tmp_path: Path) -> None:
-    file = tmp_path / ".env"
-    file.write_text("# why\n\nexport A=1\nB = two # not this\nC=\"x # y\"\nD='q'\nE=\nF=a#b\n")
-    assert read_env_file(file) == {"A": "1", "B": "two", "C": "x # y", "D": "q", "F": "a#b"}
-
-
-@pytest.mark.parametrize("line", ["nonsense", "1A=2", "A='open"])
-def test_a_wrong_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
-    file = tmp_path / ".env"
-    file.write_text(f"OK=1\n{line}\n")
-    with pytest.raises(SettingsError, match=r"\.env, line 2"):
-        read_env_file(file)
-
-
-def test_a_missing_env_file_is_an_empty_one(tmp_path: Path) -> None:
-    assert read_env_file(tmp_path / ".env") == {}
-
-
 def test_the_root_is_found_from_below_and_from_anywhere(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert find_root(root / "services") == root
     assert (find_root(tmp_path_factory.mktemp("far")) / "supervisord.conf").is_file()
@@ -106,8 +95,35 @@ def test_paths_are_shown_as_they_are_typed(root: Path, monkeypatch: pytest.Monke
     assert settings.shown(Path("/etc/x")) == "etc/x"
 
 
-def test_a_line_that_cannot_be_read_is_named_and_not_shown(root: Path) -> None:
-    (root / ".env").write_text("GATEWAY_PORT=8010\nENGINES: vllm=http://user:pass-word@host\n")
-    with pytest.raises(SettingsError) as caught:
-        load(root, {})
-    assert str(caught.value) == ".env, line 2 is not NAME=value."
+@pytest.mark.parametrize(
+    ("variables", "names", "host"),
+    [
+        ({}, (), ""),
+        ({"PUBLIC_ADDRESS": "203.0.113.7"}, ("203.0.113.7",), "203.0.113.7"),
+        ({"PUBLIC_ADDRESS": "[2001:db8::7]"}, ("2001:db8::7",), "[2001:db8::7]"),
+        ({"PUBLIC_ADDRESS": "vm.example.org"}, ("vm.example.org",), "vm.example.org"),
+        (
+            {"PUBLIC_ADDRESS": "203.0.113.7", "TLS_DOMAIN": "llm.example.org"},
+            ("llm.example.org", "203.0.113.7"), "llm.example.org",
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_how_others_reach_this_machine(
+    root: Path, variables: dict[str, str], names: tuple[str, ...], host: str
+) -> None:
+    settings = load(root, variables)
+    assert (settings.certificate_names, settings.public_host) == (names, host)
+
+
+@pytest.mark.parametrize(
+    "value", ["2001:db8::7", "203.0.113.7:443", "[203.0.113.7", "[]", "h/x", "h\n", "ü.example.org"]
+)
+def test_an_address_that_fits_no_url_is_refused(root: Path, value: str) -> None:
+    with pytest.raises(SettingsError, match=r"PUBLIC_ADDRESS=.* is not allowed: .* one of IPv6 in brackets\."):
+        load(root, {"PUBLIC_ADDRESS": value})
+
+
+def test_a_checkout_in_a_directory_that_breaks_lines_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"The directory '.*\\n.*' is not allowed"):
+        load(tmp_path / "a\nb", {})

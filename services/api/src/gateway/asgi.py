@@ -46,14 +46,16 @@ def request_id(scope: Scope) -> str:
     return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, progress: Callable[[], object] | None = None) -> bytes:
+async def read_body(
+    scope: Scope, receive: Receive, limit: int, progress: Callable[[int], object] = lambda _: None
+) -> bytes:
     """The request's whole body, without its content coding.
 
     Args:
         scope: The request's.
         receive: ASGI's.
         limit: Most bytes that it may have, coded and decoded.
-        progress: Called whenever more of it has come.
+        progress: Called whenever more of it has come, with how many bytes are held.
 
     Raises:
         BodyTooLarge: It is, or says that it is, longer than `limit` bytes.
@@ -70,9 +72,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int, progress: Callab
         if message["type"] == "http.disconnect":
             raise ClientGone("The client closed the connection while it sent its request.")
         if part := message.get("body", b""):
-            if progress is not None:
-                progress()
             await body.add(part)
+            progress(body.size)
         if not message.get("more_body", False):
             return body.end()
 

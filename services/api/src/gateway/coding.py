@@ -39,8 +39,13 @@ class Body:
     def __init__(self, limit: int, content_encoding: bytes = b"") -> None:
         self._limit = limit
         self._decoder = decoder(content_encoding) if content_encoding else None
-        self._parts: list[bytes] = []
-        self._came = self._size = 0
+        self._held = bytearray()  # one piece of memory, however small the pieces are in which it comes
+        self._came = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held, decoded."""
+        return len(self._held)
 
     async def add(self, piece: bytes) -> None:
         """Takes the next piece.
@@ -53,13 +58,12 @@ class Body:
         if self._came > self._limit:
             raise too_large(self._limit)
         if self._decoder is None:
-            self._parts.append(piece)
+            self._held += piece
             return
         for step, part in enumerate(self._decoder.feed(piece), 1):
-            self._size += len(part)
-            if self._size > self._limit:
+            self._held += part
+            if len(self._held) > self._limit:
                 raise too_large(self._limit)
-            self._parts.append(part)
             if step % _STEPS_AT_ONCE == 0:
                 await asyncio.sleep(0)  # a small piece may unfold into the whole limit
 
@@ -71,7 +75,7 @@ class Body:
         """
         if self._decoder is not None:
             self._decoder.end()
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return bytes(self._held)
 
 
 def too_large(limit: int) -> BodyTooLarge:

@@ -36,11 +36,14 @@ from gateway.guard import Guard
 from gateway.keys import Key, KeyRing
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.observation import Observation
+from gateway.uploads import Upload, Uploads
 
 _OK = 200
 _LAST_WORD_TIMEOUT_S = 5.0
 # What goes to a client at a time, in bytes: the next piece waits until it has read most of this one.
 _PIECE = 65_536
+# As many bodies of the largest size may be on their way at a time.
+_LARGEST_AT_ONCE = 16
 # Headers of the client's that an engine gets (W3C Trace Context); all others stay here.
 _TRACE_HEADERS = (b"traceparent", b"tracestate")
 _TRACE_VALUE = re.compile(rb"[!-~][ -~]{0,511}")
@@ -62,6 +65,7 @@ class Relay:
         self._fleet = fleet
         self._timeouts = timeouts
         self._max_body = max_body
+        self._uploads = Uploads(_LARGEST_AT_ONCE * max_body)
         self._catalogue = catalogue
         self._dispatcher = Dispatcher(fleet, timeouts, catalogue)
 
@@ -97,9 +101,7 @@ class Relay:
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"{endpoint.path} takes POST only.", allow="POST")
         key = self.authenticate(scope, observation)
-        renew = partial(guard.phase, "body", self._timeouts.body)
-        renew()
-        request = parse_request(endpoint, await read_body(scope, receive, self._max_body, renew))
+        request = parse_request(endpoint, await self._body(scope, receive, guard))
         key.check_model(request.model)
         observation.stream = request.stream
         observation.begin(self._fleet.label(request.model))
@@ -116,6 +118,21 @@ class Relay:
                     await self._relay_plain(opened, opened.rest, send, observation, guard)
                 else:
                     await self._send_plain(opened.first, send, observation, guard)
+
+    async def _body(self, scope: Scope, receive: Receive, guard: Guard) -> bytes:
+        """The request's body.
+
+        Raises:
+            GatewayError: It is too long, stops coming, or is no whole body; or there is no room for it.
+        """
+        with Upload(self._uploads) as upload:
+
+            def progress(size: int) -> None:
+                guard.phase("body", self._timeouts.body)
+                upload.grown(size)
+
+            progress(0)
+            return await read_body(scope, receive, self._max_body, progress)
 
     def authenticate(self, scope: Scope, observation: Observation) -> Key:
         """The key of a request; failures are counted.

@@ -35,9 +35,22 @@ async def _read(reader: StreamReader) -> dict[str, Any]:
     line, *fields = head.split("\r\n")
     method, target, _ = line.split(" ", 2)
     headers = [(name.lower(), value.strip()) for name, _, value in (field.partition(":") for field in fields)]
-    length = int(dict(headers).get("content-length", "0"))
-    await reader.readexactly(length)
+    length = await _read_body(dict(headers), reader)
     return {"method": method, "target": target, "headers": headers, "length": length, "at": time.time(), "gone": None}
+
+
+async def _read_body(headers: dict[str, str], reader: StreamReader) -> int:
+    """Reads a request's body to its end; how long it was."""
+    if headers.get("transfer-encoding") != "chunked":
+        length = int(headers.get("content-length", "0"))
+        await reader.readexactly(length)
+        return length
+    length = 0
+    while size := int(await reader.readline(), 16):
+        await reader.readexactly(size + 2)
+        length += size
+    await reader.readexactly(2)
+    return length
 
 
 async def _answer(seen: dict[str, Any], reader: StreamReader, writer: StreamWriter) -> bool:

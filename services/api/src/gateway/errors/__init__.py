@@ -17,6 +17,7 @@ GatewayError
 │   └── EngineRejected          what an engine found wrong with the request, with its own 4xx
 ├── ClientGone                  nobody is left to answer
 ├── TooManyConnections          503, the gateway's own limit; no engine was asked
+├── TooManyUploads              503, likewise
 ├── NoEngineReady               503, with a reason and a time to come back
 ├── EngineError                 an engine failed
 │   ├── EngineUnreachable       refused: nothing listens there
@@ -76,6 +77,7 @@ from gateway.errors.gateway import (
     Interrupted,
     OutOfResources,
     TooManyConnections,
+    TooManyUploads,
 )
 
 __all__ = [
@@ -113,6 +115,7 @@ __all__ = [
     "Outcome",
     "RequestTimeout",
     "TooManyConnections",
+    "TooManyUploads",
     "Unauthorized",
     "UnsupportedCoding",
 ]

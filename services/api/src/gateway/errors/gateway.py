@@ -21,6 +21,16 @@ class TooManyConnections(GatewayError):
     code = "too_many_connections"
 
 
+class TooManyUploads(GatewayError):
+    """503: large bodies on their way fill the memory that there is for them."""
+
+    status = 503
+    type = "service_unavailable"
+    outcome = "queue_full"
+    should_retry = True
+    code = "too_many_uploads"
+
+
 class OutOfResources(GatewayError):
     """503: the gateway itself has no descriptors or memory left; no engine is to blame."""
 

@@ -1,0 +1,196 @@
+"""Uploads that take their time, through the real nginx to the real gateway: nothing fills up, and nobody waits."""
+
+import contextlib
+import json
+import re
+import subprocess
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.parts.gateway import Gateway
+from tests.integration.parts.mock import Mock, chat
+from tests.integration.parts.native import needs_nginx
+from tests.integration.parts.nginx import Nginx
+from tests.integration.parts.program import HOST, until
+from tests.integration.parts.raw import Raw, encode
+from tests.integration.parts.stage import Stage
+
+pytestmark = needs_nginx
+
+CHAT = "/v1/chat/completions"
+TEN_MB = 10_000_000
+STRANGERS = 200
+_PIECE = b" " * 250_000
+
+
+@pytest.fixture(scope="module")
+def mock(module_stage: Stage) -> Mock:
+    return module_stage.mock()
+
+
+@pytest.fixture(scope="module")
+def gateway(module_stage: Stage, mock: Mock) -> Gateway:
+    return module_stage.gateway(mock)
+
+
+@pytest.fixture(scope="module")
+def nginx(module_stage: Stage, gateway: Gateway) -> Iterator[Nginx]:
+    nginx = Nginx.start(module_stage.directory, gateway.port, RATE_LIMIT_RPS="0")
+    yield nginx
+    nginx.program.stop()
+
+
+def head(key: str | None, *, length: int | None = TEN_MB, coding: str = "identity", path: str = CHAT) -> bytes:
+    """The head of a request whose body is still to come; without a length it comes in chunks."""
+    lines = [f"POST {path} HTTP/1.1", "host: localhost", f"content-encoding: {coding}"]
+    lines.append("transfer-encoding: chunked" if length is None else f"content-length: {length}")
+    if key is not None:
+        lines.append(f"authorization: Bearer {key}")
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def is_served(nginx: Nginx, key: str) -> bool:
+    with nginx.open() as raw:
+        return raw.send(encode(CHAT, chat(), key=key)).answer().status == 200
+
+
+def resident(pid: int) -> int:
+    """MiB of memory that a process has."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    (kib,) = re.findall(r"^VmRSS:\s+(\d+)", text, re.MULTILINE)
+    return int(kib) // 1024
+
+
+@pytest.mark.parametrize("key", [None, "sk-wrong"])
+def test_strangers_are_told_at_once_and_fill_nothing(
+    nginx: Nginx, gateway: Gateway, key: str | None, measured: Callable[[str], None]
+) -> None:
+    workers = [*gateway.program.children(), *nginx.program.children()]
+    before = {pid: resident(pid) for pid in workers}
+    with contextlib.ExitStack() as open_ones:
+        told: Counter[str] = Counter()
+        raws = [open_ones.enter_context(nginx.open()) for _ in range(STRANGERS)]
+        began = time.monotonic()
+        for raw in raws:
+            raw.send(head(key) + _PIECE)
+        for raw in raws:
+            answer = raw.answer()
+            told[f"{answer.status} {answer.error['code']}"] += 1
+        took = time.monotonic() - began
+        for raw in raws:  # they go on all the same
+            with contextlib.suppress(OSError):
+                raw.send(_PIECE)
+        assert nginx.kept() == 0
+        assert is_served(nginx, gateway.key)
+        grown = {pid: resident(pid) - before[pid] for pid in workers}
+    measured(
+        f"{STRANGERS} uploads of 10 MB, key {key}: {dict(told)} in {took:.1f} s, memory {max(grown.values()):+} MiB"
+    )
+    assert told == {f"401 {'missing' if key is None else 'invalid'}_api_key": STRANGERS}
+    assert max(grown.values()) < 40
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/tokenize", "/livez", "/v1/models", "/", "/unknown"])
+def test_no_path_waits_for_a_body_that_it_does_not_want(nginx: Nginx, path: str) -> None:
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(5):
+            raw = open_ones.enter_context(nginx.open())
+            assert 200 <= raw.send(head(None, path=path) + _PIECE).answer().status < 500
+        assert nginx.kept() == 0
+
+
+def test_uploads_with_a_key_have_a_bound_that_leaves_room_for_others(
+    nginx: Nginx, gateway: Gateway, measured: Callable[[str], None]
+) -> None:
+    (worker,) = gateway.program.children()
+    before = resident(worker)
+    with contextlib.ExitStack() as open_ones:
+        raws = [open_ones.enter_context(nginx.open()) for _ in range(26)]
+        for raw in raws:
+            raw.send(head(gateway.key))
+            with contextlib.suppress(OSError):
+                for _ in range(38):
+                    raw.send(_PIECE)
+        grown = resident(worker) - before
+        refused = [raw for raw in raws if said_something(raw)]
+        codes = Counter(raw.answer().error["code"] for raw in refused)
+        assert nginx.kept() == 0
+        assert is_served(nginx, gateway.key)
+    measured(f"26 uploads of 9.5 MB with a key: {dict(codes)}, the others are waited for; memory {grown:+} MiB")
+    assert codes == {"too_many_uploads": 26 - 17}  # 17 of 9.5 MB are less than 16 of MAX_BODY_BYTES
+    assert grown < 250
+    until(lambda: gateway.at_rest().total("gateway_inflight_requests") == 0, 10, "they are over")
+
+
+def said_something(raw: Raw) -> bool:
+    raw.socket.settimeout(0.05)  # it has come long since, while the next ones were sent
+    with contextlib.suppress(TimeoutError):
+        return bool(raw.read())
+    return False
+
+
+def test_a_slow_upload_with_a_key_is_answered(nginx: Nginx, gateway: Gateway) -> None:
+    body = json.dumps(chat()).encode()
+    with nginx.open() as raw:
+        raw.send(head(gateway.key, length=len(body)))
+        for byte in body:
+            raw.send(bytes([byte]))
+            time.sleep(0.001)
+        assert raw.answer().status == 200
+
+
+def test_a_body_that_is_too_long_is_413_whoever_finds_out(nginx: Nginx, gateway: Gateway) -> None:
+    """Never 502: an answer that comes while nginx still sends arrives."""
+    packer = zlib.compressobj()
+    bomb = packer.compress(b" " * 11_000_000) + packer.flush()
+    refused = {
+        "said": head(gateway.key, length=11_000_000) + _PIECE,
+        "in chunks": head(gateway.key, length=None) + chunk(_PIECE) * 44,
+        "unfolded": head(gateway.key, coding="deflate", length=len(bomb) + TEN_MB // 2) + bomb + _PIECE,
+    }
+    for name, request in refused.items():
+        with nginx.open() as raw:
+            with contextlib.suppress(OSError):
+                raw.send(request)
+            answer = raw.answer()
+        assert (answer.status, answer.error["code"]) == (413, "request_too_large"), name
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_an_early_answer_arrives_however_fast_the_body_comes(nginx: Nginx, attempt: int) -> None:
+    with nginx.open() as raw:
+        with contextlib.suppress(OSError):
+            raw.send(head("sk-wrong") + _PIECE * 40)
+        assert raw.answer().status == 401, attempt
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+@pytest.mark.parametrize("key", ["good", "wrong"])
+def test_curl_uploads_ten_megabytes(nginx: Nginx, gateway: Gateway, tmp_path: Path, version: str, key: str) -> None:
+    """It asks before it sends (`expect: 100-continue`)."""
+    file = tmp_path / "body"
+    file.write_bytes(json.dumps(chat()).encode().ljust(TEN_MB))
+    command = (
+        "curl", "-sS", version, "--noproxy", "*", "--cacert", str(nginx.trusted),
+        "-w", "%{http_code}", "-o", "/dev/null",
+        "-H", f"authorization: Bearer {gateway.key if key == 'good' else key}", "-H", "expect: 100-continue",
+        "--data-binary", f"@{file}", f"https://{HOST}:{nginx.port}{CHAT}",
+    )  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.stdout, done.stderr) == ("200" if key == "good" else "401", "")
+
+
+def test_a_client_that_leaves_in_the_middle_is_noticed(nginx: Nginx, gateway: Gateway) -> None:
+    with nginx.open() as raw:
+        raw.send(head(gateway.key) + _PIECE)
+        until(lambda: gateway.scrape().total("gateway_requests_started_total") > 0, 5, "it is there")
+    until(lambda: any(line.get("outcome") == "cancelled" for line in gateway.lines()), 5, "it is over")
+    gateway.at_rest()
