@@ -256,9 +256,9 @@ def _front(settings: Settings, containers: tuple[Container, ...]) -> Front:
 
 
 def _print_init(settings: Settings, docker: Docker) -> None:
-    """What the container that makes the secrets said in this start; it calls their directory `secrets/`."""
+    """What the containers that make the secrets said in this start; they call their directory `secrets/`."""
     for one in docker.containers():
-        if one.service == "init":
+        if one.service in composed_watch.ONCE:
             for line in docker.tail(one, _INIT_LINES, since=one.started):
                 print(re.sub(r"\bsecrets/", f"{settings.shown(settings.secrets_dir)}/", line))
 

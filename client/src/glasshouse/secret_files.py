@@ -30,7 +30,8 @@ def init(settings: Settings, *, docker: bool = False) -> tuple[Made, ...]:
 
     Args:
         settings: where they lie, and the names that the certificate is for.
-        docker: whether each service sees only its own directory, and Grafana is one of them.
+        docker: whether each service sees only its own directory, and Grafana is one of them. A certificate is then made
+            only where there is none: whether the one there is still good is for `certificate-init` to say.
 
     Raises:
         SecretsError: A file or directory cannot be made or read; what is missing is named.
@@ -43,13 +44,29 @@ def init(settings: Settings, *, docker: bool = False) -> tuple[Made, ...]:
             if docker:
                 secret_layout.require_inside(settings)
             password = _grafana_password(settings) if docker else ()
-            return (*_engine_key(settings), *_first_key(settings), *password, *_certificate(settings))
+            is_left_alone = docker and settings.certificate.exists() and settings.certificate_key.exists()
+            pair = () if is_left_alone else _certificate(settings)
+            return (*_engine_key(settings), *_first_key(settings), *password, *pair)
     except (OSError, UnicodeError) as error:
         missing = [settings.shown(path) for path in _needed(settings, docker=docker) if not path.exists()]
         subject = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing and" if missing else (
             f"The secrets in {settings.shown(settings.secrets_dir)}"
         )  # fmt: skip
         raise SecretsError(f"{subject} cannot be made: {error}.{who_owns(error)}") from error
+
+
+def make_certificate(settings: Settings) -> tuple[Made, ...]:
+    """Makes the self-signed certificate where there is none, and anew where it ends soon or lacks a name that is set.
+
+    Raises:
+        SecretsError: It cannot be made or read.
+    """
+    try:
+        with _alone(settings.secrets_dir):
+            return _certificate(settings)
+    except (OSError, UnicodeError) as error:
+        shown = settings.shown(settings.certificate)
+        raise SecretsError(f"The certificate {shown} cannot be made: {error}.{who_owns(error)}") from error
 
 
 def print_made(settings: Settings, made: tuple[Made, ...]) -> None:
