@@ -44,9 +44,10 @@ def init(settings: Settings, *, docker: bool = False) -> tuple[Made, ...]:
             if docker:
                 secret_layout.require_inside(settings)
             password = _grafana_password(settings) if docker else ()
-            is_left_alone = docker and settings.certificate.exists() and settings.certificate_key.exists()
-            pair = () if is_left_alone else _certificate(settings)
-            return (*_engine_key(settings), *_first_key(settings), *password, *pair)
+            made = (*_engine_key(settings), *_first_key(settings), *password)
+            if docker and settings.certificate.exists() and settings.certificate_key.exists():
+                return made
+            return (*made, *_certificate(settings))
     except (OSError, UnicodeError) as error:
         missing = [settings.shown(path) for path in _needed(settings, docker=docker) if not path.exists()]
         subject = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing and" if missing else (
