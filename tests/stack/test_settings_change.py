@@ -107,9 +107,13 @@ def test_an_image_of_ours_that_is_missing_is_built_and_asked_of_no_registry(stac
         assert "Pulling" not in told
         assert docker("image", "inspect", "--format", "{{.Id}}", image)
         fresh.compose("pull", "nginx-exporter", "api")  # there is nothing to fetch, and that is no failure
+        # And as `make up` asks, for what is built by one service and used by others.
+        assert fresh.attempt("build", "init")[0] == 0
+        status, told = fresh.attempt("pull", "--policy", "missing", "--ignore-buildable", "init", "certificate-init")
+        assert status == 0, told
     finally:
         fresh.compose("down", "--volumes", check=False)
-        docker("rmi", image)
+        docker("rmi", image, f"glasshouse/init:{version}")
 
 
 def test_the_first_key_is_still_made_by_init_alone(stack: Stack) -> None:

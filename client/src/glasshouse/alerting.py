@@ -4,6 +4,7 @@ Grafana does not start with a contact point that lacks its address, and Docker c
 source. Both are found here, in a sentence, before Grafana and without anything else taking notice.
 """
 
+import os
 from pathlib import Path
 
 from glasshouse.errors import SecretsError, SettingsError
@@ -41,6 +42,8 @@ def lay_out(settings: Settings, source: Path, target: Path) -> None:
 def _chosen(settings: Settings, name: str, default: str, directory: Path) -> Path:
     """The file that a setting names; only a name that is there is taken, so that it can be no path."""
     there = {file.stem: file for file in sorted(directory.glob("*.yaml"))}
+    if not there:
+        raise SecretsError(f"{directory} has no file that user {os.getuid()} can read: chmod -R a+rX grafana")
     value = settings.environment.get(name, default)
     if value not in there:
         *others, last = there

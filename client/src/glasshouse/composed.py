@@ -161,8 +161,9 @@ def start(settings: Settings, chosen: Shape, *, attach: bool) -> None:
 def _get_images(docker: Docker, files: tuple[Path, ...], interrupted: str) -> None:
     try:
         for what, arguments in (
-            ("fetch", ("pull", "--policy", "missing", "--ignore-buildable")),
             ("build", ("build",)),
+            # After what is built here: services share it, and one that does not build it itself would be asked for.
+            ("fetch", ("pull", "--policy", "missing", "--ignore-buildable")),
         ):
             if docker.compose(files, *arguments):
                 raise ImagesMissing(f"Docker could not {what} all images; the lines above say why.")

@@ -81,6 +81,15 @@ def test_mail_needs_an_address_and_a_server(root: Path, target: Path) -> None:
     assert "$ALERTS_EMAIL" in (target / "contact-points.yaml").read_text()
 
 
+def test_a_checkout_that_the_services_user_cannot_read_is_said_in_a_sentence(
+    root: Path, target: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        SecretsError, match=r"contact-points has no file that user \d+ can read: chmod -R a\+rX grafana"
+    ):
+        alerting.lay_out(load(root, {}), tmp_path, target)
+
+
 def test_a_file_that_cannot_be_read_or_written_is_said_in_a_sentence(root: Path, target: Path) -> None:
     settings = load(root, {"ALERTS_TO": "webhook"})
     (settings.secrets_dir / "grafana" / "alert-url").mkdir(parents=True)
