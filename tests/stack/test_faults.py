@@ -30,10 +30,8 @@ processes = [one for one in pathlib.Path("/proc").glob("[0-9]*") if one.name != 
 
 def attempts(stack: Stack) -> int:
     """How often the launcher has started its engine."""
-    code = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8102/metrics', timeout=5).read().decode())"
-    (line,) = re.findall(
-        r"^launcher_start_attempts_total (\d+)$", stack.execute("llamacpp", "python", "-c", code), re.MULTILINE
-    )
+    page = stack.fetch("llamacpp", "http://127.0.0.1:8102/metrics")
+    (line,) = re.findall(r"^launcher_start_attempts_total (\d+)$", page, re.MULTILINE)
     return int(line)
 
 

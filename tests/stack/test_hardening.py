@@ -169,7 +169,9 @@ def test_a_health_check_asks_no_proxy(stack: Stack, service: str) -> None:
 def test_nothing_within_the_stack_is_asked_through_the_proxy_that_docker_gives_its_containers(stack: Stack) -> None:
     """That each target is up although the proxy is dead is what test_numbers shows; here, that they do have one."""
     for row in stack.containers():
-        variables = dict(text.split("=", 1) for text in row["Inspected"]["Config"]["Env"])
+        variables = {
+            name: value for name, _, value in (text.partition("=") for text in row["Inspected"]["Config"]["Env"])
+        }
         proxies = {name: variables.get(name) for name in ("http_proxy", "HTTP_PROXY", "all_proxy")}
         has_none = row["Service"] in {"prometheus", "nginx-exporter", "node-exporter", "blackbox"}
         assert set(proxies.values()) == {"" if has_none else DEAD_PROXY}, row["Service"]

@@ -12,6 +12,8 @@ from cryptography import x509
 from tests.stack.parts.load import Load
 from tests.stack.parts.stack import FILES, Stack, docker, until
 
+from glasshouse.files import write_atomically
+
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 PAUSE_S = 0.003
@@ -25,6 +27,7 @@ def with_grafana(stack: Stack) -> Iterator[Stack]:
         changed.up()
         yield changed
     finally:
+        (stack.secrets / "grafana" / "alert-url").unlink(missing_ok=True)
         changed.compose("rm", "--stop", "--force", "grafana", "grafana-init", check=False)
         stack.up()  # with the settings of before
 
@@ -47,7 +50,7 @@ def test_an_alert_and_a_certificate_setting_change_under_load_and_no_request_is_
     with_grafana: Stack, measured: Callable[[str], None]
 ) -> None:
     stack = with_grafana
-    (stack.secrets / "grafana" / "alert-url").write_text("https://chat.example.org/hook\n")
+    write_atomically(stack.secrets / "grafana" / "alert-url", "https://chat.example.org/hook\n")
     changes = (
         ({"ALERTS_TO": "slack", "ALERTS_QUIET": "nights"}, {"grafana-init", "grafana"}),
         ({"PUBLIC_ADDRESS": "198.51.100.7"}, {"certificate-init", "blackbox"}),
