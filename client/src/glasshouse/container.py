@@ -9,9 +9,11 @@ import os
 from pathlib import Path
 
 from glasshouse import secret_files, secret_layout
-from glasshouse.errors import SecretsError
+from glasshouse.errors import SecretsError, SettingsError
 from glasshouse.files import is_unwritable, write_atomically
 from glasshouse.settings import Settings
+
+_NOBODY = 65_534
 
 
 def init(settings: Settings, uid: int, gid: int, data: Path) -> tuple[secret_files.Made, ...]:
@@ -27,9 +29,15 @@ def init(settings: Settings, uid: int, gid: int, data: Path) -> tuple[secret_fil
         The secrets that were made.
 
     Raises:
+        SettingsError: The services would be the user as whom node-exporter runs, which sees the whole disk.
         SecretsError: Something cannot be made, read or given away.
         KeysError: keys.yaml is there and is wrong.
     """
+    if uid == _NOBODY:
+        raise SettingsError(
+            f"GLASSHOUSE_UID={uid} is not allowed: node-exporter sees the whole disk as that user, and would read all "
+            "secrets. Any other number is."
+        )
     try:
         settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _give_secrets(settings, uid, gid)

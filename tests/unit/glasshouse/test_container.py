@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from glasshouse import certificate, container, keys, secret_files
-from glasshouse.errors import SecretsError
+from glasshouse.errors import SecretsError, SettingsError
 from glasshouse.settings import Settings, load
 
 UID, GID = (10001, 10001) if os.geteuid() == 0 else (os.getuid(), os.getgid())
@@ -100,6 +100,14 @@ def test_it_makes_a_certificate_where_there_is_none_and_leaves_one_that_lacks_a_
     assert "did not name 198.51.100.7" in made.what
     assert certificate.why_new(settings.certificate.read_text(), settings.certificate_key.read_text()) is None
     assert secret_files.make_certificate(named) == ()
+
+
+def test_services_that_would_be_nobody_are_refused_since_an_exporter_sees_the_disk_as_nobody(
+    settings: Settings, data: Path
+) -> None:
+    with pytest.raises(SettingsError, match=r"GLASSHOUSE_UID=65534 is not allowed: node-exporter"):
+        container.init(settings, 65_534, 10001, data)
+    assert not settings.secrets_dir.exists()
 
 
 @pytest.mark.parametrize("lost", ["certificate", "certificate_key"])
