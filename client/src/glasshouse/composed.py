@@ -258,8 +258,9 @@ def _front(settings: Settings, containers: tuple[Container, ...]) -> Front:
 
 def _print_init(settings: Settings, docker: Docker) -> None:
     """What the containers that make the secrets said in this start; they call their directory `secrets/`."""
-    for one in docker.containers():
-        if one.service in composed_watch.ONCE:
+    found = {one.service: one for one in docker.containers()}
+    for name in composed_watch.ONCE:
+        if (one := found.get(name)) is not None:
             for line in docker.tail(one, _INIT_LINES, since=one.started):
                 print(re.sub(r"\bsecrets/", f"{settings.shown(settings.secrets_dir)}/", line))
 

@@ -16,7 +16,7 @@ from glasshouse.settings import Kind, Settings
 # Without the others requests are answered all the same.
 _NEEDED = {"init", "nginx", "api", "vllm", "llamacpp"}
 ENGINES = {"vllm", "llamacpp"}
-ONCE = {"init", "certificate-init", "grafana-init"}  # they do one thing and end
+ONCE = ("init", "certificate-init", "grafana-init")  # they do one thing and end, in this order
 _POLL_S = 0.5
 _LOOK_S = 3.0
 _SHOWN_LINES = 12
