@@ -105,6 +105,6 @@ def test_it_is_reached_from_its_own_network_and_from_no_other(store: Stack, stac
     code = PING.format(address=address(store, service))
     other = "valkey" if service == "valkey-jobs" else "valkey-jobs"
     assert "+PONG" in store.execute(other, "python3", "-c", code)
-    for outside in ("api", "llamacpp", "prometheus", "nginx"):
+    for outside in ("api", "nginx"):
         with pytest.raises(AssertionError, match=r"timed out|unreachable"):
             stack.execute(outside, "python3", "-c", code)
