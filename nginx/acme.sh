@@ -129,9 +129,11 @@ wait_for_nginx
 pause_s=$shortest_pause_s
 while :; do
     if ask && hand_over; then
+        : >"$HOME/certified" # what the container's health check looks for
         pause_s=$shortest_pause_s
         pause "$(jittered "$every_s")"
     else
+        rm -f "$HOME/certified"
         why >"$HOME/why"
         say "no certificate for $domain: $(cat "$HOME/why"). Next try in $((pause_s / 60)) minutes; restart this service to try at once."
         pause "$pause_s"

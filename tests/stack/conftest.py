@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.stack.parts.stack import ROOT, Stack
+from tests.stack.parts.stack import ROOT, Stack, dead_proxy
 
 _MEASURED = pytest.StashKey[list[str]]()
 
@@ -31,7 +31,7 @@ def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, measured: Callable[[str], None]) -> Iterator[Stack]:
-    """The CPU stack, healthy."""
+    """The CPU stack, healthy, on a machine whose Docker gives a proxy to every container, and the proxy is dead."""
     stack = Stack(f"glasshouse-test-{os.getpid()}", tmp_path_factory.mktemp("stack"), free_port(), free_port())
     try:
         # The images that stand in for the official ones: made once, in minutes.
@@ -39,6 +39,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, measured: Callable[[str], No
         began = time.monotonic()
         stack.compose("build", "--quiet", timeout=900)
         built = time.monotonic()
+        stack.docker_config = dead_proxy(stack.directory / "docker")  # not before: a build fetches packages
         stack.up()
         ready = time.monotonic()
         measured(f"images built in {built - began:.1f} s; healthy {ready - built:.1f} s after `docker compose up`")

@@ -18,8 +18,9 @@ from llamacpp_server.settings import Settings as LlamacppSettings
 pytestmark = pytest.mark.docker
 
 GPU, CPU = ("compose.yaml",), ("compose.yaml", "compose.cpu.yaml")
+ONCE = {"init", "certificate-init", "grafana-init"}
 EVERYWHERE = {
-    "init",
+    *ONCE,
     "certificate",
     "nginx",
     "api",
@@ -29,6 +30,7 @@ EVERYWHERE = {
     "prometheus",
     "grafana",
 }
+ALL_PROFILES = "store,acme,llamacpp"
 # What the containers set themselves, since it follows from how they are put together.
 FIXED = {
     "GATEWAY_HOST", "GATEWAY_PORT", "METRICS_HOST", "METRICS_PORT", "METRICS_DIR", "KEYS_FILE", "ENGINE_KEY_FILE",
@@ -39,13 +41,16 @@ FIXED = {
 PINNED = re.compile(r"^[\w./-]+:v?\d+\.\d+\.\d+")
 
 
-def config(files: tuple[str, ...], env_file: Path | str = os.devnull, profiles: str = "") -> dict[str, Any]:
-    """What Compose makes of the files, with nothing of the environment of whoever runs the tests."""
+def ask(
+    files: tuple[str, ...], *question: str, env_file: Path | str = os.devnull, profiles: str = "", **settings: str
+) -> str:
+    """What Compose answers of the files, with nothing of the environment of whoever runs the tests."""
     arguments = [part for file in files for part in ("-f", file)]
+    kept = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
     done = subprocess.run(
-        ["docker", "compose", "--env-file", str(env_file), *arguments, "config", "--format", "json"],
+        ["docker", "compose", "--env-file", str(env_file), *arguments, "config", *question],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "COMPOSE_PROFILES": profiles},
+        env=kept | {"COMPOSE_PROFILES": profiles} | settings,
         capture_output=True,
         text=True,
         timeout=60,
@@ -53,7 +58,15 @@ def config(files: tuple[str, ...], env_file: Path | str = os.devnull, profiles: 
     )
     assert done.returncode == 0, done.stderr
     assert "level=warning" not in done.stderr, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    return done.stdout
+
+
+def config(
+    files: tuple[str, ...], env_file: Path | str = os.devnull, profiles: str = "", **settings: str
+) -> dict[str, Any]:
+    """What Compose makes of the files."""
+    text = ask(files, "--format", "json", env_file=env_file, profiles=profiles, **settings)
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
@@ -79,8 +92,8 @@ def test_each_shape_is_valid_and_has_its_services(
 
 
 def test_profiles_add_the_store_certificates_and_a_second_engine() -> None:
-    assert set(config(GPU, profiles="store,acme,llamacpp")["services"]) == EVERYWHERE | {
-        "vllm", "gpu-exporter", "valkey", "acme", "llamacpp",
+    assert set(config(GPU, profiles=ALL_PROFILES)["services"]) == EVERYWHERE | {
+        "vllm", "gpu-exporter", "valkey", "valkey-jobs", "acme", "llamacpp",
     }  # fmt: skip
 
 
@@ -102,12 +115,12 @@ def test_every_knob_of_a_service_reaches_its_container() -> None:
     assert set(services["gpu-exporter"]["environment"]) == exporter
     for service in ("api", "llamacpp", "gpu-exporter"):
         fixed = {name for name, value in services[service]["environment"].items() if value is not None}
-        assert fixed <= FIXED | {"ENGINES"}, service
+        assert fixed <= FIXED | {"ENGINES", "LLAMACPP_STOP_GRACE"}, service
 
 
 @pytest.mark.parametrize("files", [GPU, CPU], ids=["gpu", "cpu"])
 def test_every_container_is_confined(files: tuple[str, ...]) -> None:
-    for name, service in config(files, profiles="store,acme,llamacpp")["services"].items():
+    for name, service in config(files, profiles=ALL_PROFILES)["services"].items():
         assert service["read_only"], name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
@@ -116,30 +129,170 @@ def test_every_container_is_confined(files: tuple[str, ...]) -> None:
         assert service["logging"]["options"]["max-size"], name
         assert not service.get("privileged"), name
         assert (service["user"] == "0:0") == (name == "init"), name
+        assert bool(service.get("cap_add")) == (name == "init"), name
         assert bool(service.get("ports")) == (name == "nginx"), name
         assert "container_name" not in service, name
 
 
 def test_images_are_pinned_by_version() -> None:
-    for name, service in config(GPU, profiles="store,acme,llamacpp")["services"].items():
+    for name, service in config(GPU, profiles=ALL_PROFILES)["services"].items():
         assert PINNED.match(service["image"]), name
-    for dockerfile in (*ROOT.glob("services/*/Dockerfile"), ROOT / "client/Dockerfile"):
-        (image,) = re.findall(r"^ARG \w+_IMAGE=(\S+)$", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
-        assert PINNED.match(image), dockerfile
+    dockerfiles = (*ROOT.glob("services/*/Dockerfile"), ROOT / "client/Dockerfile", ROOT / "nginx/exporter/Dockerfile")
+    for dockerfile in dockerfiles:
+        images = re.findall(r"^ARG \w+_IMAGE=(\S+)$", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
+        assert images, dockerfile
+        assert all(PINNED.match(image) for image in images), dockerfile
 
 
-def test_a_container_stops_later_than_what_runs_in_it() -> None:
-    services = config(GPU, profiles="llamacpp")["services"]
-    grace = int(example()["SHUTDOWN_GRACE"])
+def test_the_exporters_image_rests_on_the_nginx_that_is_here_anyway() -> None:
+    base = re.findall(r"^ARG NGINX_IMAGE=(\S+)$", source("nginx/exporter/Dockerfile"), re.MULTILINE)
+    assert base == [config(GPU)["services"]["nginx"]["image"]]
+
+
+def test_an_image_of_ours_is_asked_of_no_registry_and_built_once() -> None:
+    services = config(GPU, profiles=ALL_PROFILES)["services"]
+    ours = {name: service for name, service in services.items() if service["image"].startswith("glasshouse/")}
+    assert set(ours) == {*ONCE, "api", "vllm", "llamacpp", "gpu-exporter", "nginx-exporter"}
+    assert all(service["pull_policy"] == "never" for service in ours.values())
+    built = [service["image"] for service in ours.values() if service.get("build")]
+    assert sorted(built) == sorted({service["image"] for service in ours.values()})
+    assert not any("pull_policy" in services[name] or "build" in services[name] for name in set(services) - set(ours))
+
+
+@pytest.mark.parametrize("grace", ["", "1", "46", "600", "3600"])
+def test_a_container_stops_later_than_what_runs_in_it(grace: str, tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"SHUTDOWN_GRACE={grace}\n")
+    services = config(GPU, env_file, profiles="llamacpp")["services"]
+    inner = int(grace or example()["SHUTDOWN_GRACE"])
     for name in ("nginx", "api", "vllm", "llamacpp"):
-        assert re.fullmatch(r"(\d+m)?(\d+)?s?", services[name]["stop_grace_period"])
-        minutes, seconds = re.findall(r"(?:(\d+)m)?(?:(\d+)s)?", services[name]["stop_grace_period"])[0]
-        assert int(minutes or 0) * 60 + int(seconds or 0) > grace + 10, name
+        assert seconds(services[name]["stop_grace_period"]) > inner + 10, name
+    for name, variable in (("vllm", "VLLM_STOP_GRACE"), ("llamacpp", "LLAMACPP_STOP_GRACE")):
+        assert services[name]["environment"][variable] == str(inner)
+
+
+def test_an_engine_with_a_grace_of_its_own_gets_it_and_no_other_container_does() -> None:
+    services = config(GPU, profiles="llamacpp", VLLM_STOP_GRACE="300", LLAMACPP_STOP_GRACE="90")["services"]
+    assert services["vllm"]["environment"]["VLLM_STOP_GRACE"] == "300"
+    assert services["llamacpp"]["environment"]["LLAMACPP_STOP_GRACE"] == "90"
+    periods = {name: seconds(services[name]["stop_grace_period"]) for name in ("nginx", "api", "vllm", "llamacpp")}
+    assert periods == {"nginx": 45, "api": 45, "vllm": 330, "llamacpp": 120}
+
+
+def seconds(period: str) -> int:
+    """A duration as Compose writes it, such as 1h0m30s."""
+    (found,) = re.findall(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$", period)
+    hours, minutes, rest = (int(part or 0) for part in found)
+    return hours * 3600 + minutes * 60 + rest
 
 
 def test_what_depends_on_secrets_waits_for_init() -> None:
-    services = config(GPU, profiles="acme,llamacpp")["services"]
+    services = config(GPU, profiles=ALL_PROFILES)["services"]
     for name, service in services.items():
         mounts = {mount["target"] for mount in service.get("volumes", [])}
-        if any(target.startswith("/run/glasshouse") for target in mounts) and name != "init":
+        volumes = [mount for mount in service.get("volumes", []) if mount["type"] == "volume"]
+        if name != "init" and (volumes or any(target.startswith("/run/glasshouse") for target in mounts)):
             assert service["depends_on"]["init"]["condition"] == "service_completed_successfully", name
+
+
+def test_every_volume_is_given_to_the_services_user() -> None:
+    found = config(GPU, profiles=ALL_PROFILES)
+    given = {mount["source"] for mount in found["services"]["init"]["volumes"] if mount["type"] == "volume"}
+    assert given == set(found["volumes"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "may_change"),
+    [
+        ({"ALERTS_TO": "slack"}, {"grafana-init", "grafana"}),
+        ({"ALERTS_QUIET": "nights"}, {"grafana-init", "grafana"}),
+        ({"ALERTS_EMAIL": "a@example.org", "SMTP_HOST": "mail.example.org:587"}, {"grafana-init", "grafana"}),
+        ({"ALERTS_TIMEZONE": "Asia/Seoul", "SMTP_FROM": "b@example.org", "SMTP_USER": "b"}, {"grafana"}),
+        ({"PUBLIC_ADDRESS": "198.51.100.7"}, {"certificate-init", "blackbox", "grafana"}),
+        (
+            {"TLS_DOMAIN": "llm.example.org", "ACME_EMAIL": "a@example.org"},
+            {"certificate-init", "blackbox", "grafana", "grafana-init", "acme", "nginx", "nginx-exporter"},
+        ),
+    ],
+    ids=["ALERTS_TO", "ALERTS_QUIET", "mail", "Grafana's own", "PUBLIC_ADDRESS", "TLS_DOMAIN"],
+)
+def test_a_setting_of_alerts_or_certificates_recreates_nothing_that_serves(
+    settings: dict[str, str], may_change: set[str]
+) -> None:
+    """Compose 2.26 also re-creates what depends on a container that it re-creates, and what depends on that."""
+
+    def hashes(**changed: str) -> dict[str, str]:
+        lines = ask(GPU, "--hash", "*", profiles=ALL_PROFILES, **changed).splitlines()
+        return dict(line.split() for line in lines)
+
+    before, after = hashes(), hashes(**settings)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed
+    services = config(GPU, profiles=ALL_PROFILES)["services"]
+    while (
+        further := {name for name, service in services.items() if changed & set(service.get("depends_on", {}))}
+        - changed
+    ):
+        changed |= further
+    assert changed <= may_change
+
+
+@pytest.mark.parametrize("files", [GPU, CPU], ids=["gpu", "cpu"])
+def test_who_runs_on_is_asked_for_its_health_by_a_program_and_through_no_proxy(files: tuple[str, ...]) -> None:
+    for name, service in config(files, profiles=ALL_PROFILES)["services"].items():
+        if service["restart"] == "no":
+            assert name in ONCE
+            continue
+        kind, *command = service["healthcheck"]["test"]
+        assert kind == "CMD", name  # a shell would be asked for, which not every image has
+        asks = " ".join(command)
+        if "wget" in asks:
+            assert command[:3] == ["env", "-u", "http_proxy"], name
+        elif "curl" in asks:
+            assert command[command.index("--noproxy") + 1] == "*", name
+        elif "urllib" in asks:
+            assert "ProxyHandler({})" in asks, name
+        else:
+            assert command[0] in {"promtool", "valkey-cli", "test"} or "engine_status.healthcheck" in command, name
+
+
+def test_an_exporter_or_grafana_reaches_its_neighbours_without_the_proxy_that_docker_gives() -> None:
+    services = config(GPU, profiles=ALL_PROFILES)["services"]
+    for name in ("nginx-exporter", "blackbox", "node-exporter", "prometheus", "valkey", "valkey-jobs"):
+        given = services[name]["environment"]
+        for proxy in ("http_proxy", "https_proxy", "all_proxy"):
+            assert given[proxy] == given[proxy.upper()] == "", name
+    assert "prometheus" in services["grafana"]["environment"]["NO_PROXY"].split(",")
+
+
+@pytest.mark.parametrize("uid", ["10001", "1000"])
+def test_only_the_exporter_that_runs_as_nobody_sees_more_than_what_is_made_for_it(uid: str) -> None:
+    """A container that runs as the person who started it could read all that is theirs."""
+    secrets = {f"secrets/{name}" for name in ("engine", "gateway", "grafana", "hub", "tls")}
+    shared = {"config", "nginx", "prometheus", "models", "services/vllm/models", "grafana"}
+    shared |= {"grafana/provisioning", "grafana/dashboards"}
+    for name, service in config(GPU, profiles=ALL_PROFILES, GLASSHOUSE_UID=uid)["services"].items():
+        sources = {mount["source"] for mount in service.get("volumes", []) if mount["type"] == "bind"}
+        if name == "node-exporter":
+            assert (sources, service["user"]) == ({"/"}, "65534:65534")
+        elif name != "init":
+            assert sources <= {str(ROOT / place) for place in secrets | shared}, name
+        assert service.get("pid") is None, name
+        writes = {
+            mount["source"] for mount in service.get("volumes", [])
+            if mount["type"] == "bind" and not mount.get("read_only")
+        }  # fmt: skip
+        assert writes <= {str(ROOT / "secrets" / "tls")} or name == "init", name
+
+
+def test_the_store_is_reached_from_its_own_network_only_and_jobs_are_never_dropped() -> None:
+    services = config(GPU, profiles=ALL_PROFILES)["services"]
+    for name, policy, sync in (("valkey", "volatile-lru", None), ("valkey-jobs", "noeviction", "always")):
+        assert set(services[name]["networks"]) == {"store"}
+        words = services[name]["command"]
+        options = dict(zip(words[1::2], words[2::2], strict=True))
+        assert (options["--maxmemory-policy"], options.get("--appendfsync")) == (policy, sync)
+        assert options["--appendonly"] == "yes"
+        # Room for the copy that a rewrite of the log makes in the worst case.
+        assert 2 * int(options["--maxmemory"].removesuffix("mb")) * 2**20 < int(services[name]["mem_limit"])
+    assert services["valkey"]["volumes"][0]["source"] != services["valkey-jobs"]["volumes"][0]["source"]

@@ -1,63 +1,16 @@
 """What breaks in the composed stack, and what its clients then see."""
 
 import re
-import ssl
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
 
 import httpx
 import pytest
+from tests.stack.parts.load import CHAT, Load, chat
 from tests.stack.parts.stack import Stack, docker, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
-
-CHAT = "/v1/chat/completions"
-
-
-def chat(**fields: Any) -> dict[str, Any]:
-    return {"model": "glasshouse-demo", "messages": [{"role": "user", "content": "What is Glasshouse?"}], **fields}
-
-
-class Load:
-    """Short chats, one after another from a few clients, while something happens. Used with `with`."""
-
-    def __init__(self, stack: Stack, clients: int = 3) -> None:
-        self._stack = stack
-        self._tls = ssl.create_default_context(cafile=str(stack.certificate))
-        self._stop = threading.Event()
-        self.answers: list[int | str] = []
-        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
-
-    def _run(self) -> None:
-        with self._stack.client(verify=self._tls) as client:
-            while not self._stop.is_set():
-                time.sleep(0.02)  # below the front door's limit for one address
-                try:
-                    self.answers.append(client.post(CHAT, json=chat(max_tokens=8)).status_code)
-                except httpx.HTTPError as error:
-                    self.answers.append(repr(error))
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        until(lambda: len(self.answers) > 5, 20, "the load is on")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def trust_any(self) -> None:
-        """From now on, whatever certificate is shown."""
-        self._tls.check_hostname = False
-        self._tls.verify_mode = ssl.CERT_NONE
-
-    def failures(self) -> list[int | str]:
-        return [answer for answer in self.answers if answer != httpx.codes.OK]
 
 
 def kill(stack: Stack, service: str) -> None:
@@ -77,10 +30,8 @@ processes = [one for one in pathlib.Path("/proc").glob("[0-9]*") if one.name != 
 
 def attempts(stack: Stack) -> int:
     """How often the launcher has started its engine."""
-    code = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8102/metrics', timeout=5).read().decode())"
-    (line,) = re.findall(
-        r"^launcher_start_attempts_total (\d+)$", stack.execute("llamacpp", "python", "-c", code), re.MULTILINE
-    )
+    page = stack.fetch("llamacpp", "http://127.0.0.1:8102/metrics")
+    (line,) = re.findall(r"^launcher_start_attempts_total (\d+)$", page, re.MULTILINE)
     return int(line)
 
 

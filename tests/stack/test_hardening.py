@@ -1,13 +1,15 @@
 """What an intruder meets: no root, nothing to write on, no port but the two, no secret in plain sight."""
 
 import json
+import os
 import re
 import shutil
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
-from tests.stack.parts.stack import Stack, docker, until
+from tests.stack.parts.stack import DEAD_PROXY, Stack, docker, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
@@ -150,7 +152,9 @@ def test_a_file_that_is_replaced_reaches_the_containers_that_mount_its_directory
     until(stack.is_ready, 60, "it serves with the new key")
 
 
-@pytest.mark.parametrize("service", ["nginx", "api", "llamacpp", "node-exporter", "blackbox", "prometheus"])
+@pytest.mark.parametrize(
+    "service", ["nginx", "api", "llamacpp", "node-exporter", "nginx-exporter", "blackbox", "prometheus"]
+)
 def test_a_health_check_asks_no_proxy(stack: Stack, service: str) -> None:
     """Docker gives its containers the proxy that its configuration names."""
     container = stack.container(service)
@@ -160,6 +164,30 @@ def test_a_health_check_asks_no_proxy(stack: Stack, service: str) -> None:
     proxies = [f"--env={name}=http://127.0.0.1:9" for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")]
     assert check[0] == "CMD"
     docker("exec", *proxies, container, *check[1:])
+
+
+def test_nothing_within_the_stack_is_asked_through_the_proxy_that_docker_gives_its_containers(stack: Stack) -> None:
+    """That each target is up although the proxy is dead is what test_numbers shows; here, that they do have one."""
+    for row in stack.containers():
+        variables = {
+            name: value for name, _, value in (text.partition("=") for text in row["Inspected"]["Config"]["Env"])
+        }
+        proxies = {name: variables.get(name) for name in ("http_proxy", "HTTP_PROXY", "all_proxy")}
+        has_none = row["Service"] in {"prometheus", "nginx-exporter", "node-exporter", "blackbox"}
+        assert set(proxies.values()) == {"" if has_none else DEAD_PROXY}, row["Service"]
+    until(lambda: stack.value("nginx_up") == 1, 60, "the exporter reaches nginx")
+
+
+def test_the_exporter_that_sees_the_whole_disk_reads_no_private_file_of_the_services_user(stack: Stack) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:  # where everybody may pass
+        Path(name).chmod(0o755)
+        for file, mode in (("private", 0o600), ("public", 0o644)):
+            Path(name, file).write_text(f"this is {file}")
+            Path(name, file).chmod(mode)
+            os.chown(Path(name, file), 10001, 10001)
+        assert stack.execute("node-exporter", "cat", f"/host{name}/public") == "this is public"
+        with pytest.raises(AssertionError, match="Permission denied"):
+            stack.execute("node-exporter", "cat", f"/host{name}/private")
 
 
 def test_the_host_reaches_two_ports_and_no_other(stack: Stack) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from glasshouse import (
+    alerting,
     composed,
     container,
     keys,
@@ -142,11 +143,23 @@ def init(
         print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
 
 
-@app.command(name="renew-certificate")
-def renew_certificate() -> None:
-    """Make the self-signed certificate anew if it ends within three weeks; one of your own is left alone."""
+@app.command(name="certificate")
+def make_certificate() -> None:
+    """Make the self-signed certificate if there is none, it ends soon, or it lacks TLS_DOMAIN or PUBLIC_ADDRESS."""
     settings = _settings()
-    secret_files.print_made(settings, secret_files.renew_certificate(settings))
+    made = secret_files.make_certificate(settings)
+    secret_files.print_made(settings, made)
+    if not made:
+        print(f"The certificate {settings.shown(settings.certificate)} is good; nothing to make.")
+
+
+@app.command(name="alerting", hidden=True)
+def lay_out_alerting(
+    source: Annotated[Path, typer.Option(help="The directory `grafana` of the checkout.")],
+    target: Annotated[Path, typer.Option(help="Where Grafana reads its alerts' files.")],
+) -> None:
+    """In the container: check who is told of alerts, and lay out the files that tell Grafana."""
+    alerting.lay_out(_settings(), source, target)
 
 
 @app.command(name="rotate-engine-key")

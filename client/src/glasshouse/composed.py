@@ -162,8 +162,9 @@ def start(settings: Settings, chosen: Shape, *, attach: bool) -> None:
 def _get_images(docker: Docker, files: tuple[Path, ...], interrupted: str) -> None:
     try:
         for what, arguments in (
-            ("fetch", ("pull", "--policy", "missing", "--ignore-buildable")),
             ("build", ("build",)),
+            # After what is built here: services share it, and one that does not build it itself would be asked for.
+            ("fetch", ("pull", "--policy", "missing", "--ignore-buildable")),
         ):
             if docker.compose(files, *arguments):
                 raise ImagesMissing(f"Docker could not {what} all images; the lines above say why.")
@@ -266,9 +267,10 @@ def _front(settings: Settings, containers: tuple[Container, ...]) -> Front:
 
 
 def _print_init(settings: Settings, docker: Docker) -> None:
-    """What the container that makes the secrets said in this start; it calls their directory `secrets/`."""
-    for one in docker.containers():
-        if one.service == "init":
+    """What the containers that make the secrets said in this start; they call their directory `secrets/`."""
+    found = {one.service: one for one in docker.containers()}
+    for name in composed_watch.ONCE:
+        if (one := found.get(name)) is not None:
             for line in docker.tail(one, _INIT_LINES, since=one.started):
                 print(re.sub(r"\bsecrets/", f"{settings.shown(settings.secrets_dir)}/", line))
 

@@ -19,6 +19,7 @@ from glasshouse.settings import Kind, Settings
 # Without the others requests are answered all the same.
 _NEEDED = {"init", "nginx", "api", "vllm", "llamacpp"}
 ENGINES = {"vllm", "llamacpp"}
+ONCE = ("init", "certificate-init", "grafana-init")  # they do one thing and end, in this order
 _POLL_S = 0.5
 _LOOK_S = 3.0
 _SHOWN_LINES = 12
@@ -99,7 +100,7 @@ def row(one: Container) -> tuple[str, str, str]:
         word = "failing" if bad else "starting" if one.health == "starting" else "running"
         return one.service, word, duration(age(one.started))
     if one.state == "exited" and one.exit_status == 0:
-        return one.service, "done" if one.service == "init" else "off", "-"
+        return one.service, "done" if one.service in ONCE else "off", "-"
     return one.service, "failing" if _trouble(one, 0) else "off", "-"
 
 

@@ -1,16 +1,19 @@
 """What the one-shot container `init` does: it makes the secrets, and gives to each service what is its own.
 
 It runs as root, which no other container does, so that directories that Docker has made as root can be handed over to
-the user as whom the services run.
+the user as whom the services run. The API and the engines wait for it, so it reads no setting that somebody may want to
+change under load: alerts and the names in the certificate have containers of their own (docs/decisions/0022).
 """
 
 import os
 from pathlib import Path
 
 from glasshouse import secret_files, secret_layout
-from glasshouse.errors import SecretsError
+from glasshouse.errors import SecretsError, SettingsError
 from glasshouse.files import is_unwritable, write_atomically
 from glasshouse.settings import Settings
+
+_NOBODY = 65_534
 
 
 def init(settings: Settings, uid: int, gid: int, data: Path) -> tuple[secret_files.Made, ...]:
@@ -26,14 +29,19 @@ def init(settings: Settings, uid: int, gid: int, data: Path) -> tuple[secret_fil
         The secrets that were made.
 
     Raises:
+        SettingsError: The services would be the user as whom node-exporter runs, which sees the whole disk.
         SecretsError: Something cannot be made, read or given away.
         KeysError: keys.yaml is there and is wrong.
     """
+    if uid == _NOBODY:
+        raise SettingsError(
+            f"GLASSHOUSE_UID={uid} is not allowed: node-exporter sees the whole disk as that user, and would read all "
+            "secrets. Any other number is."
+        )
     try:
         settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _give_secrets(settings, uid, gid)
         made = secret_files.init(settings, docker=True)
-        _require_address(settings)
         _make_empty_mail_password(settings)
         _give_secrets(settings, uid, gid)
         for mounted in data.iterdir():
@@ -49,17 +57,6 @@ def _told(made: secret_files.Made, settings: Settings, data: Path) -> secret_fil
         reset = "docker compose exec grafana grafana cli admin reset-admin-password NEW"
         return secret_files.Made(made.path, f"the old one was lost, and Grafana still has it: {reset}")
     return made
-
-
-def _require_address(settings: Settings) -> None:
-    """Grafana does not start without the address that it is told to send alerts to."""
-    kind = settings.environment.get("ALERTS_TO", "nobody")
-    file = settings.grafana_password_file.with_name("alert-url")
-    if kind == "email":
-        if missing := [name for name in ("ALERTS_EMAIL", "SMTP_HOST") if not settings.environment.get(name)]:
-            raise SecretsError(f"ALERTS_TO='email', but {' and '.join(missing)} in .env must be set.")
-    elif kind != "nobody" and not (file.exists() and file.read_text(encoding="utf-8").startswith("http")):
-        raise SecretsError(f"ALERTS_TO={kind!r}, but the file {settings.shown(file)} does not hold its address.")
 
 
 def _make_empty_mail_password(settings: Settings) -> None:

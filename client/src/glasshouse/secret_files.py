@@ -30,7 +30,8 @@ def init(settings: Settings, *, docker: bool = False) -> tuple[Made, ...]:
 
     Args:
         settings: where they lie, and the names that the certificate is for.
-        docker: whether each service sees only its own directory, and Grafana is one of them.
+        docker: whether each service sees only its own directory, and Grafana is one of them. A certificate is then made
+            only where there is none: whether the one there is still good is for `certificate-init` to say.
 
     Raises:
         SecretsError: A file or directory cannot be made or read; what is missing is named.
@@ -43,7 +44,10 @@ def init(settings: Settings, *, docker: bool = False) -> tuple[Made, ...]:
             if docker:
                 secret_layout.require_inside(settings)
             password = _grafana_password(settings) if docker else ()
-            return (*_engine_key(settings), *_first_key(settings), *password, *_certificate(settings))
+            made = (*_engine_key(settings), *_first_key(settings), *password)
+            if docker and settings.certificate.exists() and settings.certificate_key.exists():
+                return made
+            return (*made, *_certificate(settings))
     except (OSError, UnicodeError) as error:
         missing = [settings.shown(path) for path in _needed(settings, docker=docker) if not path.exists()]
         subject = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing and" if missing else (
@@ -52,17 +56,18 @@ def init(settings: Settings, *, docker: bool = False) -> tuple[Made, ...]:
         raise SecretsError(f"{subject} cannot be made: {error}.{who_owns(error)}") from error
 
 
-def renew_certificate(settings: Settings) -> tuple[Made, ...]:
-    """Makes the self-signed certificate anew when its end is near, with its old key; any other is its owner's.
+def make_certificate(settings: Settings) -> tuple[Made, ...]:
+    """Makes the self-signed certificate where there is none, and anew where it ends soon or lacks a name that is set.
 
     Raises:
-        SecretsError: It cannot be read or written.
+        SecretsError: It cannot be made or read.
     """
     try:
         with _alone(settings.secrets_dir):
             return _certificate(settings)
     except (OSError, UnicodeError) as error:
-        raise SecretsError(f"The certificate cannot be renewed: {error}.{who_owns(error)}") from error
+        shown = settings.shown(settings.certificate)
+        raise SecretsError(f"The certificate {shown} cannot be made: {error}.{who_owns(error)}") from error
 
 
 def print_made(settings: Settings, made: tuple[Made, ...]) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+import yaml
 from tests.stack.nginx.parts.authority import LIFETIME_S, Authority, build, certbot
 from tests.stack.nginx.parts.edge import Container, Edge, Place
-from tests.stack.parts.stack import docker, until
+from tests.stack.parts.stack import ROOT, docker, until
 
 DOMAIN = "llm.glasshouse.test"
 
@@ -23,6 +24,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield place
 
 
+def is_healthy(acme: Container) -> bool:
+    """What the health check of compose.yaml finds."""
+    kind, *command = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["acme"]["healthcheck"]["test"]
+    assert kind == "CMD"
+    return subprocess.run(("docker", "exec", acme.id, *command), capture_output=True, check=False).returncode == 0
+
+
 def presented(edge: Edge) -> bytes:
     """The certificate that nginx shows, whoever signed it."""
     return ssl.get_server_certificate(("127.0.0.1", edge.port(443)), timeout=5).encode().strip()
@@ -32,11 +40,13 @@ def test_a_certificate_is_issued_and_renewed_without_a_hand(town: Place) -> None
     own = (town.tls / "cert.pem").read_bytes().strip()
     acme = certbot(town, TLS_DOMAIN=DOMAIN, ACME_EMAIL="owner@glasshouse.test", ACME_INTERVAL="3")
     until(lambda: "waiting for nginx" in acme.logs(), 20, "it waits for nginx")
+    assert not is_healthy(acme)
     edge = town.edge(f"--network-alias={DOMAIN}", TLS_DOMAIN=DOMAIN)
     assert presented(edge) == (town.tls / "cert.pem").read_bytes().strip() == own
 
     until(lambda: presented(edge) != own, 40, "nginx shows a new one")
     first = presented(edge)
+    until(lambda: is_healthy(acme), 10, "it is healthy with a certificate")
     assert f"a certificate for {DOMAIN} by https://authority:14000/dir is in /run/glasshouse/tls" in acme.logs()
     assert "a new certificate is in use" in edge.logs()
     text = subprocess.run(("openssl", "x509", "-noout", "-text"), input=first, capture_output=True, check=True).stdout
@@ -68,6 +78,7 @@ def test_a_failure_says_what_is_wrong_and_leaves_the_certificate_alone(town: Pla
         _says(acme, "Next try in 15 minutes")
         (line,) = [line for line in acme.logs().splitlines() if "no certificate for" in line]
         assert said in line, acme.logs()
+        assert not is_healthy(acme)
     assert {path: path.read_bytes() for path in town.tls.iterdir()} == before
 
 

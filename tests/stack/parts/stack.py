@@ -17,6 +17,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[3]
 FILES = ("compose.yaml", "compose.cpu.yaml", "tests/stack/compose.standins.yaml")
 UP_S = 300
+DEAD_PROXY = "http://127.0.0.1:9"
 
 
 def docker(*arguments: str, timeout: float = 60) -> str:
@@ -35,6 +36,19 @@ def until(true: Callable[[], Any], seconds: float, what: str, pause: float = 0.2
     return time.monotonic() - began
 
 
+def dead_proxy(directory: Path) -> Path:
+    """A configuration of the docker command that names a proxy, at which nobody listens, for every container."""
+    own = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"))
+    file = own / "config.json"
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    found["cliPluginsExtraDirs"] = [*found.get("cliPluginsExtraDirs", []), str(own / "cli-plugins")]
+    names = ("httpProxy", "httpsProxy", "allProxy")
+    found["proxies"] = {"default": dict.fromkeys(names, DEAD_PROXY)}
+    directory.mkdir()
+    (directory / "config.json").write_text(json.dumps(found), encoding="utf-8")
+    return directory
+
+
 @dataclass
 class Stack:
     """One project of Docker Compose. `directory` is empty at first; secrets come to lie in it."""
@@ -45,18 +59,24 @@ class Stack:
     https_port: int
     files: Sequence[str] = FILES
     settings: dict[str, str] = field(default_factory=dict)
+    docker_config: Path | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """What Compose gets; nothing of whoever runs the tests but the way to Docker."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ}
-        return kept | {
-            "SECRETS_DIR": str(self.secrets),
-            "HTTP_PORT": str(self.http_port),
-            "HTTPS_PORT": str(self.https_port),
-            "GLASSHOUSE_VERSION": "test",
-            **self.settings,
-        }
+        configured = {"DOCKER_CONFIG": str(self.docker_config)} if self.docker_config else {}
+        return (
+            kept
+            | configured
+            | {
+                "SECRETS_DIR": str(self.secrets),
+                "HTTP_PORT": str(self.http_port),
+                "HTTPS_PORT": str(self.https_port),
+                "GLASSHOUSE_VERSION": "test",
+                **self.settings,
+            }
+        )
 
     @property
     def secrets(self) -> Path:
@@ -72,13 +92,21 @@ class Stack:
 
     def compose(self, *arguments: str, timeout: float = 120, check: bool = True) -> str:
         """Runs docker compose; its standard output."""
-        files = [part for file in self.files for part in ("-f", str(ROOT / file))]
-        command = ["docker", "compose", "--project-name", self.name, "--env-file", os.devnull, *files, *arguments]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, check=False, env=self.environment, cwd=ROOT
-        )
+        done = self._compose(arguments, timeout)
         assert not check or done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}\n{self.problems()}"
         return done.stdout
+
+    def attempt(self, *arguments: str, timeout: float = 120) -> tuple[int, str]:
+        """Runs docker compose; its exit status and what it tells the person."""
+        done = self._compose(arguments, timeout)
+        return done.returncode, done.stderr
+
+    def _compose(self, arguments: tuple[str, ...], timeout: float) -> "subprocess.CompletedProcess[str]":
+        files = [part for file in self.files for part in ("-f", str(ROOT / file))]
+        command = ["docker", "compose", "--project-name", self.name, "--env-file", os.devnull, *files, *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, check=False, env=self.environment, cwd=ROOT
+        )
 
     def up(self, *arguments: str) -> float:
         """Starts what does not run yet and waits until it is healthy; the seconds that it took."""
@@ -167,7 +195,12 @@ class Stack:
 
     def gateway_metrics(self) -> str:
         """The gateway's own metrics, as Prometheus would read them now."""
+        return self.fetch("api", "http://127.0.0.1:9091/metrics")
+
+    def fetch(self, service: str, url: str) -> str:
+        """What a service with Python in it gets from `url`, without the proxy that Docker gives to its container."""
         code = (
-            "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9091/metrics', timeout=5).read().decode())"
+            "import sys, urllib.request as r; "
+            "print(r.build_opener(r.ProxyHandler({})).open(sys.argv[1], timeout=5).read().decode())"
         )
-        return self.execute("api", "python", "-c", code)
+        return self.execute(service, "python", "-c", code, url)

@@ -60,6 +60,24 @@ def test_doctor_ends_with_the_status_of_what_it_found(run: Run) -> None:
     assert "FAILURE      shape       SHAPE=cpu cannot be had: Docker is not installed." in done.out
 
 
+def test_a_certificate_is_made_for_a_name_that_is_set_and_left_alone_when_it_is_good(run: Run) -> None:
+    run("init")
+    assert "nothing to make" in run("certificate").out
+    made = run("certificate", PUBLIC_ADDRESS="198.51.100.7")
+    assert "secrets/tls/cert.pem  (the old one did not name 198.51.100.7" in made.out
+    assert "nothing to make" in run("certificate", PUBLIC_ADDRESS="198.51.100.7").out
+    wrong = run("certificate", PUBLIC_ADDRESS="https://198.51.100.7")
+    assert (wrong.status, wrong.err.count("\n")) == (2, 1)
+    assert "PUBLIC_ADDRESS='https://198.51.100.7' is not allowed" in wrong.err
+
+
+def test_a_wrong_alert_setting_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    shipped = Path(__file__).resolve().parents[3] / "grafana"
+    done = run("alerting", "--source", str(shipped), "--target", str(tmp_path), ALERTS_TO="pager")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "ALERTS_TO='pager' is not allowed: discord, email, nobody, slack or webhook is.\n"
+
+
 def test_a_new_key_is_all_that_standard_output_gets(run: Run, root: Path) -> None:
     done = run("key", "add", "alice", "--role", "admin", "--expires", "2099-01-31", "--model", "a", "--model", "b")
     assert re.fullmatch(r"sk-[\w-]{43}\n", done.out)

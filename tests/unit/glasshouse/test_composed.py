@@ -10,7 +10,7 @@ from glasshouse import composed, start
 from glasshouse.errors import StackError
 
 _STOP = "--profile * stop"
-_START = ["pull --policy missing --ignore-buildable", "build", "up --detach --no-build"]
+_START = ["build", "pull --policy missing --ignore-buildable", "up --detach --no-build"]
 
 
 @pytest.mark.usefixtures("healthy")

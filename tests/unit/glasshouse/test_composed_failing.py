@@ -11,7 +11,7 @@ from glasshouse.errors import GlasshouseError, ImagesMissing, PortError, Setting
 
 _NO_DRIVER = 'could not select device driver "nvidia" with capabilities: [[gpu]]'
 _STOP = "--profile * stop"
-_START = ["pull --policy missing --ignore-buildable", "build", "up --detach --no-build"]
+_START = ["build", "pull --policy missing --ignore-buildable", "up --detach --no-build"]
 
 
 @pytest.fixture

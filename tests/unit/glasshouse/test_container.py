@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from glasshouse import container, keys
-from glasshouse.errors import SecretsError
+from glasshouse import certificate, container, keys, secret_files
+from glasshouse.errors import SecretsError, SettingsError
 from glasshouse.settings import Settings, load
 
 UID, GID = (10001, 10001) if os.geteuid() == 0 else (os.getuid(), os.getgid())
@@ -70,25 +70,53 @@ def test_a_key_added_by_root_is_still_the_services(settings: Settings, data: Pat
     assert settings.keys_file.stat().st_mode & 0o777 == 0o600
 
 
-def test_alerts_need_an_address(root: Path, data: Path) -> None:
-    slack = load(root, {"ALERTS_TO": "slack"})
-    with pytest.raises(SecretsError, match=r"ALERTS_TO='slack', but the file .*grafana/alert-url does not hold"):
-        container.init(slack, UID, GID, data)
-    (slack.secrets_dir / "grafana" / "alert-url").write_text("https://chat.example.org/hook\n")
-    container.init(slack, UID, GID, data)
-
-
-def test_mail_needs_an_address_and_a_server_and_no_password(root: Path, data: Path) -> None:
-    with pytest.raises(SecretsError, match=r"ALERTS_TO='email', but ALERTS_EMAIL and SMTP_HOST in \.env must be set"):
-        container.init(load(root, {"ALERTS_TO": "email"}), UID, GID, data)
-    mail = {"ALERTS_TO": "email", "ALERTS_EMAIL": "a@example.org", "SMTP_HOST": "smtp.example.org:587"}
-    settings = load(root, mail)
+def test_it_makes_an_empty_password_of_the_mail_server_and_keeps_another(settings: Settings, data: Path) -> None:
     password = settings.secrets_dir / "grafana" / "smtp-password"
     container.init(settings, UID, GID, data)
     assert password.read_text() == ""  # Grafana reads it whether there is one or not
     password.write_text("open sesame")
     container.init(settings, UID, GID, data)
     assert password.read_text() == "open sesame"
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"ALERTS_TO": "slakc"}, {"ALERTS_TO": "slack"}, {"ALERTS_TO": "email"}, {"ALERTS_QUIET": "often"}],
+    ids=["unknown", "without an address", "without a server", "quiet"],
+)
+def test_what_is_wrong_with_alerts_is_none_of_its_business(root: Path, data: Path, variables: dict[str, str]) -> None:
+    assert container.init(load(root, variables), UID, GID, data)
+
+
+def test_it_makes_a_certificate_where_there_is_none_and_leaves_one_that_lacks_a_name(root: Path, data: Path) -> None:
+    settings = load(root, {})
+    container.init(settings, UID, GID, data)
+    first = settings.certificate.read_text()
+    named = load(root, {"PUBLIC_ADDRESS": "198.51.100.7"})
+    assert container.init(named, UID, GID, data) == ()
+    assert settings.certificate.read_text() == first
+
+    (made,) = secret_files.make_certificate(named)
+    assert "did not name 198.51.100.7" in made.what
+    assert certificate.why_new(settings.certificate.read_text(), settings.certificate_key.read_text()) is None
+    assert secret_files.make_certificate(named) == ()
+
+
+def test_services_that_would_be_nobody_are_refused_since_an_exporter_sees_the_disk_as_nobody(
+    settings: Settings, data: Path
+) -> None:
+    with pytest.raises(SettingsError, match=r"GLASSHOUSE_UID=65534 is not allowed: node-exporter"):
+        container.init(settings, 65_534, 10001, data)
+    assert not settings.secrets_dir.exists()
+
+
+@pytest.mark.parametrize("lost", ["certificate", "certificate_key"])
+def test_it_makes_a_certificate_where_half_of_the_pair_is_lost(settings: Settings, data: Path, lost: str) -> None:
+    container.init(settings, UID, GID, data)
+    file: Path = getattr(settings, lost)
+    file.unlink()
+    assert [one.path for one in container.init(settings, UID, GID, data)] == [settings.certificate]
+    assert file.exists()
 
 
 def test_a_link_that_leads_out_of_its_directory_is_refused_since_no_container_could_follow_it(

@@ -80,7 +80,7 @@ def test_it_shows_composes_defaults_too(example: dict[str, str]) -> None:
         "VLLM_MODEL_FILE",
         "GPU_EXPORTER_HOSTNAME",
     }  # another default natively, or none
-    for name, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", text):
+    for name, default in re.findall(r"\$\{([A-Z_]+):-([^$}]*)\}", text):
         assert name in elsewhere or example[name] == default, name
 
 

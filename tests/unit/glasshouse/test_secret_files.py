@@ -99,13 +99,13 @@ def test_a_renewal_looks_at_nothing_else(settings: Settings) -> None:
     pair = certificate.make(now=datetime.now(UTC) - timedelta(days=195))
     settings.certificate.write_text(pair.certificate)
     settings.certificate_key.write_text(pair.key)
-    (made,) = secret_files.renew_certificate(settings)
+    (made,) = secret_files.make_certificate(settings)
     assert "the old one was about to expire" in made.what
     assert settings.certificate_key.read_text() == pair.key
     assert certificate.why_new(settings.certificate.read_text(), pair.key) is None
     after = _contents(settings)
     assert {path.name for path in after} == {".lock", "cert.pem", "key.pem"}
-    assert secret_files.renew_certificate(settings) == ()
+    assert secret_files.make_certificate(settings) == ()
     assert _contents(settings) == after
 
 
@@ -113,7 +113,7 @@ def test_a_renewal_says_what_is_wrong(settings: Settings) -> None:
     settings.certificate.parent.mkdir(parents=True)
     settings.certificate.write_text("nonsense")
     with pytest.raises(SecretsError, match=r"cert\.pem holds no certificate"):
-        secret_files.renew_certificate(settings)
+        secret_files.make_certificate(settings)
 
 
 def test_a_lost_certificate_is_made_for_the_key_that_is_there(settings: Settings) -> None:

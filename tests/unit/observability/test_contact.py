@@ -74,12 +74,15 @@ def test_a_variable_in_a_contact_point_is_one_that_compose_gives_to_grafana() ->
     ("directory", "variable", "default"),
     [("contact-points", "ALERTS_TO", "nobody"), ("quiet-hours", "ALERTS_QUIET", "never")],
 )
-def test_compose_mounts_the_kind_that_is_named_and_silence_is_the_default(
+def test_compose_hands_on_the_kind_that_is_named_and_silence_is_the_default(
     directory: str, variable: str, default: str
 ) -> None:
-    grafana = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["grafana"]
-    (mount,) = [one for one in grafana["volumes"] if directory in str(one)]
-    assert mount["source"] == f"./grafana/{directory}/${{{variable}:-{default}}}.yaml"
-    assert mount["target"] == f"/etc/grafana/provisioning/alerting/{directory}.yaml"
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    for service in ("grafana-init", "grafana"):  # one lays out the files, the other reads them once
+        assert variable in services[service]["environment"]
+        assert services[service]["environment"][variable] is None
+    (mount,) = [one for one in services["grafana"]["volumes"] if "grafana-alerting" in str(one)]
+    assert mount["target"] == f"/etc/{ALERTING}"
+    assert mount["volume"] == {"nocopy": True}  # samples of Grafana's image would be read, too
     assert generated_yaml(f"{ALERTING}/{directory}.yaml") == generated_yaml(f"grafana/{directory}/{default}.yaml")
     assert "$" not in str(generated_yaml(f"grafana/{directory}/{default}.yaml"))  # nothing that could be missing
