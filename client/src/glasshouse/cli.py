@@ -26,6 +26,7 @@ from glasshouse import (
 from glasshouse.errors import GlasshouseError, KeysError, SecretsError, SettingsError
 from glasshouse.files import who_owns
 from glasshouse.front import Front
+from glasshouse.maintenance import commands as maintenance
 from glasshouse.screen import duration, table
 from glasshouse.settings import Settings, find_root, load
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="API keys: make one, list them, revoke one.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
+app.add_typer(maintenance.app)
 
 
 class Role(StrEnum):
