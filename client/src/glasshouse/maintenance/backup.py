@@ -67,9 +67,7 @@ def write(settings: Settings, found: Services, file: Path) -> Archive:
             print(f"Not in the backup: {name}/{link} is a link that leads out of {name}/.")
     for name in Checkout(settings.root).changed:
         print(f"Not in the backup: {name}, which is not as this version has it.")
-    print(
-        f"Backup: {settings.shown(file)}  ({size(file.stat().st_size)}). It holds your secrets: guard it as you do them."
-    )
+    print(f"Backup: {settings.shown(file)}  ({size(file.stat().st_size)}). It holds your secrets: guard it.")
     return replace(checked, path=file)
 
 
@@ -78,6 +76,11 @@ def usual_file(settings: Settings, why: str = "") -> Path:
     version = "".join(char if char.isalnum() or char in ".-_" else "-" for char in Checkout(settings.root).version)
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return settings.root / _DIRECTORY / f"glasshouse-{now}-{version}{why}.tar"
+
+
+def known(settings: Settings) -> list[Path]:
+    """The backups that lie where they usually do, the newest last."""
+    return sorted((settings.root / _DIRECTORY).glob("glasshouse-*.tar"))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from glasshouse.errors import BackupError
 from glasshouse.maintenance import backup as backups
 from glasshouse.maintenance import restore as restores
 from glasshouse.maintenance import upgrade as upgrades
@@ -26,11 +27,15 @@ def backup(
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="A file that `backup` has made.")],
+    file: Annotated[Path | None, typer.Argument(help="A file that `backup` has made.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is here, after a backup of it.")] = False,
 ) -> None:
     """Put a backup into this checkout. The stack must be down."""
-    restores.restore(_settings(), file.absolute(), force=force)
+    settings = _settings()
+    if file is None:
+        there = "".join(f"\n  {settings.shown(one)}" for one in backups.known(settings))
+        raise BackupError(f"Which backup? make restore FILE=…{there}")
+    restores.restore(settings, file.absolute(), force=force)
 
 
 @app.command()

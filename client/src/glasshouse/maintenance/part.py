@@ -1,5 +1,6 @@
 """The parts of a backup that lie on this machine's own disk; see one_shot.py for those that only Docker reaches."""
 
+import gzip
 import os
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -52,7 +53,7 @@ class FilesPart:
 
     def pack(self, output: BinaryIO, *, accept_changed: bool) -> bool:  # noqa: ARG002 - each file is read at once
         """See Part."""
-        with tarfile.open(fileobj=output, mode="w|gz", compresslevel=_LEVEL) as tar:
+        with _tar_gz(output) as tar:
             for name, path in self.files.items():
                 if path.is_file():
                     _add(tar, real(path), name)
@@ -86,7 +87,7 @@ class DirectoryPart:
     def pack(self, output: BinaryIO, *, accept_changed: bool) -> bool:  # noqa: ARG002 - nobody writes meanwhile
         """See Part."""
         top = self.directory.resolve()
-        with tarfile.open(fileobj=output, mode="w|gz", compresslevel=_LEVEL) as tar:
+        with _tar_gz(output) as tar:
             for path in self._files(top):
                 name = str(path.relative_to(top))
                 if path.is_symlink() and not real(path).is_relative_to(top):
@@ -127,6 +128,13 @@ class DirectoryPart:
                 files = [name for name in files if name not in self.excluded]  # noqa: PLW2901 - the rest of it
             found += [here / name for name in (*sorted(directories), *sorted(files)) if not contents.is_lock(name)]
         return sorted(found)
+
+
+@contextmanager
+def _tar_gz(output: BinaryIO) -> Iterator[tarfile.TarFile]:
+    packed = gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=output, mtime=0)
+    with packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+        yield tar
 
 
 @contextmanager
