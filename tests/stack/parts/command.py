@@ -1,6 +1,5 @@
 """`make` in the repository, for a composed stack of a test's own."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -31,4 +30,4 @@ def make(stack: Stack, *words: str, root: Path = ROOT, timeout: float = 300) -> 
 
 def private(path: Path) -> bool:
     """Whether nobody but its owner may do anything with a file."""
-    return not os.stat(path).st_mode & 0o077
+    return not path.stat().st_mode & 0o077

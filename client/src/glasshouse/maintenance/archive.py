@@ -131,13 +131,14 @@ def _members(file: BinaryIO, path: Path) -> dict[str, tuple[int, int]]:
 
 
 def _manifest(file: BinaryIO, offsets: dict[str, tuple[int, int]], path: Path) -> bytes:
-    if manifest.NAME not in offsets:
-        is_ours = any(name in offsets for name in ("settings.tar.gz", "secrets.tar.gz"))
-        end = "is incomplete: its end is missing" if is_ours else "is not a backup of Glasshouse"
-        raise BackupError(f"{path.name} {end}.")
-    offset, size = offsets[manifest.NAME]
+    is_ours = bool(offsets.keys() & {manifest.NAME, "settings.tar.gz"})
+    offset, size = offsets.get(manifest.NAME, (0, 1))
     file.seek(offset)
-    return file.read(size)
+    content = file.read(size)
+    if manifest.NAME not in offsets or len(content) < size:
+        what = "is incomplete: its end is missing" if is_ours else "is not a backup of Glasshouse"
+        raise BackupError(f"{path.name} {what}.")
+    return content
 
 
 def _check(file: BinaryIO, offset: int, part: PartEntry, path: Path) -> Contents:

@@ -75,7 +75,8 @@ def usual_file(settings: Settings, why: str = "") -> Path:
     """A name with the date and the version, which sorts by age."""
     version = "".join(char if char.isalnum() or char in ".-_" else "-" for char in Checkout(settings.root).version)
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return settings.root / _DIRECTORY / f"glasshouse-{now}-{version}{why}.tar"
+    names = (f"glasshouse-{now}-{version}{why}{again}.tar" for again in ("", *(f"-{count}" for count in range(2, 100))))
+    return next(path for name in names if not (path := settings.root / _DIRECTORY / name).exists())
 
 
 def known(settings: Settings) -> list[Path]:

@@ -1,5 +1,6 @@
 """What a backup says of itself: `manifest.json`, the last member of its file."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from glasshouse.settings import Kind
 NAME = "manifest.json"
 SCHEMA = 1
 _PROJECT = "glasshouse"
+_DIGEST = "sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,9 @@ class Manifest:
     parts: tuple[PartEntry, ...]
 
     def to_json(self) -> bytes:
-        """The member's content."""
-        return json.dumps({"project": _PROJECT, "schema": SCHEMA, **asdict(self)}, indent=1).encode() + b"\n"
+        """The member's content, with its own digest at the end."""
+        content = {"project": _PROJECT, "schema": SCHEMA, **asdict(self)}
+        return json.dumps({**content, _DIGEST: _digest(content)}, indent=1).encode() + b"\n"
 
 
 def parse(content: bytes, file: str) -> Manifest:
@@ -63,6 +66,8 @@ def parse(content: bytes, file: str) -> Manifest:
 
 
 def _manifest(found: dict[str, Any]) -> Manifest:
+    if found.pop(_DIGEST) != _digest(found):
+        raise ValueError(_DIGEST)
     if found["schema"] != SCHEMA or found["shape"] not in get_args(Kind):
         raise ValueError(found["schema"], found["shape"])
     parts = tuple(
@@ -70,3 +75,7 @@ def _manifest(found: dict[str, Any]) -> Manifest:
         for part in found["parts"]
     )
     return Manifest(str(found["version"]), str(found["commit"]), found["shape"], str(found["made"]), parts)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -90,9 +90,9 @@ class DirectoryPart:
         with _tar_gz(output) as tar:
             for path in self._files(top):
                 name = str(path.relative_to(top))
-                if path.is_symlink() and not real(path).is_relative_to(top):
-                    if real(path).is_file():
-                        _add(tar, real(path), name)
+                target = Path(os.path.realpath(path))
+                if path.is_symlink() and not target.is_relative_to(top) and target.is_file():
+                    _add(tar, target, name)
                 elif path.is_symlink() or path.is_dir():
                     tar.add(path, name, recursive=False)
                 elif path.is_file():
