@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,8 @@ def place(tmp_path: Path, fake_api: FakeApi, monkeypatch: pytest.MonkeyPatch) ->
         program = one.programs / name
         program.write_text(f"#!{sys.executable} -SE\n{source}")
         program.chmod(0o755)
+    with tarfile.open(one.programs / "empty.tar.gz", "w:gz"):
+        pass
     git = shutil.which("git")
     assert git is not None
     (one.programs / "git").symlink_to(git)
