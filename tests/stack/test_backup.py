@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from tests.stack.conftest import free_port
@@ -95,12 +96,20 @@ class Small:
 
 
 @pytest.fixture
-def small(stack: Stack, tmp_path: Path) -> Iterator[Callable[[str], Small]]:
+def open_path() -> Iterator[Path]:
+    """A directory that other users may enter, too."""
+    with TemporaryDirectory(prefix="glasshouse-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@pytest.fixture
+def small(stack: Stack, open_path: Path) -> Iterator[Callable[[str], Small]]:
     """Makes small projects, not yet started; they use the init image of the stack."""
     made: list[Small] = []
 
     def make_one(name: str) -> Small:
-        root = tmp_path / name
+        root = open_path / name
         (root / "services").mkdir(parents=True)
         (root / "supervisord.conf").touch()
         (root / "compose.yaml").write_text(SMALL)
@@ -117,11 +126,11 @@ def small(stack: Stack, tmp_path: Path) -> Iterator[Callable[[str], Small]]:
 
 
 def test_another_users_secrets_and_a_store_that_goes_on_are_saved_by_an_ordinary_user(
-    small: Callable[[str], Small], tmp_path: Path
+    small: Callable[[str], Small], open_path: Path
 ) -> None:
     one = small("small")
     secret_files.init(one.settings, docker=True)
-    elsewhere = tmp_path / "elsewhere"
+    elsewhere = open_path / "elsewhere"
     (one.settings.secrets_dir / "tls").rename(elsewhere)
     (one.settings.secrets_dir / "tls").symlink_to(elsewhere)
     secrets = {path.name: path.read_bytes() for path in one.settings.secrets_dir.rglob("*.*") if path.is_file()}
@@ -132,14 +141,11 @@ def test_another_users_secrets_and_a_store_that_goes_on_are_saved_by_an_ordinary
     one.store("set", "before", "kept")
     usual = one.store("config", "get", "auto-aof-rewrite-percentage")
     started = one.compose("ps", "--format", "{{.Service}} {{.ID}}")
-    file = tmp_path / "saved.tar"
+    file = open_path / "saved.tar"
 
     group = Path("/var/run/docker.sock").stat().st_gid
-    for directory in (tmp_path, one.settings.root):
+    for directory in (open_path, one.settings.root):
         os.chown(directory, 12345, group)
-    for directory in (tmp_path, *tmp_path.parents[:3]):
-        if directory.is_relative_to(tmp_path.parent):
-            directory.chmod(0o755)
     os.setegid(group)
     os.seteuid(12345)
     try:

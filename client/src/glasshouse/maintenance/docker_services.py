@@ -85,7 +85,8 @@ class DockerServices:
         """See services.Services."""
         key = name.removeprefix("volumes/")
         names = self.writers(key) if key != name else ()
-        running = [one for one in self.docker.containers() if one.is_running and one.service in names]
+        containers = self.docker.containers() if names else ()
+        running = [one for one in containers if one.is_running and one.service in names]
         stores = [one for one in running if one.service.startswith(_STORES)]
         if len(stores) == len(running) == 1 and (usual := self._rewrites(stores[0])) is not None:
             with self._without_rewrites(stores[0], usual):

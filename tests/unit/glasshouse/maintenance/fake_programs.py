@@ -1,8 +1,8 @@
 """A fake `docker` and a fake `make`, as far as an upgrade asks them; which of them it is, its name tells.
 
-They share state.json (the containers by service, the images by name); a part of a backup is empty.tar.gz. `make up` runs
+They share state.json: the containers by service, the images by name. A part of a backup is empty.tar.gz. `make up` runs
 the version whose name the file VERSION in the checkout holds: it builds an image of the gateway and replaces that
-container, and Prometheus' too where the name says so. A version fails where its name says `broken-up` or `broken-smoke`.
+container, and Prometheus' too where the name says so. A version fails whose name holds `broken-up` or `broken-smoke`.
 """
 
 # ruff: noqa: T201 - a program prints
