@@ -22,6 +22,7 @@ from glasshouse.maintenance.part import Part
 
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1024 * 1024
+_TRIES = 3
 
 
 class Writer:
@@ -40,11 +41,11 @@ class Writer:
         """
         head = self._file.tell()
         name = f"{part.name.replace('/', '-')}.tar.gz"
-        for is_last in (False, False, True):
+        for _ in range(_TRIES):
             self._file.seek(head + _BLOCK)
             self._file.truncate()
             counted = _Counted(self._file)
-            if part.pack(cast("BinaryIO", counted), accept_changed=is_last and part.may_change):
+            if part.pack(cast("BinaryIO", counted), accept_changed=part.may_change):
                 break
         else:
             raise BackupError(f"{part.name} changed again and again while it was read: try again.")
