@@ -116,7 +116,13 @@ def small(stack: Stack, open_path: Path) -> Iterator[Callable[[str], Small]]:
         project = f"{stack.name}-{name}"
         variables = {"COMPOSE_PROJECT_NAME": project, "COMPOSE_FILE": "compose.yaml", "SHAPE": "gpu"}
         made.append(
-            Small(load(root, {**stack.environment, **variables, "SECRETS_DIR": str(root / "secrets")}), project)
+            Small(
+                load(
+                    root,
+                    {**stack.environment, **variables, "SECRETS_DIR": str(root / "secrets"), "HOME": str(open_path)},
+                ),
+                project,
+            )
         )
         return made[-1]
 
@@ -140,7 +146,7 @@ def test_another_users_secrets_and_a_store_that_goes_on_are_saved_by_an_ordinary
     until(lambda: one.store("ping") == "PONG", 20, "the store answers")
     one.store("set", "before", "kept")
     usual = one.store("config", "get", "auto-aof-rewrite-percentage")
-    started = one.compose("ps", "--format", "{{.Service}} {{.ID}}")
+    started = one.compose("ps", "--quiet", "valkey-jobs", "writer")
     file = open_path / "saved.tar"
 
     group = Path("/var/run/docker.sock").stat().st_gid
@@ -157,7 +163,7 @@ def test_another_users_secrets_and_a_store_that_goes_on_are_saved_by_an_ordinary
         os.setegid(0)
     assert file.stat().st_uid == 12345
     assert one.store("config", "get", "auto-aof-rewrite-percentage") == usual
-    assert one.compose("ps", "--format", "{{.Service}} {{.ID}}") == started
+    assert one.compose("ps", "--quiet", "valkey-jobs", "writer") == started
     lines = one.compose("exec", "-T", "writer", "cat", "/data/lines").splitlines()
     gaps = [float(later) - float(earlier) for earlier, later in itertools.pairwise(lines)]
     assert max(gaps) > 3 * statistics.median(gaps), "who writes was stopped, and started again"

@@ -19,6 +19,7 @@ from glasshouse.settings import Kind, Settings
 from glasshouse.signals import uninterrupted
 
 _ANSWER_S = 900.0  # containers may take their whole grace to stop, and wait for one another to start
+_SAID = 400  # of what docker complains: its last words tell most
 _LABEL = "com.docker.compose"
 # A start makes them again: weights and compiled graphs, and answers to a certificate authority's questions.
 _NOT_KEPT = {"model-cache", "acme-webroot"}
@@ -144,8 +145,8 @@ class DockerServices:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BackupError(f"docker {arguments[0]}: {error}.") from error
         if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines() or ["it does not say why"]
-            raise BackupError(f"docker {arguments[0]}: {said[-1].rstrip('.')}.")
+            said = " ".join((done.stderr or done.stdout).split())[-_SAID:] or "it does not say why"
+            raise BackupError(f"docker {arguments[0]}: {said.rstrip('.')}.")
         return done.stdout
 
     def _part(self, name: str) -> MountedPart | None:
