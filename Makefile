@@ -69,6 +69,16 @@ endif
 rotate-engine-key: .venv/.installed  ## Change the key between the gateway and the engines; nothing restarts, no request is lost
 	@$(GLASSHOUSE) rotate-engine-key
 
+.PHONY: backup restore upgrade
+backup: .venv/.installed  ## Save secrets, keys, settings and data into one file in backups/, while it serves (FILE=…)
+	@$(GLASSHOUSE) backup $(if $(FILE),--file '$(FILE)')
+
+restore: .venv/.installed  ## Put a backup into this checkout: FILE=… (FORCE=1: in place of what is here)
+	@$(GLASSHOUSE) restore $(if $(FORCE),--force) $(if $(FILE),'$(FILE)')
+
+upgrade: .venv/.installed  ## Go to the newest version, or VERSION=…: backup, build, up, smoke; back if one of them fails
+	@$(GLASSHOUSE) upgrade $(if $(VERSION),--to '$(VERSION)') $(if $(KEY_FILE),--key-file '$(KEY_FILE)')
+
 ##@ Develop
 
 .PHONY: test test-long test-grafana check format dashboards golden lock demo-model bench clean

@@ -28,6 +28,7 @@ from glasshouse.doctor import command
 from glasshouse.errors import GlasshouseError, KeysError, SecretsError, SettingsError
 from glasshouse.files import who_owns
 from glasshouse.front import Front
+from glasshouse.maintenance import commands as maintenance
 from glasshouse.screen import duration, table
 from glasshouse.settings import Settings, find_root, load
 
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="API keys: make one, list them, revoke one.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
+app.add_typer(maintenance.app)
 
 
 class Role(StrEnum):

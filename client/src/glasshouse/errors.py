@@ -7,6 +7,8 @@ GlasshouseError
 ├── PortError        a port is taken or not allowed
 ├── StackError       the stack cannot start, or cannot be ended
 │   └── ImagesMissing    Docker can neither fetch nor build an image
+├── BackupError      a backup cannot be made, read or restored
+├── UpgradeError     an upgrade cannot begin, or has failed
 └── ApiError         the running stack did not answer, or not as it should
 """
 
@@ -37,6 +39,14 @@ class StackError(GlasshouseError):
 
 class ImagesMissing(StackError):
     """Docker can neither fetch nor build an image."""
+
+
+class BackupError(GlasshouseError):
+    """A backup cannot be made, read or restored."""
+
+
+class UpgradeError(GlasshouseError):
+    """An upgrade cannot begin, or has failed."""
 
 
 class ApiError(GlasshouseError):

@@ -31,6 +31,16 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def size(count: int) -> str:
+    """A number of bytes as a person says it: `812 B`, `4.2 MB`."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":  # noqa: PLR2004 - as disks are sold
+            break
+        value /= 1000
+    return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
 class Progress:
     """What is being waited for and for how long: one changing line on a terminal, else a line at every change."""
 

@@ -30,6 +30,22 @@ def interrupting() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """While inside, SIGINT, SIGTERM and a closed terminal do nothing; KeyboardInterrupt is raised behind it."""
+    came: list[int] = []
+    # A handler, since a signal that is ignored or blocked would be so in every program that is started meanwhile.
+    numbers = [one for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 def _silence(outputs: list[int]) -> None:
     """A terminal that is gone refuses what is written: a last word must not stop the work that it announces."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,0 +1,1 @@
+"""Backup, restore and upgrade of a stack, in Docker and natively."""

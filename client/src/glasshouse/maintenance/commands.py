@@ -1,0 +1,52 @@
+"""The commands for a stack's data and its versions."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glasshouse.errors import BackupError
+from glasshouse.maintenance import backup as backups
+from glasshouse.maintenance import restore as restores
+from glasshouse.maintenance import upgrade as upgrades
+from glasshouse.settings import Settings, find_root, load
+
+app = typer.Typer()
+
+
+@app.command()
+def backup(
+    file: Annotated[
+        Path | None, typer.Option(help="Where to [default: a name with date and version in backups/]")
+    ] = None,
+) -> None:
+    """Save secrets, keys, settings and data into one file; the stack serves on."""
+    backups.backup(_settings(), file.absolute() if file else None)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path | None, typer.Argument(help="A file that `backup` has made.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is here, after a backup of it.")] = False,
+) -> None:
+    """Put a backup into this checkout. The stack must be down."""
+    settings = _settings()
+    if file is None:
+        there = "".join(f"\n  {settings.shown(one)}" for one in backups.known(settings))
+        raise BackupError(f"Which backup? make restore FILE=…{there}")
+    restores.restore(settings, file.absolute(), force=force)
+
+
+@app.command()
+def upgrade(
+    to: Annotated[str | None, typer.Option(help="A tag or commit [default: the newest version's tag]")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="File with an API key [default: secrets/api-key]")] = None,
+) -> None:
+    """Go to another version: backup, build, start, smoke; back to the version of before if one of them fails."""
+    settings = _settings()
+    upgrades.upgrade(settings, to, (key_file or settings.api_key_file).absolute())
+
+
+def _settings() -> Settings:
+    return load(find_root(Path.cwd()), os.environ)
