@@ -37,7 +37,7 @@ def _settings() -> frozenset[str]:
 
 
 def _variables_of_make() -> frozenset[str]:
-    used = r"\$\((?:if \$\()?([A-Z_]+)\)|^ifn?def ([A-Z_]+)|^else ifdef ([A-Z_]+)"
+    used = r"\$\((?:if \$\()?(?:value )?([A-Z_]+)\)|^ifn?def ([A-Z_]+)|^else ifdef ([A-Z_]+)|\$\$\{?([A-Z_]+)"
     return frozenset(filter(None, (name for found in re.findall(used, MAKEFILE, re.MULTILINE) for name in found)))
 
 

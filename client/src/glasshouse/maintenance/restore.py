@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from glasshouse import native
+from glasshouse import env_file, native
 from glasshouse.docker import Docker
 from glasshouse.errors import BackupError
 from glasshouse.maintenance import archive, backup, contents, services
@@ -15,7 +15,7 @@ from glasshouse.maintenance.archive import Archive
 from glasshouse.maintenance.contents import Contents
 from glasshouse.maintenance.part import Part
 from glasshouse.maintenance.services import SETTINGS, Services
-from glasshouse.settings import Settings, load, read_env_file
+from glasshouse.settings import Settings, load
 from glasshouse.signals import interrupting
 
 _ENV = ".env"
@@ -118,7 +118,7 @@ def _with_its_settings(settings: Settings, checked: Archive) -> Settings:
             content = tar.extractfile(member)
             if contents.normalized(member.name) == _ENV and content is not None:
                 env.write_bytes(content.read())
-        return load(settings.root, {**read_env_file(env), **settings.given})
+        return load(settings.root, {**env_file.read(env, settings.given), **settings.given})
 
 
 def _require_stopped(settings: Settings) -> None:

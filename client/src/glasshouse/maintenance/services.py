@@ -9,6 +9,7 @@ from glasshouse.maintenance.docker_services import DockerServices
 from glasshouse.maintenance.native_services import NativeServices
 from glasshouse.maintenance.part import FilesPart, Part
 from glasshouse.settings import Kind, Settings
+from glasshouse.system import System
 
 SETTINGS = "settings"
 _FILES = (".env", "vllm.env", "compose.override.yaml")
@@ -62,7 +63,7 @@ def find(settings: Settings) -> Services:
         return DockerServices(settings, stack.kind)
     if settings.shape != "auto":
         return of_kind(settings, settings.shape)
-    chosen = shape.choose(settings, machine.look(settings.given)).kind
+    chosen = shape.choose(settings, machine.look(System(settings.given))).kind
     if chosen != "native" and NativeServices(settings).has_data:
         in_docker = DockerServices(settings, chosen)
         return in_docker if in_docker.has_data else NativeServices(settings)
