@@ -76,6 +76,7 @@ def test_it_shows_composes_defaults_too(example: dict[str, str]) -> None:
     elsewhere = {
         *_ELSEWHERE,
         "HTTPS_PORT",
+        "PUBLIC_ADDRESS",
         "TLS_DOMAIN",
         "VLLM_MODEL_FILE",
         "GPU_EXPORTER_HOSTNAME",
