@@ -1,15 +1,18 @@
 """More clients at once than there is room for: answered, or refused by a limit that has a name; none is dropped."""
 
 import asyncio
+import contextlib
 import json
 import resource
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from tests.integration.parts.engine import DEMO
 from tests.integration.parts.gateway import Gateway
 from tests.integration.parts.mock import Mock, chat
 from tests.integration.parts.program import HOST, until
@@ -17,6 +20,9 @@ from tests.integration.parts.raw import Raw, encode
 from tests.integration.parts.stage import Stage
 
 AT_ONCE = 2_000
+OPEN_AT_ONCE = 1_000
+# The one engine takes as many connections in one go, on the same cores: it is not the one that is tried here.
+PATIENCE = dict.fromkeys(("HEADER_TIMEOUT", "TTFT_TIMEOUT", "CONNECT_TIMEOUT"), "60")
 
 
 @pytest.fixture(autouse=True)
@@ -67,15 +73,59 @@ async def all_at_once(gateway: Gateway, count: int) -> Counter[str]:
 def test_thousands_at_once_are_answered_or_refused_and_none_is_dropped(
     stage: Stage, mock: Mock, most: str, measured: Callable[[str], None]
 ) -> None:
-    # The one engine takes as many connections in one go, on the same cores: it is not the one that is tried here.
-    patience = dict.fromkeys(("HEADER_TIMEOUT", "TTFT_TIMEOUT", "CONNECT_TIMEOUT"), "60")
-    gateway = stage.gateway(mock, MAX_CONNECTIONS=most, **patience)
+    gateway = stage.gateway(mock, MAX_CONNECTIONS=most, **PATIENCE)
     became = asyncio.run(all_at_once(gateway, AT_ONCE))
     measured(f"{AT_ONCE} connections at once, MAX_CONNECTIONS={most}: {dict(became)}")
     assert set(became) <= {"answered", "refused"}
     assert became["answered"] >= min(int(most), AT_ONCE)
     assert gateway.is_ready()
     assert gateway.at_rest().total("gateway_engine_ejections_total") == 0
+
+
+@pytest.mark.timeout(300)
+def test_a_soft_limit_of_1024_files_fails_none_of_1000_open_streams(
+    stage: Stage, measured: Callable[[str], None]
+) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, hard))  # what gateway and launcher begin with
+    engine = stage.llamacpp(LLAMACPP_CTX="1024")
+    gateway = stage.gateway(engine, **PATIENCE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    pids = [*gateway.program.children(), engine.engine_pid()]
+    assert [resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids] == [(hard, hard)] * 2
+    with contextlib.ExitStack() as exits:
+        # All slots are taken, one long answer behind another, until all streams are open.
+        long_ones = [exits.enter_context(stream(gateway, 1_000)) for _ in range(100)]
+        streams: list[Raw] = []
+        while len(streams) < OPEN_AT_ONCE:
+            streams += [exits.enter_context(stream(gateway, 1)) for _ in range(50)]
+            wait_until_open(gateway, len(streams))
+        open_files = len(list(Path(f"/proc/{engine.engine_pid()}/fd").iterdir()))
+        for one in long_ones:
+            one.finish()
+        became = Counter(what_became_of(one) for one in streams)
+    measured(f"{len(streams)} open streams, soft nofile 1024: {dict(became)}; llama.cpp had {open_files} files open")
+    assert became == {"streamed": OPEN_AT_ONCE}
+    assert gateway.at_rest().total("gateway_engine_ejections_total") == 0
+
+
+def wait_until_open(gateway: Gateway, count: int) -> None:
+    until(lambda: gateway.scrape().total("gateway_inflight_requests") >= count, 60, f"{count} streams are open")
+
+
+def stream(gateway: Gateway, tokens: int) -> Raw:
+    """A stream that has been asked for."""
+    question = {"model": DEMO, "messages": [{"role": "user", "content": "Hello"}]}
+    body = {**question, "stream": True, "max_tokens": tokens, "ignore_eos": True}
+    return Raw(gateway.port, timeout=120).send(encode("/v1/chat/completions", body, key=gateway.key))
+
+
+def what_became_of(one: Raw) -> str:
+    try:
+        answer = one.answer()
+    except (OSError, EOFError) as error:
+        return f"dropped: {error!r}"
+    return "streamed" if answer.status == HTTPStatus.OK and answer.data[-1] == b"[DONE]" else str(answer.body)
 
 
 def test_with_64_descriptors_it_serves_says_so_and_neither_spins_nor_blames_an_engine(

@@ -42,6 +42,10 @@ def test_nothing_is_shown_that_should_not_be() -> None:
     assert (params.cors_origins, params.cors_credentials) == ("", False)
 
 
+def test_the_prompt_cache_fits_into_a_container() -> None:
+    assert 0 < common_params(WANTED).cache_ram_mib <= 512 < xllamacpp.CommonParams().cache_ram_mib
+
+
 def test_no_key_means_an_open_engine() -> None:
     assert common_params(replace(WANTED, keys=())).api_keys == []
 

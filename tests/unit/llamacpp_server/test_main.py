@@ -1,6 +1,11 @@
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+DEMO = Path(__file__).parents[3] / "models" / "demo" / "glasshouse-demo.gguf"
 
 
 def test_a_wrong_file_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
@@ -16,3 +21,20 @@ def test_a_wrong_file_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
     assert answer.stderr == (
         "LLAMACPP_MODEL=/no/model.gguf cannot be read (No such file or directory); name a .gguf file that exists.\n"
     )
+
+
+@pytest.mark.parametrize(("hard", "told"), [(1_000, "launcher: RLIMIT_NOFILE=1000 "), (5_000, "")])
+def test_too_few_files_are_told_at_the_start(hard: int, told: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # which ends the start after that
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "llamacpp_server", f"--model={DEMO}", f"--status-port={port}"]
+        answer = subprocess.run(
+            ["sh", "-c", f'ulimit -S -n 512; ulimit -H -n {hard}; exec "$@"', "sh", *command],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert answer.returncode == 2
+    assert answer.stdout.startswith(told)
+    assert len(answer.stdout.splitlines()) == bool(told)

@@ -61,6 +61,8 @@ def test_the_launchers_own_and_the_metrics_directory_are_not() -> None:
         "ENGINE_KEY_FILE": "key",
         "PROMETHEUS_MULTIPROC_DIR": "/tmp/metrics",  # noqa: S108 -- only a name
         "VLLM_SWAP_SPACE": "",
+        "VLLM_IMAGE": "vllm/vllm-openai:v0.32.0",  # Compose's
+        "VLLM_MEMORY": "9g",
     }
 
     assert options_of(ours) == {}

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -24,9 +25,9 @@ def free_port() -> int:
 
 
 class Launcher:
-    """The launcher as a process, with the fake vLLM in place of the real one."""
+    """The launcher as a process, with the fake vLLM in place of the real one; `before` is shell that comes first."""
 
-    def __init__(self, folder: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, *, before: str = ":", **variables: str) -> None:
         self.port, self.status_port = free_port(), free_port()
         self.log = folder / "log"
         (folder / "a.yaml").write_text("model: owner/name\nserved-model-name: demo\nmax-model-len: 64\n")
@@ -39,9 +40,8 @@ class Launcher:
             **variables,
         }
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "vllm_launcher"], env=environment, stdout=log, stderr=log, cwd=folder
-            )
+            command = ["sh", "-c", f'{before}; exec "$0" -m vllm_launcher', sys.executable]
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
 
     def status(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}/status", timeout=5) as answer:
@@ -69,8 +69,8 @@ class Launcher:
 
 
 @contextmanager
-def launched(folder: Path, **variables: str) -> Iterator[Launcher]:
-    launcher = Launcher(folder, **variables)
+def launched(folder: Path, *, before: str = ":", **variables: str) -> Iterator[Launcher]:
+    launcher = Launcher(folder, before=before, **variables)
     try:
         yield launcher
     finally:
@@ -177,3 +177,13 @@ def test_help() -> None:
     )
 
     assert "--model-file FILE" in answer.stdout
+
+
+def test_vllm_may_open_as_many_files_as_the_hard_limit_says_and_too_few_are_told(tmp_path: Path) -> None:
+    with launched(tmp_path, before="ulimit -S -n 512; ulimit -H -n 1000", FAKE_VLLM="serve") as launcher:
+        launcher.until("ready")
+        (vllm,) = Path(f"/proc/{launcher.process.pid}/task/{launcher.process.pid}/children").read_text().split()
+        assert resource.prlimit(int(vllm), resource.RLIMIT_NOFILE) == (1_000, 1_000)
+        launcher.stop()
+
+    assert launcher.log.read_text().startswith("launcher: RLIMIT_NOFILE=1000 ")

@@ -3,6 +3,7 @@
 import sys
 
 from engine_status.errors import ConfigurationError
+from engine_status.open_files import allow_open_files
 from engine_status.pause import GrowingPause
 from engine_status.server import StatusServer
 from engine_status.status import Status
@@ -19,6 +20,8 @@ def main(arguments: list[str]) -> int:
         settings = Settings.read(arguments)
         engine = LlamaCpp(settings)
         engine.check()
+        if too_few := allow_open_files():
+            print(f"launcher: {too_few}", flush=True)  # noqa: T201 -- beside the engine's log
         status = Status(engine.model())
         with StatusServer(status, settings.status_host, settings.status_port):
             Supervisor(engine, status, GrowingPause()).run()

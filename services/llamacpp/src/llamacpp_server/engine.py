@@ -13,6 +13,7 @@ import xllamacpp  # type: ignore[import-untyped]  # it ships no stubs
 
 from llamacpp_server.parameters import Parameters
 
+_PROMPT_CACHE_MIB = 512  # of prompts that have left their slot; the default of 8 GiB is more than the container has
 _SPARE_HTTP_THREADS = 64  # each waiting or streaming client holds one; /health and /metrics must always find a free one
 
 
@@ -26,6 +27,7 @@ def common_params(wanted: Parameters) -> xllamacpp.CommonParams:
     params.api_keys = list(wanted.keys)
     params.n_ctx = wanted.ctx
     params.n_parallel = wanted.parallel
+    params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.n_gpu_layers = wanted.gpu_layers
     params.n_threads_http = wanted.parallel + _SPARE_HTTP_THREADS
     for cpu in (params.cpuparams, params.cpuparams_batch):

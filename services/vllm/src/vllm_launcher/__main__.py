@@ -4,6 +4,7 @@ import os
 import sys
 
 from engine_status.errors import ConfigurationError
+from engine_status.open_files import allow_open_files
 from engine_status.pause import GrowingPause
 from engine_status.server import StatusServer
 from engine_status.status import Status
@@ -36,6 +37,8 @@ def main(arguments: list[str]) -> int:
         own, options = command_line.parse(arguments)
         settings = Settings.read(os.environ, own)
         engine = Vllm(settings, os.environ, options)
+        if too_few := allow_open_files():
+            print(f"launcher: {too_few}", flush=True)  # noqa: T201 -- beside the engine's log
         status = Status(engine.model())
         with StatusServer(status, settings.status_host, settings.status_port):
             Supervisor(engine, status, GrowingPause()).run()

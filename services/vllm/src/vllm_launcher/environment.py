@@ -17,6 +17,8 @@ _DEV_MODE = "VLLM_SERVER_DEV_MODE"
 _READ_BY_VLLM = frozenset({"VLLM_DCP_Q_REPLICATE"})
 # Seed 002 keeps its clients' variables in the same file: nothing to vLLM, which warns about each one it does not know.
 _OF_CLIENTS = ("VLLM_BASE_URL", "VLLM_LORA_ADAPTER_")
+# Read by Compose from .env, which a person may have exported: no options either.
+_OF_COMPOSE = frozenset({"VLLM_IMAGE", "VLLM_MEMORY"})
 
 
 def options_of(environment: Mapping[str, str]) -> Options:
@@ -52,6 +54,7 @@ def _is_ours(variable: str) -> bool:
     # With a directory for several processes' metrics vLLM would mix its numbers with the gateway's.
     return (
         variable in OWN
+        or variable in _OF_COMPOSE
         or variable in {KEY, "ENGINE_KEY_FILE", "PROMETHEUS_MULTIPROC_DIR"}
         or variable.startswith(_OF_CLIENTS)
         or _is_option(variable)

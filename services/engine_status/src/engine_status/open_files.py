@@ -1,0 +1,24 @@
+"""How many files an engine may open: each request holds a socket, and recent versions of Docker begin with 1,024."""
+
+import contextlib
+import resource
+
+_WANTED = 4096  # the 2,048 connections of a gateway, and as many again for a second one and the engine's own files
+
+
+def allow_open_files() -> str | None:
+    """Raise this process's soft limit of open files to the hard one, as far as it may; its engine inherits the limit.
+
+    Returns:
+        One sentence where that is still too low, else None.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems say "no limit" and refuse it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= _WANTED:
+        return None
+    return (
+        f"RLIMIT_NOFILE={soft} (ulimit -Hn): the engine may open {soft} files and each request holds one, so that it "
+        f"takes fewer than {soft} requests at a time; {_WANTED} are wanted."
+    )
