@@ -152,7 +152,7 @@ def test_the_exporters_image_rests_on_the_nginx_that_is_here_anyway() -> None:
 def test_an_image_of_ours_is_asked_of_no_registry_and_built_once() -> None:
     services = config(GPU, profiles=ALL_PROFILES)["services"]
     ours = {name: service for name, service in services.items() if service["image"].startswith("glasshouse/")}
-    assert set(ours) == {*ONCE, "api", "vllm", "llamacpp", "gpu-exporter", "nginx-exporter"}
+    assert set(ours) == {*ONCE, "certificate", "api", "vllm", "llamacpp", "gpu-exporter", "nginx-exporter"}
     assert all(service["pull_policy"] == "never" for service in ours.values())
     built = [service["image"] for service in ours.values() if service.get("build")]
     assert sorted(built) == sorted({service["image"] for service in ours.values()})
@@ -208,10 +208,13 @@ def test_every_volume_is_given_to_the_services_user() -> None:
         ({"ALERTS_QUIET": "nights"}, {"grafana-init", "grafana"}),
         ({"ALERTS_EMAIL": "a@example.org", "SMTP_HOST": "mail.example.org:587"}, {"grafana-init", "grafana"}),
         ({"ALERTS_TIMEZONE": "Asia/Seoul", "SMTP_FROM": "b@example.org", "SMTP_USER": "b"}, {"grafana"}),
-        ({"PUBLIC_ADDRESS": "198.51.100.7"}, {"certificate-init", "blackbox", "grafana"}),
+        ({"PUBLIC_ADDRESS": "198.51.100.7"}, {"certificate-init", "certificate", "blackbox", "grafana"}),
         (
             {"TLS_DOMAIN": "llm.example.org", "ACME_EMAIL": "a@example.org"},
-            {"certificate-init", "blackbox", "grafana", "grafana-init", "acme", "nginx", "nginx-exporter"},
+            {
+                *("certificate-init", "certificate", "blackbox", "grafana", "grafana-init", "acme", "nginx"),
+                "nginx-exporter",
+            },
         ),
     ],
     ids=["ALERTS_TO", "ALERTS_QUIET", "mail", "Grafana's own", "PUBLIC_ADDRESS", "TLS_DOMAIN"],

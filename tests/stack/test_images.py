@@ -65,21 +65,22 @@ def test_the_base_images_are_those_of_env(tmp_path: Path) -> None:
     ]:  # fmt: skip
         env.write_text(text)
         built = {
-            name: service["build"]["args"]
+            name: service["build"].get("args", {})
             for name, service in config(GPU, env, profiles="llamacpp")["services"].items()
             if "build" in service
         }
         assert built.pop("vllm") == {"VLLM_IMAGE": vllm}
+        assert built.pop("nginx-exporter") == {}
         assert built.keys() >= {"init", "api", "llamacpp", "gpu-exporter"}
         assert all(args == {"PYTHON_IMAGE": python} for args in built.values()), built
 
 
 def test_composes_base_images_are_the_dockerfiles_own() -> None:
     """Who builds one by hand gets the same."""
-    services = config(GPU, profiles="llamacpp")["services"].values()
-    for build in [service["build"] for service in services if "build" in service]:
-        ((name, image),) = build["args"].items()
-        assert f"ARG {name}={image}\n" in (ROOT / build["dockerfile"]).read_text("utf-8")
+    services = config(GPU, profiles="llamacpp")["services"]
+    for build in [service["build"] for service in services.values() if "build" in service]:
+        for name, image in build.get("args", {"NGINX_IMAGE": services["nginx"]["image"]}).items():
+            assert f"ARG {name}={image}\n" in (ROOT / build["dockerfile"]).read_text("utf-8")
 
 
 IN_THE_CONTAINER = """

@@ -53,7 +53,7 @@ def test_an_alert_and_a_certificate_setting_change_under_load_and_no_request_is_
     write_atomically(stack.secrets / "grafana" / "alert-url", "https://chat.example.org/hook\n")
     changes = (
         ({"ALERTS_TO": "slack", "ALERTS_QUIET": "nights"}, {"grafana-init", "grafana"}),
-        ({"PUBLIC_ADDRESS": "198.51.100.7"}, {"certificate-init", "blackbox"}),
+        ({"PUBLIC_ADDRESS": "198.51.100.7"}, {"certificate-init", "certificate", "blackbox"}),
     )
     for change, expected in changes:
         before = containers(stack)

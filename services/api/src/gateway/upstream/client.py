@@ -5,12 +5,13 @@ import errno
 import socket
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 from gateway.errors import EngineReset, EngineTimeout, EngineUnreachable, GatewayError, OutOfResources
+from gateway.upstream.connect_timeout import connect_timeout
 from gateway.upstream.connection import Connection, Response
 from gateway.upstream.engine_key import EngineKey
 
@@ -77,7 +78,7 @@ class Upstream:
         connection = self._take_idle()
         if connection is not None:
             try:
-                await _exchange(connection, request)
+                await _or_abort(connection, connection.send(request))
             except EngineReset as error:
                 if error.has_begun:
                     raise
@@ -85,8 +86,8 @@ class Upstream:
                 if connection.status != _REQUEST_TIMEOUT:
                     return connection
                 connection.abort()  # it crossed our request: what timed out is the connection
-        connection = await self._connect()
-        await _exchange(connection, request)
+        connection = await self._connect(request)
+        await _or_abort(connection, connection.wait_for_head())
         return connection
 
     async def fetch(self, method: bytes, path: bytes, body: bytes = b"", *, limit: int) -> tuple[int, bytes]:
@@ -123,12 +124,12 @@ class Upstream:
             body,
         )
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, request: bytes) -> Connection:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._connect_timeout):
+            async with connect_timeout(self._connect_timeout):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._give_back), self._host, self._port, ssl=self._tls
+                    lambda: Connection(self._give_back, request), self._host, self._port, ssl=self._tls
                 )
         except TimeoutError as error:
             raise EngineTimeout(
@@ -163,10 +164,10 @@ class Upstream:
             self._idle.popleft().abort()
 
 
-async def _exchange(connection: Connection, request: bytes) -> None:
-    """Sends a request and waits for the head of its answer."""
+async def _or_abort(connection: Connection, exchange: Coroutine[None, None, None]) -> None:
+    """Waits for the head of an answer; a connection on which none comes is cut."""
     try:
-        await connection.send(request)
+        await exchange
     except BaseException:
         # Whatever it was, a cancellation too: nobody waits for this answer any more.
         connection.abort()

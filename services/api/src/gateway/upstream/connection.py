@@ -64,10 +64,13 @@ class Connection(asyncio.Protocol):
 
     Args:
         give_back: Called with this connection when its answer is complete and it can carry another request.
+        request: The first request, written with the connection: engines close one on which nothing comes, and whoever
+            opens it may have to wait for the event loop meanwhile.
     """
 
-    def __init__(self, give_back: Callable[["Connection"], None]) -> None:
+    def __init__(self, give_back: Callable[["Connection"], None], request: bytes = b"") -> None:
         self._give_back = give_back
+        self._first_request = request
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -122,6 +125,10 @@ class Connection(asyncio.Protocol):
         self._reset()
         self._idle = False
         self._transport.write(request)
+        await self.wait_for_head()
+
+    async def wait_for_head(self) -> None:
+        """Waits for the head of the answer to what was sent; raises as `send` does."""
         while not self._head:
             await self._wait()
 
@@ -204,6 +211,9 @@ class Connection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         self._transport = cast(asyncio.Transport, transport)
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if self._first_request:
+            self._idle = False
+            self._transport.write(self._first_request)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
