@@ -17,6 +17,11 @@ PACKAGES := gateway vllm_launcher llamacpp_server engine_status gpu_exporter gla
 # The gateway's unit tests hand keyword dictionaries to servers that are not typed for that.
 TYPED := tests benchmarks conftest.py
 MANIFESTS := pyproject.toml $(PROJECTS:%=%/pyproject.toml)
+# Behind a company's proxy only the machine's own store knows who signs, which neither uv nor older pips look at by themselves.
+# Where there is none (a Debian without ca-certificates) uv's own list is left to it.
+CA_BUNDLE := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem))
+UV := $(if $(CA_BUNDLE),UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} ).venv/bin/uv
+PIP := $(if $(CA_BUNDLE),REQUESTS_CA_BUNDLE=$${REQUESTS_CA_BUNDLE:-$(CA_BUNDLE)} ).venv/bin/python -m pip
 # Progress goes to standard error: what a target prints on standard output (a key, say) can be piped.
 SAY := printf '\033[1m%s\033[0m\n' >&2
 ifeq ($(shell test -t 2 && echo yes),)
@@ -100,12 +105,12 @@ golden: .venv-vllm/.installed  ## Record anew what each part exports, for the te
 
 lock: .venv/.installed  ## Choose all versions anew, with hashes
 	@$(SAY) 'requirements.lock …'
-	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-package glasshouse-engine-status --group dev pyproject.toml services/*/pyproject.toml client/pyproject.toml observability/pyproject.toml -o requirements.lock
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-package glasshouse-engine-status --group dev pyproject.toml services/*/pyproject.toml client/pyproject.toml observability/pyproject.toml -o requirements.lock
 	@for project in $(IMAGES); do \
-	  .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package glasshouse-engine-status -c requirements.lock $$project/pyproject.toml -o $$project/requirements.lock; \
+	  $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package glasshouse-engine-status -c requirements.lock $$project/pyproject.toml -o $$project/requirements.lock; \
 	done
 	@$(SAY) 'requirements-torch.lock …'
-	@.venv/bin/uv pip compile -q --python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements-torch.overrides --generate-hashes requirements-torch.in -o requirements-torch.lock
+	@$(UV) pip compile -q --python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements-torch.overrides --generate-hashes requirements-torch.in -o requirements-torch.lock
 
 demo-model: .venv-vllm/.installed  ## Train the demo model again: minutes on 2 cores (installs torch: 7 GB)
 	@.venv-vllm/bin/python models/demo/train.py
@@ -136,16 +141,16 @@ help:
 	  rm -rf .venv; \
 	  $(SAY) 'Making .venv (once) …'; \
 	  $(PYTHON) -m venv .venv; \
-	  .venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.8; \
+	  $(PIP) install --quiet --disable-pip-version-check uv==0.13.8; \
 	fi
 	@$(SAY) 'Installing the locked packages …'
-	@.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
-	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --offline $(PROJECTS:%=-e %)
+	@$(UV) pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --offline $(PROJECTS:%=-e %)
 	@touch $@
 
 .venv-vllm/.installed: requirements-torch.lock | .venv/.installed
 	@if [ ! -e $@ ]; then rm -rf .venv-vllm; fi
 	@$(SAY) 'Installing vLLM and torch for tests and training into .venv-vllm: 7 GB on disk, some minutes …'
-	@[ -e .venv-vllm ] || .venv/bin/uv venv --quiet --python .venv/bin/python .venv-vllm
-	@.venv/bin/uv pip install --python .venv-vllm/bin/python --no-deps --require-hashes -r requirements-torch.lock
+	@[ -e .venv-vllm ] || $(UV) venv --quiet --python .venv/bin/python .venv-vllm
+	@$(UV) pip install --python .venv-vllm/bin/python --no-deps --require-hashes -r requirements-torch.lock
 	@touch $@
