@@ -28,13 +28,6 @@ ifeq ($(shell test -t 2 && echo yes),)
 SAY := printf '%s\n' >&2
 endif
 
-# Which tests to leave out for want of a part, said aloud. The composed stack runs on images that its tests make
-# themselves (tests/stack/images).
-WITHOUT_MISSING_PARTS := marks='not gpu and not grafana'; $(SAY) 'not run here: tests that need an NVIDIA GPU'; \
-	if ! { [ "$$(id -u)" = 0 ] && command -v debootstrap && docker info && docker compose version; } >/dev/null 2>&1; then \
-	  marks="$$marks and not docker"; \
-	  $(SAY) 'not run here: tests of the composed stack (they need root, debootstrap, a Docker daemon and Compose)'; fi
-
 ##@ Run
 
 .PHONY: up down ps logs smoke
@@ -69,15 +62,18 @@ rotate-engine-key: .venv/.installed  ## Change the key between the gateway and t
 
 ##@ Develop
 
-.PHONY: test test-long test-grafana check format dashboards golden lock demo-model bench clean
+.PHONY: test test-long test-bare test-grafana check format dashboards golden lock demo-model bench clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
-	@$(WITHOUT_MISSING_PARTS); marks="$$marks and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
+	@marks="$$(tests/missing-parts) and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
 	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
 	  $(SAY) 'not run here: the tests against real vLLM (make test-long installs it: 7 GB)'; fi; \
 	.venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
 
 test-long: .venv-vllm/.installed check  ## All tests, the long ones and real vLLM on CPU included (installs it: 7 GB)
-	@$(WITHOUT_MISSING_PARTS); .venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
+	@marks=$$(tests/missing-parts); .venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
+
+test-bare:  ## `make up` and `make test` on bare Debian systems, as root and as a user: hours (RELEASES=bookworm TESTS=0)
+	@tests/bare/run
 
 test-grafana: .venv/.installed  ## The shipped files in a real Grafana, 9.4 or newer, and pictures of them (GRAFANA_HOME=…)
 	@[ -n "$$(ls '$(GRAFANA_HOME)'/bin/{,*/}grafana{,-server} 2>/dev/null)" ] || { \
@@ -133,6 +129,8 @@ help:
 # ---- The virtual environments. The mark is written last, so one without it is half made and is made again.
 
 .venv/.installed: requirements.lock $(MANIFESTS)
+	@[ -w . ] || { \
+	  echo "Glasshouse writes .venv/, .run/ and secrets/ into $(CURDIR), where $$(id -un 2>/dev/null || id -u) may not write: copy it to a place where you may." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Glasshouse needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not on this machine). Name another: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
@@ -144,7 +142,9 @@ help:
 	  $(PIP) install --quiet --disable-pip-version-check uv==0.13.8; \
 	fi
 	@$(SAY) 'Installing the locked packages …'
-	@$(UV) pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python .venv/bin/python --no-build --require-hashes -r requirements.lock || { \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 15))' && \
+	  echo "The packages are locked for Python 3.11 to 3.14, and $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.13" >&2; exit 1; }
 	@$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --offline $(PROJECTS:%=-e %)
 	@touch $@
 

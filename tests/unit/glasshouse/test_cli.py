@@ -54,6 +54,15 @@ def test_init_says_where_and_never_what(run: Run, root: Path) -> None:
     assert "nothing to make" in run("init").out
 
 
+@pytest.mark.parametrize("charset", ["ascii", "latin-1"])
+def test_a_terminal_of_an_old_character_set_is_told_all_the_same(root: Path, charset: str) -> None:
+    command = [sys.executable, "-m", "glasshouse", "key", "list"]
+    environment = {"PATH": "/nowhere", "PYTHONIOENCODING": charset}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "make key NAME=\\u2026 makes more." in done.stdout
+
+
 def test_a_new_key_is_all_that_standard_output_gets(run: Run, root: Path) -> None:
     done = run("key", "add", "alice", "--role", "admin", "--expires", "2099-01-31", "--model", "a", "--model", "b")
     assert re.fullmatch(r"sk-[\w-]{43}\n", done.out)
