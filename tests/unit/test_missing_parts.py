@@ -16,21 +16,27 @@ def _listed() -> list[str]:
     return done.stdout.split()
 
 
-def _say(tmp_path: Path, programs: dict[str, str], list_text: str | None = None) -> tuple[str, str]:
-    """Pytest's expression and what is said on a machine with these programs (name and text) and the script's own."""
-    place = tmp_path / "machine"
-    (place / "bin").mkdir(parents=True)
-    for name in OWN:
-        (place / "bin" / name).symlink_to(next(path for path in _paths(name) if path.exists()))
+def _machine(tmp_path: Path, programs: dict[str, str], own: tuple[str, ...]) -> Path:
+    """A directory for PATH with these programs (name and text) and this machine's `own`."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    for name in own:
+        (place / name).symlink_to(next(path for path in _paths(name) if path.exists()))
     for name, text in programs.items():
-        (place / "bin" / name).unlink(missing_ok=True)
-        (place / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
-        (place / "bin" / name).chmod(0o755)
-    script = place / "missing-parts"
+        (place / name).unlink(missing_ok=True)
+        (place / name).write_text(f"#!/bin/sh\n{text}\n")
+        (place / name).chmod(0o755)
+    return place
+
+
+def _say(tmp_path: Path, programs: dict[str, str], list_text: str | None = None) -> tuple[str, str]:
+    """Pytest's expression and what is said on a machine with these programs and the script's own."""
+    place = _machine(tmp_path, programs, OWN)
+    script = tmp_path / "missing-parts"
     script.write_text(SCRIPT.read_text())
-    (place / "packages.txt").write_text(list_text or (ROOT / "tests" / "packages.txt").read_text())
-    command = [str(place / "bin" / "bash"), str(script)]
-    done = subprocess.run(command, env={"PATH": str(place / "bin")}, capture_output=True, text=True, check=True)
+    (tmp_path / "packages.txt").write_text(list_text or (ROOT / "tests" / "packages.txt").read_text())
+    command = [str(place / "bash"), str(script)]
+    done = subprocess.run(command, env={"PATH": str(place)}, capture_output=True, text=True, check=True)
     return done.stdout.strip(), done.stderr
 
 
@@ -100,3 +106,24 @@ def test_every_package_says_how_it_is_found_and_what_for() -> None:
     sure = [line.split()[0] for line in lines if "?" not in line.split()[0]]
     assert [package for package in _listed() if package in sure] == sure
     assert all(len(line.split()) > 2 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("machine", "sentence"),
+    [
+        (
+            {"id": "echo 1000"},
+            "make test-bare makes whole Debian systems, which only root can: put sudo before the command.",
+        ),
+        ({"id": "echo 0", "git": "", "unshare": ""}, "make test-bare needs: apt-get install -y debootstrap iproute2"),
+        (
+            {"id": "echo 0", "debootstrap": "", "ip": "", "git": "", "unshare": "exit 1"},
+            "make test-bare needs the right to make namespaces, which this container does not give.",
+        ),
+    ],
+)
+def test_bare_machines_are_refused_in_one_sentence(tmp_path: Path, machine: dict[str, str], sentence: str) -> None:
+    place = _machine(tmp_path, machine | {"sed": ""}, ("bash", "dirname"))
+    command = [str(place / "bash"), str(ROOT / "tests" / "bare" / "run")]
+    done = subprocess.run(command, env={"PATH": str(place)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"{sentence}\n")
