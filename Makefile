@@ -20,18 +20,16 @@ PACKAGES := gateway vllm_launcher llamacpp_server engine_status gpu_exporter gla
 # The gateway's unit tests hand keyword dictionaries to servers that are not typed for that.
 TYPED := tests benchmarks conftest.py
 MANIFESTS := pyproject.toml $(PROJECTS:%=%/pyproject.toml)
+# Behind a company's proxy only the machine's own store knows who signs, which neither uv nor older pips look at by themselves.
+# Where there is none (a Debian without ca-certificates) uv's own list is left to it.
+CA_BUNDLE := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem))
+UV := $(if $(CA_BUNDLE),UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} ).venv/bin/uv
+PIP := $(if $(CA_BUNDLE),REQUESTS_CA_BUNDLE=$${REQUESTS_CA_BUNDLE:-$(CA_BUNDLE)} ).venv/bin/python -m pip
 # Progress goes to standard error: what a target prints on standard output (a key, say) can be piped.
 SAY := printf '\033[1m%s\033[0m\n' >&2
 ifeq ($(shell test -t 2 && echo yes),)
 SAY := printf '%s\n' >&2
 endif
-
-# Which tests to leave out for want of a part, said aloud. The composed stack runs on images that its tests make
-# themselves (tests/stack/images).
-WITHOUT_MISSING_PARTS := marks='not gpu and not grafana'; $(SAY) 'not run here: tests that need an NVIDIA GPU'; \
-	if ! { [ "$$(id -u)" = 0 ] && command -v debootstrap && docker info && docker compose version; } >/dev/null 2>&1; then \
-	  marks="$$marks and not docker"; \
-	  $(SAY) 'not run here: tests of the composed stack (they need root, debootstrap, a Docker daemon and Compose)'; fi
 
 ##@ Run
 
@@ -81,15 +79,18 @@ upgrade: .venv/.installed  ## Go to the newest version, or VERSION=…: backup, 
 
 ##@ Develop
 
-.PHONY: test test-long test-grafana check format dashboards golden lock demo-model bench clean
+.PHONY: test test-long test-bare test-grafana check format dashboards golden lock demo-model bench clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
-	@$(WITHOUT_MISSING_PARTS); marks="$$marks and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
+	@marks="$$(tests/missing-parts) and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
 	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
 	  $(SAY) 'not run here: the tests against real vLLM (make test-long installs it: 7 GB)'; fi; \
 	.venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
 
 test-long: .venv-vllm/.installed check  ## All tests, the long ones and real vLLM on CPU included (installs it: 7 GB)
-	@$(WITHOUT_MISSING_PARTS); .venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
+	@marks=$$(tests/missing-parts); .venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
+
+test-bare:  ## `make up` and `make test` on bare Debian systems, as root and as a user: hours (RELEASES=bookworm TESTS=0)
+	@tests/bare/run
 
 test-grafana: .venv/.installed  ## The shipped files in a real Grafana, 9.4 or newer, and pictures of them (GRAFANA_HOME=…)
 	@[ -n "$$(ls "$${GRAFANA_HOME:-}"/bin/{,*/}grafana{,-server} 2>/dev/null)" ] || { \
@@ -117,12 +118,12 @@ golden: .venv-vllm/.installed  ## Record anew what each part exports, for the te
 
 lock: .venv/.installed  ## Choose all versions anew, with hashes
 	@$(SAY) 'requirements.lock …'
-	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-package glasshouse-engine-status --group dev pyproject.toml services/*/pyproject.toml client/pyproject.toml observability/pyproject.toml -o requirements.lock
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-package glasshouse-engine-status --group dev pyproject.toml services/*/pyproject.toml client/pyproject.toml observability/pyproject.toml -o requirements.lock
 	@for project in $(IMAGES); do \
-	  .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package glasshouse-engine-status -c requirements.lock $$project/pyproject.toml -o $$project/requirements.lock; \
+	  $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package glasshouse-engine-status -c requirements.lock $$project/pyproject.toml -o $$project/requirements.lock; \
 	done
 	@$(SAY) 'requirements-torch.lock …'
-	@.venv/bin/uv pip compile -q --python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements-torch.overrides --generate-hashes requirements-torch.in -o requirements-torch.lock
+	@$(UV) pip compile -q --python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements-torch.overrides --generate-hashes requirements-torch.in -o requirements-torch.lock
 
 demo-model: .venv-vllm/.installed  ## Train the demo model again: minutes on 2 cores (installs torch: 7 GB)
 	@.venv-vllm/bin/python models/demo/train.py
@@ -145,6 +146,8 @@ help:
 # ---- The virtual environments. The mark is written last, so one without it is half made and is made again.
 
 .venv/.installed: requirements.lock $(MANIFESTS)
+	@[ -w . ] || { \
+	  echo "Glasshouse writes .venv/, .run/ and secrets/ into $(CURDIR), where $$(id -un 2>/dev/null || id -u) may not write: copy it to a place where you may." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Glasshouse needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not on this machine). Name another: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
@@ -153,16 +156,18 @@ help:
 	  rm -rf .venv; \
 	  $(SAY) 'Making .venv (once) …'; \
 	  $(PYTHON) -m venv .venv; \
-	  .venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.8; \
+	  $(PIP) install --quiet --disable-pip-version-check uv==0.13.8; \
 	fi
 	@$(SAY) 'Installing the locked packages …'
-	@.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
-	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --offline $(PROJECTS:%=-e %)
+	@$(UV) pip install --quiet --python .venv/bin/python --no-build --require-hashes -r requirements.lock || { \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 15))' && \
+	  echo "The packages are locked for Python 3.11 to 3.14, and $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.13" >&2; exit 1; }
+	@$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --offline $(PROJECTS:%=-e %)
 	@touch $@
 
 .venv-vllm/.installed: requirements-torch.lock | .venv/.installed
 	@if [ ! -e $@ ]; then rm -rf .venv-vllm; fi
 	@$(SAY) 'Installing vLLM and torch for tests and training into .venv-vllm: 7 GB on disk, some minutes …'
-	@[ -e .venv-vllm ] || .venv/bin/uv venv --quiet --python .venv/bin/python .venv-vllm
-	@.venv/bin/uv pip install --python .venv-vllm/bin/python --no-deps --require-hashes -r requirements-torch.lock
+	@[ -e .venv-vllm ] || $(UV) venv --quiet --python .venv/bin/python .venv-vllm
+	@$(UV) pip install --python .venv-vllm/bin/python --no-deps --require-hashes -r requirements-torch.lock
 	@touch $@

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
-from tests.integration.parts.native import Place, needs_nginx, needs_prometheus, wait_for
+from tests.integration.parts.native import Place, needs_curl, needs_nginx, needs_prometheus, wait_for
 from tests.integration.parts.program import HOST, ROOT, free_port, until
 from tests.integration.parts.readme import SdkExample
 
@@ -52,6 +53,7 @@ def test_the_start_says_what_it_chose_and_why_and_no_secret(running: tuple[Place
         assert (place.directory / "secrets" / name).read_text().strip() not in said
 
 
+@needs_curl
 def test_the_printed_curl_works_as_pasted(running: tuple[Place, str]) -> None:
     place, said = running
     pasted = re.search(r"^  curl(?:.*\\\n)+.*$", said, re.MULTILINE)
@@ -122,6 +124,7 @@ def test_a_new_key_works_and_a_revoked_one_stops_within_five_seconds(running: tu
     assert "revoked" in place.make("key").stdout
 
 
+@needs_curl
 @needs_nginx
 def test_nginx_refuses_in_openais_shape_and_hides_the_metrics(running: tuple[Place, str], tmp_path: Path) -> None:
     place, _ = running
@@ -149,7 +152,7 @@ def test_prometheus_reads_every_part(running: tuple[Place, str]) -> None:
     url = f"http://{HOST}:{place.variables['PROMETHEUS_PORT']}/api/v1/targets?state=active"
 
     def health() -> dict[str, str]:
-        answer = json.loads(place.curl(url)[1])
+        answer = httpx.get(url, trust_env=False).json()
         return {target["labels"]["job"]: target["health"] for target in answer["data"]["activeTargets"]}
 
     wanted = dict.fromkeys(("gateway", "llamacpp", "llamacpp-launcher", "prometheus"), "up")

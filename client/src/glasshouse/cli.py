@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,8 @@ class Role(StrEnum):
 
 def main() -> None:
     """Runs the command line; the process ends with status 0, 1 (it did not work), 2 (misuse) or 130 (Ctrl-C)."""
+    if isinstance(sys.stdout, TextIOWrapper):  # as standard error has it: no character ends a command half done
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except GlasshouseError as error:

@@ -63,7 +63,10 @@ class Dashboard:
         Raises:
             ValueError: no panel has that title.
         """
-        return [panel.title for panel in self.panels].index(title) + 1
+        titles = [panel.title for panel in self.panels]
+        if title not in titles:  # Python 3.14's own message names no title
+            raise ValueError(f"{self.title} has no panel {title!r}.")
+        return titles.index(title) + 1
 
     def json(self) -> Json:
         """The file that Grafana reads."""

@@ -255,6 +255,19 @@ async def test_a_stop_tells_the_clients_of_unfinished_requests(serve: Serve, alp
     await alpha.wait_for(lambda truth: truth["running"] == 0)
 
 
+async def test_a_stop_waits_for_no_client_that_reads_nothing(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.relay._LAST_WORD_TIMEOUT_S", 0.2)
+    async with raw_engine(_flood) as engine:
+        gateway = await serve(engine)
+        async with dial(gateway.port, receive_buffer=4096) as client:
+            await client.send(post(chat(stream=True)))
+            await until(lambda: any(one._flow.write_paused for one in gateway.server.connections))
+            (task,) = gateway.server.server_state.tasks
+            task.cancel()
+            await gateway.ended("stream_error", 200, stream=True)
+            await until(lambda: not gateway.server.server_state.connections, 2)
+
+
 async def test_nothing_is_left_pending_after_a_plain_answer(serve: Serve) -> None:
     async def reply(wire: Wire, _: bytes) -> None:
         await wire.send(plain(b'{"choices":[]}'))

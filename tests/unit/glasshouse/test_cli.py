@@ -78,6 +78,15 @@ def test_a_wrong_alert_setting_is_one_sentence(run: Run, tmp_path: Path) -> None
     assert done.err == "ALERTS_TO='pager' is not allowed: discord, email, nobody, slack or webhook is.\n"
 
 
+@pytest.mark.parametrize("charset", ["ascii", "latin-1"])
+def test_a_terminal_of_an_old_character_set_is_told_all_the_same(root: Path, charset: str) -> None:
+    command = [sys.executable, "-m", "glasshouse", "key", "list"]
+    environment = {"PATH": "/nowhere", "PYTHONIOENCODING": charset}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "make key NAME=\\u2026 makes more." in done.stdout
+
+
 def test_a_new_key_is_all_that_standard_output_gets(run: Run, root: Path) -> None:
     done = run("key", "add", "alice", "--role", "admin", "--expires", "2099-01-31", "--model", "a", "--model", "b")
     assert re.fullmatch(r"sk-[\w-]{43}\n", done.out)

@@ -216,5 +216,5 @@ def test_a_panel_is_found_by_its_title() -> None:
     built = Dashboard("u", "U", "", (Row("R", 4, (_panel("a", 12), _panel("b", 12))),))
     (number,) = (panel["id"] for panel in panels(built.json()) if panel["title"] == "b")
     assert built.panel_number("b") == number
-    with pytest.raises(ValueError, match="c"):
+    with pytest.raises(ValueError, match="U has no panel 'c'"):
         built.panel_number("c")

@@ -21,6 +21,7 @@ from gateway.asgi import (
 from gateway.cors import Cors
 from gateway.dialects.openai.request import Endpoint
 from gateway.errors import ClientGone, GatewayError, Interrupted
+from gateway.guard import cancellation_handled
 from gateway.relay import Relay
 from gateway.telemetry.observation import Observation
 from gateway.telemetry.recorder import Recorder
@@ -116,6 +117,7 @@ class Edge:
         except ClientGone as gone:
             observation.error = gone
         except asyncio.CancelledError:
+            cancellation_handled()
             observation.error = await _why_cancelled(receive)
         except Exception:  # noqa: BLE001 - the last line: whatever it is, the client gets an answer
             logger.exception("request {} failed inside the gateway", observation.request_id)

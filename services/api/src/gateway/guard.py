@@ -20,6 +20,17 @@ _SECOND_LOOK_S = 0.1
 Phase = EnginePhase | Literal["body", "send"]
 
 
+def cancellation_handled() -> None:
+    """Tells asyncio that the cancellation of this task has been dealt with, for a task that goes on to say why.
+
+    A timeout in it may else be mistaken for the cancellation: Python 3.11.2's (Debian bookworm's) then raises
+    CancelledError instead of TimeoutError.
+    """
+    task = asyncio.current_task()
+    while task is not None and task.uncancel():
+        pass
+
+
 class Guard:
     """Guards the task that enters it. Reusable: each `with` that ends by a cancellation of ours raises its reason.
 

@@ -32,7 +32,7 @@ from gateway.dialects.openai.usage_scan import UsageScanner
 from gateway.dispatch import Dispatcher
 from gateway.engines import Engine, Fleet
 from gateway.errors import ClientGone, EngineBroken, GatewayError, Interrupted, MethodNotAllowed
-from gateway.guard import Guard
+from gateway.guard import Guard, cancellation_handled
 from gateway.keys import Key, KeyRing
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.observation import Observation
@@ -80,6 +80,7 @@ class Relay:
         except GatewayError as error:
             observation.error = error
         except asyncio.CancelledError:
+            cancellation_handled()
             observation.error = Interrupted("The gateway is shutting down. Please try again.", retry_after=1)
         except Exception:  # noqa: BLE001 - the last line: whatever it is, the client gets an answer
             logger.exception("request {} failed inside the gateway", observation.request_id)

@@ -30,7 +30,10 @@ def get(host: str, port: int, path: str, *, key: str | None = None, seconds: flo
     try:
         with _NO_PROXY.open(request, timeout=seconds) as answer:
             return str(answer.read().decode(errors="replace"))
-    except (OSError, ValueError):  # refused, reset, timed out, an error status
+    except urllib.error.HTTPError as error:  # an error status, and an open connection
+        error.close()
+        return None
+    except (OSError, ValueError):  # refused, reset, timed out
         return None
 
 

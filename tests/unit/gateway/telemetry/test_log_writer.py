@@ -79,12 +79,19 @@ def test_a_reader_that_stops_holds_up_nobody_and_is_told_what_it_missed(pipe: tu
             writer.write(line(number))
         assert writer.flush(0.2) is False, "the pipe is full"
         assert 0 < sum(lost) < MANY
-        found = Reader(reader, b"log_lines_lost").whole()
-        *lines, warning = found
-        assert [one["n"] for one in lines] == list(range(MANY - sum(lost))), "the first ones, in order"
-        assert (warning["event"], warning["level"], warning["lines"]) == ("log_lines_lost", "warning", sum(lost))
+        reading = Reader(reader, b"again")
+        assert writer.flush(PATIENCE_S)
         writer.write(b'{"n": "again"}\n')
-        assert Reader(reader, b"again").whole() == [{"n": "again"}], "said once"
+        *found, last = reading.whole()
+    assert last == {"n": "again"}
+    # On a busy machine the thread may come late and lose lines twice, each time with a warning behind what it kept.
+    warnings = [one for one in found if "n" not in one]
+    assert {(one["event"], one["level"]) for one in warnings} == {("log_lines_lost", "warning")}
+    numbers = [one["n"] for one in found if "n" in one]
+    assert sum(one["lines"] for one in warnings) == sum(lost) == MANY - len(numbers), "each is said once"
+    kept = found.index(warnings[0])
+    assert numbers[:kept] == list(range(kept)), "the first ones"
+    assert numbers == sorted(set(numbers)), "in order"
 
 
 def test_a_slow_reader_gets_all(pipe: tuple[BinaryIO, BinaryIO]) -> None:
