@@ -115,15 +115,10 @@ def small(stack: Stack, open_path: Path) -> Iterator[Callable[[str], Small]]:
         (root / "compose.yaml").write_text(SMALL)
         project = f"{stack.name}-{name}"
         variables = {"COMPOSE_PROJECT_NAME": project, "COMPOSE_FILE": "compose.yaml", "SHAPE": "gpu"}
-        made.append(
-            Small(
-                load(
-                    root,
-                    {**stack.environment, **variables, "SECRETS_DIR": str(root / "secrets"), "HOME": str(open_path)},
-                ),
-                project,
-            )
-        )
+        # Docker's configuration of these tests is root's alone.
+        usual = {name: value for name, value in stack.environment.items() if name != "DOCKER_CONFIG"}
+        places = {"SECRETS_DIR": str(root / "secrets"), "HOME": str(open_path)}
+        made.append(Small(load(root, {**usual, **variables, **places}), project))
         return made[-1]
 
     yield make_one
