@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.integration.parts.engine import DEMO
@@ -39,9 +40,9 @@ def mock(stage: Stage) -> Mock:
     return stage.mock()
 
 
-async def all_at_once(gateway: Gateway, count: int) -> Counter[str]:
+async def all_at_once(gateway: Gateway, count: int, body: dict[str, Any] | None = None) -> Counter[str]:
     """Connects so many clients, has each ask once all are connected, and says what became of them."""
-    request = encode("/v1/chat/completions", chat(), key=gateway.key)
+    request = encode("/v1/chat/completions", body or chat(), key=gateway.key)
     gate = asyncio.Event()
     waiting = 0
 
@@ -106,6 +107,20 @@ def test_a_soft_limit_of_1024_files_fails_none_of_1000_open_streams(
         became = Counter(what_became_of(one) for one in streams)
     measured(f"{len(streams)} open streams, soft nofile 1024: {dict(became)}; llama.cpp had {open_files} files open")
     assert became == {"streamed": OPEN_AT_ONCE}
+    assert gateway.at_rest().total("gateway_engine_ejections_total") == 0
+
+
+@pytest.mark.timeout(300)
+def test_1500_requests_in_one_instant_are_all_answered_by_one_llama_cpp(
+    stage: Stage, measured: Callable[[str], None]
+) -> None:
+    """It takes the connections at once, and closes those on which nothing comes for 5 s."""
+    engine = stage.llamacpp(LLAMACPP_CTX="1024")
+    gateway = stage.gateway(engine, HEADER_TIMEOUT="60")
+    question = {"model": DEMO, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+    became = asyncio.run(all_at_once(gateway, 1_500, question))
+    measured(f"1500 requests in one instant to one llama.cpp: {dict(became)}")
+    assert became == {"answered": 1_500}
     assert gateway.at_rest().total("gateway_engine_ejections_total") == 0
 
 

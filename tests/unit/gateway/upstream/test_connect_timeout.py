@@ -1,11 +1,14 @@
 """The time to connect, on an event loop that has much else to do."""
 
 import asyncio
+import itertools
 import time
 
 import pytest
-from tests.unit.gateway.harness.wire import Wire, listening
+from tests.unit.gateway.harness.wire import Wire, listening, plain
 
+from gateway.errors import EngineReset
+from gateway.upstream import Upstream
 from gateway.upstream.connect_timeout import connect_timeout
 from gateway.upstream.connection import Connection
 
@@ -51,6 +54,28 @@ async def test_an_error_and_a_cancellation_pass_and_leave_no_timer() -> None:
 async def _wait() -> None:
     async with connect_timeout(0.1):
         await asyncio.Event().wait()
+
+
+async def test_a_new_connection_that_is_closed_is_held_against_an_engine_only_if_the_loop_was_in_time() -> None:
+    """llama.cpp closes one on which nothing has come for 5 s."""
+    numbers = itertools.count(1)
+
+    async def script(wire: Wire) -> None:
+        number = next(numbers)
+        await wire.message()
+        if number == 3:
+            await wire.send(plain(b"third"))
+        wire.close()
+
+    async with (
+        listening(script) as (port, _),
+        Upstream("e", f"http://127.0.0.1:{port}", key=None, connect_timeout=5) as upstream,
+    ):
+        with pytest.raises(EngineReset):
+            await upstream.fetch(b"GET", b"/", limit=9)
+        busy = asyncio.create_task(keep_busy(3, 0.6))
+        assert await upstream.fetch(b"GET", b"/", limit=9) == (200, b"third")
+        await busy
 
 
 async def test_a_first_request_goes_out_with_its_connection() -> None:

@@ -18,6 +18,9 @@ from gateway.upstream.engine_key import EngineKey
 # Engines on uvicorn close idle connections after 5 s; a connection idle for longer than this is not used again.
 _IDLE_LIMIT_S = 4.0
 _MOST_IDLE = 256
+# llama.cpp closes a new connection on which nothing has come for 5 s, and has taken it long before a busy event loop
+# gets to write. Where that took longer than this, a connection that is closed says nothing about the engine.
+_LATE_S = 1.0
 # An answer that is not about the request: a server is tired of an idle connection.
 _REQUEST_TIMEOUT = 408
 # What connecting fails with where this process or machine has nothing left to connect with.
@@ -62,8 +65,8 @@ class Upstream:
     ) -> Response:
         """Sends a request and returns once the head of the answer is there. Close what it returns.
 
-        A connection that was used before may have been closed by the engine meanwhile. A request that meets this before
-        any byte of an answer is sent once more, over a new connection.
+        A connection that was used before may have been closed by the engine meanwhile, and so may a new one on which
+        this process was slow to write. A request that meets this before any byte of an answer is sent once more.
 
         Raises:
             EngineTimeout: Connecting took too long (phase connect).
@@ -86,8 +89,15 @@ class Upstream:
                 if connection.status != _REQUEST_TIMEOUT:
                     return connection
                 connection.abort()  # it crossed our request: what timed out is the connection
+        began = asyncio.get_running_loop().time()
         connection = await self._connect(request)
-        await _or_abort(connection, connection.wait_for_head())
+        try:
+            await _or_abort(connection, connection.wait_for_head())
+        except EngineReset as error:
+            if error.has_begun or connection.made_at - began < _LATE_S:
+                raise
+            connection = await self._connect(request)
+            await _or_abort(connection, connection.wait_for_head())
         return connection
 
     async def fetch(self, method: bytes, path: bytes, body: bytes = b"", *, limit: int) -> tuple[int, bytes]:

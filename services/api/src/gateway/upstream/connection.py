@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._poll = select.poll()
         self._idle = True
-        self.idle_since = 0.0
+        self.idle_since = self.made_at = 0.0
         self.is_reused = False
         self._reset()
 
@@ -210,6 +210,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self._transport = cast(asyncio.Transport, transport)
+        self.made_at = self._loop.time()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         if self._first_request:
             self._idle = False
