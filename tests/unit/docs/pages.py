@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 # Those whose commands are typed as they stand; the rest of docs/ explains.
-GUIDES = ("README.md", "README.ko.md", "docs/first-start.md", "docs/operate.md", "docs/runbook.md")
+GUIDES = ("README.md", "README.ko.md", "docs/first-start.md", "docs/operate.md", "docs/backup.md", "docs/runbook.md")
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _OPERATORS = frozenset("|&;<>()")
 
