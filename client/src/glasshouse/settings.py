@@ -119,6 +119,21 @@ def find_root(start: Path) -> Path:
     raise SettingsError("This is not a checkout of Glasshouse: run the command in the directory of supervisord.conf.")
 
 
+def settings_here() -> Settings:
+    """The settings of the checkout that the working directory lies in; the init image has none, and keys need none.
+
+    Raises:
+        SettingsError: There is no checkout, or a setting is wrong.
+    """
+    try:
+        root = find_root(Path.cwd())
+    except SettingsError:
+        if not Path(os.environ.get("SECRETS_DIR", "")).is_absolute():
+            raise
+        root = Path.cwd()
+    return load(root, os.environ)
+
+
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
     """Reads `.env` in `root` and `environ`, which beats it.
 

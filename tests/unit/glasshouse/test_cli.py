@@ -34,7 +34,7 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     no_programs = {"PATH": str(root / "bin")}
 
     def run(*arguments: str, **variables: str) -> Done:
-        monkeypatch.setattr("glasshouse.cli.os.environ", no_programs | variables)
+        monkeypatch.setattr("glasshouse.settings.os.environ", no_programs | variables)
         monkeypatch.setattr(sys, "argv", ["glasshouse", *arguments])
         with pytest.raises(SystemExit) as ended:
             cli.main()
