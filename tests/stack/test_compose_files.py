@@ -144,11 +144,6 @@ def test_images_are_pinned_by_version() -> None:
         assert all(PINNED.match(image) for image in images), dockerfile
 
 
-def test_the_exporters_image_rests_on_the_nginx_that_is_here_anyway() -> None:
-    base = re.findall(r"^ARG NGINX_IMAGE=(\S+)$", source("nginx/exporter/Dockerfile"), re.MULTILINE)
-    assert base == [config(GPU)["services"]["nginx"]["image"]]
-
-
 def test_an_image_of_ours_is_asked_of_no_registry_and_built_once() -> None:
     services = config(GPU, profiles=ALL_PROFILES)["services"]
     ours = {name: service for name, service in services.items() if service["image"].startswith("glasshouse/")}
