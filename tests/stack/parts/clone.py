@@ -14,16 +14,16 @@ _LEFT_OUT = shutil.ignore_patterns(
 
 
 class Clone:
-    """The repository. Its `.venv` is this one's, with the clone's own command line."""
+    """The repository. Its `.venv` is this one's, with the command line of the clone."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         shutil.copytree(ROOT, root, symlinks=True, ignore=_LEFT_OUT)
         self.git("init", "--quiet", "--initial-branch=main")
-        command = root / ".venv" / "bin" / "glasshouse"
+        command = root / ".venv" / "bin" / "python"
         command.parent.mkdir(parents=True)
         source = root / "client" / "src"
-        command.write_text(f'#!/bin/sh\nPYTHONPATH="{source}" exec "{sys.executable}" -m glasshouse "$@"\n')
+        command.write_text(f'#!/bin/sh\nPYTHONPATH="{source}" exec "{sys.executable}" "$@"\n')
         command.chmod(0o755)
         self.version("v0.1.0")
         (root / ".venv" / ".installed").touch()
