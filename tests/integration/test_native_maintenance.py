@@ -56,6 +56,7 @@ def test_a_stack_restored_from_a_backup_has_the_keys_and_the_history(place: Plac
     until(lambda: samples(place, seen) == [seen], 40, "what it had seen then", pause=0.5)
 
 
+@pytest.mark.long
 def test_a_version_that_does_not_start_is_taken_back_natively(place: Place, tmp_path: Path) -> None:
     clone = Clone(tmp_path / "clone")
     broken = "raise RuntimeError('broken on purpose')\n"

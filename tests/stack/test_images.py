@@ -34,7 +34,7 @@ def test_what_is_copied_can_be_read_by_all(dockerfile: Path) -> None:
         assert mode == ("755" if (ROOT / source).is_dir() else "644"), copy
 
 
-@pytest.mark.parametrize("umask", [0o077, 0o027], ids=["077", "027"])
+@pytest.mark.parametrize("umask", [0o077, pytest.param(0o027, marks=pytest.mark.long)], ids=["077", "027"])
 def test_an_image_of_a_clone_under_a_strict_umask_serves_its_user(tmp_path: Path, umask: int) -> None:
     clone, image = tmp_path / "clone", f"{NAME}:{umask:o}"
     for part in (".dockerignore", "config", "client", "services", "models/demo/glasshouse-demo.gguf"):

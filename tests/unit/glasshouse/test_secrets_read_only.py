@@ -15,7 +15,7 @@ from glasshouse import certificate, container, keys, secret_files
 from glasshouse.errors import SecretsError
 from glasshouse.settings import Settings, load
 
-NOBODY = 65_534
+SOMEBODY = 54_321
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_in_a_container_too(complete: Settings, mounted: Settings, tmp_path: Pat
         (complete.secrets_dir / name).mkdir(exist_ok=True)
     (complete.secrets_dir / "grafana" / "smtp-password").touch()
     (tmp_path / "data").mkdir()
-    assert container.init(mounted, NOBODY, NOBODY, tmp_path / "data") == ()
+    assert container.init(mounted, SOMEBODY, SOMEBODY, tmp_path / "data") == ()
 
 
 def test_all_that_is_missing_is_named_and_nothing_else(complete: Settings, mounted: Settings) -> None:
@@ -101,7 +101,7 @@ def test_another_user_who_may_only_read_starts_too(complete: Settings) -> None:
         program = (
             "import os; from pathlib import Path; from glasshouse import secret_files, settings; "
             f"its = settings.load(Path({str(complete.root)!r}), {{'SECRETS_DIR': {str(secrets)!r}}}); "
-            f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY}); print(secret_files.init(its))"
+            f"os.setgroups([]); os.setgid({SOMEBODY}); os.setuid({SOMEBODY}); print(secret_files.init(its))"
         )
         done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=False, cwd="/")
     assert (done.returncode, done.stdout) == (0, "()\n"), done.stderr
