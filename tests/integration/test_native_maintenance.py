@@ -1,6 +1,7 @@
 """Backup, restore and upgrade of a native stack that serves: the real `make`, the real programs."""
 
 import json
+import shutil
 import subprocess
 import urllib.parse
 from collections.abc import Iterator
@@ -57,6 +58,7 @@ def test_a_stack_restored_from_a_backup_has_the_keys_and_the_history(place: Plac
 
 
 @pytest.mark.long
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_version_that_does_not_start_is_taken_back_natively(place: Place, tmp_path: Path) -> None:
     clone = Clone(tmp_path / "clone")
     broken = "raise RuntimeError('broken on purpose')\n"

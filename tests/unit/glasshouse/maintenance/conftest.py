@@ -101,7 +101,16 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, fake_api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Place:
+def git() -> str:
+    """The program, where this machine has it."""
+    found = shutil.which("git")
+    if found is None:
+        pytest.skip("git is not installed")
+    return found
+
+
+@pytest.fixture
+def place(tmp_path: Path, git: str, fake_api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Place:
     fake_api.answers |= {
         "/healthz": (200, {"status": "ready"}),
         "/v1/models": (200, {"data": [{"id": "demo"}]}),
@@ -118,8 +127,6 @@ def place(tmp_path: Path, fake_api: FakeApi, monkeypatch: pytest.MonkeyPatch) ->
         program.chmod(0o755)
     with tarfile.open(one.programs / "empty.tar.gz", "w:gz"):
         pass
-    git = shutil.which("git")
-    assert git is not None
     (one.programs / "git").symlink_to(git)
     port = int(fake_api.url.rsplit(":", 1)[1])
     (one.programs / "state.json").write_text(

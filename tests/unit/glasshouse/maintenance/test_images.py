@@ -61,11 +61,11 @@ def test_images_older_than_the_version_before_go_by_name_and_nothing_else_does()
 
 
 @pytest.mark.parametrize("name", ["backups/glasshouse-20260101-000000-v1.tar", "backups/.glasshouse-1.tar.partial"])
-def test_git_and_dockers_builds_do_not_see_backups(tmp_path: Path, name: str) -> None:
+def test_git_and_dockers_builds_do_not_see_backups(tmp_path: Path, git: str, name: str) -> None:
     for file in (".gitignore", ".dockerignore"):
         (tmp_path / file).write_text((REPOSITORY / file).read_text())
-    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
-    assert subprocess.run(["git", "-C", tmp_path, "check-ignore", "--quiet", name], check=False).returncode == 0
+    subprocess.run([git, "init", "--quiet", tmp_path], check=True)
+    assert subprocess.run([git, "-C", tmp_path, "check-ignore", "--quiet", name], check=False).returncode == 0
     patterns = [line for line in (tmp_path / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert patterns[0] == "*"
     assert not any(pattern.startswith("!backups") for pattern in patterns)
