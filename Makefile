@@ -69,13 +69,13 @@ rotate-engine-key: .venv/.installed  ## Change the key between the gateway and t
 
 .PHONY: backup restore upgrade
 backup: .venv/.installed  ## Save secrets, keys, settings and data into one file in backups/, while it serves (FILE=…)
-	@$(GLASSHOUSE) backup $(if $(FILE),--file '$(FILE)')
+	@$(GLASSHOUSE) backup $(if $(value FILE),--file "$$FILE")
 
 restore: .venv/.installed  ## Put a backup into this checkout: FILE=… (FORCE=1: in place of what is here)
-	@$(GLASSHOUSE) restore $(if $(FORCE),--force) $(if $(FILE),'$(FILE)')
+	@$(GLASSHOUSE) restore $(if $(FORCE),--force) $(if $(value FILE),-- "$$FILE")
 
 upgrade: .venv/.installed  ## Go to the newest version, or VERSION=…: backup, build, up, smoke; back if one of them fails
-	@$(GLASSHOUSE) upgrade $(if $(VERSION),--to '$(VERSION)') $(if $(KEY_FILE),--key-file '$(KEY_FILE)')
+	@$(GLASSHOUSE) upgrade $(if $(value VERSION),--to "$$VERSION") $(if $(value KEY_FILE),--key-file "$$KEY_FILE")
 
 ##@ Develop
 

@@ -57,6 +57,14 @@ def test_addresses_and_files_are_arguments(checkout: Path, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", AWKWARD)
+def test_backups_and_versions_are_arguments(checkout: Path, value: str) -> None:
+    assert told(checkout, "backup", f"FILE={value}")[0] == ["backup", "--file", value]
+    assert told(checkout, "restore", f"FILE={value}", "FORCE=1")[0] == ["restore", "--force", "--", value]
+    wanted = ["upgrade", "--to", value, "--key-file", value]
+    assert told(checkout, "upgrade", f"VERSION={value}", f"KEY_FILE={value}")[0] == wanted
+
+
+@pytest.mark.parametrize("value", AWKWARD)
 def test_a_setting_reaches_the_programs(checkout: Path, value: str) -> None:
     assert told(checkout, "up", f"RUN_DIR={value}")[1]["RUN_DIR"] == value
     assert told(checkout, "up", environment={"RUN_DIR": value})[1]["RUN_DIR"] == value
