@@ -13,10 +13,10 @@ PYTHON ?= python3
 GLASSHOUSE = $(if $(shell env --block-signal=INT true 2>/dev/null && echo yes),env --block-signal=INT )$(COMMAND)
 # Not .venv/bin/glasshouse, whose first line cannot name every path.
 COMMAND := .venv/bin/python -m glasshouse
-PROJECTS := services/api services/vllm services/llamacpp services/engine_status services/gpu_exporter client observability
+PROJECTS := services/api services/vllm services/llamacpp services/launcher services/gpu_exporter client observability tools/mock_engine
 # Those with an image, which takes only what it needs from a lock file of its own.
 IMAGES := services/api services/vllm services/llamacpp services/gpu_exporter client
-PACKAGES := gateway vllm_launcher llamacpp_server engine_status gpu_exporter glasshouse observability
+PACKAGES := gateway vllm_launcher llamacpp_server launcher gpu_exporter glasshouse observability mock_engine
 # The gateway's unit tests hand keyword dictionaries to servers that are not typed for that.
 TYPED := tests benchmarks conftest.py
 MANIFESTS := pyproject.toml $(PROJECTS:%=%/pyproject.toml)
@@ -118,9 +118,9 @@ golden: .venv-vllm/.installed  ## Record anew what each part exports, for the te
 
 lock: .venv/.installed  ## Choose all versions anew, with hashes
 	@$(SAY) 'requirements.lock …'
-	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-package glasshouse-engine-status --group dev pyproject.toml services/*/pyproject.toml client/pyproject.toml observability/pyproject.toml -o requirements.lock
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-package glasshouse-launcher --group dev pyproject.toml services/*/pyproject.toml client/pyproject.toml observability/pyproject.toml tools/mock_engine/pyproject.toml -o requirements.lock
 	@for project in $(IMAGES); do \
-	  $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package glasshouse-engine-status -c requirements.lock $$project/pyproject.toml -o $$project/requirements.lock; \
+	  $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package glasshouse-launcher -c requirements.lock $$project/pyproject.toml -o $$project/requirements.lock; \
 	done
 	@$(SAY) 'requirements-torch.lock …'
 	@$(UV) pip compile -q --python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements-torch.overrides --generate-hashes requirements-torch.in -o requirements-torch.lock

@@ -79,7 +79,7 @@ class Target:
 def start_mock(place: Place) -> Target:
     """Start the mock engine, which is the target `direct` and everybody's engine."""
     port = place.engine_port = place.port()
-    command = [sys.executable, str(ROOT / "benchmarks" / "mock_engine.py"), "--port", str(port)]
+    command = [sys.executable, "-m", "mock_engine", "--port", str(port)]
     return _ready(DIRECT, port, child.start(DIRECT, command, _environment(), place.directory, ROOT), "/health")
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.grafana.parts import page
-from tests.grafana.parts.browser import Browser
-from tests.grafana.parts.home import Home, find
-from tests.grafana.parts.receiver import Receiver
-from tests.grafana.parts.server import Grafana, provisioning
-from tests.grafana.parts.stack import NEEDED, Stack
 from tests.integration.gpu_exporter.exporter import build_stub
+from tests.support.grafana import page
+from tests.support.grafana.browser import Browser
+from tests.support.grafana.home import Home, find
+from tests.support.grafana.receiver import Receiver
+from tests.support.grafana.server import Grafana, provisioning
+from tests.support.grafana.stack import NEEDED, Stack
 
 _RESULTS = pytest.StashKey[page.Results]()
 

@@ -3,11 +3,11 @@
 import datetime as dt
 
 import pytest
-from tests.grafana.parts.page import Results
-from tests.grafana.parts.panels import BY_UID, dashboards
-from tests.grafana.parts.server import Grafana
-from tests.integration.parts.program import until
-from tests.unit.observability.parts import generated_yaml
+from tests.support.grafana.page import Results
+from tests.support.grafana.panels import BY_UID, dashboards
+from tests.support.grafana.server import Grafana
+from tests.support.program import until
+from tests.unit.observability.generated_files import generated_yaml
 
 pytestmark = [pytest.mark.grafana, pytest.mark.timeout(600)]
 

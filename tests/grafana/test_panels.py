@@ -4,11 +4,11 @@ import contextlib
 from collections import Counter
 
 import pytest
-from tests.grafana.parts.page import Results
-from tests.grafana.parts.panels import Shown, dashboards, has_data, needs, shown
-from tests.grafana.parts.server import Grafana
-from tests.grafana.parts.stack import Stack
-from tests.integration.parts.program import until
+from tests.support.grafana.page import Results
+from tests.support.grafana.panels import Shown, dashboards, has_data, needs, shown
+from tests.support.grafana.server import Grafana
+from tests.support.grafana.stack import Stack
+from tests.support.program import until
 
 pytestmark = [pytest.mark.grafana, pytest.mark.timeout(300)]
 

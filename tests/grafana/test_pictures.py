@@ -1,13 +1,13 @@
 """Each dashboard as people see it: no panel with an error, none without data, nothing wider than the screen."""
 
 import pytest
-from tests.grafana.parts.browser import Browser
-from tests.grafana.parts.page import Results
-from tests.grafana.parts.panels import dashboards, needs, shown
-from tests.grafana.parts.pictures import PICTURES, WIDTHS, Page
-from tests.grafana.parts.server import Grafana
-from tests.grafana.parts.stack import Stack
-from tests.integration.parts.program import until
+from tests.support.grafana.browser import Browser
+from tests.support.grafana.page import Results
+from tests.support.grafana.panels import dashboards, needs, shown
+from tests.support.grafana.pictures import PICTURES, WIDTHS, Page
+from tests.support.grafana.server import Grafana
+from tests.support.grafana.stack import Stack
+from tests.support.program import until
 
 # So long the clients have asked before the first picture: a graph shows a curve then, and quantiles have settled.
 _LOADED_S = 240

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 from tests.grafana.conftest import running
-from tests.grafana.parts.faults import Fault, Faults
-from tests.grafana.parts.home import Home
-from tests.grafana.parts.page import Results, Told
-from tests.grafana.parts.panels import dashboards, has_data, needs, shown
-from tests.grafana.parts.receiver import Receiver
-from tests.grafana.parts.server import Grafana, provisioning
-from tests.grafana.parts.stack import Stack
-from tests.integration.parts.program import free_port, until
+from tests.support.grafana.faults import Fault, Faults
+from tests.support.grafana.home import Home
+from tests.support.grafana.page import Results, Told
+from tests.support.grafana.panels import dashboards, has_data, needs, shown
+from tests.support.grafana.receiver import Receiver
+from tests.support.grafana.server import Grafana, provisioning
+from tests.support.grafana.stack import Stack
+from tests.support.program import free_port, until
 
 from observability.alerts import contact, hurry, rules
 from observability.alerts import grafana as in_grafana

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import openai
 import pytest
-from tests.integration.parts.engine import Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import HOST, free_port
-from tests.integration.parts.stage import Stage
+from tests.support.engine import Engine
+from tests.support.gateway import Gateway
+from tests.support.program import HOST, free_port
+from tests.support.stage import Stage
 
 # Without .venv-vllm the Makefile leaves these out by their mark; asked for all the same, they fail and say why.
 VLLM = pytest.param("vllm", marks=[pytest.mark.vllm, pytest.mark.timeout(500)])

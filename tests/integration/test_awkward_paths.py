@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.parts.native import Place
-from tests.integration.parts.program import ROOT
+from tests.support.native import Place
+from tests.support.program import ROOT
 
 pytestmark = pytest.mark.timeout(240)
 

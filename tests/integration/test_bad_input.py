@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.integration.parts.gateway import Gateway, new_key, write_keys
-from tests.integration.parts.mock import Mock, chat
-from tests.integration.parts.program import until
-from tests.integration.parts.raw import Answer, Raw, ask, encode
-from tests.integration.parts.stage import Stage
+from tests.support.gateway import Gateway, new_key, write_keys
+from tests.support.mock import Mock, chat
+from tests.support.program import until
+from tests.support.raw import Answer, Raw, ask, encode
+from tests.support.stage import Stage
 
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 LIMIT = 65_536

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from tests.integration.parts.engine import DEMO, Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import frozen, until
-from tests.integration.parts.stage import Stage
+from tests.support.engine import DEMO, Engine
+from tests.support.gateway import Gateway
+from tests.support.program import frozen, until
+from tests.support.stage import Stage
 
 CHAT = "/v1/chat/completions"
 QUESTION = {"model": DEMO, "messages": [{"role": "user", "content": "What is Glasshouse?"}]}

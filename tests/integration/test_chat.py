@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import openai
 import pytest
-from tests.integration.parts.corpus import Question, longest, some
-from tests.integration.parts.engine import DEMO, Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import until
+from tests.support.corpus import Question, longest, some
+from tests.support.engine import DEMO, Engine
+from tests.support.gateway import Gateway
+from tests.support.program import until
 
 QUESTIONS = [*some("ko", 4), *some("en", 4)]
 LONG = longest("en")

@@ -2,9 +2,9 @@
 
 import openai
 import pytest
-from tests.integration.parts.corpus import Question, longest, some
-from tests.integration.parts.engine import DEMO
-from tests.integration.parts.gateway import Gateway
+from tests.support.corpus import Question, longest, some
+from tests.support.engine import DEMO
+from tests.support.gateway import Gateway
 
 QUESTIONS = [*some("ko", 2), *some("en", 2)]
 LONG = longest("ko")

@@ -15,10 +15,10 @@ from tests.integration.ledger.case import Case, chat
 from tests.integration.ledger.cases import MIXED, OK_PLAIN, OK_STREAM
 from tests.integration.ledger.stage import lone
 from tests.integration.ledger.traffic import Held, Traffic
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import until
-from tests.integration.parts.samples import Samples
-from tests.integration.parts.stage import Stage
+from tests.support.gateway import Gateway
+from tests.support.program import until
+from tests.support.samples import Samples
+from tests.support.stage import Stage
 
 USD_PER_HOUR = 3600.0  # a dollar a second, so that dollars and seconds are the same number
 # A scrape shows what was booked up to half a second before, on machines like CI's somewhat more.

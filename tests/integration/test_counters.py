@@ -6,7 +6,7 @@ import signal
 from tests.integration.ledger.cases import HELD, OK_PLAIN, OK_STREAM, UNFINISHED
 from tests.integration.ledger.sampler import watched
 from tests.integration.ledger.stage import assert_true, lone
-from tests.integration.parts.stage import Stage
+from tests.support.stage import Stage
 
 _ENDLESS = UNFINISHED[1]
 

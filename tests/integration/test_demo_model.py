@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import openai
 import pytest
-from tests.integration.parts.corpus import Question, questions
-from tests.integration.parts.engine import DEMO
+from tests.support.corpus import Question, questions
+from tests.support.engine import DEMO
 
 pytestmark = pytest.mark.parametrize("gateway", [2], indirect=True, ids=["2w"])
 AT_ONCE = 32

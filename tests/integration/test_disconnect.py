@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.parts.engine import DEMO, Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import until
-from tests.integration.parts.raw import Raw, encode
-from tests.integration.parts.samples import Samples, risen
+from tests.support.engine import DEMO, Engine
+from tests.support.gateway import Gateway
+from tests.support.program import until
+from tests.support.raw import Raw, encode
+from tests.support.samples import Samples, risen
 
 pytestmark = pytest.mark.parametrize("gateway", [2], indirect=True, ids=["2w"])
 

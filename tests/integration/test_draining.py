@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.integration.parts.engine import DEMO
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import HOST, until
-from tests.integration.parts.stage import Stage
+from tests.support.engine import DEMO
+from tests.support.gateway import Gateway
+from tests.support.program import HOST, until
+from tests.support.stage import Stage
 
 from glasshouse import secret_files
 from glasshouse.settings import load

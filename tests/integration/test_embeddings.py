@@ -7,9 +7,9 @@ from typing import NamedTuple
 import openai
 import pytest
 from tests.integration.conftest import VLLM
-from tests.integration.parts.engine import DEMO
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.stage import Stage
+from tests.support.engine import DEMO
+from tests.support.gateway import Gateway
+from tests.support.stage import Stage
 
 TEXTS = ["Glasshouse", "The gateway relays bytes as they come.", "게이트웨이는 무엇을 하나요?"]
 

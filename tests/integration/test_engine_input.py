@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from tests.integration.parts.engine import DEMO, Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.raw import Answer, ask
-from tests.integration.parts.samples import risen
+from tests.support.engine import DEMO, Engine
+from tests.support.gateway import Gateway
+from tests.support.raw import Answer, ask
+from tests.support.samples import risen
 
 pytestmark = pytest.mark.parametrize("gateway", [1], indirect=True, ids=["1w"])
 

@@ -14,12 +14,12 @@ from threading import Thread
 from typing import Any
 
 import httpx
-from tests.integration.parts.engine import DEMO, GGUF, Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.mock import Mock, chat, start_mock
-from tests.integration.parts.program import HOST, free_port, frozen, until
-from tests.integration.parts.raw import Answer, Raw, ask, encode
-from tests.integration.parts.stage import Stage
+from tests.support.engine import DEMO, GGUF, Engine
+from tests.support.gateway import Gateway
+from tests.support.mock import Mock, chat, start_mock
+from tests.support.program import HOST, free_port, frozen, until
+from tests.support.raw import Answer, Raw, ask, encode
+from tests.support.stage import Stage
 
 CHAT = "/v1/chat/completions"
 

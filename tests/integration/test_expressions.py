@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, build_stub
-from tests.integration.parts.engine import DEMO, Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import HOST, ROOT, free_port, until
-from tests.integration.parts.prometheus import Prometheus
-from tests.integration.parts.stage import Stage
-from tests.unit.observability.parts import exempt, expressions, generated_yaml
+from tests.support.engine import DEMO, Engine
+from tests.support.gateway import Gateway
+from tests.support.program import HOST, ROOT, free_port, until
+from tests.support.prometheus import Prometheus
+from tests.support.stage import Stage
+from tests.unit.observability.generated_files import exempt, expressions, generated_yaml
 
 from observability import recording, settings
 

@@ -4,10 +4,10 @@ import os
 import signal
 from pathlib import Path
 
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import until
-from tests.integration.parts.stage import Stage
-from tests.unit.gateway.harness.small_disk import as_seen_by, fill
+from tests.support.gateway import Gateway
+from tests.support.in_process.small_disk import as_seen_by, fill
+from tests.support.program import until
+from tests.support.stage import Stage
 
 _PATIENCE_S = 30.0
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the directory itself is what is tested

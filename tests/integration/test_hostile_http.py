@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.hostile import BROKEN_BODIES, BROKEN_HEADS, CORPUS, head
-from tests.integration.parts.mock import Mock, chat
-from tests.integration.parts.program import until
-from tests.integration.parts.raw import Raw, ask, encode
-from tests.integration.parts.stage import Stage
+from tests.support.gateway import Gateway
+from tests.support.hostile import BROKEN_BODIES, BROKEN_HEADS, CORPUS, head
+from tests.support.mock import Mock, chat
+from tests.support.program import until
+from tests.support.raw import Raw, ask, encode
+from tests.support.stage import Stage
 
 CHAT = "/v1/chat/completions"
 BODY = json.dumps(chat()).encode()

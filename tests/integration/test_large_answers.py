@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import HOST
-from tests.integration.parts.raw import encode
-from tests.integration.parts.stage import Stage
+from tests.support.gateway import Gateway
+from tests.support.program import HOST
+from tests.support.raw import encode
+from tests.support.stage import Stage
 
 EMBEDDINGS = "/v1/embeddings"
 _MIB = 1_048_576

@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 import httpx
 import pytest
-from tests.integration.parts.gateway import COMMAND, environment, new_key, write_keys
-from tests.integration.parts.program import HOST, ROOT, until
-from tests.integration.parts.samples import Samples
+from tests.support.gateway import COMMAND, environment, new_key, write_keys
+from tests.support.program import HOST, ROOT, until
+from tests.support.samples import Samples
 
 # In requests: more than pipe, thread and queue hold.
 MANY = 24_000

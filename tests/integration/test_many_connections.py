@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.parts.engine import DEMO
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.mock import Mock, chat
-from tests.integration.parts.program import HOST, until
-from tests.integration.parts.raw import Raw, encode
-from tests.integration.parts.stage import Stage
+from tests.support.engine import DEMO
+from tests.support.gateway import Gateway
+from tests.support.mock import Mock, chat
+from tests.support.program import HOST, until
+from tests.support.raw import Raw, encode
+from tests.support.stage import Stage
 
 AT_ONCE = 2_000
 OPEN_AT_ONCE = 1_000

@@ -2,8 +2,8 @@
 
 import openai
 import pytest
-from tests.integration.parts.engine import DEMO, Engine
-from tests.integration.parts.gateway import Gateway
+from tests.support.engine import DEMO, Engine
+from tests.support.gateway import Gateway
 
 HELLO: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 

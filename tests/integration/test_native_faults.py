@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.parts.native import Place
-from tests.integration.parts.program import ROOT, until
+from tests.support.native import Place
+from tests.support.program import ROOT, until
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.parts.native import Place, needs_prometheus
-from tests.integration.parts.program import HOST, until
-from tests.stack.parts.clone import Clone
+from tests.support.compose.clone import Clone
+from tests.support.native import Place, needs_prometheus
+from tests.support.program import HOST, until
 
 pytestmark = pytest.mark.timeout(240)
 

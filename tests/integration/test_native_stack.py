@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.integration.parts.native import Place, needs_curl, needs_nginx, needs_prometheus, wait_for
-from tests.integration.parts.program import HOST, ROOT, free_port, until
-from tests.integration.parts.readme import SdkExample
+from tests.support.native import Place, needs_curl, needs_nginx, needs_prometheus, wait_for
+from tests.support.program import HOST, ROOT, free_port, until
+from tests.support.readme import SdkExample
 
 from glasshouse import certificate
 

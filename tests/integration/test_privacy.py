@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.parts.engine import DEMO, Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.mock import Mock
-from tests.integration.parts.program import HOST, until
-from tests.integration.parts.raw import Raw, ask, encode
-from tests.integration.parts.stage import Stage
+from tests.support.engine import DEMO, Engine
+from tests.support.gateway import Gateway
+from tests.support.mock import Mock
+from tests.support.program import HOST, until
+from tests.support.raw import Raw, ask, encode
+from tests.support.stage import Stage
 
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.integration.parts.gateway import COMMAND, environment, new_key, refusal, write_keys
-from tests.integration.parts.program import Program
+from tests.support.gateway import COMMAND, environment, new_key, refusal, write_keys
+from tests.support.program import Program
 
 # On two cores that other tests share; most of it is Python importing.
 SOON_S = 5.0

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 from tests.integration.ledger.workers import all_up
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.kept_alive import KeptAlive
-from tests.integration.parts.program import until
-from tests.integration.parts.raw import Raw, encode
-from tests.integration.parts.stage import Stage
+from tests.support.gateway import Gateway
+from tests.support.kept_alive import KeptAlive
+from tests.support.program import until
+from tests.support.raw import Raw, encode
+from tests.support.stage import Stage
 
 
 @pytest.fixture

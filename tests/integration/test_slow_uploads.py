@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.mock import Mock, chat
-from tests.integration.parts.native import needs_nginx
-from tests.integration.parts.nginx import Nginx
-from tests.integration.parts.program import HOST, until
-from tests.integration.parts.raw import Raw, encode
-from tests.integration.parts.stage import Stage
+from tests.support.gateway import Gateway
+from tests.support.mock import Mock, chat
+from tests.support.native import needs_nginx
+from tests.support.native_nginx import Nginx
+from tests.support.program import HOST, until
+from tests.support.raw import Raw, encode
+from tests.support.stage import Stage
 
 pytestmark = needs_nginx
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.integration.parts.corpus import longest
-from tests.integration.parts.engine import DEMO, Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.mock import Mock, chat
-from tests.integration.parts.program import until
-from tests.integration.parts.raw import Answer, Piece, Raw, encode
-from tests.integration.parts.stage import Stage
+from tests.support.corpus import longest
+from tests.support.engine import DEMO, Engine
+from tests.support.gateway import Gateway
+from tests.support.mock import Mock, chat
+from tests.support.program import until
+from tests.support.raw import Answer, Piece, Raw, encode
+from tests.support.stage import Stage
 
 CHAT = "/v1/chat/completions"
 TOKENS, INTERVAL_S = 40, 0.05

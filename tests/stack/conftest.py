@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.stack.parts.stack import ROOT, Stack, dead_proxy
+from tests.support.compose.stack import ROOT, Stack, dead_proxy
 
 _MEASURED = pytest.StashKey[list[str]]()
 

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from tests.stack.conftest import free_port
-from tests.stack.parts.command import make, private
-from tests.stack.parts.load import CHAT, Load, chat
-from tests.stack.parts.stack import Stack, docker, until
+from tests.support.compose.command import make, private
+from tests.support.compose.load import CHAT, Load, chat
+from tests.support.compose.stack import Stack, docker, until
 
 from glasshouse import secret_files
 from glasshouse.maintenance import backup, restore

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from tests.stack.parts.load import Load
-from tests.stack.parts.stack import ROOT, Stack, until
+from tests.support.compose.load import Load
+from tests.support.compose.stack import ROOT, Stack, until
 
 from glasshouse import certificate
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.stack.parts.stack import ROOT
+from tests.support.compose.stack import ROOT
 
 from gateway.settings import Settings as GatewaySettings
 from gpu_exporter.settings import Settings as ExporterSettings
@@ -251,7 +251,7 @@ def test_who_runs_on_is_asked_for_its_health_by_a_program_and_through_no_proxy(f
         elif "urllib" in asks:
             assert "ProxyHandler({})" in asks, name
         else:
-            assert command[0] in {"promtool", "valkey-cli", "test"} or "engine_status.healthcheck" in command, name
+            assert command[0] in {"promtool", "valkey-cli", "test"} or "launcher.healthcheck" in command, name
 
 
 def test_an_exporter_or_grafana_reaches_its_neighbours_without_the_proxy_that_docker_gives() -> None:

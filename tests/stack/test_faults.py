@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.stack.parts.load import CHAT, Load, chat
-from tests.stack.parts.stack import Stack, docker, until
+from tests.support.compose.load import CHAT, Load, chat
+from tests.support.compose.stack import Stack, docker, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from tests.integration.parts.readme import SdkExample
-from tests.stack.parts.stack import Stack
+from tests.support.compose.stack import Stack
+from tests.support.readme import SdkExample
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 

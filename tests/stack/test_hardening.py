@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.stack.parts.stack import DEAD_PROXY, Stack, docker, until
+from tests.support.compose.stack import DEAD_PROXY, Stack, docker, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.stack.parts.stack import ROOT, Stack, docker
 from tests.stack.test_compose_files import GPU, config
+from tests.support.compose.stack import ROOT, Stack, docker
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 

@@ -6,8 +6,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from tests.stack.parts.stack import ROOT
 from tests.stack.test_compose_files import CPU, GPU, config
+from tests.support.compose.stack import ROOT
 
 pytestmark = pytest.mark.docker
 

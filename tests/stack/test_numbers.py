@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.parts.samples import Samples, risen
-from tests.stack.parts.stack import Stack, until
+from tests.support.compose.stack import Stack, until
+from tests.support.samples import Samples, risen
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.stack.conftest import free_port
-from tests.stack.parts.stack import ROOT, docker, until
+from tests.support.compose.stack import ROOT, docker, until
 
 from glasshouse.composed_watch import Restarts
 from glasshouse.docker import Container, Docker

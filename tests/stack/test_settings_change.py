@@ -9,8 +9,8 @@ from functools import partial
 import httpx
 import pytest
 from cryptography import x509
-from tests.stack.parts.load import Load
-from tests.stack.parts.stack import FILES, Stack, docker, until
+from tests.support.compose.load import Load
+from tests.support.compose.stack import FILES, Stack, docker, until
 
 from glasshouse.files import write_atomically
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.stack.conftest import free_port
-from tests.stack.parts.stack import Stack, docker
+from tests.support.compose.stack import Stack, docker
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 

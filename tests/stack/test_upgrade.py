@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from tests.stack.conftest import free_port
-from tests.stack.parts.clone import Clone
-from tests.stack.parts.command import make
-from tests.stack.parts.load import CHAT, chat
-from tests.stack.parts.stack import Stack, docker
+from tests.support.compose.clone import Clone
+from tests.support.compose.command import make
+from tests.support.compose.load import CHAT, chat
+from tests.support.compose.stack import Stack, docker
 
 pytestmark = [pytest.mark.docker, pytest.mark.long, pytest.mark.timeout(1200)]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from tests.integration.parts.corpus import longest
 from tests.stack.conftest import free_port
-from tests.stack.parts.stack import ROOT, Stack, docker, until
+from tests.support.compose.stack import ROOT, Stack, docker, until
+from tests.support.corpus import longest
 
 pytestmark = [pytest.mark.docker, pytest.mark.vllm, pytest.mark.timeout(2400)]
 

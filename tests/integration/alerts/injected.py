@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 from tests.integration.alerts.watch import Watch, wait
 from tests.integration.gpu_exporter.exporter import Machine
-from tests.integration.parts.engine import Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.mock import Mock, chat
-from tests.integration.parts.program import frozen
+from tests.support.engine import Engine
+from tests.support.gateway import Gateway
+from tests.support.mock import Mock, chat
+from tests.support.program import frozen
 
 _AT_ONCE = 12
 WELL = "0.nvmlDeviceGetCurrentClocksEventReasons 0x4"  # held down by its power limit alone

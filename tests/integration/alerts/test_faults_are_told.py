@@ -17,8 +17,8 @@ from tests.integration.alerts import injected
 from tests.integration.alerts.injected import Fault
 from tests.integration.alerts.watch import Watch, wait
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, build_stub
-from tests.integration.parts.program import HOST
-from tests.integration.parts.stage import Stage
+from tests.support.program import HOST
+from tests.support.stage import Stage
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed"),

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.integration.parts.program import HOST, free_port, until
-from tests.integration.parts.prometheus import Prometheus
+from tests.support.program import HOST, free_port, until
+from tests.support.prometheus import Prometheus
 
 from observability import settings
 from observability.alerts import hurry, prometheus, rules

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
-from tests.integration.parts.program import HOST, PYTHON, Program, free_port
+from tests.support.program import HOST, PYTHON, Program, free_port
 
 HERE = Path(__file__).parent
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))

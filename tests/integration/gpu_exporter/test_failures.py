@@ -6,7 +6,7 @@ import time
 import pytest
 from tests.integration.gpu_exporter.conftest import Start
 from tests.integration.gpu_exporter.exporter import Machine, absent
-from tests.integration.parts.program import until
+from tests.support.program import until
 
 SESSION_ERRORS = {"uninitialized": 1, "driver not loaded": 9, "version mismatch": 18, "gpu not found": 28}
 

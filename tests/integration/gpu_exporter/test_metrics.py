@@ -6,7 +6,7 @@ import pytest
 from tests.integration.gpu_exporter import golden
 from tests.integration.gpu_exporter.conftest import Start
 from tests.integration.gpu_exporter.exporter import Machine
-from tests.integration.parts.program import HOST
+from tests.support.program import HOST
 
 
 @pytest.mark.parametrize("kind", golden.KINDS)

@@ -6,7 +6,7 @@ import socket
 import pytest
 from tests.integration.gpu_exporter.conftest import Start
 from tests.integration.gpu_exporter.exporter import Machine, refused
-from tests.integration.parts.program import HOST
+from tests.support.program import HOST
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.integration.gpu_exporter import golden
 from tests.integration.gpu_exporter.exporter import Exporter, Machine
-from tests.integration.parts.program import HOST, free_port, until
-from tests.integration.parts.prometheus import Prometheus
+from tests.support.program import HOST, free_port, until
+from tests.support.prometheus import Prometheus
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
 

@@ -4,7 +4,7 @@ import time
 
 from tests.integration.gpu_exporter.conftest import Start
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, absent
-from tests.integration.parts.program import until
+from tests.support.program import until
 
 COUNT, WHEN, LAST = "gpu_xid_errors_total", "gpu_xid_last_timestamp_seconds", "DCGM_FI_DEV_XID_ERRORS"
 

@@ -9,9 +9,9 @@ from tests.integration.ledger import cases
 from tests.integration.ledger.case import Case
 from tests.integration.ledger.traffic import Held, Traffic, Wire
 from tests.integration.ledger.workers import all_up, in_flight, pinned
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.mock import Mock
-from tests.integration.parts.samples import Series, series
+from tests.support.gateway import Gateway
+from tests.support.mock import Mock
+from tests.support.samples import Series, series
 
 _FAILURES_TO_EJECT = 5
 # Retries are paid for by requests: five to one always suffice.

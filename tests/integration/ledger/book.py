@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tests.integration.ledger.case import Case
-from tests.integration.parts.samples import Samples, Series
+from tests.support.samples import Samples, Series
 
 # Asked by the tests themselves while they wait; and what no test can foretell.
 _WATCHED = {("route", "/livez"), ("route", "/readyz")}

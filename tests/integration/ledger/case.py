@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.integration.parts.samples import Series, series
+from tests.support.samples import Series, series
 
 from gateway.errors import EnginePhase, Outcome
 

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.raw import ask
+from tests.support.gateway import Gateway
+from tests.support.raw import ask
 
 _PERIOD_S = 0.1
 _FEWEST = 10

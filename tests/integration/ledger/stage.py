@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from tests.integration.ledger.cases import MOST_BYTES
 from tests.integration.ledger.traffic import Traffic
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.mock import Mock
-from tests.integration.parts.program import until
-from tests.integration.parts.stage import Stage
+from tests.support.gateway import Gateway
+from tests.support.mock import Mock
+from tests.support.program import until
+from tests.support.stage import Stage
 
 # Workers look at their engines when they start and then no more: what happens is what the test does.
 _RARELY = {"DISCOVERY_INTERVAL": "3600", "PROBE_INTERVAL": "3600"}

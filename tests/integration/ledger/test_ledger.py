@@ -16,7 +16,7 @@ from tests.integration.ledger.stage import (
     impatient,
     patient,
 )
-from tests.integration.parts.stage import Stage
+from tests.support.stage import Stage
 
 _SEED = 7
 _FEW = [OK_PLAIN, OK_STREAM] * 4

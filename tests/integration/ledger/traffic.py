@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from tests.integration.ledger.book import Book
 from tests.integration.ledger.case import Case
-from tests.integration.parts.mock import Mock
-from tests.integration.parts.program import HOST
-from tests.integration.parts.raw import encode
+from tests.support.mock import Mock
+from tests.support.program import HOST
+from tests.support.raw import encode
 
 _END_OF_HEAD, _LAST_CHUNK = b"\r\n\r\n", b"0\r\n\r\n"
 _TOKEN, _ROLE = b'":" w', b'"role":"assistant"'

@@ -5,9 +5,9 @@ from collections.abc import Collection
 
 from tests.integration.ledger.sampler import lines
 from tests.integration.ledger.traffic import Wire
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.program import frozen, until
-from tests.integration.parts.raw import encode
+from tests.support.gateway import Gateway
+from tests.support.program import frozen, until
+from tests.support.raw import encode
 
 _START_S = 60.0
 

@@ -7,10 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.integration.parts.raw import Answer
-from tests.stack.nginx.parts.edge import Edge, Place, StandIn
-from tests.stack.nginx.parts.talk import HALF_A_BODY, SLOW_HEAD, Client, encode, trickle
-from tests.stack.parts.stack import ROOT, until
+from tests.support.compose.stack import ROOT, until
+from tests.support.nginx.edge import Edge, Place, StandIn
+from tests.support.nginx.talk import HALF_A_BODY, SLOW_HEAD, Client, encode, trickle
+from tests.support.raw import Answer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

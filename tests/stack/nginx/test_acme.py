@@ -8,9 +8,9 @@ from contextlib import ExitStack
 
 import pytest
 import yaml
-from tests.stack.nginx.parts.authority import LIFETIME_S, Authority, build, certbot
-from tests.stack.nginx.parts.edge import Container, Edge, Place
-from tests.stack.parts.stack import ROOT, docker, until
+from tests.support.compose.stack import ROOT, docker, until
+from tests.support.nginx.authority import LIFETIME_S, Authority, build, certbot
+from tests.support.nginx.edge import Container, Edge, Place
 
 DOMAIN = "llm.glasshouse.test"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from tests.stack.nginx.parts.edge import Edge, NativeEdge, Place
-from tests.stack.nginx.parts.talk import Client, encode
-from tests.stack.parts.stack import until
+from tests.support.compose.stack import until
+from tests.support.nginx.edge import Edge, NativeEdge, Place
+from tests.support.nginx.talk import Client, encode
 
 from glasshouse import certificate
 

@@ -4,10 +4,10 @@ import json
 import subprocess
 
 import pytest
-from tests.integration.parts.raw import Answer
-from tests.stack.nginx.parts.edge import Place, StandIn
-from tests.stack.nginx.parts.talk import Client, encode, refusal
-from tests.stack.parts.stack import docker, until
+from tests.support.compose.stack import docker, until
+from tests.support.nginx.edge import Place, StandIn
+from tests.support.nginx.talk import Client, encode, refusal
+from tests.support.raw import Answer
 
 CHAT = "/v1/chat/completions"
 SMUGGLED = b"GET /models/status HTTP/1.1\r\nhost: localhost\r\nx-mark: smuggled\r\n\r\n"

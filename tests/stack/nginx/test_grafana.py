@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from tests.stack.nginx.parts.edge import Place, StandIn
-from tests.stack.nginx.parts.talk import Client, encode, refusal
-from tests.stack.parts.stack import docker, until
+from tests.support.compose.stack import docker, until
+from tests.support.nginx.edge import Place, StandIn
+from tests.support.nginx.talk import Client, encode, refusal
 
 LIVE = "/grafana/api/live/ws"
 UPGRADE = {"upgrade": "websocket", "connection": "Upgrade", "origin": "https://localhost"}

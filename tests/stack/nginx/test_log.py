@@ -1,7 +1,7 @@
 """The access log: a JSON line for each answer that the gateway did not give, without what nobody may read there."""
 
-from tests.stack.nginx.parts.talk import Client, encode
-from tests.stack.parts.stack import until
+from tests.support.compose.stack import until
+from tests.support.nginx.talk import Client, encode
 
 SECRET = "sk-canary-0123456789abcdef"
 FIELDS = {

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from tests.stack.nginx.parts.edge import Place
-from tests.stack.nginx.parts.talk import Client
-from tests.stack.parts.stack import until
+from tests.support.compose.stack import until
+from tests.support.nginx.edge import Place
+from tests.support.nginx.talk import Client
 
 CLIENTS = 2000
 HANDSHAKES = 100  # this process is slower than nginx, which gives each of them ten seconds

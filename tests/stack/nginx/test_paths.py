@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from tests.stack.nginx.parts.edge import StandIn
-from tests.stack.nginx.parts.talk import Client, refusal
+from tests.support.nginx.edge import StandIn
+from tests.support.nginx.talk import Client, refusal
 
 # The endpoints of design and gateway.
 ENDPOINTS = [

@@ -7,9 +7,9 @@ import time
 from itertools import pairwise
 
 import pytest
-from tests.stack.nginx.parts.edge import NativeEdge, Place, StandIn
-from tests.stack.nginx.parts.talk import Client, encode
-from tests.stack.parts.stack import until
+from tests.support.compose.stack import until
+from tests.support.nginx.edge import NativeEdge, Place, StandIn
+from tests.support.nginx.talk import Client, encode
 
 CHAT = "/v1/chat/completions"
 STREAM = {"stream": 8, "every": 0.2}

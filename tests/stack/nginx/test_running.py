@@ -5,9 +5,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.stack.nginx.parts.edge import Edge, Place
-from tests.stack.nginx.parts.talk import Client, encode
-from tests.stack.parts.stack import docker, until
+from tests.support.compose.stack import docker, until
+from tests.support.nginx.edge import Edge, Place
+from tests.support.nginx.talk import Client, encode
 
 CHAT = "/v1/chat/completions"
 

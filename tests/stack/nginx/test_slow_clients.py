@@ -5,9 +5,9 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from tests.stack.nginx.parts.edge import Place, StandIn
-from tests.stack.nginx.parts.talk import Client, encode, refusal
-from tests.stack.parts.stack import docker, until
+from tests.support.compose.stack import docker, until
+from tests.support.nginx.edge import Place, StandIn
+from tests.support.nginx.talk import Client, encode, refusal
 
 Slow = dict[str, Future[Any]]
 

@@ -6,9 +6,9 @@ import ssl
 import subprocess
 
 import pytest
-from tests.stack.nginx.parts.edge import Place
-from tests.stack.nginx.parts.talk import Client
-from tests.stack.parts.stack import until
+from tests.support.compose.stack import until
+from tests.support.nginx.edge import Place
+from tests.support.nginx.talk import Client
 
 INTERMEDIATE = {
     "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",

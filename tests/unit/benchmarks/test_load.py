@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from benchmarks import load
-from benchmarks.mock import ask, wire
-from benchmarks.mock.behaviour import CHAT, Behaviour
+
+from mock_engine import ask, wire
+from mock_engine.behaviour import CHAT, Behaviour
 
 
 async def _plain(port: int, **changes: Any) -> load.Outcome:

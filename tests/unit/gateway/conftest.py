@@ -15,8 +15,8 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # `benchmarks` and `tests` are folders of scripts, installed nowhere
 
 from prometheus_client import CollectorRegistry  # noqa: E402 - the path comes first
-from tests.unit.gateway.harness.mock import Mock, mock_process  # noqa: E402
-from tests.unit.gateway.harness.server import KEY, LIMITED_KEY, Gateway, running_gateway  # noqa: E402
+from tests.support.in_process.mock import Mock, mock_process  # noqa: E402
+from tests.support.in_process.server import KEY, LIMITED_KEY, Gateway, running_gateway  # noqa: E402
 
 from gateway.telemetry.catalogue import Catalogue  # noqa: E402
 

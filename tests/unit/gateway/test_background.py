@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.unit.gateway.harness.server import Gateway, until
+from tests.support.in_process.server import Gateway, until
 
 from gateway.background import running
 
 if TYPE_CHECKING:
     import pytest
-    from tests.unit.gateway.harness.mock import Mock
+    from tests.support.in_process.mock import Mock
 
 
 async def test_what_fails_is_logged_and_begins_again_while_the_others_go_on(gateway: Gateway) -> None:

@@ -11,8 +11,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.server import Gateway, chat
-from tests.unit.gateway.harness.wire import dial, post
+from tests.support.in_process.server import Gateway, chat
+from tests.support.in_process.wire import dial, post
 
 from gateway.coding import ACCEPTED, STEP, Body, decoder, zstd
 from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedCoding
@@ -20,7 +20,7 @@ from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedCoding
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.unit.gateway.harness.mock import Mock
+    from tests.support.in_process.mock import Mock
 
     Serve = Callable[..., Awaitable[Gateway]]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.server import CHAT, Gateway, chat
+from tests.support.in_process.server import CHAT, Gateway, chat
 
 from gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.unit.gateway.harness.mock import Mock
+    from tests.support.in_process.mock import Mock
 
     Serve = Callable[..., Awaitable[Gateway]]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.parts.corpus import questions
+from tests.support.corpus import questions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.gateway.harness.server import Gateway
+    from tests.support.in_process.server import Gateway
 
 ROOT = Path(__file__).resolve().parents[3]
 # Paths of other services: nginx, the metrics ports of the gateway and of the exporters; and an SDK's base URL.

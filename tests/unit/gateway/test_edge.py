@@ -8,9 +8,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.mock import Mock
-from tests.unit.gateway.harness.server import CHAT, Gateway, chat, moved, until
-from tests.unit.gateway.harness.wire import dial, post
+from tests.support.in_process.mock import Mock
+from tests.support.in_process.server import CHAT, Gateway, chat, moved, until
+from tests.support.in_process.wire import dial, post
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from loguru import logger
-from tests.unit.gateway.harness.server import until
+from tests.support.in_process.server import until
 
 from gateway.errors import Forbidden, Unauthorized
 from gateway.keys import WATCH_INTERVAL_S, KeyRing, KeysFileError, read_keys

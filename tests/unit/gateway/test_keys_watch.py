@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from loguru import logger
-from tests.unit.gateway.harness.server import until
+from tests.support.in_process.server import until
 
 from gateway import keys
 from gateway.errors import Unauthorized

@@ -9,9 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.mock import Mock
-from tests.unit.gateway.harness.server import CHAT, EMBEDDINGS, TEXT, Gateway, chat, events, moved, said, words
-from tests.unit.gateway.harness.wire import (
+from tests.support.in_process.mock import Mock
+from tests.support.in_process.server import CHAT, EMBEDDINGS, TEXT, Gateway, chat, events, moved, said, words
+from tests.support.in_process.wire import (
     DONE,
     EVENT_STREAM,
     RawEngine,

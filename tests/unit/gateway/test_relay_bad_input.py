@@ -7,9 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.mock import Mock
-from tests.unit.gateway.harness.server import CHAT, EMBEDDINGS, LIMITED_KEY, TEXT, Gateway, chat, moved
-from tests.unit.gateway.harness.wire import Wire, dial, plain, post, raw_engine
+from tests.support.in_process.mock import Mock
+from tests.support.in_process.server import CHAT, EMBEDDINGS, LIMITED_KEY, TEXT, Gateway, chat, moved
+from tests.support.in_process.wire import Wire, dial, plain, post, raw_engine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

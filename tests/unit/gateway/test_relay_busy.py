@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.mock import Mock
-from tests.unit.gateway.harness.server import Gateway, events, moved, said, words
-from tests.unit.gateway.harness.wire import DONE, EVENT_STREAM, Wire, chunk, delta, event, plain, raw_engine
+from tests.support.in_process.mock import Mock
+from tests.support.in_process.server import Gateway, events, moved, said, words
+from tests.support.in_process.wire import DONE, EVENT_STREAM, Wire, chunk, delta, event, plain, raw_engine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

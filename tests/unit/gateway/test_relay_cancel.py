@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.mock import Mock
-from tests.unit.gateway.harness.server import CHAT, Gateway, chat, moved, until
-from tests.unit.gateway.harness.wire import (
+from tests.support.in_process.mock import Mock
+from tests.support.in_process.server import CHAT, Gateway, chat, moved, until
+from tests.support.in_process.wire import (
     DONE,
     EVENT_STREAM,
     Wire,

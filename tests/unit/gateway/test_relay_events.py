@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from openai._streaming import SSEDecoder
-from tests.unit.gateway.harness.server import Gateway, moved
-from tests.unit.gateway.harness.wire import DONE, EVENT_STREAM, Wire, chunk, delta, event, raw_engine
+from tests.support.in_process.server import Gateway, moved
+from tests.support.in_process.wire import DONE, EVENT_STREAM, Wire, chunk, delta, event, raw_engine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.mock import Mock, mock_process
-from tests.unit.gateway.harness.server import TEXT, Gateway, events, moved, said, until, words
-from tests.unit.gateway.harness.wire import EVENT_STREAM, Wire, chunk, delta, raw_engine
+from tests.support.in_process.mock import Mock, mock_process
+from tests.support.in_process.server import TEXT, Gateway, events, moved, said, until, words
+from tests.support.in_process.wire import EVENT_STREAM, Wire, chunk, delta, raw_engine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

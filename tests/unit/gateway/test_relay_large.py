@@ -8,8 +8,8 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.server import EMBEDDINGS, Gateway, moved
-from tests.unit.gateway.harness.wire import Wire, chunk, dial, plain, post, raw_engine
+from tests.support.in_process.server import EMBEDDINGS, Gateway, moved
+from tests.support.in_process.wire import Wire, chunk, dial, plain, post, raw_engine
 
 from gateway.attempt import PLAIN_BUFFER
 

@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.mock import Mock, mock_process
-from tests.unit.gateway.harness.server import Gateway, moved, said, until, words
-from tests.unit.gateway.harness.wire import (
+from tests.support.in_process.mock import Mock, mock_process
+from tests.support.in_process.server import Gateway, moved, said, until, words
+from tests.support.in_process.wire import (
     DONE,
     EVENT_STREAM,
     RawEngine,

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.mock import Mock, mock_process
-from tests.unit.gateway.harness.server import Gateway, chat, moved
-from tests.unit.gateway.harness.wire import RawEngine, Wire, plain, raw_engine
+from tests.support.in_process.mock import Mock, mock_process
+from tests.support.in_process.server import Gateway, chat, moved
+from tests.support.in_process.wire import RawEngine, Wire, plain, raw_engine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,8 +10,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.server import CHAT, KEY, Gateway, chat, until
-from tests.unit.gateway.harness.wire import Wire, dial, post
+from tests.support.in_process.server import CHAT, KEY, Gateway, chat, until
+from tests.support.in_process.wire import Wire, dial, post
 
 from gateway.coding import Body
 from gateway.errors import TooManyUploads
@@ -20,7 +20,7 @@ from gateway.uploads import SMALL, Upload, Uploads
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.unit.gateway.harness.mock import Mock
+    from tests.support.in_process.mock import Mock
 
     Serve = Callable[..., Awaitable[Gateway]]
 

@@ -1,5 +1,5 @@
 from prometheus_client.parser import text_string_to_metric_families
-from tests.unit.gpu_exporter.parts import UTIL, snapshot
+from tests.unit.gpu_exporter.fakes import UTIL, snapshot
 
 from gpu_exporter import exposition
 from gpu_exporter.metric import Metric, Sample

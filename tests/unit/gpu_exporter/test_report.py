@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.unit.gpu_exporter.parts import snapshot
+from tests.unit.gpu_exporter.fakes import snapshot
 
 from gpu_exporter.errors import GpuFailure, SessionFailure
 from gpu_exporter.report import Reporter

@@ -1,7 +1,7 @@
 import threading
 import time
 
-from tests.unit.gpu_exporter.parts import XIDS, FakeSource, snapshot
+from tests.unit.gpu_exporter.fakes import XIDS, FakeSource, snapshot
 
 from gpu_exporter.report import Report, Reporter
 from gpu_exporter.watch import Watch

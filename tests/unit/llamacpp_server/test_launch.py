@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_status.errors import ConfigurationError, EngineError
+from launcher.errors import ConfigurationError, EngineError
 from llamacpp_server.launch import LlamaCpp
 from llamacpp_server.settings import Settings
 

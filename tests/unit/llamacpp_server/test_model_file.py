@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 from llamacpp_server.model_file import require_gguf
 
 

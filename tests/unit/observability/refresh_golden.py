@@ -20,11 +20,11 @@ from pathlib import Path
 
 import httpx
 from tests.integration.gpu_exporter import golden
-from tests.integration.parts.engine import DEMO, Engine
-from tests.integration.parts.gateway import Gateway
-from tests.integration.parts.mock import chat
-from tests.integration.parts.program import HOST, ROOT, until
-from tests.integration.parts.stage import Stage
+from tests.support.engine import DEMO, Engine
+from tests.support.gateway import Gateway
+from tests.support.mock import chat
+from tests.support.program import HOST, ROOT, until
+from tests.support.stage import Stage
 
 GOLDEN = Path(__file__).parent / "golden"
 IMAGE = "glasshouse-test/debian:testing"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.observability.parts import ROOT, dashboard_files, generated_yaml, panels
+from tests.unit.observability.generated_files import ROOT, dashboard_files, generated_yaml, panels
 
 from observability.alerts import grafana, rules
 from observability.alerts.alert import VALUE

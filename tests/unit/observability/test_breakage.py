@@ -4,7 +4,7 @@ import io
 import re
 
 import pytest
-from tests.unit.observability.parts import goldens, job_of
+from tests.unit.observability.generated_files import goldens, job_of
 
 from observability import __main__ as command
 from observability import breakage

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.observability.parts import ROOT, generated_yaml
+from tests.unit.observability.generated_files import ROOT, generated_yaml
 
 from observability.alerts import contact, rules
 

@@ -4,7 +4,7 @@ import re
 from typing import Any, get_args
 
 import pytest
-from tests.unit.observability.parts import dashboard_files, panels
+from tests.unit.observability.generated_files import dashboard_files, panels
 
 from observability import dashboards
 from observability.dashboard import Dashboard, Row

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.observability.parts import ROOT
+from tests.unit.observability.generated_files import ROOT
 
 from observability import __main__ as command
 from observability import files

@@ -3,7 +3,7 @@
 import re
 
 import yaml
-from tests.unit.observability.parts import ROOT
+from tests.unit.observability.generated_files import ROOT
 
 from observability import files, provisioning
 

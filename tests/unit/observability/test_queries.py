@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.observability.parts import (
+from tests.unit.observability.generated_files import (
     OF_PROMETHEUS_ITSELF,
     dashboard_files,
     expressions,

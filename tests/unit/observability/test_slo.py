@@ -3,7 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.unit.observability.parts import ROOT, generated_yaml
+from tests.unit.observability.generated_files import ROOT, generated_yaml
 
 from observability import recording, settings
 from observability.queries import slo

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.observability.parts import filled_in, generated_yaml
+from tests.unit.observability.generated_files import filled_in, generated_yaml
 
 from observability import dashboards, recording, settings
 from observability.panel import Query

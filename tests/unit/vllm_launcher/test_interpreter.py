@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 from vllm_launcher.interpreter import serve_command
 
 FAKE = Path(__file__).parent / "fake"

@@ -1,6 +1,6 @@
 import pytest
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 from vllm_launcher import options
 
 HELP = """usage: api_server.py [-h] [--headless] [--lora-modules LORA_MODULES [LORA_MODULES ...]]

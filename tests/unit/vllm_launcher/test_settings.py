@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 from vllm_launcher.settings import Settings
 
 

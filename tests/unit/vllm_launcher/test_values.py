@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 from vllm_launcher.options import Kind, Value
 from vllm_launcher.values import from_text, from_yaml, to_arguments
 

@@ -2,12 +2,12 @@
 
 import sys
 
-from engine_status.errors import ConfigurationError
-from engine_status.open_files import allow_open_files
-from engine_status.pause import GrowingPause
-from engine_status.server import StatusServer
-from engine_status.status import Status
-from engine_status.supervisor import Supervisor
+from launcher.errors import ConfigurationError
+from launcher.open_files import allow_open_files
+from launcher.pause import GrowingPause
+from launcher.server import StatusServer
+from launcher.status import Status
+from launcher.supervisor import Supervisor
 from llamacpp_server.launch import LlamaCpp
 from llamacpp_server.settings import Settings
 

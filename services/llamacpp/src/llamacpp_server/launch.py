@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
-from engine_status import probe
-from engine_status.child import Child, Command
-from engine_status.key_file import read_keys
-from engine_status.supervisor import fingerprint
+from launcher import probe
+from launcher.child import Child, Command
+from launcher.key_file import read_keys
+from launcher.supervisor import fingerprint
 from llamacpp_server.log import Log
 from llamacpp_server.model_file import require_gguf
 from llamacpp_server.parameters import Parameters
@@ -23,7 +23,7 @@ _FLUSH_SECONDS = 0.3  # a slot is free before the last bytes of its answer have 
 
 
 class LlamaCpp:
-    """llama.cpp as an engine of `engine_status.supervisor`."""
+    """llama.cpp as an engine of `launcher.supervisor`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -62,7 +62,7 @@ class LlamaCpp:
         self._keys = read_keys(self._settings.engine_key_file)
 
     def prepare(self) -> Command:
-        """Say how to run it; see `engine_status.supervisor.Engine`."""
+        """Say how to run it; see `launcher.supervisor.Engine`."""
         settings = self._settings
         self.check()
         probe.require_free(settings.host, settings.port, "LLAMACPP_PORT")

@@ -3,7 +3,7 @@
 import struct
 from pathlib import Path
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)

@@ -14,7 +14,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 
 _PREFIX = "LLAMACPP_"
 _FILE_VARIABLE = "LLAMACPP_SETTINGS_FILE"

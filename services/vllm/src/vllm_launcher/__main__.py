@@ -3,12 +3,12 @@
 import os
 import sys
 
-from engine_status.errors import ConfigurationError
-from engine_status.open_files import allow_open_files
-from engine_status.pause import GrowingPause
-from engine_status.server import StatusServer
-from engine_status.status import Status
-from engine_status.supervisor import Supervisor
+from launcher.errors import ConfigurationError
+from launcher.open_files import allow_open_files
+from launcher.pause import GrowingPause
+from launcher.server import StatusServer
+from launcher.status import Status
+from launcher.supervisor import Supervisor
 from vllm_launcher import arguments as command_line
 from vllm_launcher.launch import Vllm
 from vllm_launcher.settings import Settings

@@ -1,6 +1,6 @@
 """The command line: the launcher's own options, and any of vLLM's."""
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 from vllm_launcher.options import Options, Value, canonical, kind_of, known
 
 _SOURCE = "The command line"

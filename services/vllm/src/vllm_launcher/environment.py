@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 from vllm_launcher.options import Options, is_known, kind_of
 from vllm_launcher.values import from_text
 

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 
 _PROBE = """
 import importlib.metadata, importlib.util

@@ -4,9 +4,9 @@ import signal
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 
-from engine_status import probe
-from engine_status.child import Child, Command
-from engine_status.supervisor import fingerprint
+from launcher import probe
+from launcher.child import Child, Command
+from launcher.supervisor import fingerprint
 from vllm_launcher.interpreter import serve_command
 from vllm_launcher.key_file import KeyFile
 from vllm_launcher.log import Log
@@ -19,7 +19,7 @@ _TEARDOWN_SECONDS = 20.0  # after the last request vLLM takes about 10 s to end 
 
 
 class Vllm:
-    """vLLM as an engine of `engine_status.supervisor`.
+    """vLLM as an engine of `launcher.supervisor`.
 
     Args:
         settings: the launcher's own.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 from vllm_launcher.options import Options, canonical, kind_of
 from vllm_launcher.values import from_yaml
 

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 
 # boolean: --x or --no-x; switch: --x only; value: one argument; list: one or more.
 Kind = Literal["boolean", "switch", "value", "list"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 from vllm_launcher.environment import options_of
 from vllm_launcher.model_file import read_model_file
 from vllm_launcher.options import Options

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from engine_status.errors import ConfigurationError
-from engine_status.key_file import VARIABLE as KEY_FILE
-from engine_status.key_file import read_keys
+from launcher.errors import ConfigurationError
+from launcher.key_file import VARIABLE as KEY_FILE
+from launcher.key_file import read_keys
 from vllm_launcher.environment import KEY
 
 _HIGHEST_PORT = 65535

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from engine_status.errors import ConfigurationError
+from launcher.errors import ConfigurationError
 from vllm_launcher.options import Kind, Options, Value, known
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

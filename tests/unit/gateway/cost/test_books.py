@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.unit.gateway.harness.server import moved, until
+from tests.support.in_process.server import moved, until
 
 from gateway.cost import Account, Books, Share
 from gateway.cost.tariff import Tariff, Weights

@@ -8,10 +8,10 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.in_process.mock import Mock
+from tests.support.in_process.server import moved
+from tests.support.in_process.wire import Wire, listening, plain
 from tests.unit.gateway.engines.test_discovery import Watched, it, launcher, watched
-from tests.unit.gateway.harness.mock import Mock
-from tests.unit.gateway.harness.server import moved
-from tests.unit.gateway.harness.wire import Wire, listening, plain
 
 from gateway.errors import GatewayError
 

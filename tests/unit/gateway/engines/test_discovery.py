@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.keys import NEW, OLD, engine_key
-from tests.unit.gateway.harness.mock import Mock, mock_process
-from tests.unit.gateway.harness.server import moved, until
-from tests.unit.gateway.harness.wire import Wire, listening, plain
+from tests.support.in_process.keys import NEW, OLD, engine_key
+from tests.support.in_process.mock import Mock, mock_process
+from tests.support.in_process.server import moved, until
+from tests.support.in_process.wire import Wire, listening, plain
 
 from gateway.engines import Engine, Watcher, WatchTimes
 from gateway.engines.engine import Load

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.server import moved
+from tests.support.in_process.server import moved
 
 from gateway.engines import Engine, Fleet
 from gateway.engines.engine import STATES, Load, State

@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.mock import Mock
-from tests.unit.gateway.harness.server import KEY, LIMITED_KEY, Gateway, moved, until
+from tests.support.in_process.mock import Mock
+from tests.support.in_process.server import KEY, LIMITED_KEY, Gateway, moved, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

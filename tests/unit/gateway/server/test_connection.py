@@ -9,13 +9,13 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.server import KEY, Gateway, chat, moved, until
-from tests.unit.gateway.harness.wire import Wire, dial, post
+from tests.support.in_process.server import KEY, Gateway, chat, moved, until
+from tests.support.in_process.wire import Wire, dial, post
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.unit.gateway.harness.mock import Mock
+    from tests.support.in_process.mock import Mock
 
     Serve = Callable[..., Awaitable[Gateway]]
 

@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.server import CHAT, Gateway, chat
-from tests.unit.gateway.harness.wire import dial, post
+from tests.support.in_process.server import CHAT, Gateway, chat
+from tests.support.in_process.wire import dial, post
 
 if TYPE_CHECKING:
-    from tests.unit.gateway.harness.mock import Mock
+    from tests.support.in_process.mock import Mock
 
 LIVEZ = b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n"
 SLOW = {"stream": True, "mock": {"tokens": 2_000, "interval_s": 0.05}}

@@ -7,15 +7,15 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.server import Gateway, chat, until
-from tests.unit.gateway.harness.wire import dial, post
+from tests.support.in_process.server import Gateway, chat, until
+from tests.support.in_process.wire import dial, post
 
 from gateway.server.descriptors import unread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.unit.gateway.harness.mock import Mock
+    from tests.support.in_process.mock import Mock
 
     Serve = Callable[..., Awaitable[Gateway]]
 

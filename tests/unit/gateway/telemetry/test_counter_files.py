@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.small_disk import as_seen_by, fill, on_small_disk
+from tests.support.in_process.small_disk import as_seen_by, fill, on_small_disk
 
 from gateway.telemetry.counter_files import CounterFile, RoomWatch, allocate
 from gateway.telemetry.page import Page

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from loguru import logger
-from tests.unit.gateway.harness.mock import Mock
-from tests.unit.gateway.harness.server import EMBEDDINGS, TEXT, Gateway, chat
-from tests.unit.gateway.harness.wire import EVENT_STREAM, Wire, chunk, delta, dial, event, plain, post, raw_engine
+from tests.support.in_process.mock import Mock
+from tests.support.in_process.server import EMBEDDINGS, TEXT, Gateway, chat
+from tests.support.in_process.wire import EVENT_STREAM, Wire, chunk, delta, dial, event, plain, post, raw_engine
 
 from gateway.telemetry.logs import set_up_logs
 

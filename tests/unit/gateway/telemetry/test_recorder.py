@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.record import RECORD
-from tests.unit.gateway.harness.server import moved
+from tests.support.in_process.record import RECORD
+from tests.support.in_process.server import moved
 
 from gateway.errors import (
     ENGINE_PHASES,

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.record import RECORD
+from tests.support.in_process.record import RECORD
 
 from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog

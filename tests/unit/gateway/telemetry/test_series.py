@@ -6,8 +6,8 @@ from itertools import product
 from typing import TYPE_CHECKING, get_args
 
 import pytest
-from tests.unit.gateway.harness.record import RECORD
-from tests.unit.gateway.harness.server import moved
+from tests.support.in_process.record import RECORD
+from tests.support.in_process.server import moved
 
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.engines.engine import STATES

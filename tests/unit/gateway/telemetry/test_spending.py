@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.server import moved
+from tests.support.in_process.server import moved
 
 from gateway.telemetry.spending import Spending
 

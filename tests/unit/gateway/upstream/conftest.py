@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.gateway.harness.wire import Wire, listening
+from tests.support.in_process.wire import Wire, listening
 
 from gateway.upstream import EngineKey, Upstream
 

@@ -5,7 +5,7 @@ import itertools
 import time
 
 import pytest
-from tests.unit.gateway.harness.wire import Wire, listening, plain
+from tests.support.in_process.wire import Wire, listening, plain
 
 from gateway.errors import EngineReset
 from gateway.upstream import Upstream

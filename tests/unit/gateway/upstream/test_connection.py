@@ -7,8 +7,8 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.gateway.harness.keys import NEW, engine_key
-from tests.unit.gateway.harness.wire import Wire, chunk, plain
+from tests.support.in_process.keys import NEW, engine_key
+from tests.support.in_process.wire import Wire, chunk, plain
 
 from gateway.errors import EngineBroken, EngineReset
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from tests.unit.gateway.harness.keys import NEW, OLD, engine_key
-from tests.unit.gateway.harness.wire import Wire, plain
+from tests.support.in_process.keys import NEW, OLD, engine_key
+from tests.support.in_process.wire import Wire, plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Any
 
-from tests.unit.gateway.harness.wire import Wire, chunk, plain
+from tests.support.in_process.wire import Wire, chunk, plain
 
 from gateway.errors import EngineBroken, EngineError, EngineReset
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvloop
-from tests.unit.gateway.harness.server import until
-from tests.unit.gateway.harness.wire import Wire, chunk, plain
+from tests.support.in_process.server import until
+from tests.support.in_process.wire import Wire, chunk, plain
 
 from gateway.errors import EngineBroken, EngineReset
 from gateway.upstream import Upstream

@@ -1,0 +1,36 @@
+"""A container's health check: `python -m launcher.healthcheck STATUS_PORT` ends with 0 while its engine is ready.
+
+What it prints is shown by `docker inspect`: the phase of the start, or why it failed.
+"""
+
+import json
+import sys
+
+from launcher import probe
+
+
+def check(port: int) -> str | None:
+    """Ask the launcher on this machine; None when its engine is ready, else one sentence.
+
+    Args:
+        port: the launcher's status port.
+    """
+    page = probe.get("127.0.0.1", port, "/status")
+    if page is None:
+        return f"The launcher does not answer on port {port}."
+    status = json.loads(page)
+    if status["state"] == "ready":
+        return None
+    return f"The engine is {status['state']} ({status['phase']}). {status['reason']}".rstrip()
+
+
+def main() -> int:
+    """Check and say what is wrong."""
+    problem = check(int(sys.argv[1]))
+    if problem is not None:
+        print(problem)  # noqa: T201 -- Docker keeps what a health check prints
+    return int(problem is not None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

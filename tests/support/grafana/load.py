@@ -1,0 +1,85 @@
+"""Clients that ask as people do, until they are told to stop: most read to the end, a few leave, a few are wrong."""
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Self
+
+import httpx
+from tests.support.corpus import some
+from tests.support.gateway import Gateway, new_key, write_keys
+
+_CLIENTS = ("tester", "batch", "editor")
+_PAUSE_S = 0.5
+# Of 40 requests one is cancelled, one names a model that nobody serves, one has a wrong key.
+_CANCELLED, _UNKNOWN, _STRANGER, _ROUND = 7, 19, 31, 40
+
+
+class Load:
+    """Traffic of several keys. Use as a context manager.
+
+    Args:
+        gateway: who is asked; gets the keys of the clients.
+        models: which models are asked for, in turn.
+    """
+
+    def __init__(self, gateway: Gateway, models: Sequence[str]) -> None:
+        self._gateway, self._models = gateway, models
+        self._keys = {name: new_key() for name in _CLIENTS} | {"tester": gateway.key}
+        self._over, self._lock = threading.Event(), threading.Lock()
+        self.statuses: Counter[int] = Counter()
+        self._threads = [threading.Thread(target=self._ask, args=(key,), daemon=True) for key in self._keys.values()]
+
+    def __enter__(self) -> Self:
+        write_keys(self._gateway.keys_file, self._keys)
+        for thread in self._threads:
+            thread.start()
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def seconds(self) -> float:
+        """How long they have been asking."""
+        return time.monotonic() - self._began
+
+    def stop(self) -> None:
+        """They leave, each after its last answer."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, key: str) -> None:
+        asked = [question.text for language in ("en", "ko") for question in some(language, 12)]
+        headers = {"authorization": f"Bearer {key}"}
+        with httpx.Client(base_url=self._gateway.url, headers=headers, timeout=120, trust_env=False) as http:
+            for number, text in enumerate(itertools.cycle(asked)):
+                if self._over.wait(_PAUSE_S):
+                    return
+                model = self._models[number % len(self._models)]
+                status = self._one(http, number % _ROUND, model, text)
+                with self._lock:
+                    self.statuses[status] += 1
+
+    def _one(self, http: httpx.Client, number: int, model: str, text: str) -> int:
+        """One request; its status, or 0 where there was none."""
+        body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 48}
+        headers = {"authorization": "Bearer gh-nobody"} if number == _STRANGER else {}
+        if number == _UNKNOWN:
+            body["model"] = "not-served"
+        try:
+            if number % 4 == 0:
+                return http.post("/v1/chat/completions", json=body, headers=headers).status_code
+            if number == _CANCELLED:
+                body |= {"max_tokens": 400, "ignore_eos": True}
+            with http.stream("POST", "/v1/chat/completions", json={**body, "stream": True}, headers=headers) as answer:
+                for count, _ in enumerate(answer.iter_lines()):
+                    if number == _CANCELLED and count > 5:
+                        break
+                return answer.status_code
+        except httpx.TransportError:
+            return 0

@@ -1,0 +1,104 @@
+"""The Prometheus of the stack under test: the shipped jobs and recording rules, with the addresses of this machine."""
+
+import signal
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from tests.support.program import HOST, Program, free_port, until
+from tests.support.stage import Stage
+from tests.unit.observability.generated_files import generated_yaml
+
+from observability.alerts import hurry
+
+Json = dict[str, Any]
+
+_CONFIG = "prometheus/prometheus.gpu.yml"  # the one with every job
+_RECORDING = "prometheus/rules/recording.yml"
+
+
+class Prometheus:
+    """A Prometheus that scrapes these targets.
+
+    Args:
+        directory: for its configuration, data and log.
+        targets: addresses by the names of jobs; jobs without one are left out.
+        blackbox: the exporter that probes.
+        stage: knows the key of the engines.
+    """
+
+    def __init__(self, directory: Path, targets: dict[str, list[str]], blackbox: str, stage: Stage) -> None:
+        self._directory, self._blackbox, self._key_file = directory, blackbox, stage.key_file
+        self._address = f"{HOST}:{free_port()}"
+        self.targets = targets | {"prometheus": [self._address]}
+        self.url = f"http://{self._address}"
+        (directory / "rules").mkdir(parents=True)
+        self._write(generated_yaml(_RECORDING), scrape_s=2, evaluate="2s")
+
+    def start(self) -> None:
+        where = self._directory
+        command = (
+            "prometheus", f"--config.file={where}/prometheus.yml", f"--storage.tsdb.path={where}/data",
+            f"--web.listen-address={self._address}",
+        )  # fmt: skip
+        self._program = Program("prometheus", command, {}, where)
+
+    def stop(self) -> None:
+        self._program.stop()
+
+    def version(self) -> str:
+        """As it says itself."""
+        told = httpx.get(f"{self.url}/api/v1/status/buildinfo", trust_env=False).raise_for_status().json()
+        return str(told["data"]["version"])
+
+    def hurry(self, divisor: int) -> None:
+        """Recording rules whose windows are divided, for alerts whose windows are; more scrapes, so that they fit."""
+        self._write(hurry.recordings(divisor), scrape_s=1, evaluate=hurry.evaluation_interval(divisor))
+        self._program.send(signal.SIGHUP)
+
+    def ask(self, expression: str) -> list[Json]:
+        """What it answers; nothing while it starts."""
+        try:
+            answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, trust_env=False, timeout=10)
+        except httpx.TransportError:
+            return []
+        found: list[Json] = answer.json()["data"]["result"] if answer.is_success else []
+        return found
+
+    def wait(self, without: Collection[str] = ()) -> None:
+        """Until every target but those of these jobs has been reached lately."""
+        expected = {target for job, targets in self.targets.items() if job not in without for target in targets}
+
+        def missing() -> set[str]:
+            return expected - {series["metric"]["instance"] for series in self.ask("max_over_time(up[20s]) == 1")}
+
+        try:
+            until(lambda: not missing(), 120, "every target is up", pause=0.5)
+        except AssertionError as late:
+            late.add_note(f"down: {missing()} of {self.targets}")
+            raise
+
+    def _write(self, rules: Json, scrape_s: int, evaluate: str) -> None:
+        config = generated_yaml(_CONFIG)
+        config["global"] = {"scrape_interval": f"{scrape_s}s", "evaluation_interval": evaluate}
+        jobs = [job for job in config["scrape_configs"] if job["job_name"] in self.targets]
+        self._labels = jobs[0]["static_configs"][0].get("labels", {})
+        config["scrape_configs"] = [self._moved(job, 2 * scrape_s) for job in jobs]
+        for name, document in (("prometheus.yml", config), ("rules/recording.yml", rules)):
+            (self._directory / name).write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    def _moved(self, job: Json, probe_s: int) -> Json:
+        """A shipped job with this machine's addresses."""
+        moved = {**job, "static_configs": [{"targets": self.targets[job["job_name"]], "labels": self._labels}]}
+        if moved.pop("dns_sd_configs", None):  # it finds the container of an engine that may be there
+            del moved["relabel_configs"]
+        if "authorization" in moved:
+            moved["authorization"] = {"credentials_file": str(self._key_file)}
+        if moved["job_name"] == "probe":
+            *labels, last = moved["relabel_configs"]
+            assert last["replacement"] == "blackbox:9115"
+            moved["relabel_configs"] = [*labels, {**last, "replacement": self._blackbox}]
+            moved["scrape_interval"] = moved["scrape_timeout"] = f"{probe_s}s"
+        return moved

@@ -1,0 +1,137 @@
+"""A running Grafana, started as the composed stack starts it, and its API."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from tests.support.grafana.home import Home
+from tests.support.program import HOST, ROOT, Program
+
+from observability.alerts import contact
+
+# Where the composed stack mounts Grafana's secrets: files whose paths stand in its variables and contact points.
+_SECRETS = "/run/glasshouse/"
+_START_S = 180.0  # the first start writes a database
+PASSWORD = "a password for one test run"
+
+Json = dict[str, Any]
+
+
+def provisioning(directory: Path, alert_url: str, replaced: Mapping[str, str] | None = None) -> Path:
+    """A folder for GF_PATHS_PROVISIONING: the shipped files, with the contact point of ALERTS_TO=webhook.
+
+    Args:
+        directory: where the folder is made.
+        alert_url: who is told; in the file that the contact point reads.
+        replaced: texts of files to put in the place of shipped ones, by their path below the folder.
+    """
+    folder = directory / "provisioning"
+    shutil.copytree(ROOT / "grafana" / "provisioning", folder)
+    for name, text in (("alert-url", alert_url), ("grafana-password", PASSWORD), ("smtp-password", "")):
+        (directory / name).write_text(text, encoding="ascii")
+    point = (ROOT / "grafana" / "contact-points" / "webhook.yaml").read_text("utf-8")
+    assert _SECRETS in point
+    # Compose mounts both: the file over the one of ALERTS_TO=nobody, and the secret where the file looks for it.
+    point = point.replace(_SECRETS, f"{directory}/")
+    (folder / "alerting" / "contact-points.yaml").write_text(point, encoding="utf-8")
+    for path, text in (replaced or {}).items():
+        assert (folder / path).exists(), path
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
+
+
+class Grafana:
+    """A Grafana with the stack's files.
+
+    Args:
+        home: which one.
+        directory: for its data, its log and its provisioning, which lies there already.
+        port: where it listens.
+        prometheus_url: where the data is.
+    """
+
+    def __init__(self, home: Home, directory: Path, port: int, prometheus_url: str) -> None:
+        self.url = f"http://{HOST}:{port}/grafana"
+        shipped = {name: value.replace(_SECRETS, f"{directory}/") for name, value in shipped_environment().items()}
+        environment = {
+            **shipped,
+            "GF_SERVER_ROOT_URL": f"{self.url}/",
+            "GF_SERVER_HTTP_ADDR": HOST,
+            "GF_SERVER_HTTP_PORT": str(port),
+            "GF_PATHS_PROVISIONING": str(directory / "provisioning"),
+            "GF_PATHS_DATA": str(directory / "data"),
+            "GF_PATHS_LOGS": str(directory / "log"),
+            "GF_PATHS_PLUGINS": str(directory / "plugins"),
+            "PROMETHEUS_URL": prometheus_url,
+            "DASHBOARDS_PATH": str(ROOT / "grafana" / "dashboards"),
+            "GF_UNIFIED_ALERTING_ALERTMANAGER_CONFIG_POLL_INTERVAL": "10s",  # instead of a minute
+            "NO_PROXY": "*",
+            # For the pictures, in this test alone: nobody signs in.
+            "GF_AUTH_ANONYMOUS_ENABLED": "true",
+        }
+        command = (*home.command, "--homepath", str(home.path))
+        self.program = Program("grafana", command, environment, directory)
+        self._client = httpx.Client(base_url=self.url, auth=("admin", PASSWORD), trust_env=False, timeout=30)
+
+    def wait(self) -> None:
+        """Until it answers, and would tell of alerts: at first it does not know its contact points.
+
+        Raises:
+            StartError: it ended, as it does where a provisioned file is wrong, or takes too long.
+        """
+        self.program.ready(lambda: self._answers() and self._tells(), _START_S)
+
+    def stop(self) -> None:
+        self._client.close()
+        self.program.stop()
+
+    def get(self, path: str, **parameters: str) -> Any:
+        return self._client.get(path, params=parameters).raise_for_status().json()
+
+    def health(self, datasource: str) -> Json:
+        """What the datasource says of itself; nothing where its plugin does not tell: Grafana 9.4's asks a query."""
+        answer = self._client.get(f"/api/datasources/uid/{datasource}/health")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return {}
+        told: Json = answer.raise_for_status().json()
+        return told
+
+    def query(self, queries: list[Json], seconds: int) -> Json:
+        """The answers to a panel's queries over the last seconds, by refId: Grafana's own query API."""
+        body = {"queries": queries, "from": f"now-{seconds}s", "to": "now"}
+        answer = self._client.post("/api/ds/query", json=body)
+        results: Json = answer.json().get("results", {})
+        assert results, answer.text
+        return results
+
+    def rules(self) -> list[Json]:
+        """Every alert rule with its state: name, state, health, lastError, lastEvaluation, alerts …"""
+        groups = self.get("/api/prometheus/grafana/api/v1/rules")["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    def _tells(self) -> bool:
+        """Whether its Alertmanager has the provisioned contact point already."""
+        answer = self._client.get("/api/alertmanager/grafana/api/v2/status")
+        return answer.is_success and answer.json()["config"]["route"]["receiver"] == contact.NAME
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self._client.get("/api/health").is_success)
+        except httpx.TransportError:
+            return False
+
+
+def shipped_environment() -> dict[str, str]:
+    """What compose.yaml sets for Grafana, as it is where no variable of the machine's says otherwise."""
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
+    environment: dict[str, str] = services["grafana"]["environment"]
+    return {name: _resolved(value or "") for name, value in environment.items()}
+
+
+def _resolved(value: str) -> str:
+    value = re.sub(r"\$\{\w+:\+[^}]*\}", "", value)
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value).replace("$$", "$")

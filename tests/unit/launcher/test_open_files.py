@@ -1,0 +1,36 @@
+"""The limit of open files, in processes of their own: a hard limit cannot be raised again."""
+
+import subprocess
+import sys
+
+import pytest
+
+SET_AND_ASK = """
+import resource, sys
+from launcher.open_files import allow_open_files
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
+told = allow_open_files()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], told or "")
+"""
+
+
+def allowed(soft: int, hard: int) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SET_AND_ASK, str(soft), str(hard)], capture_output=True, text=True, check=True
+    )
+    limit, _, told = done.stdout.rstrip("\n").partition(" ")
+    return int(limit), told
+
+
+@pytest.mark.parametrize(("soft", "hard"), [(1_024, 4_096), (256, 10_000), (5_000, 5_000)])
+def test_the_soft_limit_becomes_the_hard_one(soft: int, hard: int) -> None:
+    assert allowed(soft, hard) == (hard, "")
+
+
+@pytest.mark.parametrize(("soft", "hard"), [(1_024, 1_024), (64, 4_095)])
+def test_what_is_still_too_low_is_told_by_name_and_number(soft: int, hard: int) -> None:
+    limit, told = allowed(soft, hard)
+
+    assert limit == hard
+    assert told.startswith(f"RLIMIT_NOFILE={hard} ")
+    assert "4096 are wanted" in told

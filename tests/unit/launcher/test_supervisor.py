@@ -1,0 +1,216 @@
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Hashable
+from pathlib import Path
+
+import pytest
+
+from launcher.child import Child, Command
+from launcher.errors import ConfigurationError, EngineError
+from launcher.pause import GrowingPause
+from launcher.status import Snapshot, Status
+from launcher.supervisor import Supervisor, fingerprint
+
+SERVES = "import time; print('loading'); print('up', flush=True); time.sleep(99)"
+DIES = "print('loading'); raise SystemExit(7)"
+
+
+class FakeEngine:
+    """An engine whose program is a few lines of Python, the next one each time that it is started."""
+
+    def __init__(self, *programs: str, prepare_error: Exception | None = None) -> None:
+        self._programs = list(programs)
+        self._prepare_error = prepare_error
+        self._up = False
+        self.version = 0
+        self.drained = False
+        self.drain_seconds = 0.0
+        self.drain_delay = 0.0
+        self.stop_seconds = 5.0
+
+    def model(self) -> str:
+        return "fake"
+
+    def inputs(self) -> Hashable:
+        return self.version
+
+    def prepare(self) -> Command:
+        if self._prepare_error is not None:
+            raise self._prepare_error
+        self._up = False
+        program = self._programs.pop(0) if len(self._programs) > 1 else self._programs[0]
+        return Command((sys.executable, "-c", program), os.environ)
+
+    def observe(self, line: str) -> str | None:
+        self._up = self._up or line == "up"
+        return line if line == "loading" else None
+
+    def answers(self) -> bool:
+        return self._up
+
+    def drain(self, child: Child, give_up: Callable[[], bool]) -> None:
+        assert child.exit_code() is None
+        deadline = time.monotonic() + self.drain_seconds
+        while time.monotonic() < deadline and not give_up():
+            time.sleep(0.01)
+        self.drained = True
+
+    def why(self, exit_code: int) -> str:
+        return f"it ended with {exit_code}."
+
+
+class Watcher:
+    """Looks at the status from another thread, and acts on the process when a state is reached."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+        self.seen: list[Snapshot] = []
+
+    def when(self, state: str, act: Callable[[], None], times: int = 1) -> None:
+        def watch() -> None:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                snapshot = self._status.snapshot()
+                if snapshot.state == state and snapshot.attempts >= times:
+                    self.seen.append(snapshot)
+                    act()
+                    return
+                time.sleep(0.01)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def stop() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_it_runs_until_a_signal_and_drains() -> None:
+    engine, status = FakeEngine(SERVES), Status("fake")
+    watcher = Watcher(status)
+    watcher.when("ready", stop)
+    before = signal.getsignal(signal.SIGTERM)
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert engine.drained
+    assert list(watcher.seen[0].phases) == ["launching", "loading"]
+    assert status.snapshot().state == "draining"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_it_says_that_it_drains_before_anything_is_ended() -> None:
+    engine, status = FakeEngine(SERVES), Status("fake")
+    engine.drain_delay = 1.0
+    said_when_draining: list[bool] = []
+    Watcher(status).when("ready", stop)
+    Watcher(status).when("draining", lambda: said_when_draining.append(engine.drained))
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert said_when_draining == [False]
+    assert engine.drained
+
+
+def test_the_delay_is_part_of_the_time_that_a_stop_may_take() -> None:
+    engine, status = FakeEngine(SERVES), Status("fake")
+    engine.drain_delay, engine.stop_seconds = 60.0, 0.2
+    Watcher(status).when("ready", stop)
+    began = time.monotonic()
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert time.monotonic() - began < 20
+    assert not engine.drained
+
+
+def test_a_second_signal_cuts_the_delay_short() -> None:
+    engine, status = FakeEngine(SERVES), Status("fake")
+    engine.drain_delay = engine.stop_seconds = 60.0
+    Watcher(status).when("ready", stop)
+    Watcher(status).when("draining", stop)
+    began = time.monotonic()
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert time.monotonic() - began < 20
+
+
+def test_an_engine_that_ends_during_the_delay_is_not_waited_for() -> None:
+    engine, status = FakeEngine("import time; print('up', flush=True); time.sleep(1)"), Status("fake")
+    engine.drain_delay = engine.stop_seconds = 60.0
+    Watcher(status).when("ready", stop)
+    began = time.monotonic()
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert time.monotonic() - began < 20
+    assert not engine.drained
+
+
+def test_a_second_signal_cuts_the_drain_short() -> None:
+    engine, status = FakeEngine(SERVES), Status("fake")
+    engine.drain_seconds = engine.stop_seconds = 60.0
+    Watcher(status).when("ready", stop)
+    Watcher(status).when("draining", stop)
+    began = time.monotonic()
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert time.monotonic() - began < 20
+
+
+def test_a_drain_ends_with_its_time() -> None:
+    engine, status = FakeEngine(SERVES), Status("fake")
+    engine.drain_seconds, engine.stop_seconds = 60.0, 0.2
+    Watcher(status).when("ready", stop)
+    began = time.monotonic()
+    Supervisor(engine, status, GrowingPause()).run()
+
+    assert time.monotonic() - began < 20
+
+
+def test_after_a_failure_it_says_why_and_tries_again(capfd: pytest.CaptureFixture[str]) -> None:
+    engine, status = FakeEngine(DIES, SERVES), Status("fake")
+    watcher = Watcher(status)
+    watcher.when("failed", lambda: None)
+    watcher.when("ready", stop)
+    Supervisor(engine, status, GrowingPause(first=0.3)).run()
+
+    failed = watcher.seen[0]
+    assert (failed.reason, failed.phase) == ("it ended with 7.", "loading")
+    assert failed.retry_at is not None
+    assert 0 < failed.retry_at - failed.since < 1
+    assert status.snapshot().attempts == 2
+    assert "launcher: failed: it ended with 7. Next try in 0.3 s" in capfd.readouterr().out
+
+
+def test_a_changed_file_ends_the_pause() -> None:
+    engine, status = FakeEngine(DIES, SERVES), Status("fake")
+
+    def change() -> None:
+        engine.version += 1
+
+    Watcher(status).when("failed", change)
+    Watcher(status).when("ready", stop)
+    began = time.monotonic()
+    Supervisor(engine, status, GrowingPause(first=60)).run()
+
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("error", [EngineError("The port is taken."), ConfigurationError("The file is empty.")])
+def test_what_cannot_be_started_now_is_a_failure_too(error: Exception) -> None:
+    status = Status("fake")
+    watcher = Watcher(status)
+    watcher.when("failed", stop)
+    Supervisor(FakeEngine(SERVES, prepare_error=error), status, GrowingPause(first=60)).run()
+
+    assert watcher.seen[0].reason == str(error)
+
+
+def test_a_fingerprint_changes_with_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "model"
+    missing = fingerprint(file)
+    file.write_text("a")
+    first = fingerprint(file)
+    file.write_text("ab")
+
+    assert missing is None
+    assert len({missing, first, fingerprint(file)}) == 3
