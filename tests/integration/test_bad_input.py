@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from tests.support.gateway import Gateway, new_key, write_keys
+from tests.support.http.connection import RawConnection, send_request
+from tests.support.http.message import Response, encode_request
 from tests.support.mock import Mock, chat
 from tests.support.program import until
-from tests.support.raw import Answer, Raw, ask, encode
 from tests.support.stage import Stage
 
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
@@ -35,13 +36,13 @@ def untouched(mock: Mock) -> Iterator[None]:
     assert mock.truth()["requests"] == 0
 
 
-def refused(answer: Answer, status: int, code: str | None, param: str | None = None) -> str:
+def refused(response: Response, status: int, code: str | None, param: str | None = None) -> str:
     """Checks a refusal; returns its message."""
-    error = answer.error
-    assert (answer.status, error["code"], error["param"]) == (status, code, param), error
+    error = response.error
+    assert (response.status, error["code"], error["param"]) == (status, code, param), error
     assert error["type"] == "invalid_request_error"
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-request-id"]
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"]
     return str(error["message"])
 
 
@@ -49,12 +50,12 @@ def refused(answer: Answer, status: int, code: str | None, param: str | None = N
 @pytest.mark.parametrize("path", [CHAT, COMPLETIONS, EMBEDDINGS, "/v1/models", "/models/status"])
 def test_without_a_good_key(front: Gateway, path: str) -> None:
     method, body = ("GET", None) if "models" in path else ("POST", chat(prompt="x", input="x"))
-    missing = ask(front.port, path, body, method=method)
+    missing = send_request(front.port, path, body, method=method)
     assert "Authorization: Bearer" in refused(missing, 401, "missing_api_key")
-    wrong = ask(front.port, path, body, method=method, key="gh-wrong")
+    wrong = send_request(front.port, path, body, method=method, key="gh-wrong")
     assert "not known" in refused(wrong, 401, "invalid_api_key")
     assert {missing.headers["www-authenticate"], wrong.headers["www-authenticate"]} == {"Bearer"}
-    basic = ask(front.port, path, body, method=method, headers={"authorization": f"Basic {front.key}"})
+    basic = send_request(front.port, path, body, method=method, headers={"authorization": f"Basic {front.key}"})
     assert "Bearer YOUR_KEY" in refused(basic, 401, "missing_api_key")
     assert front.key.encode() not in missing.body + wrong.body + basic.body
 
@@ -65,15 +66,15 @@ def test_a_revoked_key_is_refused_within_five_seconds(
     gateway = stage.gateway(mock, workers=2)
     other = new_key()
     write_keys(gateway.keys_file, {"tester": gateway.key, "other": other})
-    until(lambda: ask(gateway.port, CHAT, chat(), key=other).status == 200, 5, "a new key is good")
+    until(lambda: send_request(gateway.port, CHAT, chat(), key=other).status == 200, 5, "a new key is good")
     write_keys(gateway.keys_file, {"tester": gateway.key, "other": other}, revoked=frozenset({"other"}))
     revoked, last_good = time.monotonic(), 0.0
     while (now := time.monotonic()) < revoked + 5:  # both workers must know; which one answers is chance
-        if ask(gateway.port, CHAT, chat(), key=other).status == 200:
+        if send_request(gateway.port, CHAT, chat(), key=other).status == 200:
             last_good = now - revoked
     assert last_good < 4.9
-    assert "revoked" in refused(ask(gateway.port, CHAT, chat(), key=other), 401, "revoked_api_key")
-    assert ask(gateway.port, CHAT, chat(), key=gateway.key).status == 200
+    assert "revoked" in refused(send_request(gateway.port, CHAT, chat(), key=other), 401, "revoked_api_key")
+    assert send_request(gateway.port, CHAT, chat(), key=gateway.key).status == 200
     measured(f"a revoked key was last good {last_good:.2f} s after its revocation (2 workers)")
 
 
@@ -81,11 +82,11 @@ def test_a_keys_file_that_turns_bad_changes_nothing(stage: Stage, mock: Mock) ->
     gateway = stage.gateway(mock)
     gateway.keys_file.write_text("keys: [", encoding="utf-8")
     until(lambda: bool(gateway.lines(level="error")), 5, "the bad file is refused in the log")
-    assert ask(gateway.port, CHAT, chat(), key=gateway.key).status == 200
+    assert send_request(gateway.port, CHAT, chat(), key=gateway.key).status == 200
     (line,) = gateway.lines(level="error")
     assert "keys.yaml' is not YAML" in line["message"]
     write_keys(gateway.keys_file, {"tester": (key := new_key())})
-    until(lambda: ask(gateway.port, CHAT, chat(), key=key).status == 200, 5, "the next good file counts")
+    until(lambda: send_request(gateway.port, CHAT, chat(), key=key).status == 200, 5, "the next good file counts")
 
 
 @pytest.mark.usefixtures("untouched")
@@ -95,8 +96,8 @@ def test_a_keys_file_that_turns_bad_changes_nothing(stage: Stage, mock: Mock) ->
 )  # fmt: skip
 def test_an_unknown_path(front: Gateway, path: str) -> None:
     for method in ("GET", "POST"):
-        answer = ask(front.port, path, chat(), method=method, key=front.key)
-        assert "no such path" in refused(answer, 404, "not_found")
+        response = send_request(front.port, path, chat(), method=method, key=front.key)
+        assert "no such path" in refused(response, 404, "not_found")
 
 
 @pytest.mark.usefixtures("untouched")
@@ -107,9 +108,9 @@ def test_an_unknown_path(front: Gateway, path: str) -> None:
      ("OPTIONS", CHAT, "POST")],
 )  # fmt: skip
 def test_a_wrong_method(front: Gateway, method: str, path: str, allow: str) -> None:
-    answer = ask(front.port, path, method=method, key=front.key)
-    assert allow in refused(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"] == allow
+    response = send_request(front.port, path, method=method, key=front.key)
+    assert allow in refused(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == allow
 
 
 @pytest.mark.usefixtures("untouched")
@@ -125,7 +126,7 @@ def test_a_wrong_method(front: Gateway, method: str, path: str, allow: str) -> N
          "deep and open", "deep objects", "deep lists"],
 )  # fmt: skip
 def test_what_is_no_json(front: Gateway, body: bytes) -> None:
-    message = refused(ask(front.port, CHAT, body, key=front.key), 400, None)
+    message = refused(send_request(front.port, CHAT, body, key=front.key), 400, None)
     assert "valid JSON" in message
 
 
@@ -147,42 +148,46 @@ WRONG: list[tuple[str, Any, str | None]] = [
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize(("path", "body", "param"), WRONG, ids=lambda value: json.dumps(value)[:60])
 def test_a_wrong_type_is_named(front: Gateway, path: str, body: Any, param: str | None) -> None:
-    message = refused(ask(front.port, path, body, key=front.key), 400, None, param)
+    message = refused(send_request(front.port, path, body, key=front.key), 400, None, param)
     assert param is None or f"'{param}'" in message
 
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("name", ["made-up", "../mock", "mock\n", "m" * 5_000, "한국어"])
 def test_an_unknown_model(front: Gateway, name: str) -> None:
-    message = refused(ask(front.port, CHAT, {**chat(), "model": name}, key=front.key), 404, "model_not_found", "model")
+    message = refused(
+        send_request(front.port, CHAT, {**chat(), "model": name}, key=front.key), 404, "model_not_found", "model"
+    )
     assert message.endswith("There is: mock.")
     assert name not in front.exposition()
 
 
 @pytest.mark.usefixtures("untouched")
 def test_a_body_that_says_that_it_is_too_long_is_refused_unread(front: Gateway) -> None:
-    with Raw(front.port, timeout=1) as raw:
-        raw.send(encode(CHAT, b"{", key=front.key, headers={"content-length": str(10**9)}))
-        assert str(LIMIT) in refused(raw.answer(), 413, "request_too_large")
+    with RawConnection(front.port, timeout=1) as raw:
+        raw.send(encode_request(CHAT, b"{", key=front.key, headers={"content-length": str(10**9)}))
+        assert str(LIMIT) in refused(raw.read_response(), 413, "request_too_large")
         # What follows is that body still, and no request.
         answered = raw.received
         with contextlib.suppress(TimeoutError, ConnectionError):
-            raw.send(encode(CHAT, chat(), key=front.key))
+            raw.send(encode_request(CHAT, chat(), key=front.key))
             raw.read()
         assert raw.received == answered
 
 
 @pytest.mark.usefixtures("untouched")
 def test_a_body_that_grows_too_long_is_refused_on_the_way(front: Gateway) -> None:
-    head = encode(CHAT, key=front.key, headers={"transfer-encoding": "chunked"}).replace(b"content-length: 0\r\n", b"")
-    with Raw(front.port) as raw:
+    head = encode_request(CHAT, key=front.key, headers={"transfer-encoding": "chunked"}).replace(
+        b"content-length: 0\r\n", b""
+    )
+    with RawConnection(front.port) as raw:
         raw.send(head)
         for _ in range(LIMIT // 8_192 + 1):
             raw.send(b"2000\r\n" + b" " * 8_192 + b"\r\n")
-        assert str(LIMIT) in refused(raw.answer(), 413, "request_too_large")
+        assert str(LIMIT) in refused(raw.read_response(), 413, "request_too_large")
 
 
 def test_a_body_of_just_the_limit_is_taken(front: Gateway) -> None:
     body = json.dumps(chat()).encode()
-    assert ask(front.port, CHAT, body.ljust(LIMIT), key=front.key).status == 200
-    assert ask(front.port, CHAT, body.ljust(LIMIT + 1), key=front.key).status == 413
+    assert send_request(front.port, CHAT, body.ljust(LIMIT), key=front.key).status == 200
+    assert send_request(front.port, CHAT, body.ljust(LIMIT + 1), key=front.key).status == 413

@@ -124,8 +124,8 @@ async def traffic_with_a_kill(gateway: Gateway, traffic: Traffic) -> None:
 
 async def ended(held: Held) -> None:
     """Whole, or lost with its worker."""
-    await held.wire.rest()
-    await (held.end() if held.wire.whole else held.lost())
+    await held.wire.read_to_end()
+    await (held.end() if held.wire.complete else held.lost())
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -10,8 +10,9 @@ import httpx
 import pytest
 from tests.support.engine import DEMO, Engine
 from tests.support.gateway import Gateway
+from tests.support.http.connection import RawConnection
+from tests.support.http.message import encode_request
 from tests.support.program import until
-from tests.support.raw import Raw, encode
 from tests.support.samples import Samples, risen
 
 pytestmark = pytest.mark.parametrize("gateway", [2], indirect=True, ids=["2w"])
@@ -20,7 +21,7 @@ CHAT = "/v1/chat/completions"
 DISCONNECTS = 50
 FREE_WITHIN_S = 1.0
 PLAIN, EARLY, LATE = "plain", "before the first token", "mid-stream"
-Go = Callable[[Raw], float]
+Go = Callable[[RawConnection], float]
 
 
 @pytest.fixture
@@ -42,10 +43,10 @@ def endless(engine: Engine, number: int, *, stream: bool, long: bool = False) ->
 def leave(gateway: Gateway, engine: Engine, direct: httpx.Client, when: str, go: Go, number: int) -> float:
     """Begins a request, leaves it, and returns the seconds until the engine is idle by its own metric."""
     body = endless(engine, number, stream=when != PLAIN, long=when == EARLY)
-    with Raw(gateway.port) as raw:
-        raw.send(encode(CHAT, body, key=gateway.key))
+    with RawConnection(gateway.port) as raw:
+        raw.send(encode_request(CHAT, body, key=gateway.key))
         if when == LATE:
-            raw.read_until_token()
+            raw.read_until_first_token()
         elif when == PLAIN:
             until(lambda: engine.busy(direct) > 0, 5, "the engine is at it", pause=0.002)
         else:  # while it reads the prompt; asking llama.cpp would wait until it has
@@ -64,7 +65,7 @@ def test_fifty_disconnects_free_the_engine_within_a_second(
     until(lambda: engine.busy(direct) == 0, 5, "the engine is idle")
     before, made = gateway.at_rest(), engine.generated(direct)
     took: dict[str, list[float]] = {PLAIN: [], EARLY: [], LATE: []}
-    ways = itertools.cycle(itertools.product((LATE, EARLY, PLAIN), (Raw.reset, Raw.finish)))
+    ways = itertools.cycle(itertools.product((LATE, EARLY, PLAIN), (RawConnection.reset, RawConnection.close)))
     for number, (when, go) in zip(range(DISCONNECTS), ways, strict=False):
         took[when].append(leave(gateway, engine, direct, when, go, number))
     every = [seconds for times in took.values() for seconds in times]
@@ -101,9 +102,9 @@ def assert_all_are_cancelled(before: Samples, after: Samples, left: dict[str, in
 def test_sixteen_clients_that_leave_together_free_the_engine(
     gateway: Gateway, engine: Engine, direct: httpx.Client
 ) -> None:
-    clients = [Raw(gateway.port) for _ in range(16)]
+    clients = [RawConnection(gateway.port) for _ in range(16)]
     for number, raw in enumerate(clients):
-        raw.send(encode(CHAT, endless(engine, 1000 + number, stream=number % 2 == 0), key=gateway.key))
+        raw.send(encode_request(CHAT, endless(engine, 1000 + number, stream=number % 2 == 0), key=gateway.key))
     until(lambda: engine.busy(direct) >= 4, 10, "the engine is at it")
     for raw in clients:
         gone = raw.reset()
@@ -115,8 +116,8 @@ def test_sixteen_clients_that_leave_together_free_the_engine(
 @pytest.mark.parametrize("half", [b'{"model": "glass', b""], ids=["half a body", "no body"])
 def test_a_client_that_leaves_while_it_sends_is_cancelled_too(gateway: Gateway, half: bytes) -> None:
     before = gateway.at_rest()
-    with Raw(gateway.port) as raw:
-        raw.send(encode(CHAT, half, key=gateway.key, headers={"content-length": "4000"}))
+    with RawConnection(gateway.port) as raw:
+        raw.send(encode_request(CHAT, half, key=gateway.key, headers={"content-length": "4000"}))
         time.sleep(0.2)
         raw.reset()
     until(

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from tests.support.engine import DEMO, Engine
 from tests.support.gateway import Gateway
-from tests.support.raw import Answer, ask
+from tests.support.http.connection import send_request
+from tests.support.http.message import Response
 from tests.support.samples import risen
 
 pytestmark = pytest.mark.parametrize("gateway", [1], indirect=True, ids=["1w"])
@@ -18,12 +19,12 @@ def chat(content: Any = "Hello", **fields: Any) -> dict[str, Any]:
     return {"model": DEMO, "messages": [{"role": "user", "content": content}], "max_tokens": 4, **fields}
 
 
-def refused(answer: Answer, *, param: str | None = None) -> str:
+def refused(response: Response, *, param: str | None = None) -> str:
     """Checks a refusal with 400; returns its message. Engines name a field in `param` or in the message."""
-    error = answer.error
-    assert answer.status == 400, error
+    error = response.error
+    assert response.status == 400, error
     assert error["type"] == "invalid_request_error"
-    assert answer.headers["content-type"] == "application/json"
+    assert response.headers["content-type"] == "application/json"
     assert param is None or param in f"{error['param']} {error['message']}"
     return str(error["message"])
 
@@ -33,9 +34,9 @@ def test_a_prompt_over_the_context(gateway: Gateway, engine: Engine, stream: boo
     before = gateway.at_rest()
     words = "glass house " * engine.context()
     for path, body in ((CHAT, chat(words)), (COMPLETIONS, {"model": DEMO, "prompt": words, "max_tokens": 4})):
-        answer = ask(gateway.port, path, {**body, "stream": stream}, key=gateway.key)
-        assert str(engine.context()) in refused(answer)
-        assert answer.error["code"] == "context_length_exceeded"
+        response = send_request(gateway.port, path, {**body, "stream": stream}, key=gateway.key)
+        assert str(engine.context()) in refused(response)
+        assert response.error["code"] == "context_length_exceeded"
     assert gateway.is_ready()
     after = gateway.at_rest()
     assert (
@@ -50,8 +51,8 @@ def test_a_prompt_over_the_context(gateway: Gateway, engine: Engine, stream: boo
 
 def test_a_prompt_that_fits_just_so(gateway: Gateway, engine: Engine) -> None:
     words = "a " * (engine.context() // 4)
-    answer = ask(gateway.port, CHAT, chat(words), key=gateway.key)
-    assert answer.status == 200
+    response = send_request(gateway.port, CHAT, chat(words), key=gateway.key)
+    assert response.status == 200
 
 
 @STREAMED
@@ -60,18 +61,18 @@ def test_a_prompt_that_fits_just_so(gateway: Gateway, engine: Engine) -> None:
     [("temperature", "hot"), ("top_p", "most"), ("seed", "x"), ("frequency_penalty", [])],
 )  # fmt: skip
 def test_a_wrong_type_is_named(gateway: Gateway, stream: bool, field: str, value: Any) -> None:
-    refused(ask(gateway.port, CHAT, chat(stream=stream, **{field: value}), key=gateway.key), param=field)
+    refused(send_request(gateway.port, CHAT, chat(stream=stream, **{field: value}), key=gateway.key), param=field)
 
 
 @STREAMED
 @pytest.mark.parametrize("content", [3, {"a": 1}, [3], [{"type": "made_up"}]], ids=str)
 def test_a_wrong_content(gateway: Gateway, stream: bool, content: Any) -> None:
-    refused(ask(gateway.port, CHAT, chat(content, stream=stream), key=gateway.key))
+    refused(send_request(gateway.port, CHAT, chat(content, stream=stream), key=gateway.key))
 
 
 def test_a_grammar_that_is_none(gateway: Gateway) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "made_up"}}}
-    refused(ask(gateway.port, CHAT, chat(response_format=wanted), key=gateway.key))
+    refused(send_request(gateway.port, CHAT, chat(response_format=wanted), key=gateway.key))
 
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
@@ -97,9 +98,9 @@ def test_what_the_request_is_to_blame_for_is_a_400_and_nobodys_failure(
     gateway: Gateway, engine: Engine, fault: str, stream: bool
 ) -> None:
     before = gateway.at_rest()
-    answer = ask(gateway.port, CHAT, {**FAULTS[fault], "stream": stream}, key=gateway.key)
-    refused(answer)
-    assert answer.headers["x-should-retry"] == "false"
+    response = send_request(gateway.port, CHAT, {**FAULTS[fault], "stream": stream}, key=gateway.key)
+    refused(response)
+    assert response.headers["x-should-retry"] == "false"
     results = risen(
         before.by("gateway_engine_requests_total", "engine", "result"),
         gateway.at_rest().by("gateway_engine_requests_total", "engine", "result"),
@@ -109,6 +110,6 @@ def test_what_the_request_is_to_blame_for_is_a_400_and_nobodys_failure(
 
 def test_no_bad_input_takes_the_engine_out(gateway: Gateway, engine: Engine) -> None:
     for _ in range(8):
-        ask(gateway.port, CHAT, chat({"a": 1}), key=gateway.key)
-    assert ask(gateway.port, CHAT, chat(), key=gateway.key).status == 200
+        send_request(gateway.port, CHAT, chat({"a": 1}), key=gateway.key)
+    assert send_request(gateway.port, CHAT, chat(), key=gateway.key).status == 200
     assert gateway.scrape().total("gateway_engine_ejections_total", engine=engine.name) == 0

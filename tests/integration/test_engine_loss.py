@@ -16,9 +16,10 @@ from typing import Any
 import httpx
 from tests.support.engine import DEMO, GGUF, Engine
 from tests.support.gateway import Gateway
+from tests.support.http.connection import RawConnection, send_request
+from tests.support.http.message import Response, encode_request
 from tests.support.mock import Mock, chat, start_mock
 from tests.support.program import HOST, free_port, frozen, until
-from tests.support.raw import Answer, Raw, ask, encode
 from tests.support.stage import Stage
 
 CHAT = "/v1/chat/completions"
@@ -28,17 +29,20 @@ def demo(**fields: Any) -> dict[str, Any]:
     return {"model": DEMO, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8, **fields}
 
 
-def unavailable(answer: Answer, *said: str, code: str = "no_engine_ready") -> None:
+def unavailable(response: Response, *said: str, code: str = "no_engine_ready") -> None:
     """Checks a 503: it says why, and when to come back."""
-    error = answer.error
-    assert (answer.status, error["code"], error["type"]) == (503, code, "service_unavailable"), error
-    assert int(answer.headers["retry-after"]) > 0
+    error = response.error
+    assert (response.status, error["code"], error["type"]) == (503, code, "service_unavailable"), error
+    assert int(response.headers["retry-after"]) > 0
     for part in said:
         assert part in error["message"]
 
 
 def health(gateway: Gateway) -> dict[str, int]:
-    return {path: ask(gateway.port, path, method="GET").status for path in ("/livez", "/readyz", "/healthz", "/health")}
+    return {
+        path: send_request(gateway.port, path, method="GET").status
+        for path in ("/livez", "/readyz", "/healthz", "/health")
+    }
 
 
 def status(gateway: Gateway, engine: str) -> dict[str, Any]:
@@ -63,19 +67,19 @@ def test_a_killed_engine_is_missed_at_once_and_welcome_again(stage: Stage) -> No
     assert health(gateway) == READY
     assert status(gateway, "llamacpp")["state"] == "ready"
 
-    with Raw(gateway.port) as raw:
-        raw.send(encode(CHAT, demo(stream=True, max_tokens=1500, ignore_eos=True), key=gateway.key))
-        raw.read_until_token()
+    with RawConnection(gateway.port) as raw:
+        raw.send(encode_request(CHAT, demo(stream=True, max_tokens=1500, ignore_eos=True), key=gateway.key))
+        raw.read_until_first_token()
         os.kill(engine.engine_pid(), signal.SIGKILL)
-        broken = raw.answer()
+        broken = raw.read_response()
     assert broken.status == 200
-    assert json.loads(broken.data[-1])["error"]["code"] in {"engine_reset", "engine_broken"}
+    assert json.loads(broken.event_data[-1])["error"]["code"] in {"engine_reset", "engine_broken"}
     assert b"[DONE]" not in broken.body
 
     # Its sockets close one after the other: for a moment the port takes a connection still, and resets it.
     until(lambda: refuses(engine.port), 5, "the dead engine has let go of its port", 0.001)
     # Until the launcher has it up again: not there, and said so everywhere.
-    unavailable(ask(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is ")
+    unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is ")
     assert health(gateway) == NOT_READY
     told = status(gateway, "llamacpp")
     assert told["state"] in {"down", "failed", "starting"}
@@ -83,7 +87,7 @@ def test_a_killed_engine_is_missed_at_once_and_welcome_again(stage: Stage) -> No
     assert told["models"] == [DEMO]
 
     until(lambda: health(gateway) == READY, 20, "it serves again, by itself", 0.1)
-    assert ask(gateway.port, CHAT, demo(), key=gateway.key).status == 200
+    assert send_request(gateway.port, CHAT, demo(), key=gateway.key).status == 200
     assert status(gateway, "llamacpp")["state"] == "ready"
     states = [line["state"] for line in gateway.lines(event="engine")]
     assert states[0] == states[-1] == "ready"
@@ -97,10 +101,12 @@ def test_of_two_engines_one_may_die_before_the_first_byte(stage: Stage) -> None:
     pid = one.engine_pid()
     # Held still, it takes requests and answers none: so the kill comes before the first byte.
     with frozen(pid), ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(ask, gateway.port, CHAT, demo(stream=i % 2 == 0), key=gateway.key) for i in range(8)]
+        responses = [
+            pool.submit(send_request, gateway.port, CHAT, demo(stream=i % 2 == 0), key=gateway.key) for i in range(8)
+        ]
         time.sleep(0.5)
         os.kill(pid, signal.SIGKILL)
-        assert [answer.result().status for answer in answers] == [200] * 8
+        assert [response.result().status for response in responses] == [200] * 8
     assert health(gateway) == READY
     assert gateway.scrape().total("gateway_engine_retries_total", engine="one") >= 1
     until(lambda: len(gateway.lines(event="request", outcome="ok", route=CHAT)) == 8, 5, "all are in the log")
@@ -114,19 +120,19 @@ def test_an_engine_that_hangs_is_too_slow(stage: Stage) -> None:
     with frozen(engine.engine_pid()):
         began = time.monotonic()
         for stream in (True, False):
-            answer = ask(gateway.port, CHAT, demo(stream=stream), key=gateway.key)
-            assert (answer.status, answer.error["code"], answer.error["type"]) == (
+            response = send_request(gateway.port, CHAT, demo(stream=stream), key=gateway.key)
+            assert (response.status, response.error["code"], response.error["type"]) == (
                 504, "engine_timeout", "timeout_error",
             )  # fmt: skip
         assert time.monotonic() - began < 6
-    until(lambda: ask(gateway.port, CHAT, demo(), key=gateway.key).status == 200, 20, "it serves again", 0.2)
+    until(lambda: send_request(gateway.port, CHAT, demo(), key=gateway.key).status == 200, 20, "it serves again", 0.2)
 
 
 def test_without_any_engine_it_starts_and_says_why_it_cannot_serve(stage: Stage) -> None:
     gateway = stage.gateway(f"llamacpp=http://{HOST}:{free_port()}", ready=False)
-    unavailable(ask(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is down", "refuses connections")
+    unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is down", "refuses connections")
     assert health(gateway) == NOT_READY
-    readyz = ask(gateway.port, "/readyz", method="GET")
+    readyz = send_request(gateway.port, "/readyz", method="GET")
     assert int(readyz.headers["retry-after"]) > 0
     assert "llamacpp is down" in json.loads(readyz.body)["reason"]
     with gateway.http as http:
@@ -136,12 +142,12 @@ def test_without_any_engine_it_starts_and_says_why_it_cannot_serve(stage: Stage)
 def test_an_engine_that_comes_later_is_found(stage: Stage) -> None:
     port = free_port()
     gateway = stage.gateway(f"mock=http://{HOST}:{port}", ready=False)
-    unavailable(ask(gateway.port, CHAT, chat(), key=gateway.key), "mock is down")
+    unavailable(send_request(gateway.port, CHAT, chat(), key=gateway.key), "mock is down")
     mock: Mock = start_mock(stage.directory, port=port)
     try:
         took = until(lambda: health(gateway) == READY, 10, "the engine is found")
         assert took < 5
-        assert ask(gateway.port, CHAT, chat(), key=gateway.key).status == 200
+        assert send_request(gateway.port, CHAT, chat(), key=gateway.key).status == 200
     finally:
         mock.program.stop()
 
@@ -174,8 +180,8 @@ def launcher(**status: Any) -> Iterator[str]:
 def test_while_the_model_loads_its_phase_is_told(stage: Stage) -> None:
     with launcher(state="starting", phase="loading_weights") as address:
         gateway = stage.gateway(f"vllm=http://{HOST}:{free_port()}+{address}", ready=False)
-        answer = ask(gateway.port, CHAT, demo(), key=gateway.key)
-        unavailable(answer, "vllm is starting", "loading_weights", code="model_loading")
+        response = send_request(gateway.port, CHAT, demo(), key=gateway.key)
+        unavailable(response, "vllm is starting", "loading_weights", code="model_loading")
         assert health(gateway) == NOT_READY
         gateway.stop()
 
@@ -184,7 +190,9 @@ def test_an_engine_that_drains_gets_nothing_new(stage: Stage) -> None:
     mock = stage.mock()
     with launcher(state="draining", phase="draining", reason="a stop was asked for") as address:
         gateway = stage.gateway(f"mock={mock.url}+{address}", ready=False)
-        unavailable(ask(gateway.port, CHAT, chat(), key=gateway.key), "mock is draining", "a stop was asked for")
+        unavailable(
+            send_request(gateway.port, CHAT, chat(), key=gateway.key), "mock is draining", "a stop was asked for"
+        )
         gateway.stop()
     assert mock.truth()["requests"] == 0
 
@@ -195,7 +203,7 @@ def test_a_model_file_that_cannot_be_loaded_is_told_as_the_reason(stage: Stage) 
     engine = stage.llamacpp(awaited="failed", LLAMACPP_MODEL=str(half), LLAMACPP_ALIAS=DEMO)
     gateway = stage.gateway(engine, ready=False)
     until(lambda: status(gateway, "llamacpp")["state"] == "failed", 10, "the gateway knows that it failed")
-    unavailable(ask(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is failed", "half.gguf")
+    unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is failed", "half.gguf")
     # The whole file in its place, and it starts by itself.
     half.write_bytes(GGUF.read_bytes())
     until(lambda: health(gateway) == READY, 20, "it serves once the file is good", 0.1)
@@ -204,13 +212,13 @@ def test_a_model_file_that_cannot_be_loaded_is_told_as_the_reason(stage: Stage) 
 def test_a_stopping_engine_finishes_its_streams_and_is_not_asked_again(stage: Stage) -> None:
     engine: Engine = stage.llamacpp()
     gateway = stage.gateway(engine)
-    with Raw(gateway.port) as raw:
-        raw.send(encode(CHAT, demo(stream=True, max_tokens=1500, ignore_eos=True), key=gateway.key))
-        raw.read_until_token()
+    with RawConnection(gateway.port) as raw:
+        raw.send(encode_request(CHAT, demo(stream=True, max_tokens=1500, ignore_eos=True), key=gateway.key))
+        raw.read_until_first_token()
         engine.program.send(signal.SIGTERM)
-        assert raw.answer().data[-1] == b"[DONE]"
+        assert raw.read_response().event_data[-1] == b"[DONE]"
     assert engine.program.wait(15) == 0
-    unavailable(ask(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is ")
+    unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is ")
 
 
 def test_the_engines_key_is_needed(stage: Stage) -> None:
@@ -219,4 +227,4 @@ def test_the_engines_key_is_needed(stage: Stage) -> None:
         assert http.post(CHAT, json=demo()).status_code == 401
     gateway = stage.gateway(engine.address, ready=False)
     until(lambda: status(gateway, "llamacpp")["state"] == "down", 10, "the engine refuses the gateway")
-    unavailable(ask(gateway.port, CHAT, demo(), key=gateway.key), "401", "ENGINE_KEY_FILE")
+    unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "401", "ENGINE_KEY_FILE")

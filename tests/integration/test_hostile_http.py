@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from tests.support.gateway import Gateway
 from tests.support.hostile import BROKEN_BODIES, BROKEN_HEADS, CORPUS, head
+from tests.support.http.connection import RawConnection, send_request
+from tests.support.http.message import encode_request
 from tests.support.mock import Mock, chat
 from tests.support.program import until
-from tests.support.raw import Raw, ask, encode
 from tests.support.stage import Stage
 
 CHAT = "/v1/chat/completions"
@@ -33,7 +34,7 @@ def front(module_stage: Stage, mock: Mock) -> Gateway:
 
 def everything(gateway: Gateway, request: bytes) -> bytes:
     """What comes back until the connection ends or falls silent."""
-    with Raw(gateway.port, timeout=20) as raw:
+    with RawConnection(gateway.port, timeout=20) as raw:
         raw.send(request)
         try:
             while raw.read():
@@ -60,9 +61,9 @@ def test_no_hostile_request_has_a_shape_of_its_own(front: Gateway, measured: Cal
 @pytest.mark.parametrize("name", BROKEN_BODIES)
 def test_a_hostile_body_behind_its_answer_ends_the_connection(front: Gateway, name: str) -> None:
     top, end, body = BROKEN_BODIES[name].partition(b"\r\n\r\n")
-    with Raw(front.port, timeout=20) as raw:
-        answer = raw.send(top + end).answer()
-        assert (answer.status, answer.error["code"]) == (401, "missing_api_key")
+    with RawConnection(front.port, timeout=20) as raw:
+        response = raw.send(top + end).read_response()
+        assert (response.status, response.error["code"]) == (401, "missing_api_key")
         before = raw.received
         with suppress(ConnectionResetError, BrokenPipeError):
             raw.send(body + SMUGGLED)
@@ -94,17 +95,17 @@ def shape_of(received: bytes) -> str:
 def test_50_mb_of_one_header_are_neither_kept_nor_stop_others(front: Gateway) -> None:
     (worker,) = front.program.children()
     before = resident_mb(worker)
-    with Raw(front.port) as raw, ThreadPoolExecutor() as pool:
+    with RawConnection(front.port) as raw, ThreadPoolExecutor() as pool:
         raw.send(b"GET /livez HTTP/1.1\r\nhost: gateway\r\nx: ")
         sending = pool.submit(lambda: [raw.send(b"y" * 1_000_000) for _ in range(50)])
         waits = []
         while not sending.done():
             began = time.monotonic()
-            assert ask(front.port, "/livez", method="GET").status == 200
+            assert send_request(front.port, "/livez", method="GET").status == 200
             waits.append(time.monotonic() - began)
         sending.result()
-        answer = raw.answer()
-    assert (answer.status, answer.error["code"]) == (431, "headers_too_large")
+        response = raw.read_response()
+    assert (response.status, response.error["code"]) == (431, "headers_too_large")
     assert max(waits) < 2
     assert resident_mb(worker) - before < 20
 
@@ -118,14 +119,14 @@ def resident_mb(pid: int) -> float:
     "given", ["two words", "a;b", 'a"b', "a\\nb", "%0d%0aset-cookie:x", "x" * 129, "키", "<script>"], ids=str
 )
 def test_a_harmful_request_id_is_replaced(front: Gateway, given: str) -> None:
-    with Raw(front.port) as raw:
+    with RawConnection(front.port) as raw:
         lines = [f"authorization: Bearer {front.key}", f"content-length: {len(BODY)}", f"x-request-id: {given}"]
-        answer = raw.send(head(*lines) + BODY).answer()
-    assert answer.status == 200
-    own = answer.headers["x-request-id"]
+        response = raw.send(head(*lines) + BODY).read_response()
+    assert response.status == 200
+    own = response.headers["x-request-id"]
     assert own != given
     assert len(own) == 32
-    assert "set-cookie" not in answer.headers
+    assert "set-cookie" not in response.headers
     until(lambda: bool(front.lines(request_id=own)), 5, "the request is in the log")
     assert given not in front.program.text()
 
@@ -138,18 +139,18 @@ def test_a_line_feed_in_a_header_begins_no_new_one(front: Gateway) -> None:
 
 def test_a_clients_words_never_break_a_log_line(front: Gateway) -> None:
     for path in ('/v1/"}\\n{"level":"critical"', "/v1/%0a%0d{}", "/v1/\x1b[31mred"):
-        assert ask(front.port, path, method="GET", key=front.key).status in {400, 404}
-    assert ask(front.port, CHAT, {**chat(), "model": '"}\n{"level": "critical"'}, key=front.key).status == 404
+        assert send_request(front.port, path, method="GET", key=front.key).status in {400, 404}
+    assert send_request(front.port, CHAT, {**chat(), "model": '"}\n{"level": "critical"'}, key=front.key).status == 404
     assert front.lines(level="critical") == []  # reads every line as JSON
 
 
 def test_the_engine_sees_its_own_key_and_not_the_clients(stage: Stage) -> None:
     mock = stage.mock()
     gateway = stage.gateway(mock, ENGINE_KEY_FILE=str(stage.key_file))
-    answer = ask(gateway.port, CHAT, chat(), key=gateway.key, headers={
+    response = send_request(gateway.port, CHAT, chat(), key=gateway.key, headers={
         "cookie": "session=1", "x-vllm-priority": "-9", "x-request-id": "mine", "x-forwarded-for": "8.8.8.8",
     })  # fmt: skip
-    assert answer.status == 200
+    assert response.status == 200
     seen = mock.truth()["last_headers"]
     assert seen["authorization"] == f"Bearer {stage.key_file.read_text('ascii')}"
     assert seen["x-request-id"] == "mine"
@@ -159,15 +160,15 @@ def test_the_engine_sees_its_own_key_and_not_the_clients(stage: Stage) -> None:
 def test_a_head_that_never_ends_is_dropped(front: Gateway) -> None:
     received = everything(front, head(*(f"x-{number}: {'y' * 1000}" for number in range(2_000)))[:-2])
     assert b" 200 " not in received
-    assert ask(front.port, "/livez", method="GET").status == 200
+    assert send_request(front.port, "/livez", method="GET").status == 200
 
 
 def test_a_body_that_stops_coming_is_a_timeout(front: Gateway, mock: Mock) -> None:
     mock.change(reset=True)
-    with Raw(front.port) as raw:
+    with RawConnection(front.port) as raw:
         began = time.monotonic()
-        raw.send(encode(CHAT, b'{"model":', key=front.key, headers={"content-length": "100"}))
-        answer = raw.answer()
-    assert (answer.status, answer.error["code"]) == (408, "request_timeout")
+        raw.send(encode_request(CHAT, b'{"model":', key=front.key, headers={"content-length": "100"}))
+        response = raw.read_response()
+    assert (response.status, response.error["code"]) == (408, "request_timeout")
     assert 1.5 < time.monotonic() - began < 6
     assert mock.truth()["requests"] == 0

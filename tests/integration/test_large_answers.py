@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.support.gateway import Gateway
+from tests.support.http.message import encode_request
 from tests.support.program import HOST
-from tests.support.raw import encode
 from tests.support.stage import Stage
 
 EMBEDDINGS = "/v1/embeddings"
@@ -81,7 +81,9 @@ def fetch(gateway: Gateway) -> int:
     received = 0
     with socket.create_connection((HOST, gateway.port), timeout=120) as connection:
         connection.sendall(
-            encode(EMBEDDINGS, {"model": "mock", "input": "x"}, key=gateway.key, headers={"connection": "close"})
+            encode_request(
+                EMBEDDINGS, {"model": "mock", "input": "x"}, key=gateway.key, headers={"connection": "close"}
+            )
         )
         while data := connection.recv(_MIB):
             received += len(data)

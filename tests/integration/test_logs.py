@@ -14,6 +14,7 @@ from typing import BinaryIO
 import httpx
 import pytest
 from tests.support.gateway import COMMAND, environment, new_key, write_keys
+from tests.support.http.message import content_length
 from tests.support.program import HOST, ROOT, until
 from tests.support.samples import Samples
 
@@ -50,12 +51,9 @@ class Served:
             for first in range(0, count, 100):
                 connection.sendall(b"".join(_ASK % (b"%0128d" % number) for number in range(first, first + 100)))
                 for _ in range(100):
-                    assert read.readline() == b"HTTP/1.1 401 Unauthorized\r\n"
-                    length = 0
-                    while (header := read.readline()) != b"\r\n":
-                        if header.lower().startswith(b"content-length:"):
-                            length = int(header.split(b":")[1])
-                    read.read(length)
+                    head = b"".join(iter(read.readline, b"\r\n"))
+                    assert head.startswith(b"HTTP/1.1 401 Unauthorized\r\n"), head
+                    read.read(content_length(head))
 
 
 @pytest.fixture

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from tests.support.engine import DEMO
 from tests.support.gateway import Gateway
+from tests.support.http.async_connection import AsyncConnection
+from tests.support.http.connection import RawConnection
+from tests.support.http.message import encode_request
 from tests.support.mock import Mock, chat
-from tests.support.program import HOST, until
-from tests.support.raw import Raw, encode
+from tests.support.program import until
 from tests.support.stage import Stage
 
 AT_ONCE = 2_000
@@ -42,29 +44,28 @@ def mock(stage: Stage) -> Mock:
 
 async def all_at_once(gateway: Gateway, count: int, body: dict[str, Any] | None = None) -> Counter[str]:
     """Connects so many clients, has each ask once all are connected, and says what became of them."""
-    request = encode("/v1/chat/completions", body or chat(), key=gateway.key)
+    request = encode_request("/v1/chat/completions", body or chat(), key=gateway.key)
     gate = asyncio.Event()
     waiting = 0
 
     async def ask() -> str:
         nonlocal waiting
         try:
-            reader, writer = await asyncio.open_connection(HOST, gateway.port)
+            connection = await AsyncConnection.open(gateway.port)
             waiting += 1
             if waiting == count:
                 gate.set()
             await gate.wait()
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            answer = json.loads(await reader.readexactly(length))
+            connection.send(request)
+            response = await connection.read_response()
         except (OSError, asyncio.IncompleteReadError) as error:
             return f"dropped: {error!r}"
-        writer.close()
-        if head.startswith(b"HTTP/1.1 200 ") and "choices" in answer:
+        connection.close()
+        content = json.loads(response.body)
+        if response.status == HTTPStatus.OK and "choices" in content:
             return "answered"
-        refused = head.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: " in head
-        return "refused" if refused and answer["error"]["code"] == "too_many_connections" else str(answer)
+        refused = response.status == HTTPStatus.SERVICE_UNAVAILABLE and "retry-after" in response.headers
+        return "refused" if refused and content["error"]["code"] == "too_many_connections" else str(content)
 
     async with asyncio.timeout(90):
         return Counter(await asyncio.gather(*(ask() for _ in range(count))))
@@ -97,13 +98,13 @@ def test_a_soft_limit_of_1024_files_fails_none_of_1000_open_streams(
     with contextlib.ExitStack() as exits:
         # All slots are taken, one long answer behind another, until all streams are open.
         long_ones = [exits.enter_context(stream(gateway, 1_000)) for _ in range(100)]
-        streams: list[Raw] = []
+        streams: list[RawConnection] = []
         while len(streams) < OPEN_AT_ONCE:
             streams += [exits.enter_context(stream(gateway, 1)) for _ in range(50)]
             wait_until_open(gateway, len(streams))
         open_files = len(list(Path(f"/proc/{engine.engine_pid()}/fd").iterdir()))
         for one in long_ones:
-            one.finish()
+            one.close()
         became = Counter(what_became_of(one) for one in streams)
     measured(f"{len(streams)} open streams, soft nofile 1024: {dict(became)}; llama.cpp had {open_files} files open")
     assert became == {"streamed": OPEN_AT_ONCE}
@@ -128,19 +129,21 @@ def wait_until_open(gateway: Gateway, count: int) -> None:
     until(lambda: gateway.scrape().total("gateway_inflight_requests") >= count, 60, f"{count} streams are open")
 
 
-def stream(gateway: Gateway, tokens: int) -> Raw:
+def stream(gateway: Gateway, tokens: int) -> RawConnection:
     """A stream that has been asked for."""
     question = {"model": DEMO, "messages": [{"role": "user", "content": "Hello"}]}
     body = {**question, "stream": True, "max_tokens": tokens, "ignore_eos": True}
-    return Raw(gateway.port, timeout=120).send(encode("/v1/chat/completions", body, key=gateway.key))
+    return RawConnection(gateway.port, timeout=120).send(encode_request("/v1/chat/completions", body, key=gateway.key))
 
 
-def what_became_of(one: Raw) -> str:
+def what_became_of(one: RawConnection) -> str:
     try:
-        answer = one.answer()
+        response = one.read_response()
     except (OSError, EOFError) as error:
         return f"dropped: {error!r}"
-    return "streamed" if answer.status == HTTPStatus.OK and answer.data[-1] == b"[DONE]" else str(answer.body)
+    return (
+        "streamed" if response.status == HTTPStatus.OK and response.event_data[-1] == b"[DONE]" else str(response.body)
+    )
 
 
 def test_with_64_descriptors_it_serves_says_so_and_neither_spins_nor_blames_an_engine(
@@ -156,7 +159,7 @@ def test_with_64_descriptors_it_serves_says_so_and_neither_spins_nor_blames_an_e
     until(gateway.is_ready, 20, "the engine is seen again")
     (worker,) = gateway.program.children()
     assert any("MAX_CONNECTIONS" in str(line) and "descriptors" in str(line) for line in gateway.lines())
-    idle = [Raw(gateway.port) for _ in range(200)]
+    idle = [RawConnection(gateway.port) for _ in range(200)]
     try:
         before = cpu_s(worker)
         time.sleep(2)

@@ -8,9 +8,10 @@ import httpx
 import pytest
 from tests.support.engine import DEMO, Engine
 from tests.support.gateway import Gateway
+from tests.support.http.connection import RawConnection, send_request
+from tests.support.http.message import encode_request
 from tests.support.mock import Mock
 from tests.support.program import HOST, until
-from tests.support.raw import Raw, ask, encode
 from tests.support.stage import Stage
 
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
@@ -27,8 +28,8 @@ def said(content: Any, model: str = DEMO, **fields: Any) -> dict[str, Any]:
 
 
 def leave(gateway: Gateway, body: dict[str, Any], *, late: bool) -> None:
-    with Raw(gateway.port) as raw:
-        raw.send(encode(CHAT, body, key=gateway.key))
+    with RawConnection(gateway.port) as raw:
+        raw.send(encode_request(CHAT, body, key=gateway.key))
         if late:
             raw.read_until(b"data: ")
         raw.reset()
@@ -81,17 +82,17 @@ def test_words_of_requests_are_known_nowhere(talkative: Gateway, engine: Engine)
         (f"{CHAT}?q={canary}", said("x"), {200}),
     ]
     for path, body, expected in plain:
-        answer = ask(talkative.port, path, body, key=talkative.key)
-        assert answer.status in expected, (path, body if len(str(body)) < 500 else "…", answer.body[:500])
+        response = send_request(talkative.port, path, body, key=talkative.key)
+        assert response.status in expected, (path, body if len(str(body)) < 500 else "…", response.body[:500])
     for late in (False, True):
         leave(talkative, said(canary, stream=True, max_tokens=900, ignore_eos=True), late=late)
     leave(talkative, said(canary, max_tokens=900, ignore_eos=True), late=False)
-    ask(talkative.port, CHAT, said("x"), key=canary)
+    send_request(talkative.port, CHAT, said("x"), key=canary)
     assert_unknown(canary, talkative, engine)
 
 
 def test_the_keys_are_known_nowhere(talkative: Gateway, engine: Engine) -> None:
-    assert ask(talkative.port, CHAT, said("x"), key=talkative.key).status == 200
+    assert send_request(talkative.port, CHAT, said("x"), key=talkative.key).status == 200
     assert_unknown(talkative.key, talkative, engine)
     assert_unknown(engine.key_file.read_text("ascii"), talkative, engine)
 
@@ -104,6 +105,8 @@ def test_words_are_not_known_when_the_engine_fails_either(stage: Stage, fault: s
     gateway = stage.gateway(mock, LOG_LEVEL="debug")
     canary = f"canary{secrets.token_hex(6)}"
     for stream in (False, True):
-        ask(gateway.port, CHAT, said(canary, model="mock", stream=stream, mock={"fault": fault}), key=gateway.key)
+        send_request(
+            gateway.port, CHAT, said(canary, model="mock", stream=stream, mock={"fault": fault}), key=gateway.key
+        )
     until(lambda: len(gateway.lines(event="request", route=CHAT)) == 2, 5, "both are in the log")
     assert_unknown(canary, gateway)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import pytest
 from tests.integration.ledger.workers import all_up
 from tests.support.gateway import Gateway
-from tests.support.kept_alive import KeptAlive
+from tests.support.http.connection import RawConnection
+from tests.support.http.keep_alive_load import KeepAliveLoad
+from tests.support.http.message import encode_request
 from tests.support.program import until
-from tests.support.raw import Raw, encode
 from tests.support.stage import Stage
 
 
@@ -20,17 +21,17 @@ def gateway(stage: Stage) -> Gateway:
     return stage.gateway(stage.mock())
 
 
-async def reload_under_load(gateway: Gateway, clients: KeptAlive, *, reloads: int, requests: int) -> None:
+async def reload_under_load(gateway: Gateway, clients: KeepAliveLoad, *, reloads: int, requests: int) -> None:
     """Replaces the workers so often, at even distances, while the clients send at least so many requests."""
     done = 0
 
     def enough() -> bool:
-        return done == reloads and clients.tally.answered >= requests
+        return done == reloads and clients.outcomes.answered >= requests
 
     load = asyncio.create_task(clients.run(enough))
     while done < reloads:
         due = requests * (done + 1) // (reloads + 1)
-        await asyncio.to_thread(until, lambda: clients.tally.answered >= due or load.done(), 300, "requests go on")  # noqa: B023 - awaited at once
+        await asyncio.to_thread(until, lambda: clients.outcomes.answered >= due or load.done(), 300, "requests go on")  # noqa: B023 - awaited at once
         old = await all_up(gateway)
         gateway.program.send(signal.SIGHUP)
         await all_up(gateway, without=old)
@@ -38,21 +39,21 @@ async def reload_under_load(gateway: Gateway, clients: KeptAlive, *, reloads: in
     await load
 
 
-def check(clients: KeptAlive, *, reloads: int, requests: int, measured: Callable[[str], None]) -> None:
-    tally = clients.tally
+def check(clients: KeepAliveLoad, *, reloads: int, requests: int, measured: Callable[[str], None]) -> None:
+    outcomes = clients.outcomes
     measured(
-        f"reloads: {reloads}, requests answered: {tally.answered}, lost: {len(tally.lost)}; connections whose last "
-        f"answer said so: {tally.told}, closed while idle: {tally.closed}"
+        f"reloads: {reloads}, requests answered: {outcomes.answered}, lost: {len(outcomes.lost)}; connections whose "
+        f"last response announced the close: {outcomes.announced}, closed while idle: {outcomes.closed}"
     )
-    assert tally.lost == []
-    assert tally.answered >= requests
-    assert tally.told > 0
+    assert outcomes.lost == []
+    assert outcomes.answered >= requests
+    assert outcomes.announced > 0
 
 
 def test_a_reload_loses_nothing_on_connections_that_are_reused_behind_a_stream(
     gateway: Gateway, measured: Callable[[str], None]
 ) -> None:
-    clients = KeptAlive(gateway, plain=4, streaming=12, stream_s=1.6)
+    clients = KeepAliveLoad(gateway, plain=4, streaming=12, stream_s=1.6)
     asyncio.run(reload_under_load(gateway, clients, reloads=2, requests=1_500))
     check(clients, reloads=2, requests=1_500, measured=measured)
 
@@ -64,15 +65,15 @@ def test_many_reloads_lose_nothing_of_50_000_requests(
     stage: Stage, workers: int, measured: Callable[[str], None]
 ) -> None:
     gateway = stage.gateway(stage.mock(), workers=workers)
-    clients = KeptAlive(gateway, plain=16, streaming=32, stream_s=1.7)
+    clients = KeepAliveLoad(gateway, plain=16, streaming=32, stream_s=1.7)
     asyncio.run(reload_under_load(gateway, clients, reloads=10, requests=50_000))
     check(clients, reloads=10, requests=50_000, measured=measured)
 
 
 def test_a_stop_ends_promptly_however_many_connections_are_idle(gateway: Gateway) -> None:
-    idle = [Raw(gateway.port) for _ in range(50)]
+    idle = [RawConnection(gateway.port) for _ in range(50)]
     for raw in idle:
-        assert raw.send(encode("/livez", method="GET")).answer().status == 200
+        assert raw.send(encode_request("/livez", method="GET")).read_response().status == 200
     began = time.monotonic()
     gateway.program.send(signal.SIGTERM)
     assert gateway.program.wait(20) == 0

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from tests.support.gateway import Gateway
+from tests.support.http.connection import RawConnection
+from tests.support.http.message import encode_request
 from tests.support.mock import Mock, chat
 from tests.support.native import needs_nginx
 from tests.support.native_nginx import Nginx
 from tests.support.program import HOST, until
-from tests.support.raw import Raw, encode
 from tests.support.stage import Stage
 
 pytestmark = needs_nginx
@@ -59,7 +60,7 @@ def chunk(data: bytes) -> bytes:
 
 def is_served(nginx: Nginx, key: str) -> bool:
     with nginx.open() as raw:
-        return raw.send(encode(CHAT, chat(), key=key)).answer().status == 200
+        return raw.send(encode_request(CHAT, chat(), key=key)).read_response().status == 200
 
 
 def resident(pid: int) -> int:
@@ -82,8 +83,8 @@ def test_strangers_are_told_at_once_and_fill_nothing(
         for raw in raws:
             raw.send(head(key) + _PIECE)
         for raw in raws:
-            answer = raw.answer()
-            told[f"{answer.status} {answer.error['code']}"] += 1
+            response = raw.read_response()
+            told[f"{response.status} {response.error['code']}"] += 1
         took = time.monotonic() - began
         for raw in raws:  # they go on all the same
             with contextlib.suppress(OSError):
@@ -103,7 +104,7 @@ def test_no_path_waits_for_a_body_that_it_does_not_want(nginx: Nginx, path: str)
     with contextlib.ExitStack() as open_ones:
         for _ in range(5):
             raw = open_ones.enter_context(nginx.open())
-            assert 200 <= raw.send(head(None, path=path) + _PIECE).answer().status < 500
+            assert 200 <= raw.send(head(None, path=path) + _PIECE).read_response().status < 500
         assert nginx.kept() == 0
 
 
@@ -121,7 +122,7 @@ def test_uploads_with_a_key_have_a_bound_that_leaves_room_for_others(
                     raw.send(_PIECE)
         grown = resident(worker) - before
         refused = [raw for raw in raws if said_something(raw)]
-        codes = Counter(raw.answer().error["code"] for raw in refused)
+        codes = Counter(raw.read_response().error["code"] for raw in refused)
         assert nginx.kept() == 0
         assert is_served(nginx, gateway.key)
     measured(f"26 uploads of 9.5 MB with a key: {dict(codes)}, the others are waited for; memory {grown:+} MiB")
@@ -130,7 +131,7 @@ def test_uploads_with_a_key_have_a_bound_that_leaves_room_for_others(
     until(lambda: gateway.at_rest().total("gateway_inflight_requests") == 0, 10, "they are over")
 
 
-def said_something(raw: Raw) -> bool:
+def said_something(raw: RawConnection) -> bool:
     raw.socket.settimeout(0.05)  # it has come long since, while the next ones were sent
     with contextlib.suppress(TimeoutError):
         return bool(raw.read())
@@ -144,7 +145,7 @@ def test_a_slow_upload_with_a_key_is_answered(nginx: Nginx, gateway: Gateway) ->
         for byte in body:
             raw.send(bytes([byte]))
             time.sleep(0.001)
-        assert raw.answer().status == 200
+        assert raw.read_response().status == 200
 
 
 def test_a_body_that_is_too_long_is_413_whoever_finds_out(nginx: Nginx, gateway: Gateway) -> None:
@@ -160,8 +161,8 @@ def test_a_body_that_is_too_long_is_413_whoever_finds_out(nginx: Nginx, gateway:
         with nginx.open() as raw:
             with contextlib.suppress(OSError):
                 raw.send(request)
-            answer = raw.answer()
-        assert (answer.status, answer.error["code"]) == (413, "request_too_large"), name
+            response = raw.read_response()
+        assert (response.status, response.error["code"]) == (413, "request_too_large"), name
 
 
 @pytest.mark.parametrize("attempt", range(5))
@@ -169,7 +170,7 @@ def test_an_early_answer_arrives_however_fast_the_body_comes(nginx: Nginx, attem
     with nginx.open() as raw:
         with contextlib.suppress(OSError):
             raw.send(head("sk-wrong") + _PIECE * 40)
-        assert raw.answer().status == 401, attempt
+        assert raw.read_response().status == 401, attempt
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])

@@ -11,9 +11,10 @@ import pytest
 from tests.support.corpus import longest
 from tests.support.engine import DEMO, Engine
 from tests.support.gateway import Gateway
+from tests.support.http.connection import RawConnection
+from tests.support.http.message import Read, Response, encode_request
 from tests.support.mock import Mock, chat
 from tests.support.program import until
-from tests.support.raw import Answer, Piece, Raw, encode
 from tests.support.stage import Stage
 
 CHAT = "/v1/chat/completions"
@@ -39,61 +40,63 @@ def long_chat(tokens: int = 1200, **fields: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def streamed(gateway: Gateway, body: Any, headers: dict[str, str] | None = None) -> tuple[float, Answer]:
+def streamed(gateway: Gateway, body: Any, headers: dict[str, str] | None = None) -> tuple[float, Response]:
     """A stream, and when its request was sent."""
-    with Raw(gateway.port) as raw:
+    with RawConnection(gateway.port) as raw:
         sent = time.monotonic()
-        return sent, raw.send(encode(CHAT, body, key=gateway.key, headers=headers)).answer()
+        return sent, raw.send(encode_request(CHAT, body, key=gateway.key, headers=headers)).read_response()
 
 
-def gaps(pieces: list[Piece]) -> list[float]:
-    return [after.at - before.at for before, after in itertools.pairwise(pieces)]
+def gaps(reads: list[Read]) -> list[float]:
+    return [after.at - before.at for before, after in itertools.pairwise(reads)]
 
 
 def test_pieces_arrive_at_the_pace_of_the_engine(before_mock: Gateway, measured: Callable[[str], None]) -> None:
-    sent, answer = streamed(before_mock, chat(stream=True, mock={"tokens": TOKENS, "interval_s": INTERVAL_S}))
-    assert len(answer.pieces) >= TOKENS * 0.9
-    between = gaps(answer.pieces)
+    sent, response = streamed(before_mock, chat(stream=True, mock={"tokens": TOKENS, "interval_s": INTERVAL_S}))
+    assert len(response.reads) >= TOKENS * 0.9
+    between = gaps(response.reads)
     assert statistics.median(between) == pytest.approx(INTERVAL_S, rel=0.5)
-    first, last = answer.pieces[0].at - sent, answer.pieces[-1].at - sent
+    first, last = response.reads[0].at - sent, response.reads[-1].at - sent
     assert first < 0.5 * TOKENS * INTERVAL_S
     assert last > 0.9 * TOKENS * INTERVAL_S
     measured(
         f"stream of {TOKENS} tokens every {INTERVAL_S * 1000:g} ms, {before_mock.workers} workers: "
-        f"{len(answer.pieces)} reads, first after {first * 1000:.0f} ms, last after {last * 1000:.0f} ms, "
+        f"{len(response.reads)} reads, first after {first * 1000:.0f} ms, last after {last * 1000:.0f} ms, "
         f"gaps p50 {statistics.median(between) * 1000:.1f} ms, max {max(between) * 1000:.1f} ms"
     )
 
 
 def test_the_head_and_the_framing_of_a_stream(before_mock: Gateway) -> None:
-    _, answer = streamed(before_mock, chat(stream=True), {"x-request-id": "my-id"})
-    assert answer.status == 200
-    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert answer.headers["cache-control"] == "no-cache"
-    assert answer.headers["transfer-encoding"] == "chunked"
-    assert answer.headers["x-request-id"] == "my-id"
-    assert "content-length" not in answer.headers
-    assert "content-encoding" not in answer.headers
-    assert answer.body.endswith(b"data: [DONE]\n\n")
-    assert answer.data.count(b"[DONE]") == 1
-    assert all(json.loads(event)["object"] == "chat.completion.chunk" for event in answer.data[:-1])
+    _, response = streamed(before_mock, chat(stream=True), {"x-request-id": "my-id"})
+    assert response.status == 200
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["transfer-encoding"] == "chunked"
+    assert response.headers["x-request-id"] == "my-id"
+    assert "content-length" not in response.headers
+    assert "content-encoding" not in response.headers
+    assert response.body.endswith(b"data: [DONE]\n\n")
+    assert response.event_data.count(b"[DONE]") == 1
+    assert all(json.loads(event)["object"] == "chat.completion.chunk" for event in response.event_data[:-1])
 
 
 def test_a_connection_serves_one_stream_after_another(before_mock: Gateway) -> None:
-    with Raw(before_mock.port) as raw:
+    with RawConnection(before_mock.port) as raw:
         for _ in range(3):
-            raw.pieces.clear()
-            answer = raw.send(encode(CHAT, chat(stream=True), key=before_mock.key)).answer()
-            assert answer.data[-1] == b"[DONE]"
-            raw.pieces.clear()
-            assert raw.send(encode(CHAT, chat(), key=before_mock.key)).answer().status == 200
+            raw.reads.clear()
+            response = raw.send(encode_request(CHAT, chat(stream=True), key=before_mock.key)).read_response()
+            assert response.event_data[-1] == b"[DONE]"
+            raw.reads.clear()
+            assert raw.send(encode_request(CHAT, chat(), key=before_mock.key)).read_response().status == 200
 
 
 def test_events_that_come_in_bits_leave_whole(before_mock: Gateway) -> None:
-    _, answer = streamed(before_mock, chat(stream=True, mock={"fault": "slow_body", "tokens": 3, "interval_s": 0.002}))
-    said = [json.loads(event)["choices"][0]["delta"].get("content") for event in answer.data[:-1]]
+    _, response = streamed(
+        before_mock, chat(stream=True, mock={"fault": "slow_body", "tokens": 3, "interval_s": 0.002})
+    )
+    said = [json.loads(event)["choices"][0]["delta"].get("content") for event in response.event_data[:-1]]
     assert said == ["", " w000", " w001", " w002"]
-    bodies = [piece.data for piece in answer.pieces[1:]]
+    bodies = [read.data for read in response.reads[1:]]
     assert all(b"data: " in body for body in bodies if body != b"0\r\n\r\n")
 
 
@@ -105,8 +108,8 @@ def test_a_client_that_does_not_read_costs_no_memory_and_is_dropped(before_mock:
             return int(statm.read().split()[1]) * 4096 / 1e6
 
     before, cancelled = resident_mb(), before_mock.at_rest().total("gateway_cancellations_total")
-    with Raw(before_mock.port) as raw:
-        raw.send(encode(CHAT, chat(stream=True, mock={"tokens": 500_000}), key=before_mock.key))
+    with RawConnection(before_mock.port) as raw:
+        raw.send(encode_request(CHAT, chat(stream=True, mock={"tokens": 500_000}), key=before_mock.key))
         raw.read_until(b" w000")
         until(lambda: mock.truth()["running"] == 0, 10, "the engine is freed of a client that does not read", 0.1)
     assert before_mock.at_rest().total("gateway_cancellations_total") == cancelled + 1
@@ -118,14 +121,14 @@ def test_real_pieces_arrive_while_the_engine_is_still_at_it(
 ) -> None:
     # vLLM on few cores, asked directly, sends some streams in bursts; a gateway that held back would do so each time.
     for _ in range(TRIES):
-        sent, answer = streamed(gateway, long_chat())
-        assert answer.data[-1] == b"[DONE]"
-        first, last = answer.pieces[0].at - sent, answer.pieces[-1].at - sent
-        between = gaps(answer.pieces)
-        if smooth := len(answer.pieces) > 50 and first < 0.4 * last and max(between) < 0.5 * (last - first):
+        sent, response = streamed(gateway, long_chat())
+        assert response.event_data[-1] == b"[DONE]"
+        first, last = response.reads[0].at - sent, response.reads[-1].at - sent
+        between = gaps(response.reads)
+        if smooth := len(response.reads) > 50 and first < 0.4 * last and max(between) < 0.5 * (last - first):
             break
     measured(
-        f"stream of 1200 tokens from {engine.name}, {gateway.workers} workers: {len(answer.pieces)} reads, "
+        f"stream of 1200 tokens from {engine.name}, {gateway.workers} workers: {len(response.reads)} reads, "
         f"first after {first * 1000:.0f} ms, last after {last * 1000:.0f} ms, "
         f"gaps p50 {statistics.median(between) * 1000:.1f} ms, max {max(between) * 1000:.1f} ms"
     )
@@ -139,7 +142,7 @@ def test_events_are_those_of_the_engine(gateway: Gateway, engine: Engine) -> Non
     with engine.http as http:
         direct = http.post(CHAT, json=body).content
     own = [event.removeprefix(b"data: ") for event in direct.split(b"\n\n") if event.startswith(b"data: ")]
-    assert lasting(relayed.data) == lasting(own)
+    assert lasting(relayed.event_data) == lasting(own)
 
 
 def lasting(events: list[bytes]) -> list[Any]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tests.support.http.connection import RawConnection
 from tests.support.program import HOST, Program, free_port
-from tests.support.raw import Raw
 
 from glasshouse import certificate
 
@@ -38,28 +38,18 @@ class Nginx:
             "NGINX_LISTEN": f"{HOST}:{port}", "NGINX_GATEWAY": f"{HOST}:{gateway_port}", **settings,
         }  # fmt: skip
         nginx = cls(Program("nginx", ("sh", "nginx/start.sh"), variables, directory), port, prefix, tls / "cert.pem")
-        nginx.program.ready(nginx.answers, 20)
+        nginx.program.ready(nginx.responses, 20)
         return nginx
 
-    def answers(self) -> bool:
+    def responses(self) -> bool:
         """Whether it speaks TLS: while it tests its configuration it listens already."""
         with contextlib.suppress(OSError), self.open(5):
             return True
         return False
 
-    def open(self, timeout: float = 30.0) -> Raw:
+    def open(self, timeout: float = 30.0) -> RawConnection:
         """A connection with TLS. Use it with `with`."""
-        raw = Raw(self.port, timeout)
-        context = ssl.create_default_context(cafile=str(self.trusted))
-        raw.socket = secure = context.wrap_socket(
-            raw.socket, server_hostname="localhost", do_handshake_on_connect=False
-        )
-        try:
-            secure.do_handshake()
-        except OSError:
-            secure.close()
-            raise
-        return raw
+        return RawConnection(self.port, timeout, tls=ssl.create_default_context(cafile=str(self.trusted)))
 
     def kept(self) -> int:
         """Bytes of bodies that it has put into files."""

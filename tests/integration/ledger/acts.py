@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from tests.integration.ledger import cases
 from tests.integration.ledger.case import Case
-from tests.integration.ledger.traffic import Held, Traffic, Wire
+from tests.integration.ledger.traffic import Held, Traffic
 from tests.integration.ledger.workers import all_up, in_flight, pinned
 from tests.support.gateway import Gateway
+from tests.support.http.async_connection import AsyncConnection
 from tests.support.mock import Mock
 from tests.support.samples import Series, series
 
@@ -126,6 +127,6 @@ async def _one_by_one(gateway: Gateway, traffic: Traffic, pid: int, kinds: Seque
     await _in_turn(traffic, kinds, await pinned(gateway, pid, len(kinds)))
 
 
-async def _in_turn(traffic: Traffic, kinds: Sequence[Case], wires: Sequence[Wire]) -> None:
+async def _in_turn(traffic: Traffic, kinds: Sequence[Case], wires: Sequence[AsyncConnection]) -> None:
     for case, wire in zip(kinds, wires, strict=True):
         await traffic.send(case, wire)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.support.gateway import Gateway
-from tests.support.raw import ask
+from tests.support.http.connection import send_request
 
 _PERIOD_S = 0.1
 _FEWEST = 10
@@ -46,10 +46,10 @@ def watched(gateway: Gateway) -> Iterator[list[str]]:
 
 def lines(gateway: Gateway) -> dict[str, float]:
     """Every sample by its text; prometheus-client's parser takes longer for a page than its making does."""
-    answer = ask(gateway.metrics_port, "/metrics", method="GET")
-    assert answer.status == 200, answer
-    assert answer.body, "an empty page"
-    samples = (line.rpartition(" ") for line in answer.body.decode().splitlines() if not line.startswith("#"))
+    response = send_request(gateway.metrics_port, "/metrics", method="GET")
+    assert response.status == 200, response
+    assert response.body, "an empty page"
+    samples = (line.rpartition(" ") for line in response.body.decode().splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in samples}
 
 

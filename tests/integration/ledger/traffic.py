@@ -2,72 +2,20 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Self
+from typing import Any
 
 from tests.integration.ledger.book import Book
 from tests.integration.ledger.case import Case
+from tests.support.http.async_connection import AsyncConnection
+from tests.support.http.message import encode_request
 from tests.support.mock import Mock
-from tests.support.program import HOST
-from tests.support.raw import encode
 
-_END_OF_HEAD, _LAST_CHUNK = b"\r\n\r\n", b"0\r\n\r\n"
 _TOKEN, _ROLE = b'":" w', b'"role":"assistant"'
-_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _PATIENCE_S = 60.0
 _POLL_S = 0.01
-
-
-class Wire:
-    """One connection, and what has come of the answer that it carries."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self.received = b""
-
-    @classmethod
-    async def to(cls, port: int) -> Self:
-        return cls(*await asyncio.open_connection(HOST, port))
-
-    def send(self, data: bytes) -> None:
-        self.received = b""
-        self._writer.write(data)
-
-    async def read(self) -> bool:
-        """Reads what comes next; False at the end."""
-        try:
-            data = await self._reader.read(65_536)
-        except ConnectionError:
-            return False
-        self.received += data
-        return bool(data)
-
-    async def rest(self) -> None:
-        """Reads to the end of the answer, or of the connection."""
-        while not self.whole and await self.read():
-            pass
-
-    def close(self) -> None:
-        self._writer.close()
-
-    @property
-    def whole(self) -> bool:
-        head, end, body = self.received.partition(_END_OF_HEAD)
-        if not end:
-            return False
-        length = _LENGTH.search(head)
-        return body.endswith(_LAST_CHUNK) if length is None else len(body) >= int(length[1])
-
-    @property
-    def status(self) -> int:
-        return int(self.received.split(b" ", 2)[1])
-
-    @property
-    def body(self) -> bytes:
-        return self.received.partition(_END_OF_HEAD)[2]
 
 
 class Control:
@@ -79,10 +27,10 @@ class Control:
         self._standing: Mapping[str, int] = {}
 
     async def ask(self, method: str = "GET", body: Any = None) -> dict[str, Any]:
-        wire = await Wire.to(self._port)
+        wire = await AsyncConnection.open(self._port)
         try:
-            wire.send(encode("/mock", body, method=method, headers={"connection": "close"}))
-            await wire.rest()
+            wire.send(encode_request("/mock", body, method=method, headers={"connection": "close"}))
+            await wire.read_to_end()
             told: dict[str, Any] = json.loads(wire.body)
             return told
         finally:
@@ -105,7 +53,7 @@ class Held:
     """A request that stands still in the engine at an exact point."""
 
     case: Case
-    wire: Wire
+    wire: AsyncConnection
     gate: str
     traffic: "Traffic"
 
@@ -116,15 +64,15 @@ class Held:
     async def end(self) -> None:
         """Reads its answer to the end, judges it, and writes it down."""
         async with asyncio.timeout(_PATIENCE_S):
-            await self.wire.rest()
+            await self.wire.read_to_end()
         self.traffic.judge(self.case, self.wire)
         self.wire.close()
 
     async def lost(self) -> None:
         """Its worker has been killed: the answer must not be whole."""
         async with asyncio.timeout(_PATIENCE_S):
-            await self.wire.rest()
-        if self.wire.whole:
+            await self.wire.read_to_end()
+        if self.wire.complete:
             self.traffic.book.wrong.append(f"{self.case.name}: answered by a worker that was killed")
         self.traffic.book.lose(self.case)
         self.wire.close()
@@ -162,7 +110,7 @@ class Traffic:
         async with self._slots:
             await self.send(case)
 
-    async def send(self, case: Case, wire: Wire | None = None) -> None:
+    async def send(self, case: Case, wire: AsyncConnection | None = None) -> None:
         """Sends one request, over a connection of its own or the one given, and sees it to its end."""
         held = await self.begin(case, wire)
         if case.leaves:
@@ -174,10 +122,10 @@ class Traffic:
             await held.open()
         await held.end()
 
-    async def begin(self, case: Case, wire: Wire | None = None) -> Held:
+    async def begin(self, case: Case, wire: AsyncConnection | None = None) -> Held:
         """Sends one request; returns once it stands where it is to be held, at once where it is not."""
         gate = f"gate-{next(self._numbers)}"
-        wire = wire or await Wire.to(self.port)
+        wire = wire or await AsyncConnection.open(self.port)
         wire.send(self._encode(case, gate))
         if case.hold is not None:
             async with asyncio.timeout(_PATIENCE_S):
@@ -187,7 +135,7 @@ class Traffic:
                 await self._reaches(case, wire)
         return Held(case, wire, gate, self)
 
-    async def _reaches(self, case: Case, wire: Wire) -> None:
+    async def _reaches(self, case: Case, wire: AsyncConnection) -> None:
         """Reads until all has come that comes before the engine stands still; where it never does, the first token."""
         awaited = 1 if case.hold is None else case.hold - 1
         while _ROLE not in wire.received or _seen(wire) < awaited:
@@ -200,14 +148,14 @@ class Traffic:
         if case.hold is not None:
             body = {**body, "mock": {**body["mock"], "gate": gate, "hold": case.hold}}
         key = None if case.key is None else self.keys[case.key]
-        request = encode(case.route, body, key=key, method=case.method, headers={"connection": "close"})
+        request = encode_request(case.route, body, key=key, method=case.method, headers={"connection": "close"})
         return request[: len(request) - 10] if case.half else request
 
-    def judge(self, case: Case, wire: Wire) -> None:
+    def judge(self, case: Case, wire: AsyncConnection) -> None:
         """Whether an answer is what it must be; and writes it down."""
         self.book.end(case, _seen(wire))
         tail = wire.received[-300:]
-        if not wire.whole:
+        if not wire.complete:
             self.book.wrong.append(f"{case.name}: cut short: {tail!r}")
         elif wire.status != case.code:
             self.book.wrong.append(f"{case.name}: {wire.status} {tail!r}")
@@ -220,10 +168,10 @@ class Traffic:
         else:
             self._check_seen(case, wire)
 
-    def _check_seen(self, case: Case, wire: Wire) -> None:
+    def _check_seen(self, case: Case, wire: AsyncConnection) -> None:
         if case.stream and case.said is not None and _seen(wire) != case.said:
             self.book.wrong.append(f"{case.name}: {_seen(wire)} tokens, not {case.said}: {wire.received[-300:]!r}")
 
 
-def _seen(wire: Wire) -> int:
+def _seen(wire: AsyncConnection) -> int:
     return wire.received.count(_TOKEN)

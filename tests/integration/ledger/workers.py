@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Collection
 
 from tests.integration.ledger.sampler import lines
-from tests.integration.ledger.traffic import Wire
 from tests.support.gateway import Gateway
+from tests.support.http.async_connection import AsyncConnection
+from tests.support.http.message import encode_request
 from tests.support.program import frozen, until
-from tests.support.raw import encode
 
 _START_S = 60.0
 
@@ -27,7 +27,7 @@ async def all_up(gateway: Gateway, *, without: Collection[int] = ()) -> list[int
     return pids
 
 
-async def pinned(gateway: Gateway, pid: int, number: int) -> list[Wire]:
+async def pinned(gateway: Gateway, pid: int, number: int) -> list[AsyncConnection]:
     """Connections that this worker has accepted: while they are opened, the others stand still."""
     with frozen(*(other for other in gateway.program.children() if other != pid)):
         async with asyncio.timeout(_START_S):
@@ -43,9 +43,9 @@ def _inflight(gateway: Gateway) -> float:
     return sum(value for name, value in lines(gateway).items() if name.startswith("gateway_inflight_requests{"))
 
 
-async def _accepted(port: int) -> Wire:
-    wire = await Wire.to(port)
-    wire.send(encode("/livez", method="GET"))
-    await wire.rest()
+async def _accepted(port: int) -> AsyncConnection:
+    wire = await AsyncConnection.open(port)
+    wire.send(encode_request("/livez", method="GET"))
+    await wire.read_to_end()
     assert wire.status == 200
     return wire

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.support.compose.stack import ROOT, until
+from tests.support.http.message import Response
 from tests.support.nginx.edge import Edge, Place, StandIn
-from tests.support.nginx.talk import HALF_A_BODY, SLOW_HEAD, Client, encode, trickle
-from tests.support.raw import Answer
+from tests.support.nginx.talk import HALF_A_BODY, SLOW_HEAD, Client, encode_request, trickle
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,7 +70,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def slow(docker_client: Client) -> Iterator[dict[str, "Future[float | Answer]"]]:
+def slow(docker_client: Client) -> Iterator[dict[str, "Future[float | Response]"]]:
     """Clients that take their time: they begin with the first test, and test_slow_clients.py asks how they fared."""
 
     def slow_head() -> float:
@@ -85,9 +85,9 @@ def slow(docker_client: Client) -> Iterator[dict[str, "Future[float | Answer]"]]
         with docker_client.open() as raw:
             return trickle(raw, HALF_A_BODY, b"", every=1, seconds=40)
 
-    def hanging_health() -> Answer:
+    def hanging_health() -> Response:
         with docker_client.plain() as raw:
-            return raw.send(encode("/healthz", do={"hang": True})).answer()
+            return raw.send(encode_request("/healthz", do={"hang": True})).read_response()
 
     with ThreadPoolExecutor(4) as pool:
         yield {work.__name__: pool.submit(work) for work in (slow_head, no_head, half_a_body, hanging_health)}

@@ -11,7 +11,7 @@ from typing import Self
 import pytest
 from tests.support.compose.stack import until
 from tests.support.nginx.edge import Edge, NativeEdge, Place
-from tests.support.nginx.talk import Client, encode
+from tests.support.nginx.talk import Client, encode_request
 
 from glasshouse import certificate
 
@@ -54,12 +54,12 @@ class Load:
         while not self._over.is_set():
             with self._client.open() as raw:
                 for _ in range(200):
-                    answer = raw.send(encode("/livez")).answer()
-                    raw.pieces.clear()
-                    assert answer.status == 200
+                    response = raw.send(encode_request("/livez")).read_response()
+                    raw.reads.clear()
+                    assert response.status == 200
                     next(self.done)
                     # Told that it is the last one, a client goes; it is not cut off.
-                    if answer.headers.get("connection") == "close" or self._over.wait(0.01):
+                    if response.headers.get("connection") == "close" or self._over.wait(0.01):
                         break
 
     def _new(self) -> None:
@@ -69,8 +69,8 @@ class Load:
 
     def _stream(self) -> None:
         with self._client.open() as raw:
-            raw.send(encode("/v1/chat/completions", do={"stream": 30, "every": 0.2}))
-            self.events = len(raw.answer().data)
+            raw.send(encode_request("/v1/chat/completions", do={"stream": 30, "every": 0.2}))
+            self.events = len(raw.read_response().event_data)
 
 
 @pytest.mark.parametrize("where", ["docker", "native"])

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 from tests.support.compose.stack import docker, until
+from tests.support.http.message import Response
 from tests.support.nginx.edge import Place, StandIn
-from tests.support.nginx.talk import Client, encode, refusal
-from tests.support.raw import Answer
+from tests.support.nginx.talk import Client, encode_request, refusal
 
 CHAT = "/v1/chat/completions"
 SMUGGLED = b"GET /models/status HTTP/1.1\r\nhost: localhost\r\nx-mark: smuggled\r\n\r\n"
@@ -54,10 +54,10 @@ def test_a_request_that_two_could_read_differently_is_refused(
         (b"GET /livez HTTP/9.1\r\nhost: localhost\r\n\r\n", 501, "bad_request"),
         (b"GET /%zz HTTP/1.1\r\nhost: localhost\r\n\r\n", 400, "bad_request"),
         (b"nonsense\r\n\r\n", 400, "bad_request"),
-        (encode("/livez", a="b" * 40_000), 400, "bad_request"),
-        (encode("/" + "a" * 40_000), 414, "uri_too_long"),
-        (encode("/livez", method="TRACE"), 405, "method_not_allowed"),
-        (encode("/livez", expect="100-continue, nonsense"), 200, ""),
+        (encode_request("/livez", a="b" * 40_000), 400, "bad_request"),
+        (encode_request("/" + "a" * 40_000), 414, "uri_too_long"),
+        (encode_request("/livez", method="TRACE"), 405, "method_not_allowed"),
+        (encode_request("/livez", expect="100-continue, nonsense"), 200, ""),
         (post(f"content-length: {LIMIT + 1}"), 413, "request_too_large"),
     ],
     ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else None,
@@ -65,9 +65,9 @@ def test_a_request_that_two_could_read_differently_is_refused(
 def test_what_cannot_be_served_is_told_in_openais_shape(
     client: Client, request_: bytes, status: int, code: str
 ) -> None:
-    answer = client.send(request_)
-    assert answer.status == status
-    assert not code or refusal(answer) == (status, code)
+    response = client.send(request_)
+    assert response.status == status
+    assert not code or refusal(response) == (status, code)
 
 
 def test_plain_http_on_the_port_of_tls(client: Client) -> None:
@@ -96,21 +96,21 @@ def test_a_body_may_be_as_long_as_the_limit_and_no_longer(client: Client, gatewa
 @pytest.mark.parametrize("do", [{"reset": True}, {"garbage": True}], ids=str)
 def test_a_gateway_that_breaks_is_502(client: Client, gateway: StandIn, do: dict[str, bool]) -> None:
     mark = f"broken-{next(iter(do))}-{client.edge.id}"
-    answer = client.ask(CHAT, b"{}", method="POST", do=do, x_request_id=mark)
-    assert refusal(answer) == (502, "gateway_unavailable")
-    assert answer.headers["retry-after"] == "5"
-    assert answer.headers["x-request-id"] == mark
+    response = client.ask(CHAT, b"{}", method="POST", do=do, x_request_id=mark)
+    assert refusal(response) == (502, "gateway_unavailable")
+    assert response.headers["retry-after"] == "5"
+    assert response.headers["x-request-id"] == mark
     # It may have cost GPU time: never sent twice.
     assert len(gateway.came(mark)) == 1
 
 
-def anthropic(answer: Answer) -> tuple[int, str]:
-    content = json.loads(answer.body)
+def anthropic(response: Response) -> tuple[int, str]:
+    content = json.loads(response.body)
     assert set(content) == {"type", "error", "request_id"}
     assert content["type"] == "error"
-    assert content["request_id"] == answer.headers["x-request-id"]
+    assert content["request_id"] == response.headers["x-request-id"]
     assert set(content["error"]) == {"type", "message"}
-    return answer.status, content["error"]["type"]
+    return response.status, content["error"]["type"]
 
 
 def test_on_messages_errors_have_anthropics_shape(client: Client) -> None:
@@ -127,31 +127,31 @@ def test_an_error_of_the_gateways_own_passes_untouched(client: Client) -> None:
     for status in (400, 401, 404, 413, 429, 500, 502, 503, 504):
         said = {"status": status, "headers": {"x-request-id": "its-own", "retry-after": "7"}, "body": '{"its":"own"}'}
         with client.open() as raw:
-            answer = raw.send(encode(CHAT, b"{}", method="POST", do=said)).answer()
+            response = raw.send(encode_request(CHAT, b"{}", method="POST", do=said)).read_response()
             head = raw.received.partition(b"\r\n\r\n")[0].lower()
-        assert (answer.status, answer.body) == (status, b'{"its":"own"}')
-        assert (answer.headers["x-request-id"], answer.headers["retry-after"]) == ("its-own", "7")
+        assert (response.status, response.body) == (status, b'{"its":"own"}')
+        assert (response.headers["x-request-id"], response.headers["retry-after"]) == ("its-own", "7")
         assert (head.count(b"x-request-id"), head.count(b"retry-after")) == (1, 1)
 
 
 def test_an_answer_without_a_name_gets_one(client: Client) -> None:
-    answer = client.ask(CHAT, b"{}", method="POST", do={"status": 200}, x_request_id="mine")
-    assert answer.headers["x-request-id"] == "mine"
+    response = client.ask(CHAT, b"{}", method="POST", do={"status": 200}, x_request_id="mine")
+    assert response.headers["x-request-id"] == "mine"
 
 
 def test_too_many_requests_from_one_address_are_429(place: Place) -> None:
     place.stand_in()
     client = Client(place.edge(RATE_LIMIT_RPS="2"), place.tls / "cert.pem")
-    answers = [client.ask("/livez") for _ in range(8)]
-    assert [answer.status for answer in answers[:5]] == [200] * 5
-    assert refusal(answers[7]) == (429, "rate_limit_exceeded")
-    assert answers[7].headers["retry-after"] == "1"
+    responses = [client.ask("/livez") for _ in range(8)]
+    assert [response.status for response in responses[:5]] == [200] * 5
+    assert refusal(responses[7]) == (429, "rate_limit_exceeded")
+    assert responses[7].headers["retry-after"] == "1"
     assert anthropic(client.ask("/v1/messages")) == (429, "rate_limit_error")
     # A health check of a load balancer must not be answered so.
     with client.plain() as raw:
         for _ in range(8):
-            assert raw.send(encode("/healthz")).answer().status == 200
-            raw.pieces.clear()
+            assert raw.send(encode_request("/healthz")).read_response().status == 200
+            raw.reads.clear()
 
 
 def test_too_many_at_once_from_one_address_are_429(place: Place) -> None:
@@ -160,7 +160,7 @@ def test_too_many_at_once_from_one_address_are_429(place: Place) -> None:
     until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
     with client.open() as first, client.open() as second:
         for raw in (first, second):
-            raw.send(encode(CHAT, do={"stream": 50, "every": 0.2})).read_until(b"data: 0")
+            raw.send(encode_request(CHAT, do={"stream": 50, "every": 0.2})).read_until(b"data: 0")
         assert refusal(client.ask("/livez")) == (429, "rate_limit_exceeded")
     until(lambda: client.ask("/livez").status == 200, 5, "their places are free again")
     assert len(stand_in.came("stream")) == 2

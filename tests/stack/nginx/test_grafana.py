@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from tests.support.compose.stack import docker, until
 from tests.support.nginx.edge import Place, StandIn
-from tests.support.nginx.talk import Client, encode, refusal
+from tests.support.nginx.talk import Client, encode_request, refusal
 
 LIVE = "/grafana/api/live/ws"
 UPGRADE = {"upgrade": "websocket", "connection": "Upgrade", "origin": "https://localhost"}
@@ -27,8 +27,8 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, S
 
 def test_its_pages_keep_their_prefix(around: tuple[Client, StandIn]) -> None:
     client, grafana = around
-    answer = client.ask("/grafana/d/overview?orgId=1", cookie="grafana_session=a", origin="https://localhost:8443")
-    seen = json.loads(answer.body)
+    response = client.ask("/grafana/d/overview?orgId=1", cookie="grafana_session=a", origin="https://localhost:8443")
+    seen = json.loads(response.body)
     assert seen["target"] == "/grafana/d/overview?orgId=1"
     assert dict(seen["headers"])["cookie"] == "grafana_session=a"
     assert dict(seen["headers"])["host"] == "localhost"
@@ -40,7 +40,7 @@ def test_its_pages_keep_their_prefix(around: tuple[Client, StandIn]) -> None:
 def test_its_live_channel_is_a_websocket(around: tuple[Client, StandIn]) -> None:
     client, _ = around
     with client.open() as raw:
-        raw.send(encode(LIVE, b"", method="GET", do={"upgrade": True}, **UPGRADE)).read_until(b"\r\n\r\n")
+        raw.send(encode_request(LIVE, b"", method="GET", do={"upgrade": True}, **UPGRADE)).read_until(b"\r\n\r\n")
         assert raw.received.startswith(b"HTTP/1.1 101 ")
         raw.send(b"hello").read_until(b"HELLO")
 
@@ -56,8 +56,8 @@ def test_its_bodies_have_a_limit_of_their_own(around: tuple[Client, StandIn]) ->
     client, _ = around
     assert client.ask("/grafana/api/dashboards/db", b"a" * 50_000, method="POST").status == 200
     with client.open() as raw:
-        raw.send(encode("/grafana/api/ds/query", method="POST", content_length=str(10 * 2**20 + 1)))
-        large = raw.answer()
+        raw.send(encode_request("/grafana/api/ds/query", method="POST", content_length=str(10 * 2**20 + 1)))
+        large = raw.read_response()
     assert refusal(large) == (413, "request_too_large")
     assert str(10 * 2**20) in json.loads(large.body)["error"]["message"]
 

@@ -1,7 +1,7 @@
 """The access log: a JSON line for each answer that the gateway did not give, without what nobody may read there."""
 
 from tests.support.compose.stack import until
-from tests.support.nginx.talk import Client, encode
+from tests.support.nginx.talk import Client, encode_request
 
 SECRET = "sk-canary-0123456789abcdef"
 FIELDS = {
@@ -26,18 +26,18 @@ def test_only_what_the_gateway_did_not_answer_is_logged(client: Client) -> None:
 
 def test_a_redirect_is_logged(docker_client: Client) -> None:
     with docker_client.plain() as raw:
-        raw.send(encode("/docs", x_request_id="moved")).answer()
+        raw.send(encode_request("/docs", x_request_id="moved")).read_response()
     until(lambda: len(docker_client.edge.lines(request_id="moved", status=308)) == 1, 5, "it is in the log")
 
 
 def test_no_query_key_or_body_is_in_the_log(client: Client) -> None:
-    for answer in (
+    for response in (
         client.ask(f"/nothing?key={SECRET}", SECRET.encode(), method="POST", authorization=f"Bearer {SECRET}"),
         client.ask(f"/livez?key={SECRET}", do={"reset": True}, x_api_key=SECRET, cookie=SECRET, referer=SECRET),
         client.ask(f"/v1/chat/completions?{SECRET}", SECRET.encode() * 5000, method="POST", user_agent=SECRET),
         client.h2(f"/nothing?{SECRET}", "-H", f"authorization: Bearer {SECRET}"),
     ):
-        assert answer.status in {404, 413, 502}
+        assert response.status in {404, 413, 502}
     client.ask("/nothing", x_request_id="after-the-canary")
     until(lambda: bool(client.edge.lines(request_id="after-the-canary")), 5, "all of it is in the log")
     assert SECRET not in client.edge.logs()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.support.compose.stack import until
+from tests.support.http.async_connection import AsyncConnection
 from tests.support.nginx.edge import Place
 from tests.support.nginx.talk import Client
 
@@ -20,18 +21,16 @@ async def ask(port: int, trust: ssl.SSLContext, handshakes: asyncio.Semaphore) -
     """The status of one request; `dropped` where the connection just ends."""
     try:
         async with handshakes:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
-            writer.write(REQUEST)
+            connection = await AsyncConnection.open(port, tls=trust)
+            connection.send(REQUEST)
     except OSError as error:
         return f"dropped: {type(error).__name__}"
     try:
-        head = await reader.readuntil(b"\r\n\r\n")
-        await reader.read()  # it stays open until it is answered in full
-        return head.split()[1].decode()
+        return str((await connection.read_response()).status)
     except (OSError, asyncio.IncompleteReadError) as error:
         return f"dropped: {type(error).__name__}"
     finally:
-        writer.transport.abort()
+        connection.abort()
 
 
 async def all_at_once(port: int, client: Client) -> Counter[str]:

@@ -29,9 +29,9 @@ CLIMBING = [
 
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_an_endpoint_reaches_the_gateway_as_it_was_written(client: Client, path: str) -> None:
-    answer = client.ask(f"{path}?a=%20b")
-    assert answer.status == 200
-    assert json.loads(answer.body)["target"] == f"{path}?a=%20b"
+    response = client.ask(f"{path}?a=%20b")
+    assert response.status == 200
+    assert json.loads(response.body)["target"] == f"{path}?a=%20b"
 
 
 @pytest.mark.parametrize("path", NOBODYS)

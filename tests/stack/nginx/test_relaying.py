@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from tests.support.compose.stack import until
 from tests.support.nginx.edge import NativeEdge, Place, StandIn
-from tests.support.nginx.talk import Client, encode
+from tests.support.nginx.talk import Client, encode_request
 
 CHAT = "/v1/chat/completions"
 STREAM = {"stream": 8, "every": 0.2}
@@ -22,9 +22,9 @@ def paced(times: list[float]) -> bool:
 
 def test_an_events_bytes_go_out_when_they_come_in(client: Client) -> None:
     with client.open() as raw:
-        answer = raw.send(encode(CHAT, b"{}", method="POST", do=STREAM)).answer()
-    assert answer.data == [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"[DONE]"]
-    events = [piece.at for piece in answer.pieces if b"data:" in piece.data]
+        response = raw.send(encode_request(CHAT, b"{}", method="POST", do=STREAM)).read_response()
+    assert response.event_data == [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"[DONE]"]
+    events = [read.at for read in response.reads if b"data:" in read.data]
     assert len(events) >= 8
     assert paced(events)
 
@@ -69,12 +69,12 @@ def test_connections_to_the_gateway_are_kept(client: Client) -> None:
 def test_a_slow_upload_arrives_whole(client: Client, gateway: StandIn) -> None:
     body, mark = b"a" * 50_000, f"upload-{client.edge.id}"
     with client.open() as raw:
-        raw.send(encode(CHAT, method="POST", x_mark=mark, content_length=str(len(body))))
+        raw.send(encode_request(CHAT, method="POST", x_mark=mark, content_length=str(len(body))))
         for start in range(0, len(body), 10_000):
             assert gateway.came(mark) == []
             raw.send(body[start : start + 10_000])
             time.sleep(0.1)
-        assert raw.answer().status == 200
+        assert raw.read_response().status == 200
     assert [one["length"] for one in gateway.came(mark)] == [50_000]
 
 
@@ -114,9 +114,9 @@ def test_a_load_balancer_that_is_trusted_names_the_client(place: Place) -> None:
 
 @pytest.mark.parametrize("given", ["two words", "a;b", 'a"b', "%0d%0aset-cookie:x", "x" * 129, "키", "<script>", ""])
 def test_a_harmful_request_id_is_replaced_before_the_gateway(client: Client, given: str) -> None:
-    answer = client.ask("/livez", x_request_id=given)
-    seen = dict(json.loads(answer.body)["headers"])["x-request-id"]
-    assert seen == answer.headers["x-request-id"] != given
+    response = client.ask("/livez", x_request_id=given)
+    seen = dict(json.loads(response.body)["headers"])["x-request-id"]
+    assert seen == response.headers["x-request-id"] != given
     assert len(seen) == 32
 
 
@@ -131,10 +131,10 @@ def test_the_gateway_does_not_steer_nginx(client: Client) -> None:
 
 def test_plain_http_is_sent_to_https_with_method_and_query(docker_client: Client) -> None:
     with docker_client.plain() as raw:
-        answer = raw.send(encode("/v1/models?a=b", b"{}", method="POST")).answer()
-    assert (answer.status, answer.headers["location"]) == (308, "https://localhost/v1/models?a=b")
+        response = raw.send(encode_request("/v1/models?a=b", b"{}", method="POST")).read_response()
+    assert (response.status, response.headers["location"]) == (308, "https://localhost/v1/models?a=b")
     with docker_client.plain() as raw:
-        health = raw.send(encode("/healthz", b"", method="GET", do=None, **SPOOFED)).answer()
+        health = raw.send(encode_request("/healthz", b"", method="GET", do=None, **SPOOFED)).read_response()
     assert dict(json.loads(health.body)["headers"])["x-forwarded-proto"] == "http"
     assert health.status == 200
 
@@ -142,8 +142,8 @@ def test_plain_http_is_sent_to_https_with_method_and_query(docker_client: Client
 def test_the_redirect_names_domain_and_public_port(place: Place) -> None:
     client = Client(place.edge(TLS_DOMAIN="llm.example.org", HTTPS_PORT="8443"), place.tls / "cert.pem")
     with client.plain() as raw:
-        answer = raw.send(encode("/docs", host="evil.example")).answer()
-    assert answer.headers["location"] == "https://llm.example.org:8443/docs"
+        response = raw.send(encode_request("/docs", host="evil.example")).read_response()
+    assert response.headers["location"] == "https://llm.example.org:8443/docs"
 
 
 def test_a_challenge_is_served_on_port_80_and_nothing_else_of_that_folder(docker_client: Client, shared: Place) -> None:
@@ -153,9 +153,9 @@ def test_a_challenge_is_served_on_port_80_and_nothing_else_of_that_folder(docker
     (folder / "a.file").write_text("something else")
     for path, status in {"a-token_1": 200, "a.file": 404, "": 404, "none": 404, "%2e%2e/x": 404, "x/y": 404}.items():
         with docker_client.plain() as raw:
-            answer = raw.send(encode(f"/.well-known/acme-challenge/{path}")).answer()
-        assert answer.status == status, path
-        assert (answer.body == b"its answer") == (status == 200)
+            response = raw.send(encode_request(f"/.well-known/acme-challenge/{path}")).read_response()
+        assert response.status == status, path
+        assert (response.body == b"its answer") == (status == 200)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST"])
@@ -168,7 +168,7 @@ def test_what_only_the_gateway_understands_reaches_it_as_it_is(client: Client, g
     allowed = {"access-control-allow-origin": "https://app.example.org", "vary": "Origin"}
     do = {"status": 204, "headers": allowed}
     with client.open() as raw:
-        raw.send(encode(CHAT, b"\x1f\x8b" * (method == "POST"), method=method, do=do, x_mark=mark, **headers))
+        raw.send(encode_request(CHAT, b"\x1f\x8b" * (method == "POST"), method=method, do=do, x_mark=mark, **headers))
         head = raw.read_until(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 204")
     assert b"access-control-allow-origin: https://app.example.org\r\n" in head.lower()
@@ -181,10 +181,10 @@ def test_what_only_the_gateway_understands_reaches_it_as_it_is(client: Client, g
 @pytest.mark.parametrize("offer", ["h2c", "websocket", "TLS/1.0"])
 def test_no_offer_to_upgrade_reaches_the_gateway_and_the_body_does(client: Client, offer: str) -> None:
     body = b'{"model": "m"}'
-    answer = client.ask(
+    response = client.ask(
         CHAT, body, method="POST", connection="Upgrade, HTTP2-Settings", upgrade=offer, http2_settings="AAMAAABk"
     )
-    assert answer.status == 200
-    came = json.loads(answer.body)
+    assert response.status == 200
+    came = json.loads(response.body)
     assert came["length"] == len(body)
     assert not {"upgrade", "connection"} & {name for name, _ in came["headers"]}

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.support.compose.stack import docker, until
 from tests.support.nginx.edge import Edge, Place
-from tests.support.nginx.talk import Client, encode
+from tests.support.nginx.talk import Client, encode_request
 
 CHAT = "/v1/chat/completions"
 
@@ -100,9 +100,9 @@ def test_a_stop_lets_a_running_stream_end(place: Place) -> None:
     client = Client(edge, place.tls / "cert.pem")
     until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
     with ThreadPoolExecutor(1) as aside, client.open() as raw:
-        raw.send(encode(CHAT, do={"stream": 15, "every": 0.2})).read_until(b"data: 0")
+        raw.send(encode_request(CHAT, do={"stream": 15, "every": 0.2})).read_until(b"data: 0")
         ended = aside.submit(docker, "stop", "-t", "30", edge.id)
-        assert len(raw.answer().data) == 16
+        assert len(raw.read_response().event_data) == 16
     ended.result(15)
     assert edge.state["ExitCode"] == 0
 
@@ -114,7 +114,7 @@ def test_a_stop_waits_no_longer_than_its_grace(place: Place, number: str) -> Non
     client = Client(edge, place.tls / "cert.pem")
     until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
     with client.open() as raw:
-        raw.send(encode(CHAT, do={"stream": 100, "every": 0.2})).read_until(b"data: 0")
+        raw.send(encode_request(CHAT, do={"stream": 100, "every": 0.2})).read_until(b"data: 0")
         began = time.monotonic()
         docker("kill", f"--signal={number}", edge.id)
         until(lambda: not edge.state["Running"], 10, "it ends")

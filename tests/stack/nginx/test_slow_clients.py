@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.compose.stack import docker, until
 from tests.support.nginx.edge import Place, StandIn
-from tests.support.nginx.talk import Client, encode, refusal
+from tests.support.nginx.talk import Client, encode_request, refusal
 
 Slow = dict[str, Future[Any]]
 
@@ -42,15 +42,15 @@ def test_uploads_that_do_not_end_fill_nothing(place: Place, path: str) -> None:
     edge = place.edge("--tmpfs=/tmp:size=4m", RATE_LIMIT_RPS="0")
     client = Client(edge, place.tls / "cert.pem")
     until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
-    piece = b"a" * 200_000
+    chunk = b"a" * 200_000
     with contextlib.ExitStack() as open_ones:
         for _ in range(40):
             raw = open_ones.enter_context(client.open())
-            raw.send(encode(path, method="POST", content_length="10000000"))
+            raw.send(encode_request(path, method="POST", content_length="10000000"))
             for _ in range(5):
-                raw.send(piece)
+                raw.send(chunk)
         files = docker("exec", edge.id, "find", "/tmp/nginx", "-type", "f", "-size", "+64k")  # noqa: S108 - in the container
         assert files == ""
         assert client.ask("/livez").status == 200
-        whole = client.ask("/v1/chat/completions", piece * 10, method="POST")
+        whole = client.ask("/v1/chat/completions", chunk * 10, method="POST")
         assert whole.status == 200

@@ -61,8 +61,8 @@ def test_http2_is_offered_and_http1_stays(client: Client) -> None:
 
 def test_without_a_domain_no_answer_binds_a_browser_to_tls(client: Client) -> None:
     """On localhost, or an address, that would hold for all else that answers there."""
-    for answer in (client.ask("/livez"), client.ask("/metrics"), client.h2("/x"), client.ask("/grafana/")):
-        assert "strict-transport-security" not in answer.headers
+    for response in (client.ask("/livez"), client.ask("/metrics"), client.h2("/x"), client.ask("/grafana/")):
+        assert "strict-transport-security" not in response.headers
 
 
 @pytest.mark.parametrize("where", ["docker", "native"])
@@ -72,8 +72,8 @@ def test_with_a_domain_every_answer_over_tls_asks_for_tls_from_now_on(place: Pla
     until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
     too_long = client.ask("/v1/chat/completions", b"a" * 2000, method="POST")
     assert too_long.status == 413
-    for answer in (client.ask("/livez"), client.ask("/metrics"), client.h2("/x"), too_long):
-        assert answer.headers["strict-transport-security"] == "max-age=63072000"
+    for response in (client.ask("/livez"), client.ask("/metrics"), client.h2("/x"), too_long):
+        assert response.headers["strict-transport-security"] == "max-age=63072000"
 
 
 def test_plain_http_does_not_ask_for_it(docker_client: Client) -> None:

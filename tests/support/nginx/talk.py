@@ -10,24 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.http.connection import RawConnection
+from tests.support.http.message import Response
 from tests.support.nginx.edge import Edge
-from tests.support.raw import Answer, Raw
 
 SLOW_HEAD = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nx-mark: slow\r\nx-a: "
 HALF_A_BODY = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-mark: slow\r\ncontent-length: 1000\r\n\r\n{"
 _OPENAI = {"message", "type", "param", "code"}
-
-
-def context(trusted: Path) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(trusted))
-
-
-class Secure(Raw):
-    """A connection to nginx's port 443. Use it with `with`."""
-
-    def __init__(self, edge: Edge, trusted: Path, timeout: float = 15.0) -> None:
-        super().__init__(edge.port(443), timeout)
-        self.socket = context(trusted).wrap_socket(self.socket, server_hostname="localhost")
 
 
 @dataclass(frozen=True)
@@ -37,20 +26,22 @@ class Client:
     edge: Edge
     trusted: Path
 
-    def open(self, timeout: float = 15.0) -> Secure:
-        return Secure(self.edge, self.trusted, timeout)
+    def open(self, timeout: float = 15.0) -> RawConnection:
+        """A connection to port 443. Use it with `with`."""
+        trust = ssl.create_default_context(cafile=str(self.trusted))
+        return RawConnection(self.edge.port(443), timeout, tls=trust)
 
-    def plain(self) -> Raw:
-        return Raw(self.edge.port(80), 20.0)
+    def plain(self) -> RawConnection:
+        return RawConnection(self.edge.port(80), 20.0)
 
-    def send(self, request: bytes) -> Answer:
+    def send(self, request: bytes) -> Response:
         with self.open() as raw:
-            return raw.send(request).answer()
+            return raw.send(request).read_response()
 
-    def ask(self, path: str, body: bytes = b"", *, method: str = "GET", do: Any = None, **headers: str) -> Answer:
-        return self.send(encode(path, body, method=method, do=do, **headers))
+    def ask(self, path: str, body: bytes = b"", *, method: str = "GET", do: Any = None, **headers: str) -> Response:
+        return self.send(encode_request(path, body, method=method, do=do, **headers))
 
-    def h2(self, path: str, *options: str) -> Answer:
+    def h2(self, path: str, *options: str) -> Response:
         """Over HTTP/2."""
         command = (
             "curl", "-sS", "--noproxy", "*", "--max-time", "30", "--http2", "--path-as-is", "-i", "--cacert",
@@ -62,10 +53,10 @@ class Client:
         line, *fields = head.decode().split("\r\n")
         assert line.startswith("HTTP/2 ")
         headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
-        return Answer(int(line.split()[1]), headers, body, [])
+        return Response(int(line.split()[1]), headers, body, [])
 
 
-def encode(path: str, body: bytes = b"", *, method: str = "GET", do: Any = None, **headers: str) -> bytes:
+def encode_request(path: str, body: bytes = b"", *, method: str = "GET", do: Any = None, **headers: str) -> bytes:
     """A request as bytes; `do` is what the stand-in does with it. An underscore in a name stands for a hyphen."""
     fields = {"host": "localhost"} | {name.replace("_", "-"): value for name, value in headers.items()}
     if body or method == "POST":
@@ -76,17 +67,17 @@ def encode(path: str, body: bytes = b"", *, method: str = "GET", do: Any = None,
     return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
-def refusal(answer: Answer) -> tuple[int, str]:
+def refusal(response: Response) -> tuple[int, str]:
     """Status and code of an answer of nginx's own, which must look like the API's."""
-    assert answer.headers["content-type"] == "application/json"
-    assert re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", answer.headers["x-request-id"])
-    error = json.loads(answer.body)["error"]
+    assert response.headers["content-type"] == "application/json"
+    assert re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", response.headers["x-request-id"])
+    error = json.loads(response.body)["error"]
     assert set(error) == _OPENAI
     assert error["message"].endswith(".")
-    return answer.status, error["code"]
+    return response.status, error["code"]
 
 
-def trickle(raw: Raw, start: bytes, more: bytes, every: float, seconds: float) -> float:
+def trickle(raw: RawConnection, start: bytes, more: bytes, every: float, seconds: float) -> float:
     """Sends `start`, then `more` again and again; the seconds until the other side ends it."""
     began = time.monotonic()
     raw.send(start)
