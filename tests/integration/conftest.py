@@ -10,7 +10,7 @@ import pytest
 from tests.support.engine import Engine
 from tests.support.gateway import Gateway
 from tests.support.program import HOST, free_port
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 # Without .venv-vllm the Makefile leaves these out by their mark; asked for all the same, they fail and say why.
 VLLM = pytest.param("vllm", marks=[pytest.mark.vllm, pytest.mark.timeout(500)])
@@ -39,25 +39,25 @@ def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="module")
-def module_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def module_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Parts that live as long as one file of tests."""
     with contextlib.ExitStack() as exits:
-        yield Stage(tmp_path_factory.mktemp("module"), exits)
+        yield Services(tmp_path_factory.mktemp("module"), exits)
 
 
 @pytest.fixture
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Parts that live as long as one test."""
     with contextlib.ExitStack() as exits:
-        yield Stage(tmp_path_factory.mktemp("test"), exits)
+        yield Services(tmp_path_factory.mktemp("test"), exits)
 
 
 @pytest.fixture(scope="session", params=["llamacpp", VLLM])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Each real engine in turn, with the demo model."""
     with contextlib.ExitStack() as exits:
-        stage = Stage(tmp_path_factory.mktemp(request.param), exits)
-        yield stage.vllm() if request.param == "vllm" else stage.llamacpp()
+        services = Services(tmp_path_factory.mktemp(request.param), exits)
+        yield services.vllm() if request.param == "vllm" else services.llamacpp()
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +65,11 @@ def gateway_of(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """Gateways before the engine, by their number of workers; each is started when it is first asked for."""
     known: dict[int, Gateway] = {}
     with contextlib.ExitStack() as exits:
-        stage = Stage(tmp_path_factory.mktemp("gateways"), exits)
+        services = Services(tmp_path_factory.mktemp("gateways"), exits)
 
         def gateway_of(workers: int) -> Gateway:
             if workers not in known:
-                known[workers] = stage.gateway(engine, workers=workers)
+                known[workers] = services.gateway(engine, workers=workers)
             return known[workers]
 
         yield gateway_of

@@ -12,20 +12,20 @@ from tests.support.http.connection import RawConnection, send_request
 from tests.support.http.message import Response, encode_request
 from tests.support.mock import Mock, chat
 from tests.support.program import until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 LIMIT = 65_536
 
 
 @pytest.fixture(scope="module")
-def mock(module_stage: Stage) -> Mock:
-    return module_stage.mock()
+def mock(module_services: Services) -> Mock:
+    return module_services.mock()
 
 
 @pytest.fixture(scope="module")
-def front(module_stage: Stage, mock: Mock) -> Gateway:
-    return module_stage.gateway(mock, workers=2, MAX_BODY_BYTES=str(LIMIT))
+def front(module_services: Services, mock: Mock) -> Gateway:
+    return module_services.gateway(mock, workers=2, MAX_BODY_BYTES=str(LIMIT))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def untouched(mock: Mock) -> Iterator[None]:
     """Whatever the test sends must not reach the engine."""
     mock.change(reset=True)
     yield
-    assert mock.truth()["requests"] == 0
+    assert mock.stats()["requests"] == 0
 
 
 def refused(response: Response, status: int, code: str | None, param: str | None = None) -> str:
@@ -61,9 +61,9 @@ def test_without_a_good_key(front: Gateway, path: str) -> None:
 
 
 def test_a_revoked_key_is_refused_within_five_seconds(
-    stage: Stage, mock: Mock, measured: Callable[[str], None]
+    services: Services, mock: Mock, measured: Callable[[str], None]
 ) -> None:
-    gateway = stage.gateway(mock, workers=2)
+    gateway = services.gateway(mock, workers=2)
     other = new_key()
     write_keys(gateway.keys_file, {"tester": gateway.key, "other": other})
     until(lambda: send_request(gateway.port, CHAT, chat(), key=other).status == 200, 5, "a new key is good")
@@ -78,8 +78,8 @@ def test_a_revoked_key_is_refused_within_five_seconds(
     measured(f"a revoked key was last good {last_good:.2f} s after its revocation (2 workers)")
 
 
-def test_a_keys_file_that_turns_bad_changes_nothing(stage: Stage, mock: Mock) -> None:
-    gateway = stage.gateway(mock)
+def test_a_keys_file_that_turns_bad_changes_nothing(services: Services, mock: Mock) -> None:
+    gateway = services.gateway(mock)
     gateway.keys_file.write_text("keys: [", encoding="utf-8")
     until(lambda: bool(gateway.lines(level="error")), 5, "the bad file is refused in the log")
     assert send_request(gateway.port, CHAT, chat(), key=gateway.key).status == 200

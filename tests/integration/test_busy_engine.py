@@ -13,7 +13,7 @@ import pytest
 from tests.support.engine import DEMO, Engine
 from tests.support.gateway import Gateway
 from tests.support.program import frozen, until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 CHAT = "/v1/chat/completions"
 QUESTION = {"model": DEMO, "messages": [{"role": "user", "content": "What is Glasshouse?"}]}
@@ -62,10 +62,10 @@ def long_answers(gateway: Gateway, *, clients: int, seconds: float, tokens: int)
 
 
 def _stays_in_rotation(
-    stage: Stage, measured: Callable[[str], None], *, seconds: float, share: float, tokens: int, **settings: str
+    services: Services, measured: Callable[[str], None], *, seconds: float, share: float, tokens: int, **settings: str
 ) -> None:
-    engine = stage.llamacpp(LLAMACPP_PARALLEL="1")
-    gateway = stage.gateway(engine, **settings)
+    engine = services.llamacpp(LLAMACPP_PARALLEL="1")
+    gateway = services.gateway(engine, **settings)
     unready, looks = [], 0
     with slowed(engine.engine_pid(), share=share), ThreadPoolExecutor(1) as pool:
         began = time.monotonic()
@@ -89,25 +89,27 @@ def _stays_in_rotation(
     assert told.total("gateway_engine_state", state="ready") == 1
 
 
-def test_an_engine_whose_probe_waits_behind_long_answers_stays(stage: Stage, measured: Callable[[str], None]) -> None:
+def test_an_engine_whose_probe_waits_behind_long_answers_stays(
+    services: Services, measured: Callable[[str], None]
+) -> None:
     """The limits are short, so that more probes fail in the time than would take it out."""
     _stays_in_rotation(
-        stage, measured, seconds=15, share=0.04, tokens=500, PROBE_INTERVAL="0.5", PROBE_TIMEOUT="0.5"
+        services, measured, seconds=15, share=0.04, tokens=500, PROBE_INTERVAL="0.5", PROBE_TIMEOUT="0.5"
     )  # fmt: skip
 
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-def test_the_same_with_the_limits_as_they_come(stage: Stage, measured: Callable[[str], None]) -> None:
-    _stays_in_rotation(stage, measured, seconds=120, share=0.02, tokens=1000)
+def test_the_same_with_the_limits_as_they_come(services: Services, measured: Callable[[str], None]) -> None:
+    _stays_in_rotation(services, measured, seconds=120, share=0.02, tokens=1000)
 
 
 def test_an_engine_that_hangs_is_noticed_by_whoever_waits_for_a_plain_answer(
-    stage: Stage, measured: Callable[[str], None]
+    services: Services, measured: Callable[[str], None]
 ) -> None:
     """No limit says how long a plain answer may take; that the engine gets nothing done is seen."""
-    engines = [stage.llamacpp(name=name) for name in ("a", "b")]
-    gateway = stage.gateway(*engines, TTFT_TIMEOUT="120", PROBE_TIMEOUT="1", PROBE_INTERVAL="1")
+    engines = [services.llamacpp(name=name) for name in ("a", "b")]
+    gateway = services.gateway(*engines, TTFT_TIMEOUT="120", PROBE_TIMEOUT="1", PROBE_INTERVAL="1")
     hung = engines[0]
     with frozen(hung.engine_pid()), ThreadPoolExecutor(4) as pool:
         began = time.monotonic()
@@ -125,11 +127,11 @@ def _ask(gateway: Gateway) -> int:
 
 
 def test_a_lone_engine_that_was_restarted_serves_with_its_first_passed_probe(
-    stage: Stage, measured: Callable[[str], None]
+    services: Services, measured: Callable[[str], None]
 ) -> None:
     """Killed under load and back at once by its launcher, several times: it is never left out for it."""
-    engine: Engine = stage.llamacpp()
-    gateway = stage.gateway(engine)
+    engine: Engine = services.llamacpp()
+    gateway = services.gateway(engine)
     waits = []
     for _ in range(4):
         with ThreadPoolExecutor(8) as pool:

@@ -14,7 +14,7 @@ import pytest
 from tests.support.engine import DEMO
 from tests.support.gateway import Gateway
 from tests.support.program import HOST, until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 from glasshouse import secret_files
 from glasshouse.settings import load
@@ -56,9 +56,11 @@ def load_on(gateway: Gateway) -> Iterator[Counter[str]]:
             thread.join(60)
 
 
-def test_an_engine_that_is_stopped_under_load_fails_no_request(stage: Stage, measured: Callable[[str], None]) -> None:
-    engines = [stage.llamacpp(name=name) for name in ("one", "two")]
-    gateway = stage.gateway(*engines)
+def test_an_engine_that_is_stopped_under_load_fails_no_request(
+    services: Services, measured: Callable[[str], None]
+) -> None:
+    engines = [services.llamacpp(name=name) for name in ("one", "two")]
+    gateway = services.gateway(*engines)
     states: list[str] = []
 
     def state() -> str:
@@ -83,17 +85,17 @@ def test_an_engine_that_is_stopped_under_load_fails_no_request(stage: Stage, mea
 
 
 def test_the_engine_key_is_rotated_under_load_without_a_failure(
-    stage: Stage, tmp_path: Path, measured: Callable[[str], None]
+    services: Services, tmp_path: Path, measured: Callable[[str], None]
 ) -> None:
-    settings = replace(load(tmp_path, {}), secrets_dir=tmp_path, engine_key_file=stage.key_file)
+    settings = replace(load(tmp_path, {}), secrets_dir=tmp_path, engine_key_file=services.key_file)
     following = secret_files.next_engine_key_file(settings)
     following.write_text("the-next-engine-key\n", encoding="ascii")
-    engine = stage.llamacpp()
-    gateway = stage.gateway(engine)
+    engine = services.llamacpp()
+    gateway = services.gateway(engine)
     with load_on(gateway) as ended:
         until(lambda: ended["answered"] > 10, 60, "load")
         secret_files.rotate_engine_key(settings)
-        assert stage.key_file.read_text("ascii") == "the-next-engine-key\n"
+        assert services.key_file.read_text("ascii") == "the-next-engine-key\n"
         headers = {"authorization": "Bearer the-next-engine-key"}  # which it accepts, though it was never restarted
         assert httpx.get(f"http://{HOST}:{engine.port}/v1/models", headers=headers, trust_env=False).is_success
         time.sleep(6)  # within five seconds the gateway shows the new one

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.conftest import VLLM
 from tests.support.engine import DEMO
 from tests.support.gateway import Gateway
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 TEXTS = ["Glasshouse", "The gateway relays bytes as they come.", "게이트웨이는 무엇을 하나요?"]
 
@@ -22,12 +22,12 @@ class Embedder(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=["llamacpp", VLLM])
-def embedder(request: pytest.FixtureRequest, module_stage: Stage) -> Embedder:
+def embedder(request: pytest.FixtureRequest, module_services: Services) -> Embedder:
     if request.param == "vllm":
-        engine, model = module_stage.vllm(model_file="demo-embed.yaml", name="vllm-embed"), f"{DEMO}-embed"
+        engine, model = module_services.vllm(model_file="demo-embed.yaml", name="vllm-embed"), f"{DEMO}-embed"
     else:
-        engine, model = module_stage.llamacpp(), DEMO
-    return Embedder(module_stage.gateway(engine, workers=2), model)
+        engine, model = module_services.llamacpp(), DEMO
+    return Embedder(module_services.gateway(engine, workers=2), model)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.support.http.connection import RawConnection, send_request
 from tests.support.http.message import Response, encode_request
 from tests.support.mock import Mock, chat, start_mock
 from tests.support.program import HOST, free_port, frozen, until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 CHAT = "/v1/chat/completions"
 
@@ -61,9 +61,9 @@ READY = {"/livez": 200, "/readyz": 200, "/healthz": 200, "/health": 200}
 NOT_READY = {"/livez": 200, "/readyz": 503, "/healthz": 503, "/health": 503}
 
 
-def test_a_killed_engine_is_missed_at_once_and_welcome_again(stage: Stage) -> None:
-    engine = stage.llamacpp()
-    gateway = stage.gateway(engine)
+def test_a_killed_engine_is_missed_at_once_and_welcome_again(services: Services) -> None:
+    engine = services.llamacpp()
+    gateway = services.gateway(engine)
     assert health(gateway) == READY
     assert status(gateway, "llamacpp")["state"] == "ready"
 
@@ -95,9 +95,9 @@ def test_a_killed_engine_is_missed_at_once_and_welcome_again(stage: Stage) -> No
     assert (line["engine"], line["status"]) == ("llamacpp", 200)
 
 
-def test_of_two_engines_one_may_die_before_the_first_byte(stage: Stage) -> None:
-    one, other = stage.llamacpp(name="one"), stage.llamacpp(name="other")
-    gateway = stage.gateway(one, other)
+def test_of_two_engines_one_may_die_before_the_first_byte(services: Services) -> None:
+    one, other = services.llamacpp(name="one"), services.llamacpp(name="other")
+    gateway = services.gateway(one, other)
     pid = one.engine_pid()
     # Held still, it takes requests and answers none: so the kill comes before the first byte.
     with frozen(pid), ThreadPoolExecutor(8) as pool:
@@ -114,9 +114,9 @@ def test_of_two_engines_one_may_die_before_the_first_byte(stage: Stage) -> None:
     until(lambda: status(gateway, "one")["state"] == "ready", 20, "the one that died is back", 0.1)
 
 
-def test_an_engine_that_hangs_is_too_slow(stage: Stage) -> None:
-    engine = stage.llamacpp()
-    gateway = stage.gateway(engine, TTFT_TIMEOUT="1", TOTAL_TIMEOUT="2")
+def test_an_engine_that_hangs_is_too_slow(services: Services) -> None:
+    engine = services.llamacpp()
+    gateway = services.gateway(engine, TTFT_TIMEOUT="1", TOTAL_TIMEOUT="2")
     with frozen(engine.engine_pid()):
         began = time.monotonic()
         for stream in (True, False):
@@ -128,8 +128,8 @@ def test_an_engine_that_hangs_is_too_slow(stage: Stage) -> None:
     until(lambda: send_request(gateway.port, CHAT, demo(), key=gateway.key).status == 200, 20, "it serves again", 0.2)
 
 
-def test_without_any_engine_it_starts_and_says_why_it_cannot_serve(stage: Stage) -> None:
-    gateway = stage.gateway(f"llamacpp=http://{HOST}:{free_port()}", ready=False)
+def test_without_any_engine_it_starts_and_says_why_it_cannot_serve(services: Services) -> None:
+    gateway = services.gateway(f"llamacpp=http://{HOST}:{free_port()}", ready=False)
     unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is down", "refuses connections")
     assert health(gateway) == NOT_READY
     readyz = send_request(gateway.port, "/readyz", method="GET")
@@ -139,11 +139,11 @@ def test_without_any_engine_it_starts_and_says_why_it_cannot_serve(stage: Stage)
         assert http.get("/v1/models").json() == {"object": "list", "data": []}
 
 
-def test_an_engine_that_comes_later_is_found(stage: Stage) -> None:
+def test_an_engine_that_comes_later_is_found(services: Services) -> None:
     port = free_port()
-    gateway = stage.gateway(f"mock=http://{HOST}:{port}", ready=False)
+    gateway = services.gateway(f"mock=http://{HOST}:{port}", ready=False)
     unavailable(send_request(gateway.port, CHAT, chat(), key=gateway.key), "mock is down")
-    mock: Mock = start_mock(stage.directory, port=port)
+    mock: Mock = start_mock(services.directory, port=port)
     try:
         took = until(lambda: health(gateway) == READY, 10, "the engine is found")
         assert took < 5
@@ -177,31 +177,31 @@ def launcher(**status: Any) -> Iterator[str]:
             thread.join()
 
 
-def test_while_the_model_loads_its_phase_is_told(stage: Stage) -> None:
+def test_while_the_model_loads_its_phase_is_told(services: Services) -> None:
     with launcher(state="starting", phase="loading_weights") as address:
-        gateway = stage.gateway(f"vllm=http://{HOST}:{free_port()}+{address}", ready=False)
+        gateway = services.gateway(f"vllm=http://{HOST}:{free_port()}+{address}", ready=False)
         response = send_request(gateway.port, CHAT, demo(), key=gateway.key)
         unavailable(response, "vllm is starting", "loading_weights", code="model_loading")
         assert health(gateway) == NOT_READY
         gateway.stop()
 
 
-def test_an_engine_that_drains_gets_nothing_new(stage: Stage) -> None:
-    mock = stage.mock()
+def test_an_engine_that_drains_gets_nothing_new(services: Services) -> None:
+    mock = services.mock()
     with launcher(state="draining", phase="draining", reason="a stop was asked for") as address:
-        gateway = stage.gateway(f"mock={mock.url}+{address}", ready=False)
+        gateway = services.gateway(f"mock={mock.url}+{address}", ready=False)
         unavailable(
             send_request(gateway.port, CHAT, chat(), key=gateway.key), "mock is draining", "a stop was asked for"
         )
         gateway.stop()
-    assert mock.truth()["requests"] == 0
+    assert mock.stats()["requests"] == 0
 
 
-def test_a_model_file_that_cannot_be_loaded_is_told_as_the_reason(stage: Stage) -> None:
-    half = stage.directory / "half.gguf"
+def test_a_model_file_that_cannot_be_loaded_is_told_as_the_reason(services: Services) -> None:
+    half = services.directory / "half.gguf"
     half.write_bytes(GGUF.read_bytes()[: GGUF.stat().st_size // 2])
-    engine = stage.llamacpp(awaited="failed", LLAMACPP_MODEL=str(half), LLAMACPP_ALIAS=DEMO)
-    gateway = stage.gateway(engine, ready=False)
+    engine = services.llamacpp(awaited="failed", LLAMACPP_MODEL=str(half), LLAMACPP_ALIAS=DEMO)
+    gateway = services.gateway(engine, ready=False)
     until(lambda: status(gateway, "llamacpp")["state"] == "failed", 10, "the gateway knows that it failed")
     unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is failed", "half.gguf")
     # The whole file in its place, and it starts by itself.
@@ -209,9 +209,9 @@ def test_a_model_file_that_cannot_be_loaded_is_told_as_the_reason(stage: Stage) 
     until(lambda: health(gateway) == READY, 20, "it serves once the file is good", 0.1)
 
 
-def test_a_stopping_engine_finishes_its_streams_and_is_not_asked_again(stage: Stage) -> None:
-    engine: Engine = stage.llamacpp()
-    gateway = stage.gateway(engine)
+def test_a_stopping_engine_finishes_its_streams_and_is_not_asked_again(services: Services) -> None:
+    engine: Engine = services.llamacpp()
+    gateway = services.gateway(engine)
     with RawConnection(gateway.port) as raw:
         raw.send(encode_request(CHAT, demo(stream=True, max_tokens=1500, ignore_eos=True), key=gateway.key))
         raw.read_until_first_token()
@@ -221,10 +221,10 @@ def test_a_stopping_engine_finishes_its_streams_and_is_not_asked_again(stage: St
     unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is ")
 
 
-def test_the_engines_key_is_needed(stage: Stage) -> None:
-    engine = stage.llamacpp()
+def test_the_engines_key_is_needed(services: Services) -> None:
+    engine = services.llamacpp()
     with httpx.Client(base_url=f"http://{HOST}:{engine.port}", trust_env=False) as http:
         assert http.post(CHAT, json=demo()).status_code == 401
-    gateway = stage.gateway(engine.address, ready=False)
+    gateway = services.gateway(engine.address, ready=False)
     until(lambda: status(gateway, "llamacpp")["state"] == "down", 10, "the engine refuses the gateway")
     unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "401", "ENGINE_KEY_FILE")

@@ -15,7 +15,7 @@ from tests.support.engine import DEMO, Engine
 from tests.support.gateway import Gateway
 from tests.support.program import HOST, ROOT, free_port, until
 from tests.support.prometheus import Prometheus
-from tests.support.stage import Stage
+from tests.support.services import Services
 from tests.unit.observability.generated_files import exempt, expressions, generated_yaml
 
 from observability import recording, settings
@@ -32,14 +32,16 @@ _FILTERS = {f"alert {name}" for name in (
 
 
 @pytest.fixture(scope="module")
-def prometheus(engine: Engine, module_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(
+    engine: Engine, module_services: Services, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     """A Prometheus with the stack's own jobs, in a hurry, after some traffic."""
     with contextlib.ExitStack() as exits:
-        yield _watched(engine, module_stage, tmp_path_factory.mktemp("prometheus"), exits)
+        yield _watched(engine, module_services, tmp_path_factory.mktemp("prometheus"), exits)
 
 
-def _watched(engine: Engine, stage: Stage, directory: Path, exits: contextlib.ExitStack) -> Prometheus:
-    gateway = stage.gateway(engine, ENGINE_PRICES=f"{engine.kind}=l4")  # nothing bad has happened to it
+def _watched(engine: Engine, services: Services, directory: Path, exits: contextlib.ExitStack) -> Prometheus:
+    gateway = services.gateway(engine, ENGINE_PRICES=f"{engine.kind}=l4")  # nothing bad has happened to it
     port = free_port()
     build_stub(directory)
     exporter = Exporter(directory, directory, Machine(directory, "l4"), {})

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.gateway import Gateway
 from tests.support.in_process.small_disk import as_seen_by, fill
 from tests.support.program import until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 _PATIENCE_S = 30.0
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the directory itself is what is tested
@@ -29,9 +29,9 @@ def warnings(gateway: Gateway, text: str) -> int:
     return sum(text in line.get("message", "") for line in gateway.lines(level="warning"))
 
 
-def test_workers_that_start_on_a_full_disk_serve_and_are_counted_once_there_is_room(stage: Stage) -> None:
-    mock = stage.mock(name="left", models=("left",))
-    gateway = stage.gateway(mock, workers=2, disk=("METRICS_DIR", "size=900k"), ENGINE_PRICES="left=1")
+def test_workers_that_start_on_a_full_disk_serve_and_are_counted_once_there_is_room(services: Services) -> None:
+    mock = services.mock(name="left", models=("left",))
+    gateway = services.gateway(mock, workers=2, disk=("METRICS_DIR", "size=900k"), ENGINE_PRICES="left=1")
     disk = as_seen_by(gateway.program.pid, gateway.metrics_dir)
     chats(gateway, 4)
     filler = fill(disk)
@@ -55,9 +55,9 @@ def test_workers_that_start_on_a_full_disk_serve_and_are_counted_once_there_is_r
     until(lambda: counted(gateway) == 34, _PATIENCE_S, "its predecessor's files had room")
 
 
-def test_shared_memory_that_cannot_be_written_to_is_no_reason_not_to_start(stage: Stage, tmp_path: Path) -> None:
-    mock = stage.mock(name="left", models=("left",))
-    gateway = stage.gateway(
+def test_shared_memory_that_cannot_be_written_to_is_no_reason_not_to_start(services: Services, tmp_path: Path) -> None:
+    mock = services.mock(name="left", models=("left",))
+    gateway = services.gateway(
         mock, disk=(_SHARED_MEMORY, "ro"), METRICS_DIR=f"{_SHARED_MEMORY}/glasshouse-elsewhere", TMPDIR=str(tmp_path)
     )
     chats(gateway, 3)

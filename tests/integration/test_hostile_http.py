@@ -15,7 +15,7 @@ from tests.support.http.connection import RawConnection, send_request
 from tests.support.http.message import encode_request
 from tests.support.mock import Mock, chat
 from tests.support.program import until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 CHAT = "/v1/chat/completions"
 BODY = json.dumps(chat()).encode()
@@ -23,13 +23,13 @@ SMUGGLED = b"GET /models/status HTTP/1.1\r\nhost: gateway\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
-def mock(module_stage: Stage) -> Mock:
-    return module_stage.mock()
+def mock(module_services: Services) -> Mock:
+    return module_services.mock()
 
 
 @pytest.fixture(scope="module")
-def front(module_stage: Stage, mock: Mock) -> Gateway:
-    return module_stage.gateway(mock, IDLE_TIMEOUT="2")
+def front(module_services: Services, mock: Mock) -> Gateway:
+    return module_services.gateway(mock, IDLE_TIMEOUT="2")
 
 
 def everything(gateway: Gateway, request: bytes) -> bytes:
@@ -49,7 +49,7 @@ def test_a_hostile_request_is_refused_and_nothing_behind_it_is_served(front: Gat
     mock.change(reset=True)
     request = CORPUS[name].replace(b"host: gateway", f"host: gateway\r\nauthorization: Bearer {front.key}".encode(), 1)
     assert shape_of(everything(front, request + SMUGGLED)) == "refused"
-    assert mock.truth()["requests"] == 0
+    assert mock.stats()["requests"] == 0
 
 
 def test_no_hostile_request_has_a_shape_of_its_own(front: Gateway, measured: Callable[[str], None]) -> None:
@@ -144,15 +144,15 @@ def test_a_clients_words_never_break_a_log_line(front: Gateway) -> None:
     assert front.lines(level="critical") == []  # reads every line as JSON
 
 
-def test_the_engine_sees_its_own_key_and_not_the_clients(stage: Stage) -> None:
-    mock = stage.mock()
-    gateway = stage.gateway(mock, ENGINE_KEY_FILE=str(stage.key_file))
+def test_the_engine_sees_its_own_key_and_not_the_clients(services: Services) -> None:
+    mock = services.mock()
+    gateway = services.gateway(mock, ENGINE_KEY_FILE=str(services.key_file))
     response = send_request(gateway.port, CHAT, chat(), key=gateway.key, headers={
         "cookie": "session=1", "x-vllm-priority": "-9", "x-request-id": "mine", "x-forwarded-for": "8.8.8.8",
     })  # fmt: skip
     assert response.status == 200
-    seen = mock.truth()["last_headers"]
-    assert seen["authorization"] == f"Bearer {stage.key_file.read_text('ascii')}"
+    seen = mock.stats()["last_headers"]
+    assert seen["authorization"] == f"Bearer {services.key_file.read_text('ascii')}"
     assert seen["x-request-id"] == "mine"
     assert not {"cookie", "x-vllm-priority", "x-forwarded-for"} & set(seen)
 
@@ -171,4 +171,4 @@ def test_a_body_that_stops_coming_is_a_timeout(front: Gateway, mock: Mock) -> No
         response = raw.read_response()
     assert (response.status, response.error["code"]) == (408, "request_timeout")
     assert 1.5 < time.monotonic() - began < 6
-    assert mock.truth()["requests"] == 0
+    assert mock.stats()["requests"] == 0

@@ -12,7 +12,7 @@ import pytest
 from tests.support.gateway import Gateway
 from tests.support.http.message import encode_request
 from tests.support.program import HOST
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 EMBEDDINGS = "/v1/embeddings"
 _MIB = 1_048_576
@@ -91,9 +91,9 @@ def fetch(gateway: Gateway) -> int:
 
 
 def test_an_answer_of_200_mb_takes_little_memory_and_is_counted(
-    stage: Stage, embedder: str, measured: Callable[[str], None]
+    services: Services, embedder: str, measured: Callable[[str], None]
 ) -> None:
-    gateway = stage.gateway(embedder)
+    gateway = services.gateway(embedder)
     (worker,) = gateway.program.children()
     with gateway.http as http:
         assert http.get("/livez").is_success

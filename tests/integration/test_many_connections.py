@@ -20,7 +20,7 @@ from tests.support.http.connection import RawConnection
 from tests.support.http.message import encode_request
 from tests.support.mock import Mock, chat
 from tests.support.program import until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 AT_ONCE = 2_000
 OPEN_AT_ONCE = 1_000
@@ -38,8 +38,8 @@ def descriptors() -> Iterator[None]:
 
 
 @pytest.fixture
-def mock(stage: Stage) -> Mock:
-    return stage.mock()
+def mock(services: Services) -> Mock:
+    return services.mock()
 
 
 async def all_at_once(gateway: Gateway, count: int, body: dict[str, Any] | None = None) -> Counter[str]:
@@ -73,9 +73,9 @@ async def all_at_once(gateway: Gateway, count: int, body: dict[str, Any] | None 
 
 @pytest.mark.parametrize("most", ["2048", "500"])
 def test_thousands_at_once_are_answered_or_refused_and_none_is_dropped(
-    stage: Stage, mock: Mock, most: str, measured: Callable[[str], None]
+    services: Services, mock: Mock, most: str, measured: Callable[[str], None]
 ) -> None:
-    gateway = stage.gateway(mock, MAX_CONNECTIONS=most, **PATIENCE)
+    gateway = services.gateway(mock, MAX_CONNECTIONS=most, **PATIENCE)
     became = asyncio.run(all_at_once(gateway, AT_ONCE))
     measured(f"{AT_ONCE} connections at once, MAX_CONNECTIONS={most}: {dict(became)}")
     assert set(became) <= {"answered", "refused"}
@@ -86,12 +86,12 @@ def test_thousands_at_once_are_answered_or_refused_and_none_is_dropped(
 
 @pytest.mark.timeout(300)
 def test_a_soft_limit_of_1024_files_fails_none_of_1000_open_streams(
-    stage: Stage, measured: Callable[[str], None]
+    services: Services, measured: Callable[[str], None]
 ) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, hard))  # what gateway and launcher begin with
-    engine = stage.llamacpp(LLAMACPP_CTX="1024")
-    gateway = stage.gateway(engine, **PATIENCE)
+    engine = services.llamacpp(LLAMACPP_CTX="1024")
+    gateway = services.gateway(engine, **PATIENCE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     pids = [*gateway.program.children(), engine.engine_pid()]
     assert [resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids] == [(hard, hard)] * 2
@@ -113,11 +113,11 @@ def test_a_soft_limit_of_1024_files_fails_none_of_1000_open_streams(
 
 @pytest.mark.timeout(300)
 def test_1500_requests_in_one_instant_are_all_answered_by_one_llama_cpp(
-    stage: Stage, measured: Callable[[str], None]
+    services: Services, measured: Callable[[str], None]
 ) -> None:
     """It takes the connections at once, and closes those on which nothing comes for 5 s."""
-    engine = stage.llamacpp(LLAMACPP_CTX="1024")
-    gateway = stage.gateway(engine, HEADER_TIMEOUT="60")
+    engine = services.llamacpp(LLAMACPP_CTX="1024")
+    gateway = services.gateway(engine, HEADER_TIMEOUT="60")
     question = {"model": DEMO, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
     became = asyncio.run(all_at_once(gateway, 1_500, question))
     measured(f"1500 requests in one instant to one llama.cpp: {dict(became)}")
@@ -147,10 +147,10 @@ def what_became_of(one: RawConnection) -> str:
 
 
 def test_with_64_descriptors_it_serves_says_so_and_neither_spins_nor_blames_an_engine(
-    stage: Stage, mock: Mock, measured: Callable[[str], None]
+    services: Services, mock: Mock, measured: Callable[[str], None]
 ) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    gateway = stage.gateway(mock, HEADER_TIMEOUT="60")
+    gateway = services.gateway(mock, HEADER_TIMEOUT="60")
     (worker,) = gateway.program.children()
     resource.prlimit(gateway.program.pid, resource.RLIMIT_NOFILE, (64, 64))
     # The next worker begins with what its master may open.

@@ -12,15 +12,15 @@ from tests.support.http.connection import RawConnection, send_request
 from tests.support.http.message import encode_request
 from tests.support.mock import Mock
 from tests.support.program import HOST, until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 
 
 @pytest.fixture(scope="module")
-def talkative(engine: Engine, module_stage: Stage) -> Gateway:
+def talkative(engine: Engine, module_services: Services) -> Gateway:
     """A gateway that logs all it ever logs."""
-    return module_stage.gateway(engine, LOG_LEVEL="debug")
+    return module_services.gateway(engine, LOG_LEVEL="debug")
 
 
 def said(content: Any, model: str = DEMO, **fields: Any) -> dict[str, Any]:
@@ -100,9 +100,9 @@ def test_the_keys_are_known_nowhere(talkative: Gateway, engine: Engine) -> None:
 @pytest.mark.parametrize(
     "fault", ["status:500", "reset", "html", "garbage", "break:2", "error_event:1", "end_without_done:1", "truncated"]
 )
-def test_words_are_not_known_when_the_engine_fails_either(stage: Stage, fault: str) -> None:
-    mock: Mock = stage.mock()
-    gateway = stage.gateway(mock, LOG_LEVEL="debug")
+def test_words_are_not_known_when_the_engine_fails_either(services: Services, fault: str) -> None:
+    mock: Mock = services.mock()
+    gateway = services.gateway(mock, LOG_LEVEL="debug")
     canary = f"canary{secrets.token_hex(6)}"
     for stream in (False, True):
         send_request(

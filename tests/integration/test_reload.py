@@ -6,19 +6,19 @@ import time
 from collections.abc import Callable
 
 import pytest
-from tests.integration.ledger.workers import all_up
+from tests.integration.ledger.workers import wait_all_up
 from tests.support.gateway import Gateway
 from tests.support.http.connection import RawConnection
 from tests.support.http.keep_alive_load import KeepAliveLoad
 from tests.support.http.message import encode_request
 from tests.support.program import until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 
 @pytest.fixture
-def gateway(stage: Stage) -> Gateway:
+def gateway(services: Services) -> Gateway:
     """A gateway before one mock engine."""
-    return stage.gateway(stage.mock())
+    return services.gateway(services.mock())
 
 
 async def reload_under_load(gateway: Gateway, clients: KeepAliveLoad, *, reloads: int, requests: int) -> None:
@@ -32,9 +32,9 @@ async def reload_under_load(gateway: Gateway, clients: KeepAliveLoad, *, reloads
     while done < reloads:
         due = requests * (done + 1) // (reloads + 1)
         await asyncio.to_thread(until, lambda: clients.outcomes.answered >= due or load.done(), 300, "requests go on")  # noqa: B023 - awaited at once
-        old = await all_up(gateway)
+        old = await wait_all_up(gateway)
         gateway.program.send(signal.SIGHUP)
-        await all_up(gateway, without=old)
+        await wait_all_up(gateway, without=old)
         done += 1
     await load
 
@@ -62,9 +62,9 @@ def test_a_reload_loses_nothing_on_connections_that_are_reused_behind_a_stream(
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_many_reloads_lose_nothing_of_50_000_requests(
-    stage: Stage, workers: int, measured: Callable[[str], None]
+    services: Services, workers: int, measured: Callable[[str], None]
 ) -> None:
-    gateway = stage.gateway(stage.mock(), workers=workers)
+    gateway = services.gateway(services.mock(), workers=workers)
     clients = KeepAliveLoad(gateway, plain=16, streaming=32, stream_s=1.7)
     asyncio.run(reload_under_load(gateway, clients, reloads=10, requests=50_000))
     check(clients, reloads=10, requests=50_000, measured=measured)

@@ -18,7 +18,7 @@ from tests.support.mock import Mock, chat
 from tests.support.native import needs_nginx
 from tests.support.native_nginx import Nginx
 from tests.support.program import HOST, until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 pytestmark = needs_nginx
 
@@ -29,18 +29,18 @@ _PIECE = b" " * 250_000
 
 
 @pytest.fixture(scope="module")
-def mock(module_stage: Stage) -> Mock:
-    return module_stage.mock()
+def mock(module_services: Services) -> Mock:
+    return module_services.mock()
 
 
 @pytest.fixture(scope="module")
-def gateway(module_stage: Stage, mock: Mock) -> Gateway:
-    return module_stage.gateway(mock)
+def gateway(module_services: Services, mock: Mock) -> Gateway:
+    return module_services.gateway(mock)
 
 
 @pytest.fixture(scope="module")
-def nginx(module_stage: Stage, gateway: Gateway) -> Iterator[Nginx]:
-    nginx = Nginx.start(module_stage.directory, gateway.port, RATE_LIMIT_RPS="0")
+def nginx(module_services: Services, gateway: Gateway) -> Iterator[Nginx]:
+    nginx = Nginx.start(module_services.directory, gateway.port, RATE_LIMIT_RPS="0")
     yield nginx
     nginx.program.stop()
 

@@ -15,7 +15,7 @@ from tests.support.http.connection import RawConnection
 from tests.support.http.message import Read, Response, encode_request
 from tests.support.mock import Mock, chat
 from tests.support.program import until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 CHAT = "/v1/chat/completions"
 TOKENS, INTERVAL_S = 40, 0.05
@@ -23,13 +23,13 @@ TRIES = 5
 
 
 @pytest.fixture(scope="module")
-def mock(module_stage: Stage) -> Mock:
-    return module_stage.mock()
+def mock(module_services: Services) -> Mock:
+    return module_services.mock()
 
 
 @pytest.fixture(scope="module", params=[1, 2, 4], ids=lambda workers: f"{workers}w")
-def before_mock(request: pytest.FixtureRequest, module_stage: Stage, mock: Mock) -> Gateway:
-    return module_stage.gateway(mock, workers=request.param, SEND_TIMEOUT="2")
+def before_mock(request: pytest.FixtureRequest, module_services: Services, mock: Mock) -> Gateway:
+    return module_services.gateway(mock, workers=request.param, SEND_TIMEOUT="2")
 
 
 def long_chat(tokens: int = 1200, **fields: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_a_client_that_does_not_read_costs_no_memory_and_is_dropped(before_mock:
     with RawConnection(before_mock.port) as raw:
         raw.send(encode_request(CHAT, chat(stream=True, mock={"tokens": 500_000}), key=before_mock.key))
         raw.read_until(b" w000")
-        until(lambda: mock.truth()["running"] == 0, 10, "the engine is freed of a client that does not read", 0.1)
+        until(lambda: mock.stats()["running"] == 0, 10, "the engine is freed of a client that does not read", 0.1)
     assert before_mock.at_rest().total("gateway_cancellations_total") == cancelled + 1
     assert resident_mb() - before < 20
 

@@ -18,7 +18,7 @@ from tests.integration.alerts.injected import Fault
 from tests.integration.alerts.watch import Watch, wait
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, build_stub
 from tests.support.program import HOST
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed"),
@@ -47,9 +47,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Told]]:
     """What became of each alert."""
     directory = tmp_path_factory.mktemp("faults")
     with contextlib.ExitStack() as exits:
-        stage = Stage(directory, exits)
-        mock, alone = stage.mock(), stage.mock(name="alone")
-        llamacpp, gateway, starved = stage.llamacpp(), stage.gateway(mock), stage.gateway(mock)
+        services = Services(directory, exits)
+        mock, alone = services.mock(), services.mock(name="alone")
+        llamacpp, gateway, starved = services.llamacpp(), services.gateway(mock), services.gateway(mock)
         machine, exporter = _gpu(directory, exits)
         http = exits.enter_context(gateway.http)
         targets = {

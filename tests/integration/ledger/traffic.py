@@ -1,4 +1,4 @@
-"""Requests on their way: one of each case or thousands at once, over connections of their own or over a given one."""
+"""Requests in progress: one of each case or thousands at once, each over a connection of its own or a given one."""
 
 import asyncio
 import json
@@ -7,171 +7,178 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from tests.integration.ledger.book import Book
-from tests.integration.ledger.case import Case
+from tests.integration.ledger.expected_counters import ExpectedCounters
+from tests.integration.ledger.request_case import RequestCase
 from tests.support.http.async_connection import AsyncConnection
 from tests.support.http.message import encode_request
 from tests.support.mock import Mock
 
 _TOKEN, _ROLE = b'":" w', b'"role":"assistant"'
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 _POLL_S = 0.01
 
 
-class Control:
-    """The mock engine's own page: who stands at which gate; and the gates' porter."""
+class BarrierControl:
+    """The barriers of one mock engine: which requests wait there, and their release."""
 
     def __init__(self, mock: Mock) -> None:
         self._port = mock.port
-        self._turn = asyncio.Lock()
-        self._standing: Mapping[str, int] = {}
+        self._lock = asyncio.Lock()
+        self._waiting: Mapping[str, int] = {}
 
-    async def ask(self, method: str = "GET", body: Any = None) -> dict[str, Any]:
-        wire = await AsyncConnection.open(self._port)
-        try:
-            wire.send(encode_request("/mock", body, method=method, headers={"connection": "close"}))
-            await wire.read_to_end()
-            told: dict[str, Any] = json.loads(wire.body)
-            return told
-        finally:
-            wire.close()
-
-    async def standing(self, gate: str) -> None:
-        """Returns once a request stands at this gate."""
-        while gate not in self._standing:
-            async with self._turn:
-                if gate not in self._standing:
-                    self._standing = (await self.ask())["standing"]
+    async def wait_for_request(self, barrier: str) -> None:
+        """Returns once a request waits at this barrier."""
+        while barrier not in self._waiting:
+            async with self._lock:
+                if barrier not in self._waiting:
+                    self._waiting = (await self._request())["at_barriers"]
             await asyncio.sleep(_POLL_S)
 
-    async def open(self, gate: str) -> None:
-        await self.ask("POST", {"open": [gate]})
+    async def release(self, barrier: str) -> None:
+        await self._request("POST", {"release": [barrier]})
+
+    async def _request(self, method: str = "GET", body: Any = None) -> dict[str, Any]:
+        connection = await AsyncConnection.open(self._port)
+        try:
+            connection.send(encode_request("/mock", body, method=method, headers={"connection": "close"}))
+            await connection.read_to_end()
+            stats: dict[str, Any] = json.loads(connection.body)
+            return stats
+        finally:
+            connection.close()
 
 
 @dataclass
-class Held:
-    """A request that stands still in the engine at an exact point."""
+class HeldRequest:
+    """A request that is held in the engine at an exact point."""
 
-    case: Case
-    wire: AsyncConnection
-    gate: str
+    case: RequestCase
+    connection: AsyncConnection
+    barrier: str
     traffic: "Traffic"
 
-    async def open(self) -> None:
-        """Lets it go on, where its engine lives."""
-        await self.traffic.controls[self.case.engine].open(self.gate)
+    async def release(self) -> None:
+        """Lets it continue."""
+        await self.traffic.controls[self.case.engine].release(self.barrier)
 
-    async def end(self) -> None:
-        """Reads its answer to the end, judges it, and writes it down."""
-        async with asyncio.timeout(_PATIENCE_S):
-            await self.wire.read_to_end()
-        self.traffic.judge(self.case, self.wire)
-        self.wire.close()
+    async def finish(self) -> None:
+        """Reads its response to the end, checks and records it."""
+        async with asyncio.timeout(_TIMEOUT_S):
+            await self.connection.read_to_end()
+        self.traffic.check(self.case, self.connection)
+        self.connection.close()
 
-    async def lost(self) -> None:
-        """Its worker has been killed: the answer must not be whole."""
-        async with asyncio.timeout(_PATIENCE_S):
-            await self.wire.read_to_end()
-        if self.wire.complete:
-            self.traffic.book.wrong.append(f"{self.case.name}: answered by a worker that was killed")
-        self.traffic.book.lose(self.case)
-        self.wire.close()
+    async def expect_lost(self) -> None:
+        """Its worker has been killed: the response must not be complete."""
+        async with asyncio.timeout(_TIMEOUT_S):
+            await self.connection.read_to_end()
+        if self.connection.complete:
+            self.traffic.expected.failures.append(f"{self.case.name}: answered by a worker that was killed")
+        self.traffic.expected.record_lost(self.case)
+        self.connection.close()
 
 
 @dataclass
 class Traffic:
-    """Sends requests to a gateway and writes down in its book how they end.
+    """Sends requests to a gateway and records how they end.
 
     Args:
         port: The gateway's.
-        keys: The keys, by the names that cases have for them.
+        keys: The API keys, by their names in the cases.
         mocks: The engines.
-        at_once: How many requests at the same time.
+        concurrency: How many requests at the same time.
     """
 
     port: int
     keys: Mapping[str, str]
     mocks: Iterable[Mock]
-    at_once: int = 32
-    book: Book = field(default_factory=Book)
+    concurrency: int = 32
+    expected: ExpectedCounters = field(default_factory=ExpectedCounters)
 
     def __post_init__(self) -> None:
-        self.controls = {mock.name: Control(mock) for mock in self.mocks}
-        self._slots = asyncio.Semaphore(self.at_once)
+        self.controls = {mock.name: BarrierControl(mock) for mock in self.mocks}
+        self._slots = asyncio.Semaphore(self.concurrency)
         self._numbers = count()
 
-    async def send_all(self, cases: Iterable[Case]) -> None:
+    async def send_all(self, cases: Iterable[RequestCase]) -> None:
         """Sends requests of these cases and waits for all of them."""
         async with asyncio.TaskGroup() as group:
             for case in cases:
-                group.create_task(self._send_in_turn(case))
+                group.create_task(self._send_limited(case))
 
-    async def _send_in_turn(self, case: Case) -> None:
+    async def _send_limited(self, case: RequestCase) -> None:
         async with self._slots:
             await self.send(case)
 
-    async def send(self, case: Case, wire: AsyncConnection | None = None) -> None:
-        """Sends one request, over a connection of its own or the one given, and sees it to its end."""
-        held = await self.begin(case, wire)
-        if case.leaves:
-            self.book.end(case, _seen(held.wire))
-            self._check_seen(case, held.wire)
-            held.wire.close()
+    async def send(self, case: RequestCase, connection: AsyncConnection | None = None) -> None:
+        """Sends one request, over a connection of its own or the given one, and waits for its end."""
+        held = await self.begin(case, connection)
+        if case.disconnects:
+            self.expected.record(case, _tokens_in(held.connection))
+            self._check_tokens(case, held.connection)
+            held.connection.close()
             return
-        if case.hold is not None:
-            await held.open()
-        await held.end()
+        if case.held_after is not None:
+            await held.release()
+        await held.finish()
 
-    async def begin(self, case: Case, wire: AsyncConnection | None = None) -> Held:
-        """Sends one request; returns once it stands where it is to be held, at once where it is not."""
-        gate = f"gate-{next(self._numbers)}"
-        wire = wire or await AsyncConnection.open(self.port)
-        wire.send(self._encode(case, gate))
-        if case.hold is not None:
-            async with asyncio.timeout(_PATIENCE_S):
-                await self.controls[case.engine].standing(gate)
-        if case.stream and (case.hold or case.said is None):
-            async with asyncio.timeout(_PATIENCE_S):
-                await self._reaches(case, wire)
-        return Held(case, wire, gate, self)
+    async def begin(self, case: RequestCase, connection: AsyncConnection | None = None) -> HeldRequest:
+        """Sends one request; returns once it is held, or at once where it is not to be held."""
+        barrier = f"barrier-{next(self._numbers)}"
+        connection = connection or await AsyncConnection.open(self.port)
+        connection.send(self._encode(case, barrier))
+        if case.held_after is not None:
+            async with asyncio.timeout(_TIMEOUT_S):
+                await self.controls[case.engine].wait_for_request(barrier)
+        if case.stream and (case.held_after or case.tokens_received is None):
+            async with asyncio.timeout(_TIMEOUT_S):
+                await self._read_until_held(case, connection)
+        return HeldRequest(case, connection, barrier, self)
 
-    async def _reaches(self, case: Case, wire: AsyncConnection) -> None:
-        """Reads until all has come that comes before the engine stands still; where it never does, the first token."""
-        awaited = 1 if case.hold is None else case.hold - 1
-        while _ROLE not in wire.received or _seen(wire) < awaited:
-            if not await wire.read():
-                self.book.wrong.append(f"{case.name}: ended before it was held: {wire.received[-300:]!r}")
+    async def _read_until_held(self, case: RequestCase, connection: AsyncConnection) -> None:
+        """Reads everything that the engine sends before it waits; where it never waits, up to the first token."""
+        awaited = 1 if case.held_after is None else case.held_after - 1
+        while _ROLE not in connection.received or _tokens_in(connection) < awaited:
+            if not await connection.read():
+                self.expected.failures.append(f"{case.name}: ended before it was held: {connection.received[-300:]!r}")
                 return
 
-    def _encode(self, case: Case, gate: str) -> bytes:
+    def _encode(self, case: RequestCase, barrier: str) -> bytes:
         body = case.body
-        if case.hold is not None:
-            body = {**body, "mock": {**body["mock"], "gate": gate, "hold": case.hold}}
+        if case.held_after is not None:
+            body = {**body, "mock": {**body["mock"], "barrier": barrier, "barrier_after": case.held_after}}
         key = None if case.key is None else self.keys[case.key]
         request = encode_request(case.route, body, key=key, method=case.method, headers={"connection": "close"})
-        return request[: len(request) - 10] if case.half else request
+        return request[: len(request) - 10] if case.half_body else request
 
-    def judge(self, case: Case, wire: AsyncConnection) -> None:
-        """Whether an answer is what it must be; and writes it down."""
-        self.book.end(case, _seen(wire))
-        tail = wire.received[-300:]
-        if not wire.complete:
-            self.book.wrong.append(f"{case.name}: cut short: {tail!r}")
-        elif wire.status != case.code:
-            self.book.wrong.append(f"{case.name}: {wire.status} {tail!r}")
-        elif case.stream and case.code == 200 and (b"[DONE]" in wire.body) == case.broken:
-            self.book.wrong.append(f"{case.name}: [DONE] in a stream that broke, or none: {tail!r}")
-        elif case.broken and b'data: {"error":' not in wire.body:
-            self.book.wrong.append(f"{case.name}: no error event: {tail!r}")
-        elif case.code != 200 and b'"error":{"message"' not in wire.body:
-            self.book.wrong.append(f"{case.name}: no error in the answer: {tail!r}")
+    def check(self, case: RequestCase, connection: AsyncConnection) -> None:
+        """Checks that a response is the expected one, and records it."""
+        self.expected.record(case, _tokens_in(connection))
+        if failure := self._failure(case, connection):
+            self.expected.failures.append(f"{case.name}: {failure}: {connection.received[-300:]!r}")
         else:
-            self._check_seen(case, wire)
+            self._check_tokens(case, connection)
 
-    def _check_seen(self, case: Case, wire: AsyncConnection) -> None:
-        if case.stream and case.said is not None and _seen(wire) != case.said:
-            self.book.wrong.append(f"{case.name}: {_seen(wire)} tokens, not {case.said}: {wire.received[-300:]!r}")
+    def _failure(self, case: RequestCase, connection: AsyncConnection) -> str | None:
+        if not connection.complete:
+            return "incomplete"
+        if connection.status != case.code:
+            return f"status {connection.status}"
+        if case.stream and case.code == 200 and (b"[DONE]" in connection.body) == case.ends_with_error:
+            return "[DONE] in a stream that failed, or none in a good one"
+        if case.ends_with_error and b'data: {"error":' not in connection.body:
+            return "no error event"
+        if case.code != 200 and b'"error":{"message"' not in connection.body:
+            return "no error in the response"
+        return None
+
+    def _check_tokens(self, case: RequestCase, connection: AsyncConnection) -> None:
+        received = _tokens_in(connection)
+        if case.stream and case.tokens_received is not None and received != case.tokens_received:
+            self.expected.failures.append(
+                f"{case.name}: {received} tokens, not {case.tokens_received}: {connection.received[-300:]!r}"
+            )
 
 
-def _seen(wire: AsyncConnection) -> int:
-    return wire.received.count(_TOKEN)
+def _tokens_in(connection: AsyncConnection) -> int:
+    return connection.received.count(_TOKEN)

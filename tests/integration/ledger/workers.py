@@ -1,9 +1,9 @@
-"""The workers of a gateway: which there are, and a connection to the very one that is wanted."""
+"""The workers of a gateway: their pids, and connections to a particular one."""
 
 import asyncio
 from collections.abc import Collection
 
-from tests.integration.ledger.sampler import lines
+from tests.integration.ledger.scraper import scrape
 from tests.support.gateway import Gateway
 from tests.support.http.async_connection import AsyncConnection
 from tests.support.http.message import encode_request
@@ -12,8 +12,8 @@ from tests.support.program import frozen, until
 _START_S = 60.0
 
 
-async def all_up(gateway: Gateway, *, without: Collection[int] = ()) -> list[int]:
-    """The pids of all workers, once there are as many as there should be, none of those `without`, and all serve."""
+async def wait_all_up(gateway: Gateway, *, without: Collection[int] = ()) -> list[int]:
+    """The pids of all workers, once all are there, none of them in `without`, and all serve."""
 
     def up() -> bool:
         pids = gateway.program.children()
@@ -21,31 +21,31 @@ async def all_up(gateway: Gateway, *, without: Collection[int] = ()) -> list[int
 
     await asyncio.to_thread(until, up, _START_S, "all workers are up")
     pids = gateway.program.children()
-    for pid in pids if without else ():  # it accepts once it has looked at every engine
-        for wire in await pinned(gateway, pid, 1):
-            wire.close()
+    for pid in pids if without else ():  # a worker accepts once it has polled every engine
+        for connection in await connect_to_worker(gateway, pid, 1):
+            connection.close()
     return pids
 
 
-async def pinned(gateway: Gateway, pid: int, number: int) -> list[AsyncConnection]:
-    """Connections that this worker has accepted: while they are opened, the others stand still."""
+async def connect_to_worker(gateway: Gateway, pid: int, number: int) -> list[AsyncConnection]:
+    """Connections that this worker has accepted: the others are stopped while they are opened."""
     with frozen(*(other for other in gateway.program.children() if other != pid)):
         async with asyncio.timeout(_START_S):
-            return [await _accepted(gateway.port) for _ in range(number)]
+            return [await _connect(gateway.port) for _ in range(number)]
 
 
-async def in_flight(gateway: Gateway, expected: int) -> None:
-    """Returns once the gauge says so many, over all models and workers."""
-    await asyncio.to_thread(until, lambda: _inflight(gateway) == expected, 20, f"{expected} in flight")
+async def wait_in_flight(gateway: Gateway, expected: int) -> None:
+    """Returns once the gauge has this value, summed over all models and workers."""
+    await asyncio.to_thread(until, lambda: _in_flight(gateway) == expected, 20, f"{expected} in flight")
 
 
-def _inflight(gateway: Gateway) -> float:
-    return sum(value for name, value in lines(gateway).items() if name.startswith("gateway_inflight_requests{"))
+def _in_flight(gateway: Gateway) -> float:
+    return sum(value for name, value in scrape(gateway).items() if name.startswith("gateway_inflight_requests{"))
 
 
-async def _accepted(port: int) -> AsyncConnection:
-    wire = await AsyncConnection.open(port)
-    wire.send(encode_request("/livez", method="GET"))
-    await wire.read_to_end()
-    assert wire.status == 200
-    return wire
+async def _connect(port: int) -> AsyncConnection:
+    connection = await AsyncConnection.open(port)
+    connection.send(encode_request("/livez", method="GET"))
+    await connection.read_to_end()
+    assert connection.status == 200
+    return connection

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import yaml
 from tests.support.program import HOST, Program, free_port, until
-from tests.support.stage import Stage
+from tests.support.services import Services
 from tests.unit.observability.generated_files import generated_yaml
 
 from observability.alerts import hurry
@@ -26,11 +26,11 @@ class Prometheus:
         directory: for its configuration, data and log.
         targets: addresses by the names of jobs; jobs without one are left out.
         blackbox: the exporter that probes.
-        stage: knows the key of the engines.
+        services: knows the key of the engines.
     """
 
-    def __init__(self, directory: Path, targets: dict[str, list[str]], blackbox: str, stage: Stage) -> None:
-        self._directory, self._blackbox, self._key_file = directory, blackbox, stage.key_file
+    def __init__(self, directory: Path, targets: dict[str, list[str]], blackbox: str, services: Services) -> None:
+        self._directory, self._blackbox, self._key_file = directory, blackbox, services.key_file
         self._address = f"{HOST}:{free_port()}"
         self.targets = targets | {"prometheus": [self._address]}
         self.url = f"http://{self._address}"

@@ -12,7 +12,7 @@ from tests.support.grafana.gpu import Gpu
 from tests.support.grafana.load import Load
 from tests.support.grafana.prometheus import Prometheus
 from tests.support.program import HOST, ROOT, Program, free_port, until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 NEEDED = {
     "nginx": "nginx-light",
@@ -58,11 +58,11 @@ class Stack:
 
     def __init__(self, directory: Path, exits: contextlib.ExitStack, library: Path) -> None:
         self.directory, self._exits = directory, exits
-        self.stage = Stage(directory, exits)
-        self.vllm = self.stage.vllm(model_file=self._renamed()) if VLLM_PYTHON.exists() else None
-        self.engines = [engine for engine in (self.stage.llamacpp(), self.vllm) if engine is not None]
+        self.services = Services(directory, exits)
+        self.vllm = self.services.vllm(model_file=self._renamed()) if VLLM_PYTHON.exists() else None
+        self.engines = [engine for engine in (self.services.llamacpp(), self.vllm) if engine is not None]
         prices = ",".join(f"{engine.name}=l4" for engine in self.engines)
-        self.gateway = self.stage.gateway(*self.engines, ENGINE_PRICES=prices)
+        self.gateway = self.services.gateway(*self.engines, ENGINE_PRICES=prices)
         self.gpu = exits.enter_context(Gpu(directory, library))
         self.grafana_port, self._tls, self._status = free_port(), free_port(), free_port()
         self._ports = {name: free_port() for name in ("node-exporter", "nginx-exporter", "blackbox")}
@@ -82,7 +82,7 @@ class Stack:
         # vLLM on a CPU is the slower one. Seven, so that what recurs in the load's rounds meets either.
         models = (*6 * (DEMO,), _VLLMS_MODEL) if self.vllm else (DEMO,)
         self.load = exits.enter_context(Load(self.gateway, models))
-        self.prometheus = Prometheus(directory / "prometheus", self._targets(), self._at("blackbox"), self.stage)
+        self.prometheus = Prometheus(directory / "prometheus", self._targets(), self._at("blackbox"), self.services)
         self.prometheus.start()
         exits.callback(self.prometheus.stop)
 
@@ -112,7 +112,7 @@ class Stack:
 
     def faulty_gateway(self, name: str) -> Gateway:
         """A further gateway, before a mock engine that does as each request says; scraped like the other."""
-        gateway = self.stage.gateway(self.stage.mock(name=name))
+        gateway = self.services.gateway(self.services.mock(name=name))
         self.prometheus.targets["gateway"].append(f"{HOST}:{gateway.metrics_port}")
         return gateway
 

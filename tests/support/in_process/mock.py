@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from mock_engine.behaviour import defaults
+from mock_engine.process import running
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
-ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 5.0
-USUAL: dict[str, Any] = {
-    "models": ["mock"],
-    "health": 200,
-    "fault": None,
-    "probe_fault": None,
-    "path_faults": {},
-    "ttft_s": 0,
-    "interval_s": 0,
-    "tokens": 16,
-    "max_model_len": 8192,
-    "running": None,
-    "waiting": 0,
-    "kv_cache_usage": 0,
-}
-
-
-@contextmanager
-def mock_process(*options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    command = [sys.executable, "-m", "mock_engine", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process, int(process.stdout.readline().rpartition(":")[2])
-        finally:
-            process.terminate()
-            process.wait(PATIENCE_S)
+mock_process = running
 
 
 @dataclass
@@ -59,7 +33,7 @@ class Mock:
     async def fresh(cls, name: str, port: int, **behaviour: Any) -> AsyncIterator[Mock]:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, trust_env=False) as http:
             mock = cls(name, port, http)
-            await mock.change(**USUAL, **behaviour)
+            await mock.change(**{**defaults(), **behaviour})
             await mock.wait_for(lambda truth: truth["running"] == 0)
             await mock.change(reset=True)
             yield mock

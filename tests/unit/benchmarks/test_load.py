@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from benchmarks import load
 
-from mock_engine import ask, wire
+from mock_engine import responses
 from mock_engine.behaviour import CHAT, Behaviour
+from mock_engine.request import parse_request
 
 
 async def _plain(port: int, **changes: Any) -> load.Outcome:
@@ -130,13 +131,13 @@ async def test_a_server_that_closes_after_each_answer_is_served_anew(requests: i
 
 
 def test_mock_and_generator_agree_about_the_words() -> None:
-    assert load.words(1_001) == wire.text(1_001)
+    assert load.words(1_001) == responses.text(1_001)
     assert load.words(1_001).endswith(" w999 w000")
 
 
 def test_a_stream_is_judged_by_all_that_it_says() -> None:
-    asked = ask.read_ask(CHAT, b'{"max_tokens": 3, "stream": true}', Behaviour(models=["mock"]))
-    good, _ = wire.stream_body(asked, 1)
+    asked = parse_request(CHAT, b'{"max_tokens": 3, "stream": true}', Behaviour(models=["mock"]))
+    good, _ = responses.stream_body(asked, 1)
     events = good.split(b"\n\n")
     assert load.judge_stream(good, 3) is None
     assert load.judge_stream(good, 4) == "wrong text"

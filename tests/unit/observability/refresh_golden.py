@@ -24,7 +24,7 @@ from tests.support.engine import DEMO, Engine
 from tests.support.gateway import Gateway
 from tests.support.mock import chat
 from tests.support.program import HOST, ROOT, until
-from tests.support.stage import Stage
+from tests.support.services import Services
 
 GOLDEN = Path(__file__).parent / "golden"
 IMAGE = "glasshouse-test/debian:testing"
@@ -102,11 +102,11 @@ def exporters() -> Iterable[tuple[str, str]]:
 def ours(engines: set[str]) -> Iterable[tuple[str, str]]:
     """The job and the scrape of the gateway, and of each engine and its launcher, after some traffic and faults."""
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as exits:
-        stage = Stage(Path(directory), exits)
-        running = [getattr(stage, name)() for name in sorted(engines)]
-        sick = stage.mock(name="sick")
+        services = Services(Path(directory), exits)
+        running = [getattr(services, name)() for name in sorted(engines)]
+        sick = services.mock(name="sick")
         prices = ",".join(f"{engine.kind}=l4" for engine in running)
-        gateway = stage.gateway(*running, sick, stage.mock(name="well"), ENGINE_PRICES=prices)
+        gateway = services.gateway(*running, sick, services.mock(name="well"), ENGINE_PRICES=prices)
         with gateway.http as http:
             for _ in running:
                 _ask(http, DEMO)

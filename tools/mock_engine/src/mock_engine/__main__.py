@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 async def serve(engine: MockEngine) -> None:
-    """Serve until SIGTERM or SIGINT; deaf from SIGUSR1 on."""
+    """Serve until SIGTERM or SIGINT; accept no more connections after SIGUSR1."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
 
-    def deafen() -> None:
-        engine.deafen()
-        print("mock engine deaf", flush=True)
+    def stop_accepting() -> None:
+        engine.stop_accepting()
+        print("mock engine accepts no more connections", flush=True)
 
-    loop.add_signal_handler(signal.SIGUSR1, deafen)
+    loop.add_signal_handler(signal.SIGUSR1, stop_accepting)
     async with engine:
         print(f"mock engine ready on {engine.url}", flush=True)
         await stopped.wait()
@@ -35,10 +35,10 @@ async def serve(engine: MockEngine) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(description="An OpenAI-compatible mock engine that generates fixed tokens.")
-    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 takes a free one and prints it")
-    parser.add_argument("--model", action="append", help="a name to serve; may be given several times [mock]")
+    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 chooses a free one, which is printed")
+    parser.add_argument("--model", action="append", help="name of a model to serve; repeatable [mock]")
     parser.add_argument("--owned-by", choices=("vllm", "llamacpp"), default="vllm")
-    parser.add_argument("--key", help="bearer key for /v1 (a made-up one: it shows in the process list)")
+    parser.add_argument("--key", help="bearer key for /v1 (not a real one: it is visible in the process list)")
     given = parser.parse_args(arguments)
     models = tuple(given.model or ("mock",))
     uvloop.run(serve(MockEngine(models=models, owned_by=given.owned_by, key=given.key, port=given.port)))

@@ -1,8 +1,8 @@
-"""What the mock engine does when a request does not say otherwise; tests change it with `POST /mock`."""
+"""What the mock engine does unless a request says otherwise; tests change it with `POST /mock`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mock_engine.fault import Fault, parse_fault
@@ -11,28 +11,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULT_TOKENS = 16
-PAGE_FAULTS = frozenset({"status", "html", "garbage", "reset", "hang"})
+ENDPOINT_FAULTS = frozenset({"status", "html", "garbage", "reset", "hang"})
 CHAT, TEXT, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 GENERATING = frozenset({CHAT, TEXT, EMBEDDINGS})  # these fail by `fault`
 
 
 @dataclass(slots=True)
 class Behaviour:
-    """The engine-wide switches, each named as in the JSON of `POST /mock`.
+    """The engine-wide behaviour; the fields are named as in the JSON of `POST /mock`.
 
     Args:
-        models: what `/v1/models` lists: a name, or a ready-made model card (an adapter has `id` and `parent`).
-        owned_by: the engine's word for itself: `vllm` or `llamacpp`; it also chooses the names of the metrics.
+        models: what `/v1/models` lists: a name, or a whole model card (an adapter has `id` and `parent`).
+        owned_by: as in the model cards: `vllm` or `llamacpp`; it also selects the names of the metrics.
         health: status of `GET /health`; vLLM answers 503 only when its engine is dead.
-        fault: how generation requests fail, one-token ones excepted; a request's own fault goes first.
-        probe_fault: how requests for one token fail, so that a probe and real work can fail apart.
-        path_faults: how other pages fail: `{"/health": "hang", "/metrics": "status:500"}`; also `html`, `garbage`
+        fault: how generation requests for more than one token fail; a request's own fault takes precedence.
+        probe_fault: how requests for one token fail, so that probes and real work can fail independently.
+        path_faults: how other endpoints fail: `{"/health": "hang", "/metrics": "status:500"}`; also `html`, `garbage`
             and `reset`.
         ttft_s: seconds before the first token.
         interval_s: seconds between tokens.
-        tokens: tokens in an answer, as far as `max_tokens` allows.
+        tokens: tokens in a response, up to `max_tokens`.
         max_model_len: tokens, as shown in `/v1/models` and in the context length error.
-        running: shown in the metrics in place of the truth, as a test of routing by load needs it.
+        running: shown in the metrics instead of the real number, for tests of routing by load.
         waiting: requests shown as queued; the mock itself never queues.
         kv_cache_usage: from 0 to 1.
         preemptions: shown as vLLM's counter of them; the mock itself never preempts.
@@ -54,10 +54,10 @@ class Behaviour:
     preemptions: int = 0
 
     def change(self, patch: dict[str, Any]) -> None:
-        """Apply the JSON of `POST /mock`, all of it or, when a part is wrong, nothing.
+        """Apply the JSON of `POST /mock`: all of it or, when a part is invalid, nothing.
 
         Raises:
-            ValueError: an unknown name or a value of the wrong type.
+            ValueError: an unknown field or a value of the wrong type.
         """
         checked = {name: _read(name, value) for name, value in patch.items()}
         for name, value in checked.items():
@@ -66,6 +66,13 @@ class Behaviour:
     def names(self) -> list[str]:
         """Return the names of the models that the engine serves, adapters included."""
         return [model if isinstance(model, str) else str(model["id"]) for model in self.models]
+
+
+def defaults() -> dict[str, Any]:
+    """Return the JSON of a `POST /mock` that restores the default of every field but `owned_by`."""
+    fields = asdict(Behaviour(models=["mock"]))
+    del fields["owned_by"]
+    return fields
 
 
 def seconds(name: str, value: object) -> float:
@@ -90,8 +97,8 @@ def count(name: str, value: object) -> int:
     raise ValueError(f"{name} must be an integer >= 0, not {value!r}")
 
 
-def word(name: str, value: object) -> str:
-    """Read a text.
+def text(name: str, value: object) -> str:
+    """Read a string.
 
     Raises:
         ValueError: something else.
@@ -105,7 +112,7 @@ def _read(name: str, value: object) -> object:
     """Check one entry of a patch and bring it into the form that `Behaviour` keeps."""
     read = READERS.get(name)
     if read is None:
-        raise ValueError(f"the mock engine has no switch {name!r}: {', '.join(READERS)}")
+        raise ValueError(f"the mock engine has no field {name!r}: {', '.join(READERS)}")
     return read(name, value)
 
 
@@ -130,17 +137,19 @@ def _is_model(model: object) -> bool:
 def _path_faults(name: str, value: object) -> dict[str, Fault]:
     if not isinstance(value, dict):
         raise ValueError(f"{name} must map paths to faults, not {value!r}")  # noqa: TRY004 - input, not program
-    faults = {str(path): parse_fault(text) for path, text in value.items()}
+    faults = {str(path): parse_fault(written) for path, written in value.items()}
     kept = {path: fault for path, fault in faults.items() if fault is not None}
     for path, fault in kept.items():
-        if fault.kind not in PAGE_FAULTS or path in GENERATING:
-            raise ValueError(f"{name}: {path} cannot fail by {fault.kind!r}, only other pages by {sorted(PAGE_FAULTS)}")
+        if fault.kind not in ENDPOINT_FAULTS or path in GENERATING:
+            raise ValueError(
+                f"{name}: {path} cannot fail by {fault.kind!r}, only other endpoints by {sorted(ENDPOINT_FAULTS)}"
+            )
     return kept
 
 
 READERS: dict[str, Callable[[str, object], object]] = {
     "models": _models,
-    "owned_by": word,
+    "owned_by": text,
     "health": count,
     "fault": _fault,
     "probe_fault": _fault,

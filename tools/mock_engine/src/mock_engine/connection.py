@@ -1,4 +1,4 @@
-"""One client connection of the mock engine: HTTP in, one answer at a time out."""
+"""One client connection of the mock engine: parses requests and writes one response at a time."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
-from mock_engine import ask, pages, wire
+from mock_engine import endpoints, responses
 from mock_engine.behaviour import GENERATING
 from mock_engine.generation import Generation, reset
+from mock_engine.request import RejectedError, parse_request
 
 if TYPE_CHECKING:
     from mock_engine.behaviour import Behaviour
     from mock_engine.fault import Fault
-    from mock_engine.truth import Truth
+    from mock_engine.stats import Stats
 
 
 class Connection(asyncio.Protocol):
-    """Speaks HTTP/1.1 with one client; knows at once when the client is gone.
+    """Speaks HTTP/1.1 with one client, and cancels its request at once when the client disconnects.
 
     Args:
         behaviour: what to do when a request does not say otherwise.
-        truth: where everything is counted.
-        key: guards `/v1`, as vLLM's key does; nothing guards nothing.
-        live: the open connections, for a shutdown that leaves none.
+        stats: where everything is counted.
+        key: required for `/v1`, as with vLLM; None requires none.
+        live: the open connections, so that a shutdown closes all of them.
     """
 
-    def __init__(self, behaviour: Behaviour, truth: Truth, key: str | None, live: set[Connection]) -> None:
-        self._behaviour, self._truth, self._live = behaviour, truth, live
+    def __init__(self, behaviour: Behaviour, stats: Stats, key: str | None, live: set[Connection]) -> None:
+        self._behaviour, self._stats, self._live = behaviour, stats, live
         self._bearer = None if key is None else f"Bearer {key}".encode()
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
@@ -60,11 +61,11 @@ class Connection(asyncio.Protocol):
             self._generation = None
 
     def data_received(self, data: bytes) -> None:
-        """Read; bytes that are no HTTP end the connection with 400, as uvicorn does it."""
+        """Parse; bytes that are not HTTP end the connection with 400, as in uvicorn."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            self._write(wire.answer(HTTPStatus.BAD_REQUEST, b"Invalid HTTP request received.", b"text/plain"))
+            self._write(responses.plain(HTTPStatus.BAD_REQUEST, b"Invalid HTTP request received.", b"text/plain"))
             self.close()
 
     def pause_writing(self) -> None:
@@ -73,7 +74,7 @@ class Connection(asyncio.Protocol):
             self._generation.pause()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Continue."""
         if self._generation is not None:
             self._generation.resume()
 
@@ -90,93 +91,93 @@ class Connection(asyncio.Protocol):
     # The parser's side
 
     def on_message_begin(self) -> None:
-        """Forget the request before."""
+        """Discard the previous request."""
         self._url, self._headers, self._body = b"", [], []
 
     def on_url(self, url: bytes) -> None:
-        """Take the path, which may come in pieces."""
+        """Collect the path, which may arrive in pieces."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header as it came."""
+        """Keep a header as received."""
         self._headers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body."""
+        """Collect a piece of the body."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """Answer."""
+        """Respond."""
         if self._generation is not None or self._hanging:
-            self.close()  # no gateway that is tested here may send a request before the last one was answered
+            self.close()  # no gateway under test may send a request before the previous one has its response
             return
         self._keep_alive = self._parser.should_keep_alive()
         method, path = self._parser.get_method().decode(), self._url.partition(b"?")[0].decode("latin-1")
-        page = self._page(method, path)
-        if page is not None:
-            self._write(page)
+        response = self._endpoint(method, path)
+        if response is not None:
+            self._write(response)
             self._end(reusable=True)
         elif not self._hanging:
             self._generate(path)
 
-    def _page(self, method: str, path: str) -> bytes | None:
-        """Answer all that is no generation; nothing when it is one, or when the page is told to hang."""
+    def _endpoint(self, method: str, path: str) -> bytes | None:
+        """Respond to all but generation requests; None for those, and when the endpoint has to hang."""
         if path == "/mock" and method in {"GET", "POST"} and self._transport is not None:
             peer = self._transport.get_extra_info("peername")[0]
-            return pages.steer(method, b"".join(self._body), peer, self._behaviour, self._truth)
+            return endpoints.control(method, b"".join(self._body), peer, self._behaviour, self._stats)
         if self._bearer is not None and path.startswith("/v1/") and not self._allowed(self._bearer):
-            return pages.unauthorized()
+            return endpoints.unauthorized()
         fault = self._behaviour.path_faults.get(path)
         if fault is not None:
-            return self._broken_page(fault)
+            return self._faulty_endpoint(fault)
         if method == "POST" and path in GENERATING:
             return None
-        page = pages.get(path, self._behaviour, self._truth) if method == "GET" else None
-        return pages.not_found() if page is None else page
+        response = endpoints.get(path, self._behaviour, self._stats) if method == "GET" else None
+        return endpoints.not_found() if response is None else response
 
     def _allowed(self, bearer: bytes) -> bool:
         return any(
             name.lower() == b"authorization" and hmac.compare_digest(value, bearer) for name, value in self._headers
         )
 
-    def _broken_page(self, fault: Fault) -> bytes | None:
-        """Fail on a page that generates nothing."""
+    def _faulty_endpoint(self, fault: Fault) -> bytes | None:
+        """Fail on an endpoint that generates nothing."""
         if fault.kind == "status":
-            return wire.answer(fault.number, wire.error_body(fault.number, "mock engine failure", "MockError"))
+            return responses.plain(fault.number, responses.error_body(fault.number, "mock engine failure", "MockError"))
         if fault.kind == "html":
-            return wire.answer(200, wire.HTML, b"text/html; charset=utf-8")
+            return responses.plain(200, responses.HTML, b"text/html; charset=utf-8")
         if fault.kind == "garbage":
-            return wire.answer(200, wire.GARBAGE, wire.JSON)
+            return responses.plain(200, responses.GARBAGE, responses.JSON)
         self._hanging = True
         if fault.kind == "reset" and self._transport is not None:
             reset(self._transport)
         return None
 
     def _generate(self, path: str) -> None:
-        transport, truth, body = self._transport, self._truth, b"".join(self._body)
+        transport, stats, body = self._transport, self._stats, b"".join(self._body)
         if transport is None:
             return
         try:
-            wanted = ask.read_ask(path, body, self._behaviour)
-        except ask.RefusedError as refused:
-            said = wire.error_body(refused.status, refused.message, refused.kind, refused.param)
-            self._write(wire.answer(refused.status, said))
+            request = parse_request(path, body, self._behaviour)
+        except RejectedError as rejected:
+            error = responses.error_body(rejected.status, rejected.message, rejected.kind, rejected.param)
+            self._write(responses.plain(rejected.status, error))
             self._end(reusable=True)
             return
-        if wanted.probe:
-            counters = truth.probes
+        if request.probe:
+            counters = stats.probes
         else:
-            counters, truth.last_headers, truth.last_body = truth.work, self._headers, body
-        number = truth.work.requests + truth.probes.requests
+            counters, stats.last_headers, stats.last_body = stats.work, self._headers, body
+        number = stats.work.requests + stats.probes.requests
         self._generation = Generation(
             self._loop,
             transport,
-            ask=wanted,
+            request=request,
             counters=counters,
             number=number,
             max_model_len=self._behaviour.max_model_len,
-            gates=truth.gates,
-            ended=self._end,
+            barriers=stats.barriers,
+            on_finished=self._end,
         )
         self._generation.begin()
 

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Self
 
 from mock_engine.behaviour import Behaviour
 from mock_engine.connection import Connection
-from mock_engine.truth import Truth
+from mock_engine.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-QUEUED = 2  # connections that fill a queue of none: Linux lets one in
+QUEUE_FILLERS = 2  # connections that fill a backlog of zero: Linux accepts one all the same
 BACKLOG = 1024  # connections that may wait: a burst of a few hundred must not be refused
 
 
 @dataclass(slots=True)
 class MockEngine:
-    """A mock engine on a port of this machine; usable in a test's own loop with `async with`.
+    """A mock engine on a port of this machine; `async with` runs it in a test's own event loop.
 
     Args:
-        models: the names that it serves.
+        models: their names.
         owned_by: `vllm` or `llamacpp`.
         key: for `/v1`, if any.
         host: to listen on.
@@ -37,11 +37,11 @@ class MockEngine:
     key: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
-    truth: Truth = field(default_factory=Truth)
+    stats: Stats = field(default_factory=Stats)
     behaviour: Behaviour = field(init=False)
     _server: asyncio.Server | None = field(default=None, init=False)
     _live: set[Connection] = field(default_factory=set, init=False)
-    _deaf: list[socket.socket] = field(default_factory=list, init=False)
+    _unaccepted: list[socket.socket] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.behaviour = Behaviour(models=list(self.models), owned_by=self.owned_by)
@@ -53,7 +53,7 @@ class MockEngine:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self.behaviour, self.truth, self.key, self._live),
+            lambda: Connection(self.behaviour, self.stats, self.key, self._live),
             self.host,
             self.port,
             backlog=BACKLOG,
@@ -66,27 +66,27 @@ class MockEngine:
     ) -> None:
         if self._server is not None:
             self._server.close()
-        self._hang_up()
-        for kept in self._deaf:
-            kept.close()
+        self._abort_connections()
+        for blocker in self._unaccepted:
+            blocker.close()
 
-    def deafen(self) -> None:
-        """From now on take no connection, with the port still open: who connects waits for ever.
+    def stop_accepting(self) -> None:
+        """Accept no more connections while the port stays open: a client that connects waits forever.
 
-        The listener stays, nobody accepts from it, and one connection of our own fills its queue; the kernel drops
-        the first packet of all further ones.
+        The listener stays, nothing accepts from it, and connections of our own fill its backlog; the kernel drops the
+        first packet of all further ones.
         """
-        if self._server is None or self._deaf:
+        if self._server is None or self._unaccepted:
             return
         listener = socket.socket(fileno=os.dup(self._server.sockets[0].fileno()))
         self._server.close()
-        self._hang_up()
+        self._abort_connections()
         listener.listen(0)
-        self._deaf = [listener, *(socket.socket() for _ in range(QUEUED))]
-        for filler in self._deaf[1:]:
+        self._unaccepted = [listener, *(socket.socket() for _ in range(QUEUE_FILLERS))]
+        for filler in self._unaccepted[1:]:
             filler.setblocking(False)
             filler.connect_ex((self.host, self.port))
 
-    def _hang_up(self) -> None:
+    def _abort_connections(self) -> None:
         for connection in list(self._live):
             connection.abort()

@@ -1,8 +1,8 @@
-"""The ways in which the mock engine can fail on purpose.
+"""The faults that can be injected into the mock engine.
 
 A fault is written as a word, or a word and a number: `hang`, `status:500`, `break:3`. The numbers after `break`,
 `stall`, `error_event`, `context_event` and `end_without_done` count token events; 0 means "after the head of the
-answer, before any event".
+response, before any event".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOWEST_STATUS, HIGHEST_STATUS = 400, 599
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to fail.
+    """One fault.
 
     Args:
         kind: the word before the colon.
@@ -30,10 +30,10 @@ class Fault:
 
 
 def parse_fault(text: object) -> Fault | None:
-    """Read a fault as tests write it; nothing for `None` and for an empty text.
+    """Parse a fault; None for `None` and for an empty string.
 
     Raises:
-        ValueError: the text names no fault of this engine. A typo must not look like an engine that works.
+        ValueError: not a fault of this engine. A typo must not look like an engine that works.
     """
     if text is None or text == "":
         return None

@@ -1,27 +1,27 @@
-"""The ledger's cases against what the gateway says that it counts: what is new there needs a case here."""
+"""Compares the cases with what the gateway declares that it counts: whatever is new there needs a case here."""
 
 from typing import get_args
 
 from prometheus_client import CollectorRegistry
-from tests.integration.ledger.acts import ejections
-from tests.integration.ledger.case import Case
-from tests.integration.ledger.cases import ALL
+from tests.integration.ledger.disruptions import ejections
+from tests.integration.ledger.request_case import RequestCase
+from tests.integration.ledger.request_cases import ALL
 
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.errors import ATTEMPT_RESULTS, ENGINE_PHASES, KEY_REFUSALS, GatewayError, Outcome
 from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.recorder import _POSSIBLE, _TOKEN_TYPES, _WASTES
 
-# What nothing can end with yet. `test_what_is_not_there_yet_is_not_there` fails once something does.
+# Outcomes with which no request can end yet. `test_an_outcome_without_a_case_cannot_happen` fails once one does.
 NOT_YET: frozenset[Outcome] = frozenset()
-# What comes before any request is read: tests/unit/gateway/server/test_connection.py.
+# What happens before a request is read: tests/unit/gateway/server/test_connection.py.
 BEFORE_REQUESTS = {"queue_full"}
-# A fault of the gateway's own cannot be asked for from outside: tests/unit/gateway/test_relay.py has it.
-OWN_FAULT = ("internal_error", "500")
-# Counted, and held to the truth elsewhere, or never the same twice.
-ELSEWHERE = {
-    "gateway_inflight_requests": "a gauge: in flight before each kill and behind it, and 0 at the end (acts, stage)",
-    "gateway_worker_up": "a gauge: waited for behind each kill (workers)",
+# A bug in the gateway cannot be provoked from outside: tests/unit/gateway/test_relay.py has it.
+GATEWAY_BUG = ("internal_error", "500")
+# Tested elsewhere, or different in every run.
+TESTED_ELSEWHERE = {
+    "gateway_inflight_requests": "a gauge: checked before and after each kill, and 0 at the end (disruptions, setups)",
+    "gateway_worker_up": "a gauge: awaited after each kill (workers)",
     "gateway_workers_expected": "a gauge: a setting",
     "gateway_engine_model": "a gauge: tests/unit/gateway/telemetry/test_series.py",
     "gateway_engine_state": "a gauge: tests/integration/test_engine_loss.py",
@@ -32,7 +32,7 @@ ELSEWHERE = {
             *("gateway_cost_usd", "gateway_model_cost_usd", "gateway_key_cost_usd"),
             "gateway_output_equivalent_tokens",
         ),
-        "dollars: held against hours x price by tests/integration/test_cost.py; none here, where no price is set",
+        "dollars: compared with hours x price by tests/integration/test_cost.py; none here, where no price is set",
     ),
     "gateway_log_lines_lost": "needs a reader that stops: tests/integration/test_logs.py",
     "gateway_label_overflow": "needs more models or keys than there is room for: test_recorder.py",
@@ -43,56 +43,56 @@ def test_every_outcome_has_a_case() -> None:
     assert {case.outcome for case in ALL} | NOT_YET | BEFORE_REQUESTS == set(get_args(Outcome))
 
 
-def test_what_is_not_there_yet_is_not_there() -> None:
+def test_an_outcome_without_a_case_cannot_happen() -> None:
     assert NOT_YET.isdisjoint({error.outcome for error in _tree(GatewayError)})
     assert NOT_YET.isdisjoint({outcome for outcome, _ in _POSSIBLE})
 
 
-def test_every_timeout_refusal_and_result_has_a_case() -> None:
+def test_every_timeout_auth_failure_and_result_has_a_case() -> None:
     assert {case.phase for case in ALL if case.phase} == set(ENGINE_PHASES)
-    assert {case.refusal for case in ALL if case.refusal} == set(KEY_REFUSALS)
-    # `error` is a fault of the gateway's own, as above.
+    assert {case.auth_failure for case in ALL if case.auth_failure} == set(KEY_REFUSALS)
+    # `error` is a bug in the gateway, as above.
     assert {result for case in ALL for _, result in case.attempts} | {"error"} == set(ATTEMPT_RESULTS)
 
 
-def test_every_kind_of_token_and_of_waste_has_a_case() -> None:
-    moved = _moved("gateway_tokens_total")
-    assert {labels["type"] for labels in moved} == set(_TOKEN_TYPES)
-    wasted = {labels["reason"] for labels in _moved("gateway_wasted_tokens_total")}
-    # A plain answer of llama.cpp's that is cut by a stop, or by time, wastes at no point that a test can name.
+def test_every_token_type_and_reason_for_waste_has_a_case() -> None:
+    increased = _increased("gateway_tokens_total")
+    assert {labels["type"] for labels in increased} == set(_TOKEN_TYPES)
+    wasted = {labels["reason"] for labels in _increased("gateway_wasted_tokens_total")}
+    # A plain response of llama.cpp that is cut by a shutdown or a timeout wastes a number that no test can predict.
     assert wasted | {"internal_error"} == set(_WASTES)
 
 
-def test_every_pair_that_exists_at_zero_has_a_case_and_no_case_has_another() -> None:
-    """Beside an engine's own 4xx, which may be any."""
+def test_every_predeclared_outcome_and_code_has_a_case_and_no_case_has_another() -> None:
+    """Apart from an engine's own 4xx, which may be any."""
     counted = {
         (case.outcome, str(case.code))
         for case in ALL
         if case.model not in {"none", "other"} and case.route in ENDPOINTS
     }
     others = {(outcome, code) for outcome, code in counted if outcome == "client_error" and code not in {"400", "200"}}
-    assert counted - others | {OWN_FAULT} == set(_POSSIBLE)
+    assert counted - others | {GATEWAY_BUG} == set(_POSSIBLE)
 
 
 def test_every_relayed_path_has_a_case_that_works() -> None:
     assert {case.route for case in ALL if case.outcome == "ok" and case.route in ENDPOINTS} == set(ENDPOINTS)
 
 
-def test_every_metric_is_moved_by_a_case_or_says_where_else_it_is_held_to_the_truth() -> None:
+def test_every_metric_is_increased_by_a_case_or_tested_elsewhere() -> None:
     catalogue = {metric._name for metric in vars(Catalogue(CollectorRegistry())).values()}
-    names = {name for case in ALL for (name, _), count in case.entries(case.said or 1) if count}
+    names = {name for case in ALL for (name, _), count in case.entries(case.tokens_received or 1) if count}
     names.add(ejections("left", 1)[0][0])
-    moved = {name.removesuffix("_total").removesuffix("_count") for name in names}
-    assert moved | set(ELSEWHERE) == catalogue
-    assert moved.isdisjoint(ELSEWHERE)
+    increased = {name.removesuffix("_total").removesuffix("_count") for name in names}
+    assert increased | set(TESTED_ELSEWHERE) == catalogue
+    assert increased.isdisjoint(TESTED_ELSEWHERE)
 
 
-def _moved(metric: str) -> list[dict[str, str]]:
+def _increased(metric: str) -> list[dict[str, str]]:
     return [dict(labels) for case in ALL for (name, labels), count in _entries(case) if name == metric and count]
 
 
-def _entries(case: Case) -> list[tuple[tuple[str, tuple[tuple[str, str], ...]], int]]:
-    return list(case.entries(case.said or 0))
+def _entries(case: RequestCase) -> list[tuple[tuple[str, tuple[tuple[str, str], ...]], int]]:
+    return list(case.entries(case.tokens_received or 0))
 
 
 def _tree(kind: type[GatewayError]) -> list[type[GatewayError]]:

@@ -1,4 +1,4 @@
-"""What really happened in the mock engine, counted exactly, for tests to hold a gateway's own counters against."""
+"""Exact counters of what happened in the mock engine, to compare a gateway's own counters with."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 import orjson
 
-from mock_engine.gates import Gates
+from mock_engine.barriers import Barriers
 
 
 @dataclass(slots=True)
 class Counters:
-    """Requests by what became of them; `requests == running + finished + cancelled + faulted` at any moment.
+    """Requests by outcome; `requests == running + finished + cancelled + faulted` at any moment.
 
     Args:
-        requests: generation requests that were understood, a fault that was asked for included.
-        running: begun and not ended: falls back to 0 when the engine has been freed.
-        finished: answered completely and well.
+        requests: valid generation requests, those with a requested fault included.
+        running: begun and not ended: back to 0 when the engine is idle.
+        finished: answered completely and without a fault.
         cancelled: the client's connection closed before the end.
-        faulted: ended by a fault, as asked for.
-        tokens_sent: tokens handed to the connection, in streams and in whole plain answers.
+        faulted: ended by a requested fault.
+        tokens_sent: tokens handed to the connection, in streams and in complete plain responses.
         events_sent: SSE events handed to the connection: role, tokens, errors, usage and `[DONE]`.
     """
 
@@ -34,35 +34,35 @@ class Counters:
 
 
 @dataclass(slots=True)
-class Truth:
-    """Everything that `GET /mock` tells.
+class Stats:
+    """Everything that `GET /mock` returns.
 
     Args:
         work: requests for more than one token.
-        probes: requests for one token, which is how a gateway asks whether the engine still generates. They are kept
-            apart so that a canary in the background never moves the figures that a test compares.
-        last_headers: of the last request that was no probe, as they came.
-        last_body: of the last request that was no probe, as it came.
-        gates: who stands still where.
+        probes: requests for one token, with which a gateway checks that the engine still generates. Counted separately
+            so that a probe in the background never changes the figures that a test compares.
+        last_headers: of the last request that was not a probe, as received.
+        last_body: of the last request that was not a probe, as received.
+        barriers: where generations wait.
     """
 
     work: Counters = field(default_factory=Counters)
     probes: Counters = field(default_factory=Counters)
     last_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     last_body: bytes = b""
-    gates: Gates = field(default_factory=Gates)
+    barriers: Barriers = field(default_factory=Barriers)
 
-    def forget(self) -> None:
-        """Start counting again; what runs at this moment stays counted, so that it can still end."""
+    def reset(self) -> None:
+        """Restart the counters; requests that are running stay counted, so that they can still end."""
         for counters in (self.work, self.probes):
             running = counters.running
             for name in asdict(counters):
                 setattr(counters, name, 0)
             counters.requests = counters.running = running
         self.last_headers, self.last_body = [], b""
-        self.gates.forget()
+        self.barriers.reset()
 
-    def show(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the JSON of `GET /mock`; header names are in lower case, repeated ones joined with a comma."""
         headers: dict[str, str] = {}
         for raw_name, raw_value in self.last_headers:
@@ -71,7 +71,7 @@ class Truth:
         return {
             **asdict(self.work),
             "probes": asdict(self.probes),
-            "standing": self.gates.show(),
+            "at_barriers": self.barriers.waiting(),
             "last_headers": headers,
             "last_body": orjson.loads(self.last_body) if self.last_body else None,
         }

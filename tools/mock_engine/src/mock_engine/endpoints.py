@@ -1,4 +1,4 @@
-"""The mock engine's other pages: health, models, metrics, and the one that steers it."""
+"""The mock engine's other endpoints: health, models, metrics, and `/mock`, which controls it."""
 
 from __future__ import annotations
 
@@ -8,68 +8,70 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from mock_engine import wire
+from mock_engine import responses
 
 if TYPE_CHECKING:
     from mock_engine.behaviour import Behaviour
-    from mock_engine.truth import Truth
+    from mock_engine.stats import Stats
 
 CREATED = 1_700_000_000  # of a model card; the mock's models have no age
 METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
-def get(path: str, behaviour: Behaviour, truth: Truth) -> bytes | None:
-    """Answer a GET; nothing when the engine has no such page."""
+def get(path: str, behaviour: Behaviour, stats: Stats) -> bytes | None:
+    """Respond to a GET; None when the engine has no such endpoint."""
     if path == "/health":  # an empty body, as vLLM's
-        return wire.answer(behaviour.health, b"")
+        return responses.plain(behaviour.health, b"")
     if path == "/v1/models":
-        return wire.answer(200, orjson.dumps({"object": "list", "data": _cards(behaviour)}))
+        return responses.plain(200, orjson.dumps({"object": "list", "data": _cards(behaviour)}))
     if path == "/metrics":
-        return wire.answer(200, _metrics(behaviour, truth), METRICS_TYPE)
+        return responses.plain(200, _metrics(behaviour, stats), METRICS_TYPE)
     return None
 
 
-def steer(method: str, body: bytes, peer: str, behaviour: Behaviour, truth: Truth) -> bytes:
-    """Answer `/mock`: GET tells the truth, POST changes the behaviour; from this machine only.
+def control(method: str, body: bytes, peer: str, behaviour: Behaviour, stats: Stats) -> bytes:
+    """Respond to `/mock`: GET returns the stats, POST changes the behaviour; from this machine only.
 
-    The JSON of a POST holds switches of `Behaviour`, `reset: true` to start counting again, and `open: [names]` of
-    gates.
+    The JSON of a POST holds fields of `Behaviour`, `reset: true` to restart the counters, and `release: [names]` of
+    barriers.
     """
     if not ipaddress.ip_address(peer).is_loopback:
         return not_found()
     if method == "GET":
-        return wire.answer(200, orjson.dumps(truth.show()))
+        return responses.plain(200, orjson.dumps(stats.as_json()))
     try:
         patch: Any = orjson.loads(body)
-        forget, gates = patch.pop("reset", False), names("open", patch.pop("open", []))
+        reset, barriers = patch.pop("reset", False), names("release", patch.pop("release", []))
         behaviour.change(patch)
-    except (ValueError, AttributeError, TypeError) as error:  # not JSON, JSON but no object, a switch set wrongly
-        return wire.answer(HTTPStatus.BAD_REQUEST, wire.error_body(400, f"mock engine: {error}", "BadRequestError"))
-    if forget:
-        truth.forget()
-    truth.gates.open(gates)
-    return wire.answer(200, orjson.dumps(truth.show()))
+    except (ValueError, AttributeError, TypeError) as error:  # not JSON, not an object, an invalid field
+        return responses.plain(
+            HTTPStatus.BAD_REQUEST, responses.error_body(400, f"mock engine: {error}", "BadRequestError")
+        )
+    if reset:
+        stats.reset()
+    stats.barriers.release(barriers)
+    return responses.plain(200, orjson.dumps(stats.as_json()))
 
 
-def names(what: str, value: object) -> list[str]:
+def names(name: str, value: object) -> list[str]:
     """Read a list of names.
 
     Raises:
         ValueError: something else.
     """
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
-    raise ValueError(f"{what} must be a list of names, not {value!r}")
+    raise ValueError(f"{name} must be a list of names, not {value!r}")
 
 
 def not_found() -> bytes:
-    """Return what vLLM says of a path that it does not have."""
-    return wire.answer(HTTPStatus.NOT_FOUND, b'{"detail":"Not Found"}')
+    """Return vLLM's response to an unknown path."""
+    return responses.plain(HTTPStatus.NOT_FOUND, b'{"detail":"Not Found"}')
 
 
 def unauthorized() -> bytes:
-    """Return what vLLM says to a wrong key."""
-    return wire.answer(HTTPStatus.UNAUTHORIZED, b'{"error":"Unauthorized"}')
+    """Return vLLM's response to a wrong key."""
+    return responses.plain(HTTPStatus.UNAUTHORIZED, b'{"error":"Unauthorized"}')
 
 
 def _cards(behaviour: Behaviour) -> list[dict[str, Any]]:
@@ -93,10 +95,10 @@ def _cards(behaviour: Behaviour) -> list[dict[str, Any]]:
     return cards
 
 
-def _metrics(behaviour: Behaviour, truth: Truth) -> bytes:
-    """Return the load, with the names and labels of the engine that the mock stands for."""
-    running = truth.work.running + truth.probes.running if behaviour.running is None else behaviour.running
-    if behaviour.owned_by == "llamacpp":  # llama.cpp's server names no model and has no figure for its cache
+def _metrics(behaviour: Behaviour, stats: Stats) -> bytes:
+    """Return the load, with the metric names and labels of the engine that is mocked."""
+    running = stats.work.running + stats.probes.running if behaviour.running is None else behaviour.running
+    if behaviour.owned_by == "llamacpp":  # llama.cpp's server has no model label and no metric for its cache
         labels = ""
         gauges: list[tuple[str, str, str, float]] = [
             ("llamacpp:requests_processing", "", "Number of requests processing.", running),
@@ -114,15 +116,16 @@ def _metrics(behaviour: Behaviour, truth: Truth) -> bytes:
                 behaviour.kv_cache_usage,
             ),
         ]
-    page = "".join(
-        f"# HELP {name} {told}\n# TYPE {name} gauge\n{name}{labels} {value}\n" for name, labels, told, value in gauges
+    exposition = "".join(
+        f"# HELP {name} {help_text}\n# TYPE {name} gauge\n{name}{labels} {value}\n"
+        for name, labels, help_text, value in gauges
     )
-    return (page + (_progress(labels, behaviour, truth) if behaviour.owned_by == "vllm" else "")).encode()
+    return (exposition + (_progress(labels, behaviour, stats) if behaviour.owned_by == "vllm" else "")).encode()
 
 
-def _progress(labels: str, behaviour: Behaviour, truth: Truth) -> str:
-    """Return what vLLM counts as it goes; each token of the mock is one step."""
-    tokens = truth.work.tokens_sent + truth.probes.tokens_sent
+def _progress(labels: str, behaviour: Behaviour, stats: Stats) -> str:
+    """Return vLLM's counters of its progress; each token of the mock is one step."""
+    tokens = stats.work.tokens_sent + stats.probes.tokens_sent
     last = labels.replace("{", '{le="+Inf",')
     return (
         f"# TYPE vllm:iteration_tokens_total histogram\nvllm:iteration_tokens_total_bucket{last} {tokens}\n"
