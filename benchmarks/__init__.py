@@ -1,1 +1,1 @@
-"""What the project measures itself with: a mock engine and a harness. Nothing here is served to anybody."""
+"""The benchmarks of the project. Nothing here is part of the service."""

@@ -1,11 +1,9 @@
-"""A child process of the harness: started in a session of its own, ready when it says so, ended by its pid."""
+"""A child process of the benchmarks: started in a session of its own, ready when it responds, ended by its pid."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
-import os
-import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import psutil
 
 from benchmarks import processes
 
@@ -27,7 +26,7 @@ LOG_TAIL_CHARACTERS = 2_000
 
 
 class NotReadyError(Exception):
-    """A child ended or did not become ready in time; the text holds the end of its log."""
+    """A child ended or was not ready in time; the message has the end of its log."""
 
 
 @dataclass(slots=True)
@@ -36,8 +35,8 @@ class Child:
 
     Args:
         name: for messages.
-        process: of which only the pid is used to end it.
-        log: what it prints.
+        process: the child itself, the root of its tree.
+        log: its standard output and standard error.
     """
 
     name: str
@@ -50,10 +49,10 @@ class Child:
         return self.process.pid
 
     def wait_ready(self, port: int, path: str, timeout_s: float) -> None:
-        """Wait until a page answers 200.
+        """Wait until a GET of `path` returns 200.
 
         Raises:
-            NotReadyError: it has ended, or the time is up.
+            NotReadyError: it has ended, or the timeout is over.
         """
         deadline = time.monotonic() + timeout_s
         status = 0
@@ -70,16 +69,14 @@ class Child:
         raise NotReadyError(f"{self.name}: {path} was {status} after {timeout_s:.0f} s:\n{self._log_tail()}")
 
     def stop(self) -> None:
-        """End the process, gently first, then whatever of its children it has left behind."""
-        family = processes.tree(self.pid)
+        """End the process, first with SIGTERM, then with SIGKILL, together with descendants that it has left behind."""
+        members = processes.tree(self.pid)
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_TIMEOUT_S)
-        for pid, seen in family.items():
-            now = processes.read_stat(pid)
-            if now is not None and now.started == seen.started:  # else the pid is somebody else's by now
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        for member in members:  # psutil kills none that has merely got the pid of one that has ended
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
         self.process.wait()
 
     def _log_tail(self) -> str:
@@ -87,7 +84,7 @@ class Child:
 
 
 def start(name: str, command: Sequence[str], environment: Mapping[str, str], directory: Path, cwd: Path) -> Child:
-    """Start a child that writes to a log in `directory`; Ctrl-C does not reach it: the harness ends it itself."""
+    """Start a child that writes to a log in `directory`; Ctrl-C does not reach it: the benchmark ends it itself."""
     log = directory / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -103,27 +100,22 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], dir
 
 
 def request(port: int, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-    """Make one small request of a child.
+    """Send one small request to a child.
 
     Raises:
-        OSError: refused, reset or late.
-        http.client.HTTPException: the answer is no HTTP.
+        OSError: refused, reset or timed out.
+        http.client.HTTPException: the response is not HTTP.
     """
     connection = http.client.HTTPConnection(HOST, port, timeout=REQUEST_TIMEOUT_S)
     try:
         connection.request(method, path, None if body is None else orjson.dumps(body))
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
 def output(command: Sequence[str]) -> str:
-    """Return what a short command prints, on either stream."""
+    """Return the output of a short command, standard error included."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=REQUEST_TIMEOUT_S, check=False)
     return (done.stdout + done.stderr).strip()
-
-
-def pause() -> None:
-    """Wait before asking again."""
-    time.sleep(POLL_S)

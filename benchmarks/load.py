@@ -1,6 +1,6 @@
 """The load generator: one process, a Protocol per connection, as little work as possible between two reads.
 
-It checks every answer, but streams only after the measuring has ended: their bytes are kept, not read, while they come.
+It checks every response, but only after the measurement: until then the bytes of streams are kept, not parsed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """Where to send requests.
+class Endpoint:
+    """The endpoint that gets the requests.
 
     Args:
         port: on 127.0.0.1.
         key: sent as a bearer token.
-        model: named in the requests.
+        model: the model of the requests.
     """
 
     port: int
@@ -36,7 +36,7 @@ class Door:
     model: str = "mock"
 
     def request(self, tokens: int, interval_s: float, *, stream: bool) -> bytes:
-        """Return a whole HTTP request for so many tokens, so many seconds apart."""
+        """Return a whole HTTP request for this many tokens, `interval_s` seconds apart."""
         body = orjson.dumps(
             {
                 "model": self.model,
@@ -53,21 +53,21 @@ class Door:
         return head.encode() + body
 
 
-def words(tokens: int) -> str:
-    """Return the text that the mock makes of so many tokens; written again here, so that each checks the other."""
+def expected_text(tokens: int) -> str:
+    """Return the mock's text of this many tokens; implemented a second time, so that each checks the other."""
     return "".join(f" w{number % 1000:03d}" for number in range(tokens))
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a load came to.
+    """The result of a load.
 
     Args:
-        done: requests answered completely and rightly.
+        done: requests with a complete and correct response.
         tokens: token events in them, for streams.
-        ttft_ms: milliseconds to the first byte of each good stream's body.
-        failures: what went wrong, with how often; `done` and these add up to all requests.
-        wall_s: how long it took.
+        ttft_ms: milliseconds to the first byte of the body, for each successful stream.
+        failures: reasons and how often each occurred; `done` and these add up to all requests.
+        wall_s: seconds that it took.
     """
 
     done: int = 0
@@ -78,13 +78,13 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Budget:
-    """Requests that are still to be sent, shared by the connections."""
+class RequestBudget:
+    """The number of requests that are still to be sent, shared by the connections."""
 
     left: int
 
-    def take(self) -> bool:
-        """Take one; false when there is none."""
+    def try_acquire(self) -> bool:
+        """Take one; False when none is left."""
         if self.left <= 0:
             return False
         self.left -= 1
@@ -92,14 +92,14 @@ class Budget:
 
 
 @dataclass(slots=True)
-class Answer:
-    """One answer as it came, to be judged later.
+class Response:
+    """One response as received, to be checked later.
 
     Args:
-        status: HTTP status; 0 until the head was read.
+        status: HTTP status; 0 until the head has been read.
         pieces: of the body, without HTTP chunks.
-        ttft_s: seconds from the sending of the request to the first piece; negative until then.
-        complete: HTTP's end was seen.
+        ttft_s: seconds from sending the request to the first piece; negative until then.
+        complete: the end of the HTTP message has been received.
     """
 
     status: int = 0
@@ -113,15 +113,15 @@ class Client(asyncio.Protocol):
 
     Args:
         request: the bytes to send.
-        budget: how many requests there still are.
-        answers: where every answer goes, broken ones too.
+        budget: how many requests are left.
+        responses: collects every response, failed ones too.
     """
 
-    def __init__(self, request: bytes, budget: Budget, answers: list[Answer]) -> None:
-        self._request, self._budget, self._answers = request, budget, answers
+    def __init__(self, request: bytes, budget: RequestBudget, responses: list[Response]) -> None:
+        self._request, self._budget, self._answers = request, budget, responses
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
-        self._answer: Answer | None = None
+        self._answer: Response | None = None
         self._sent_at = 0.0
         self.idle = asyncio.get_running_loop().create_future()
 
@@ -130,24 +130,24 @@ class Client(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transports do not derive from asyncio's
 
     def data_received(self, data: bytes) -> None:
-        """Parse; an answer that is no HTTP ends the connection."""
+        """Parse; bytes that are not HTTP end the connection."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave a broken answer as it is, and let the owner connect again."""
+        """Leave an incomplete response as it is, and let the owner reconnect."""
         del exc
         self._transport, self._answer = None, None
-        self._rest()
+        self._set_idle()
 
     def send(self) -> None:
-        """Send the next request, or rest when there is none."""
-        if self._transport is None or not self._budget.take():
-            self._rest()
+        """Send the next request, or become idle when none is left."""
+        if self._transport is None or not self._budget.try_acquire():
+            self._set_idle()
             return
-        self._answer = Answer()
+        self._answer = Response()
         self._answers.append(self._answer)
         self._sent_at = time.perf_counter()
         self._transport.write(self._request)
@@ -159,95 +159,95 @@ class Client(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece; this is the hot path of a stream."""
-        answer = self._answer
-        if answer is None:
+        response = self._answer
+        if response is None:
             return
-        if answer.ttft_s < 0:
-            answer.ttft_s = time.perf_counter() - self._sent_at
-            answer.status = self._parser.get_status_code()
-        answer.pieces.append(body)
+        if response.ttft_s < 0:
+            response.ttft_s = time.perf_counter() - self._sent_at
+            response.status = self._parser.get_status_code()
+        response.pieces.append(body)
 
     def on_message_complete(self) -> None:
-        """Close this answer and go on."""
-        answer = self._answer
-        if answer is None:
+        """Complete this response and send the next request."""
+        response = self._answer
+        if response is None:
             return
-        answer.status, answer.complete, self._answer = self._parser.get_status_code(), True, None
+        response.status, response.complete, self._answer = self._parser.get_status_code(), True, None
         if self._parser.should_keep_alive():
             self.send()
         else:
             self.close()
 
-    def _rest(self) -> None:
+    def _set_idle(self) -> None:
         if not self.idle.done():
             self.idle.set_result(None)
 
 
-async def plain_load(door: Door, *, requests: int, connections: int, tokens: int, timeout_s: float) -> Outcome:
-    """Send plain requests over so many connections, each the next as soon as the last was answered."""
-    request = door.request(tokens, 0, stream=False)
-    budget = Budget(requests)
-    answers, wall_s = await _drive(door, request, [budget] * connections, 0.0, timeout_s)
+async def plain_load(endpoint: Endpoint, *, requests: int, connections: int, tokens: int, timeout_s: float) -> Outcome:
+    """Send plain requests over this many connections, each the next as soon as the last has its response."""
+    request = endpoint.request(tokens, 0, stream=False)
+    budget = RequestBudget(requests)
+    responses, wall_s = await _run_connections(endpoint, request, [budget] * connections, 0.0, timeout_s)
     outcome = Outcome(wall_s=wall_s)
-    wanted = f'"{words(tokens)}"'.encode()
-    for answer in answers:
-        reason = _broken(answer) or (None if wanted in b"".join(answer.pieces) else "wrong text")
+    expected = f'"{expected_text(tokens)}"'.encode()
+    for response in responses:
+        reason = _http_error(response) or (None if expected in b"".join(response.pieces) else "wrong text")
         if reason is None:
             outcome.done += 1
         else:
             outcome.failures[f"plain: {reason}"] += 1
-    _count_unsent(outcome, "plain", requests - len(answers))
+    _count_unsent(outcome, "plain", requests - len(responses))
     return outcome
 
 
 async def stream_load(
-    door: Door, *, streams: int, repeats: int, tokens: int, interval_s: float, timeout_s: float
+    endpoint: Endpoint, *, streams: int, repeats: int, tokens: int, interval_s: float, timeout_s: float
 ) -> Outcome:
-    """Keep so many streams running, each repeated on its own connection.
+    """Keep this many streams running, each repeated on its own connection.
 
-    The first ones start spread over the length of a stream, since with real clients they do not all start at once: the
-    TTFT is that of a request that arrives among running streams, not the length of a queue of simultaneous ones.
+    The first starts are spread over the length of a stream, since real clients do not all start at once: the TTFT is
+    that of a request that arrives among running streams, not the length of a queue of simultaneous ones.
     """
-    request = door.request(tokens, interval_s, stream=True)
-    budgets = [Budget(repeats) for _ in range(streams)]
-    answers, wall_s = await _drive(door, request, budgets, tokens * interval_s, timeout_s)
+    request = endpoint.request(tokens, interval_s, stream=True)
+    budgets = [RequestBudget(repeats) for _ in range(streams)]
+    responses, wall_s = await _run_connections(endpoint, request, budgets, tokens * interval_s, timeout_s)
     outcome = Outcome(wall_s=wall_s)
-    for answer in answers:
-        reason = _broken(answer) or judge_stream(b"".join(answer.pieces), tokens)
+    for response in responses:
+        reason = _http_error(response) or stream_error(b"".join(response.pieces), tokens)
         if reason is None:
             outcome.done += 1
             outcome.tokens += tokens
-            outcome.ttft_ms.append(answer.ttft_s * 1_000)
+            outcome.ttft_ms.append(response.ttft_s * 1_000)
         else:
             outcome.failures[f"stream: {reason}"] += 1
-    _count_unsent(outcome, "stream", streams * repeats - len(answers))
+    _count_unsent(outcome, "stream", streams * repeats - len(responses))
     return outcome
 
 
-def judge_stream(body: bytes, tokens: int) -> str | None:
-    """Say what is wrong with a stream that should hold so many tokens; nothing when it is right."""
+def stream_error(body: bytes, tokens: int) -> str | None:
+    """Return what is wrong with a stream that should have this many tokens; None when it is correct."""
     events = body.split(b"\n\n")
     if events.pop() != b"":
         return "ends within an event"
     if not events or events.pop() != b"data: [DONE]":
         return "no [DONE]"
-    said = []
+    contents = []
     for event in events:
         try:
             choices = orjson.loads(event.removeprefix(b"data: "))["choices"]
-            said.append(choices[0]["delta"].get("content") or "")
+            contents.append(choices[0]["delta"].get("content") or "")
         except (ValueError, KeyError, IndexError, TypeError):
-            return "an event that is no chat chunk"
-    if "".join(said) != words(tokens):
+            return "an event that is not a chat chunk"
+    if "".join(contents) != expected_text(tokens):
         return "wrong text"
-    return None if sum(1 for content in said if content) == tokens else "tokens merged or split"
+    return None if sum(1 for content in contents if content) == tokens else "tokens merged or split"
 
 
-def _broken(answer: Answer) -> str | None:
-    if answer.status not in {0, OK}:
-        return f"status {answer.status}"
-    if not answer.complete:
-        return "broken off" if answer.status else "no answer"
+def _http_error(response: Response) -> str | None:
+    if response.status not in {0, OK}:
+        return f"status {response.status}"
+    if not response.complete:
+        return "incomplete" if response.status else "no response"
     return None
 
 
@@ -256,39 +256,43 @@ def _count_unsent(outcome: Outcome, kind: str, count: int) -> None:
         outcome.failures[f"{kind}: not sent"] += count
 
 
-async def _drive(
-    door: Door, request: bytes, budgets: list[Budget], spread_s: float, timeout_s: float
-) -> tuple[list[Answer], float]:
-    """Run one connection per budget until all are spent or the time is up; return the answers and the seconds taken."""
-    answers: list[Answer] = []
-    gc.disable()  # walking through all the answers that are kept would show as somebody's latency
-    begun = time.perf_counter()
+async def _run_connections(
+    endpoint: Endpoint, request: bytes, budgets: list[RequestBudget], spread_s: float, timeout_s: float
+) -> tuple[list[Response], float]:
+    """Run one connection per budget until all are spent or the timeout is over; return responses and seconds taken."""
+    responses: list[Response] = []
+    gc.disable()  # traversing all the responses that are kept would show as latency
+    started_at = time.perf_counter()
     tasks = [
-        asyncio.create_task(_connection(door, request, budget, answers, spread_s * index / len(budgets)))
+        asyncio.create_task(_connection(endpoint, request, budget, responses, spread_s * index / len(budgets)))
         for index, budget in enumerate(budgets)
     ]
     try:
-        _, late = await asyncio.wait(tasks, timeout=timeout_s)
-        wall_s = time.perf_counter() - begun
+        _, unfinished = await asyncio.wait(tasks, timeout=timeout_s)
+        wall_s = time.perf_counter() - started_at
     finally:
         gc.enable()
-    for task in late:
+    for task in unfinished:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return answers, wall_s
+    return responses, wall_s
 
 
-async def _connection(door: Door, request: bytes, budget: Budget, answers: list[Answer], delay_s: float) -> None:
-    """Hold one connection; open it again while requests are left, each attempt at the price of one at least."""
+async def _connection(
+    endpoint: Endpoint, request: bytes, budget: RequestBudget, responses: list[Response], delay_s: float
+) -> None:
+    """Hold one connection; reopen it while requests are left. An attempt that fails takes one request at least."""
     loop = asyncio.get_running_loop()
     await asyncio.sleep(delay_s)
     while budget.left > 0:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, client = await loop.create_connection(lambda: Client(request, budget, answers), HOST, door.port)
-        except OSError:  # refused, or the timeout, which is one
-            if budget.take():  # another connection may have taken the last one meanwhile
-                answers.append(Answer())
+                _, client = await loop.create_connection(
+                    lambda: Client(request, budget, responses), HOST, endpoint.port
+                )
+        except OSError:  # refused, or the timeout, which is an OSError too
+            if budget.try_acquire():  # another connection may have taken the last one
+                responses.append(Response())
             continue
         try:
             client.send()

@@ -2,7 +2,7 @@
 
     python benchmarks/run.py --targets nginx,gateway --workers 1,2 --rounds 5 --out benchmarks/results/NAME.json
 
-`README.md` beside this file tells what is measured and how to read it.
+`README.md` beside this file explains what is measured and how to read it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import platform
 import signal
 import sys
 import tempfile
+import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,19 +22,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if __name__ == "__main__":  # run as a file: let it find its own package
+if __name__ == "__main__":  # run as a script: make its package importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import orjson
 import uvloop
 
-from benchmarks import child, figures, load, processes, targets
+from benchmarks import child, load, processes, report, targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-FREED_TIMEOUT_S = 2.0
+IDLE_TIMEOUT_S = 2.0
 LIBRARIES = ("gunicorn", "uvicorn", "uvloop", "httptools", "orjson", "fastapi")
 
 
@@ -43,14 +44,14 @@ class Plan:
 
     Args:
         rounds: how often each target is measured, in turn with the others.
-        requests: plain requests a round.
-        connections: that they are sent over.
-        plain_tokens: in each plain answer.
-        streams: that run at a time.
-        repeats: how often each is repeated in a round.
-        stream_tokens: token events in each.
+        requests: plain requests per round.
+        connections: for the plain requests.
+        plain_tokens: tokens of each plain response.
+        streams: concurrent streams.
+        repeats: how often each stream is repeated in a round.
+        stream_tokens: token events of each stream.
         interval_s: seconds between them.
-        timeout_s: for each of the two loads.
+        timeout_s: seconds for each of the two loads.
     """
 
     rounds: int = 5
@@ -64,25 +65,29 @@ class Plan:
     timeout_s: float = 300.0
 
     def warm_up(self) -> Plan:
-        """Return a short plan, whose figures are thrown away: connections open, caches fill, imports happen."""
+        """Return a short plan, whose figures are discarded: connections open, caches fill, modules are imported."""
         return Plan(
             requests=min(self.requests, 1_000), repeats=1, streams=self.streams, connections=self.connections,
             stream_tokens=self.stream_tokens, interval_s=self.interval_s, timeout_s=self.timeout_s,
         )  # fmt: skip
 
 
-async def measure(target: targets.Target, place: targets.Place, plan: Plan) -> figures.Round:
+async def measure(target: targets.Target, workspace: targets.Workspace, plan: Plan) -> report.Round:
     """Measure one target once."""
-    door = load.Door(target.port, place.key)
+    endpoint = load.Endpoint(target.port, workspace.key)
     root = target.process.pid
-    truth = _truth(place)
+    stats = _engine_stats(workspace)
     before = processes.usage(root)
     plain = await load.plain_load(
-        door, requests=plan.requests, connections=plan.connections, tokens=plan.plain_tokens, timeout_s=plan.timeout_s
+        endpoint,
+        requests=plan.requests,
+        connections=plan.connections,
+        tokens=plan.plain_tokens,
+        timeout_s=plan.timeout_s,
     )
     between = processes.usage(root)
     streamed = await load.stream_load(
-        door,
+        endpoint,
         streams=plan.streams,
         repeats=plan.repeats,
         tokens=plan.stream_tokens,
@@ -90,7 +95,7 @@ async def measure(target: targets.Target, place: targets.Place, plan: Plan) -> f
         timeout_s=plan.timeout_s,
     )
     after = processes.usage(root)
-    return figures.Round(
+    return report.Round(
         plain_done=plain.done,
         plain_cpu_s=round(between.cpu_s - before.cpu_s, 2),
         plain_wall_s=plain.wall_s,
@@ -100,50 +105,60 @@ async def measure(target: targets.Target, place: targets.Place, plan: Plan) -> f
         stream_wall_s=streamed.wall_s,
         ttft_ms=streamed.ttft_ms,
         rss_mb=after.rss_mb,
-        failures=plain.failures + streamed.failures + _disagreement(truth, _truth(place), plain.done + streamed.done),
+        failures=plain.failures
+        + streamed.failures
+        + _mismatches(stats, _engine_stats(workspace), plain.done + streamed.done),
     )
 
 
-async def measure_all(running: Sequence[targets.Target], place: targets.Place, plan: Plan) -> list[list[figures.Round]]:
-    """Measure every target in every round, each round beginning with another; return the rounds by target."""
-    # An exception that a signal raises anywhere may come up inside the event loop itself, which swallows it.
+async def measure_all(
+    running: Sequence[targets.Target], workspace: targets.Workspace, plan: Plan
+) -> list[list[report.Round]]:
+    """Measure every target in every round, each round starting with another one; return the rounds by target."""
+    # An exception that a signal handler raises may surface inside the event loop itself, which swallows it.
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine is always run by one
-    for ends in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(ends, task.cancel)
+    assert task is not None  # noqa: S101 - a coroutine always runs in a task
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
     for target in running:
-        await measure(target, place, plan.warm_up())
-    rounds: list[list[figures.Round]] = [[] for _ in running]
-    for number in range(plan.rounds):
+        await measure(target, workspace, plan.warm_up())
+    rounds: list[list[report.Round]] = [[] for _ in running]
+    for round_number in range(plan.rounds):
         for turn in range(len(running)):
-            index = (number + turn) % len(running)
-            rounds[index].append(await measure(running[index], place, plan))
-            print(f"round {number + 1} of {plan.rounds}: {running[index].name} measured", file=sys.stderr, flush=True)
+            index = (round_number + turn) % len(running)
+            rounds[index].append(await measure(running[index], workspace, plan))
+            print(
+                f"round {round_number + 1} of {plan.rounds}: {running[index].name} measured",
+                file=sys.stderr,
+                flush=True,
+            )
     return rounds
 
 
 def run(plan: Plan, names: Sequence[str], workers: Sequence[int], first_port: int) -> dict[str, Any]:
-    """Start the targets, measure them, end them; return all that is to be known about the run."""
+    """Start the targets, measure and stop them; return everything about the run."""
     load_before = os.getloadavg()[0]
     cpus = os.cpu_count() or 1
     if load_before > cpus / 2:
-        print(f"others use this machine (load {load_before:.1f}): times will be noisy", file=sys.stderr, flush=True)
+        print(f"the machine is busy (load {load_before:.1f}): times will be noisy", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="glasshouse-bench-") as directory:
-        place = targets.Place(Path(directory), first_port)
-        place.directory.chmod(0o711)  # nginx's worker is another user when the harness runs as root
-        running, missing = targets.start(place, names, workers)
+        workspace = targets.Workspace(Path(directory), first_port)
+        workspace.directory.chmod(0o711)  # nginx's worker is another user when this runs as root
+        running, missing = targets.start(workspace, names, workers)
         for name, reason in missing.items():
             print(f"{name} is left out: {reason}", file=sys.stderr, flush=True)
         try:
-            rounds = uvloop.run(measure_all(running, place, plan))
+            rounds = uvloop.run(measure_all(running, workspace, plan))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not leave half of the children
+            for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not leave children behind
                 signal.signal(number, signal.SIG_IGN)
             targets.stop(running)
-    rows = [figures.summarise(one.name, measured, rounds[0]) for one, measured in zip(running, rounds, strict=True)]
-    print(figures.table(rows))
+    rows = [
+        report.summarise(target.name, measured, rounds[0]) for target, measured in zip(running, rounds, strict=True)
+    ]
+    print(report.table(rows))
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
@@ -157,31 +172,36 @@ def run(plan: Plan, names: Sequence[str], workers: Sequence[int], first_port: in
         "left_out": missing,
         "medians": {row.name: asdict(row) for row in rows},
         "rounds": {
-            one.name: [each.as_json() for each in measured] for one, measured in zip(running, rounds, strict=True)
+            target.name: [round_.as_json() for round_ in measured]
+            for target, measured in zip(running, rounds, strict=True)
         },
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and run; 1 when a target failed requests or could not be measured."""
-    usual = Plan()
+    defaults = Plan()
     parser = argparse.ArgumentParser(description="Measure gateways in front of a mock engine, side by side.")
-    parser.add_argument("--targets", default="nginx,gateway", help=f"of {','.join(targets.STARTERS)}; direct always is")
-    parser.add_argument("--workers", default="1", help="of the gateway: 1,2 measures two gateways")
-    parser.add_argument("--rounds", type=int, default=usual.rounds)
-    parser.add_argument("--requests", type=int, default=usual.requests, help="plain requests a round")
-    parser.add_argument("--streams", type=int, default=usual.streams, help="streams at a time")
-    parser.add_argument("--repeats", type=int, default=usual.repeats, help="of each stream a round")
-    parser.add_argument("--first-port", type=int, default=18_200, help="uses up to 100 from here, on 127.0.0.1")
-    parser.add_argument("--out", type=Path, help="write everything measured there, as JSON")
+    parser.add_argument(
+        "--targets", default="nginx,gateway", help=f"of {','.join(targets.STARTERS)}; direct always runs"
+    )
+    parser.add_argument("--workers", default="1", help="gateway workers: 1,2 measures two gateways")
+    parser.add_argument("--rounds", type=int, default=defaults.rounds)
+    parser.add_argument("--requests", type=int, default=defaults.requests, help="plain requests per round")
+    parser.add_argument("--streams", type=int, default=defaults.streams, help="concurrent streams")
+    parser.add_argument("--repeats", type=int, default=defaults.repeats, help="of each stream per round")
+    parser.add_argument(
+        "--first-port", type=int, default=18_200, help="uses up to 100 ports from this one, on 127.0.0.1"
+    )
+    parser.add_argument("--out", type=Path, help="write all results to this file, as JSON")
     given = parser.parse_args(arguments)
-    names = [name for name in given.targets.split(",") if name not in {"", figures.DIRECT}]
+    names = [name for name in given.targets.split(",") if name not in {"", report.DIRECT}]
     if unknown := [name for name in names if name not in targets.STARTERS]:
         parser.error(f"unknown target {unknown[0]}")
     workers = [int(number) for number in given.workers.split(",")]
     if min(given.rounds, given.requests, given.streams, given.repeats, *workers) < 1:
         parser.error("rounds, requests, streams, repeats and workers start at 1")
-    for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: what a shell starts with & begins with it ignored
+    for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: a shell starts background jobs with it ignored
         signal.signal(number, _interrupt)
     plan = Plan(rounds=given.rounds, requests=given.requests, streams=given.streams, repeats=given.repeats)
     results = run(plan, names, workers, given.first_port)
@@ -192,22 +212,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(failed or bool(results["left_out"]))
 
 
-def _truth(place: targets.Place) -> dict[str, Any]:
-    """Ask the mock what really happened; wait a moment for it to be free.
+def _engine_stats(workspace: targets.Workspace) -> dict[str, Any]:
+    """Return the mock's own counters, once it is idle or after a moment.
 
     This blocks the event loop, which has nothing to do between two loads.
     """
-    truth: dict[str, Any] = {}
-    for _ in range(int(FREED_TIMEOUT_S / child.POLL_S)):
-        truth = orjson.loads(child.request(place.engine_port, "GET", "/mock")[1])
-        if not truth["running"]:
+    stats: dict[str, Any] = {}
+    for _ in range(int(IDLE_TIMEOUT_S / child.POLL_S)):
+        stats = orjson.loads(child.request(workspace.engine_port, "GET", "/mock")[1])
+        if not stats["running"]:
             break
-        child.pause()
-    return truth
+        time.sleep(child.POLL_S)
+    return stats
 
 
-def _disagreement(before: dict[str, Any], after: dict[str, Any], done: int) -> Counter[str]:
-    """Compare what the clients got with what the engine did; a gateway may not answer what no engine generated."""
+def _mismatches(before: dict[str, Any], after: dict[str, Any], done: int) -> Counter[str]:
+    """Compare what the clients received with what the engine sent: a gateway may not invent responses."""
     failures: Counter[str] = Counter()
     if gap := abs(after["finished"] - before["finished"] - done):
         failures["requests that clients and engine count differently"] = gap
@@ -217,7 +237,7 @@ def _disagreement(before: dict[str, Any], after: dict[str, Any], done: int) -> C
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Treat either signal as Ctrl-C, so that the children are ended."""
+    """Treat either signal as Ctrl-C, so that the children are stopped."""
     raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""What can be measured, as a table: how each target is started and when it is ready."""
+"""The targets that can be measured: how each is started and when it is ready."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import child
-from benchmarks.figures import DIRECT
+from benchmarks.report import DIRECT
+from mock_engine.process import command as mock_engine_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,21 +23,21 @@ ROOT = Path(__file__).resolve().parents[1]
 NGINX = Path("/usr/sbin/nginx")  # where Debian's package puts it
 READY_TIMEOUT_S = 60.0
 PORTS = 100  # how many a run may choose from, from its first one
-INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")  # of the environment; the caller's settings must not change a figure
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")  # from the environment; the caller's settings must not change a figure
 
 
 class UnavailableError(Exception):
-    """A target cannot be started here; the text says why, and the run goes on without it."""
+    """A target cannot be started here; the message says why, and the run continues without it."""
 
 
 @dataclass(slots=True)
-class Place:
-    """Where a run takes place.
+class Workspace:
+    """The files and ports of one run.
 
     Args:
         directory: temporary, for configuration, keys and logs.
-        first_port: of those that the run may use on 127.0.0.1.
-        key: the one that clients send; made up for this run.
+        first_port: of the ports that the run may use on 127.0.0.1.
+        key: the API key of the clients, generated for this run.
         engine_port: of the mock, once it runs.
     """
 
@@ -47,10 +48,10 @@ class Place:
     _given: set[int] = field(default_factory=set)
 
     def port(self) -> int:
-        """Return a port that nobody listens on.
+        """Return a port on which nothing listens.
 
         Raises:
-            UnavailableError: they are all taken.
+            UnavailableError: none is free.
         """
         for port in range(self.first_port, self.first_port + PORTS):
             if port not in self._given and _is_free(port):
@@ -65,9 +66,9 @@ class Target:
 
     Args:
         name: as reported.
-        port: that takes requests.
-        process: whose CPU is counted.
-        metrics_port: of a gateway's own /metrics; 0 for others.
+        port: of its HTTP API.
+        process: the root of the tree that is measured.
+        metrics_port: of a gateway's /metrics; 0 for others.
     """
 
     name: str
@@ -76,52 +77,60 @@ class Target:
     metrics_port: int = 0
 
 
-def start_mock(place: Place) -> Target:
-    """Start the mock engine, which is the target `direct` and everybody's engine."""
-    port = place.engine_port = place.port()
-    command = [sys.executable, "-m", "mock_engine", "--port", str(port)]
-    return _ready(DIRECT, port, child.start(DIRECT, command, _environment(), place.directory, ROOT), "/health")
+def start_mock(workspace: Workspace) -> Target:
+    """Start the mock engine, which is the target `direct` and the engine of all others."""
+    port = workspace.engine_port = workspace.port()
+    command = mock_engine_command("--port", str(port))
+    return _ready(DIRECT, port, child.start(DIRECT, command, _environment(), workspace.directory, ROOT), "/health")
 
 
-def start_nginx(place: Place, workers: int) -> Target:
+def start_nginx(workspace: Workspace, workers: int) -> Target:
     """Start a plain proxy.
 
     Raises:
         UnavailableError: nginx is not installed.
     """
-    del workers  # one worker is the least that it can cost
+    del workers  # one worker is the cheapest
     if not NGINX.exists():
         raise UnavailableError(f"{NGINX.name} is not installed (Debian: apt-get install nginx-light)")
-    port = place.port()
+    port = workspace.port()
     configuration = (ROOT / "benchmarks" / "nginx.conf").read_text(encoding="utf-8")
-    values = {"@PORT@": port, "@ENGINE@": f"{child.HOST}:{place.engine_port}", "@DIRECTORY@": place.directory}
-    for word, value in values.items():
-        configuration = configuration.replace(word, str(value))
-    path = place.directory / "nginx.conf"
+    values = {"@PORT@": port, "@ENGINE@": f"{child.HOST}:{workspace.engine_port}", "@DIRECTORY@": workspace.directory}
+    for placeholder, value in values.items():
+        configuration = configuration.replace(placeholder, str(value))
+    path = workspace.directory / "nginx.conf"
     path.write_text(configuration, encoding="utf-8")
-    command = [str(NGINX), "-c", str(path), "-p", str(place.directory), "-e", str(place.directory / "nginx.log")]
-    return _ready("nginx", port, child.start("nginx", command, _environment(), place.directory, ROOT), "/health")
+    command = [
+        str(NGINX),
+        "-c",
+        str(path),
+        "-p",
+        str(workspace.directory),
+        "-e",
+        str(workspace.directory / "nginx.log"),
+    ]
+    return _ready("nginx", port, child.start("nginx", command, _environment(), workspace.directory, ROOT), "/health")
 
 
-def start_gateway(place: Place, workers: int) -> Target:
-    """Start Glasshouse's gateway as it is served, with everything on.
+def start_gateway(workspace: Workspace, workers: int) -> Target:
+    """Start Glasshouse's gateway as in production, with everything enabled.
 
     Raises:
-        UnavailableError: it is not there yet.
+        UnavailableError: this checkout has none.
     """
     configuration = ROOT / "services" / "api" / "gunicorn.conf.py"
     if not configuration.exists():
         raise UnavailableError("services/api/gunicorn.conf.py does not exist")
     name = f"gateway-{workers}"
-    port, metrics_port = place.port(), place.port()
-    keys = place.directory / f"{name}-keys.yaml"
-    digest = hashlib.sha256(place.key.encode()).hexdigest()
+    port, metrics_port = workspace.port(), workspace.port()
+    keys = workspace.directory / f"{name}-keys.yaml"
+    digest = hashlib.sha256(workspace.key.encode()).hexdigest()
     keys.touch(mode=0o600)
     keys.write_text(f"keys:\n  - name: bench\n    sha256: {digest}\n    role: user\n", encoding="utf-8")
-    metrics = place.directory / f"{name}-metrics"
+    metrics = workspace.directory / f"{name}-metrics"
     metrics.mkdir(mode=0o700)
     settings = {
-        "ENGINES": f"mock=http://{child.HOST}:{place.engine_port}",
+        "ENGINES": f"mock=http://{child.HOST}:{workspace.engine_port}",
         "KEYS_FILE": str(keys),
         "GATEWAY_HOST": child.HOST,
         "GATEWAY_PORT": str(port),
@@ -130,27 +139,27 @@ def start_gateway(place: Place, workers: int) -> Target:
         "WORKERS": str(workers),
     }
     command = [sys.executable, "-m", "gunicorn", "-c", str(configuration.relative_to(ROOT)), "gateway.app:create_app()"]
-    process = child.start(name, command, _environment() | settings, place.directory, ROOT)
+    process = child.start(name, command, _environment() | settings, workspace.directory, ROOT)
     return _ready(name, port, process, "/readyz", metrics_port)
 
 
-# Beside `direct`, which always runs: by the names that the command line takes.
-STARTERS: dict[str, Callable[[Place, int], Target]] = {"nginx": start_nginx, "gateway": start_gateway}
+# By their names on the command line; `direct` always runs.
+STARTERS: dict[str, Callable[[Workspace, int], Target]] = {"nginx": start_nginx, "gateway": start_gateway}
 
 
-def start(place: Place, names: Iterable[str], workers: Iterable[int]) -> tuple[list[Target], dict[str, str]]:
-    """Start the mock and the named targets; the gateway once for each number of workers.
+def start(workspace: Workspace, names: Iterable[str], workers: Iterable[int]) -> tuple[list[Target], dict[str, str]]:
+    """Start the mock and the named targets; one gateway for each number of workers.
 
     Returns:
-        The targets that run, `direct` first, and why the others do not, by name.
+        The running targets, `direct` first, and by name why the others do not run.
     """
-    running = [start_mock(place)]
+    running = [start_mock(workspace)]
     missing: dict[str, str] = {}
     try:
         for name in names:
             for number in workers if name == "gateway" else (1,):
                 try:
-                    running.append(STARTERS[name](place, number))
+                    running.append(STARTERS[name](workspace, number))
                 except UnavailableError as error:
                     missing[f"{name}-{number}" if name == "gateway" else name] = str(error)
     except BaseException:
@@ -160,13 +169,13 @@ def start(place: Place, names: Iterable[str], workers: Iterable[int]) -> tuple[l
 
 
 def stop(targets: Iterable[Target]) -> None:
-    """End every target, whatever becomes of the others."""
+    """Stop every target."""
     for target in targets:
         target.process.stop()
 
 
 def nginx_version() -> str | None:
-    """Return what `nginx -v` says, if there is one."""
+    """Return the output of `nginx -v`; None where nginx is not installed."""
     return None if shutil.which(str(NGINX)) is None else child.output([str(NGINX), "-v"])
 
 

@@ -16,8 +16,10 @@ HOST = "127.0.0.1"
 _TAIL = 6_000
 _LEASH = (str(PYTHON), "-m", "launcher.leash")
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
-# Below Linux' range for outgoing connections, so that none of the thousands that tests open takes a server's port.
-_PORTS = range(20_000, 32_000)
+# Below Linux' range for outgoing connections, so that none of the thousands that tests open takes a server's port; each
+# worker of pytest-xdist has its own.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = range(20_000 + _WORKER, 32_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 _given: set[int] = set()
 
 

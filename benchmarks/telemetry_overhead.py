@@ -1,4 +1,4 @@
-"""What the gateway's own counting costs a request: observation, recorder and log line, timed directly."""
+"""The cost of the gateway's telemetry per request: observation, recorder and log line, timed directly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STREAM_TOKENS = 50
 
 
 def measure(directory: Path) -> tuple[float, float]:
-    """Time the counting and logging of one request, into files as a worker has them.
+    """Time the metrics and the log line of one request, with a worker's own kind of files.
 
     Returns:
         CPU microseconds of a plain request, and of a stream of `STREAM_TOKENS` tokens; each the median of `ROUNDS`.
@@ -37,7 +37,7 @@ def measure(directory: Path) -> tuple[float, float]:
 
 
 async def _measure() -> tuple[float, float]:
-    """The log wants an event loop; nothing here waits for one."""
+    """The log needs a running event loop, although nothing here awaits anything."""
     recorder = Recorder(Catalogue(CollectorRegistry()), RequestLog("info", LogWriter(io.BytesIO())))
     return _cpu_us(recorder, 0), _cpu_us(recorder, STREAM_TOKENS)
 
@@ -45,10 +45,10 @@ async def _measure() -> tuple[float, float]:
 def _cpu_us(recorder: Recorder, tokens: int) -> float:
     took = []
     for _ in range(ROUNDS):
-        begun = time.process_time()
+        started_at = time.process_time()
         for _ in range(REQUESTS):
             _request(recorder, tokens)
-        took.append(MICRO * (time.process_time() - begun) / REQUESTS)
+        took.append(MICRO * (time.process_time() - started_at) / REQUESTS)
     return median(took)
 
 

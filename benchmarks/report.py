@@ -1,4 +1,4 @@
-"""From measured rounds to reported figures: percentiles, medians, the table."""
+"""Turns measured rounds into the report: percentiles, medians, the table."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Round:
     """One measurement of one target.
 
     Args:
-        plain_done: plain requests that were answered well.
+        plain_done: plain requests with a correct response.
         plain_cpu_s: CPU seconds of the target's processes meanwhile.
-        plain_wall_s: how long it took.
-        streams_done: streams that came complete and right.
+        plain_wall_s: seconds that they took.
+        streams_done: complete and correct streams.
         events: token events in them.
         stream_cpu_s: CPU seconds of the target's processes meanwhile.
-        stream_wall_s: how long it took.
-        ttft_ms: milliseconds from sending a request to its first event, one per complete stream.
+        stream_wall_s: seconds that they took.
+        ttft_ms: milliseconds from sending a request to its first event, one for each complete stream.
         rss_mb: resident memory of the target's processes at the end.
-        failures: what went wrong, with how often.
+        failures: reasons and how often each occurred.
     """
 
     plain_done: int
@@ -51,7 +51,7 @@ class Round:
     failures: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the round for the results file; the single times are left out, their percentiles kept."""
+        """Return the round for the results file, with percentiles instead of the individual times."""
         return {
             "plain": {"done": self.plain_done, "cpu_s": self.plain_cpu_s, "wall_s": self.plain_wall_s},
             "streams": {
@@ -69,16 +69,16 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is reported of one target: medians over its rounds, nothing where nothing was measured.
+    """The reported figures of one target: medians over its rounds, None where nothing was measured.
 
     Args:
         name: of the target.
         cpu_s_per_1000: CPU seconds per 1,000 plain requests.
         cpu_s_per_100k: CPU seconds per 100,000 token events.
-        added_p50_ms: median of the TTFT's median less that of the mock itself in the same round.
+        added_p50_ms: median over the rounds of the median TTFT minus that of the mock itself in the same round.
         added_p99_ms: the same for the 99th percentile.
-        rss_mb: the largest that was seen.
-        failures: all that went wrong in all rounds.
+        rss_mb: the largest of all rounds.
+        failures: of all rounds.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Row:
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
-    """Return a percentile, interpolated linearly between neighbours as numpy does it; nothing of nothing."""
+    """Return a percentile, interpolated linearly between neighbours as in numpy; None without values."""
     if not values:
         return None
     ordered = sorted(values)
@@ -102,20 +102,22 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
 
 
 def summarise(name: str, rounds: Sequence[Round], direct: Sequence[Round]) -> Row:
-    """Return a target's row; `direct` has the mock's own rounds in the same order."""
+    """Return a target's row; `direct` are the mock's own rounds in the same order."""
     return Row(
         name=name,
-        cpu_s_per_1000=_median([1_000 * one.plain_cpu_s / one.plain_done for one in rounds if one.plain_done]),
-        cpu_s_per_100k=_median([100_000 * one.stream_cpu_s / one.events for one in rounds if one.events]),
+        cpu_s_per_1000=_median(
+            [1_000 * round_.plain_cpu_s / round_.plain_done for round_ in rounds if round_.plain_done]
+        ),
+        cpu_s_per_100k=_median([100_000 * round_.stream_cpu_s / round_.events for round_ in rounds if round_.events]),
         added_p50_ms=_added(rounds, direct, 50) if name != DIRECT else None,
         added_p99_ms=_added(rounds, direct, 99) if name != DIRECT else None,
-        rss_mb=max((one.rss_mb for one in rounds), default=None),
-        failures=sum((one.failures for one in rounds), Counter()),
+        rss_mb=max((round_.rss_mb for round_ in rounds), default=None),
+        failures=sum((round_.failures for round_ in rounds), Counter()),
     )
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a markdown table; failures stand beside the figures that they spoil."""
+    """Return the rows as a Markdown table, with the failures beside the figures that they spoil."""
     lines = [f"| {' | '.join(HEADINGS)} |", "|---" * len(HEADINGS) + "|"]
     for row in rows:
         added = "-" if row.name == DIRECT else f"{_show(row.added_p50_ms, 2)} / {_show(row.added_p99_ms, 2)}"
@@ -135,12 +137,12 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _added(rounds: Sequence[Round], direct: Sequence[Round], percent: float) -> float | None:
-    """Compare round by round, so that a slow minute of the machine weighs on both sides."""
+    """Compare round by round, so that a slow minute of the machine affects both."""
     differences = []
-    for one, base in zip(rounds, direct, strict=True):
-        ours, theirs = percentile(one.ttft_ms, percent), percentile(base.ttft_ms, percent)
-        if ours is not None and theirs is not None:
-            differences.append(ours - theirs)
+    for round_, baseline in zip(rounds, direct, strict=True):
+        measured, base = percentile(round_.ttft_ms, percent), percentile(baseline.ttft_ms, percent)
+        if measured is not None and base is not None:
+            differences.append(measured - base)
     return _median(differences)
 
 
