@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> App:
             total=settings.total_timeout,
         ),
         max_body=settings.max_body_bytes,
-        metrics=metrics,
+        recorder=recorder,
     )
 
     @asynccontextmanager

@@ -27,8 +27,8 @@ from gateway.errors import (
     GatewayError,
 )
 from gateway.policies.keys import Key
-from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observation import RequestObservation
+from gateway.telemetry.recorder import Recorder
 
 
 class _Attempt(NamedTuple):
@@ -47,10 +47,10 @@ class Dispatcher:
         catalogue: Where attempts are counted.
     """
 
-    def __init__(self, fleet: Fleet, timeouts: Timeouts, metrics: Metrics) -> None:
+    def __init__(self, fleet: Fleet, timeouts: Timeouts, recorder: Recorder) -> None:
         self._fleet = fleet
         self._timeouts = timeouts
-        self._metrics = metrics
+        self._recorder = recorder
 
     @asynccontextmanager
     async def open(
@@ -115,7 +115,7 @@ class Dispatcher:
             finally:
                 if on_trial:
                     engine.outlier.on_trial = False
-                self._metrics.engine_requests.labels(engine.name, result).inc()
+                self._recorder.attempt_finished(engine.name, result)
             failed.append(this)
 
     def _record(self, error: GatewayError, this: _Attempt, observation: RequestObservation, *, on_trial: bool) -> None:
@@ -169,7 +169,7 @@ class Dispatcher:
                 if this.engine.suspect:  # another engine has shown before that the failure is this one's
                     self._penalize([this])
                 return False
-        self._metrics.engine_retries.labels(this.engine.name).inc()
+        self._recorder.retried(this.engine.name)
         return True
 
 

@@ -35,8 +35,8 @@ from gateway.engines import Engine, Fleet
 from gateway.errors import ClientDisconnected, EngineBadResponse, GatewayError, MethodNotAllowed, ShuttingDown
 from gateway.policies.keys import Key, KeyRing
 from gateway.policies.uploads import Upload, Uploads
-from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.observation import RequestObservation
+from gateway.telemetry.recorder import Recorder
 
 _OK = 200
 _ERROR_SEND_TIMEOUT_S = 5.0
@@ -60,14 +60,14 @@ class Relay:
         catalogue: Where attempts and failed keys are counted; the request itself is counted by its observation.
     """
 
-    def __init__(self, *, keys: KeyRing, fleet: Fleet, timeouts: Timeouts, max_body: int, metrics: Metrics) -> None:
+    def __init__(self, *, keys: KeyRing, fleet: Fleet, timeouts: Timeouts, max_body: int, recorder: Recorder) -> None:
         self._keys = keys
         self._fleet = fleet
         self._timeouts = timeouts
         self._max_body = max_body
         self._uploads = Uploads(_LARGEST_AT_ONCE * max_body)
-        self._metrics = metrics
-        self._dispatcher = Dispatcher(fleet, timeouts, metrics)
+        self._recorder = recorder
+        self._dispatcher = Dispatcher(fleet, timeouts, recorder)
 
     async def serve(
         self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send, observation: RequestObservation
@@ -144,7 +144,7 @@ class Relay:
         try:
             key = self._keys.authenticate(header(scope, b"authorization"))
         except GatewayError as error:
-            self._metrics.auth_failures.labels(error.code).inc()
+            self._recorder.auth_failed(error.code or "")
             raise
         observation.key = key.name
         return key

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway.errors import ENGINE_PHASES, KEY_REFUSALS, Outcome
+from gateway.errors import ENGINE_PHASES, KEY_REFUSALS, AttemptResult, Outcome
 from gateway.telemetry.cost_counters import CostCounters
 from gateway.telemetry.labels import Labels
 from gateway.telemetry.logs import RequestLog
@@ -94,6 +94,18 @@ class Recorder:
         for labels in served ^ before:
             self.metrics.engine_model.labels(*labels).set(labels in served)
         self._served[engine] = served
+
+    def auth_failed(self, reason: str) -> None:
+        """A request came without a valid key; `reason` is one of `KEY_REFUSALS`."""
+        self.metrics.auth_failures.labels(reason).inc()
+
+    def attempt_finished(self, engine: str, result: AttemptResult) -> None:
+        """An attempt at an engine has ended."""
+        self._child(self.metrics.engine_requests, engine, result).inc()
+
+    def retried(self, engine: str) -> None:
+        """An attempt at this engine failed, and the request goes on to another one."""
+        self._child(self.metrics.engine_retries, engine).inc()
 
     def started(self, route: str, model: str) -> None:
         """A request has begun."""
