@@ -9,8 +9,8 @@ from tests.integration.ledger.request_cases import ALL
 
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.errors import ATTEMPT_RESULTS, ENGINE_PHASES, KEY_REFUSALS, GatewayError, Outcome
-from gateway.telemetry.catalogue import Catalogue
-from gateway.telemetry.recorder import _POSSIBLE, _TOKEN_TYPES, _WASTES
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.recorder import _PREDECLARED, _TOKEN_TYPES, _WASTED_OUTCOMES
 
 # Outcomes with which no request can end yet. `test_an_outcome_without_a_case_cannot_happen` fails once one does.
 NOT_YET: frozenset[Outcome] = frozenset()
@@ -45,7 +45,7 @@ def test_every_outcome_has_a_case() -> None:
 
 def test_an_outcome_without_a_case_cannot_happen() -> None:
     assert NOT_YET.isdisjoint({error.outcome for error in _tree(GatewayError)})
-    assert NOT_YET.isdisjoint({outcome for outcome, _ in _POSSIBLE})
+    assert NOT_YET.isdisjoint({outcome for outcome, _ in _PREDECLARED})
 
 
 def test_every_timeout_auth_failure_and_result_has_a_case() -> None:
@@ -60,7 +60,7 @@ def test_every_token_type_and_reason_for_waste_has_a_case() -> None:
     assert {labels["type"] for labels in increased} == set(_TOKEN_TYPES)
     wasted = {labels["reason"] for labels in _increased("gateway_wasted_tokens_total")}
     # A plain response of llama.cpp that is cut by a shutdown or a timeout wastes a number that no test can predict.
-    assert wasted | {"internal_error"} == set(_WASTES)
+    assert wasted | {"internal_error"} == set(_WASTED_OUTCOMES)
 
 
 def test_every_predeclared_outcome_and_code_has_a_case_and_no_case_has_another() -> None:
@@ -71,7 +71,7 @@ def test_every_predeclared_outcome_and_code_has_a_case_and_no_case_has_another()
         if case.model not in {"none", "other"} and case.route in ENDPOINTS
     }
     others = {(outcome, code) for outcome, code in counted if outcome == "client_error" and code not in {"400", "200"}}
-    assert counted - others | {GATEWAY_BUG} == set(_POSSIBLE)
+    assert counted - others | {GATEWAY_BUG} == set(_PREDECLARED)
 
 
 def test_every_relayed_path_has_a_case_that_works() -> None:
@@ -79,7 +79,7 @@ def test_every_relayed_path_has_a_case_that_works() -> None:
 
 
 def test_every_metric_is_increased_by_a_case_or_tested_elsewhere() -> None:
-    catalogue = {metric._name for metric in vars(Catalogue(CollectorRegistry())).values()}
+    catalogue = {metric._name for metric in vars(Metrics(CollectorRegistry())).values()}
     names = {name for case in ALL for (name, _), count in case.entries(case.tokens_received or 1) if count}
     names.add(ejections("left", 1)[0][0])
     increased = {name.removesuffix("_total").removesuffix("_count") for name in names}
