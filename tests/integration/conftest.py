@@ -1,7 +1,6 @@
 """Real parts for the tests: engines that start once, gateways of 1, 2 and 4 workers before them, OpenAI's own SDK."""
 
 import contextlib
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -14,28 +13,6 @@ from tests.support.services import Services
 
 # Without .venv-vllm the Makefile leaves these out by their mark; asked for all the same, they fail and say why.
 VLLM = pytest.param("vllm", marks=[pytest.mark.vllm, pytest.mark.timeout(500)])
-
-
-_MEASURED = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_MEASURED] = []
-    # Ended from outside, say by `timeout`, pytest ends what it has started all the same: as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if lines := config.stash[_MEASURED]:
-        terminalreporter.section("measured")
-        for line in lines:
-            terminalreporter.write_line(line)
-
-
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Takes a figure, or a table of them, to show at the end of the run."""
-    return request.config.stash[_MEASURED].append
 
 
 @pytest.fixture(scope="module")

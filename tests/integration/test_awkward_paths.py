@@ -9,7 +9,7 @@ import pytest
 from tests.support.native import Place
 from tests.support.program import ROOT
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
 
 # What a shell takes apart, and what a format string or YAML would.
 CHECKOUT = 'it\'s 100% "ours"; $HOME `id` # 키'

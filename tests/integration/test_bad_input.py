@@ -60,6 +60,7 @@ def test_without_a_good_key(front: Gateway, path: str) -> None:
     assert front.key.encode() not in missing.body + wrong.body + basic.body
 
 
+@pytest.mark.timing
 def test_a_revoked_key_is_refused_within_five_seconds(
     services: Services, mock: Mock, measured: Callable[[str], None]
 ) -> None:

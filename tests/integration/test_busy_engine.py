@@ -15,6 +15,8 @@ from tests.support.gateway import Gateway
 from tests.support.program import frozen, until
 from tests.support.services import Services
 
+pytestmark = [pytest.mark.serial, pytest.mark.timing]
+
 CHAT = "/v1/chat/completions"
 QUESTION = {"model": DEMO, "messages": [{"role": "user", "content": "What is Glasshouse?"}]}
 

@@ -20,6 +20,8 @@ from tests.support.program import until
 from tests.support.samples import Samples
 from tests.support.services import Services
 
+pytestmark = pytest.mark.timing
+
 USD_PER_HOUR = 3600.0  # a dollar a second, so that dollars and seconds are the same number
 # A scrape shows what was booked up to half a second before; on a busy machine somewhat more.
 SCRAPE_TOLERANCE_S = 2.0

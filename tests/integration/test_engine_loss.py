@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any
 
 import httpx
+import pytest
 from tests.support.engine import DEMO, GGUF, Engine
 from tests.support.gateway import Gateway
 from tests.support.http.connection import RawConnection, send_request
@@ -114,6 +115,7 @@ def test_of_two_engines_one_may_die_before_the_first_byte(services: Services) ->
     until(lambda: status(gateway, "one")["state"] == "ready", 20, "the one that died is back", 0.1)
 
 
+@pytest.mark.timing
 def test_an_engine_that_hangs_is_too_slow(services: Services) -> None:
     engine = services.llamacpp()
     gateway = services.gateway(engine, TTFT_TIMEOUT="1", TOTAL_TIMEOUT="2")
@@ -139,6 +141,7 @@ def test_without_any_engine_it_starts_and_says_why_it_cannot_serve(services: Ser
         assert http.get("/v1/models").json() == {"object": "list", "data": []}
 
 
+@pytest.mark.timing
 def test_an_engine_that_comes_later_is_found(services: Services) -> None:
     port = free_port()
     gateway = services.gateway(f"mock=http://{HOST}:{port}", ready=False)

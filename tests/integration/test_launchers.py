@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.program import free_port
 
 from vllm_launcher import environment, options
 
@@ -23,12 +23,6 @@ DEMO = ROOT / "models" / "demo"
 VLLM_PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
 KEY, NEXT_KEY = "sekret-engine-key", "the-engine-key-after-that"
 CANARY = "canary-prompt"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def group(session: int) -> set[int]:

@@ -22,6 +22,8 @@ from tests.support.mock import Mock, chat
 from tests.support.program import until
 from tests.support.services import Services
 
+pytestmark = pytest.mark.serial  # thousands of connections at once, on all cores
+
 AT_ONCE = 2_000
 OPEN_AT_ONCE = 1_000
 # The one engine takes as many connections in one go, on the same cores: it is not the one that is tried here.

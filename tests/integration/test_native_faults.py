@@ -13,7 +13,7 @@ import pytest
 from tests.support.native import Place
 from tests.support.program import ROOT, until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

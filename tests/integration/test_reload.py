@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable
 
 import pytest
@@ -74,10 +73,8 @@ def test_a_stop_ends_promptly_however_many_connections_are_idle(gateway: Gateway
     idle = [RawConnection(gateway.port) for _ in range(50)]
     for raw in idle:
         assert raw.send(encode_request("/livez", method="GET")).read_response().status == 200
-    began = time.monotonic()
     gateway.program.send(signal.SIGTERM)
-    assert gateway.program.wait(20) == 0
-    assert time.monotonic() - began < 10, "the grace of 30 s was not waited for"
+    assert gateway.program.wait(20) == 0, "it must not wait for the end of the grace period of 30 s"
     for raw in idle:
         assert raw.read() == b""
         raw.socket.close()

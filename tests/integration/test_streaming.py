@@ -51,6 +51,7 @@ def gaps(reads: list[Read]) -> list[float]:
     return [after.at - before.at for before, after in itertools.pairwise(reads)]
 
 
+@pytest.mark.timing
 def test_pieces_arrive_at_the_pace_of_the_engine(before_mock: Gateway, measured: Callable[[str], None]) -> None:
     sent, response = streamed(before_mock, chat(stream=True, mock={"tokens": TOKENS, "interval_s": INTERVAL_S}))
     assert len(response.reads) >= TOKENS * 0.9
@@ -116,6 +117,7 @@ def test_a_client_that_does_not_read_costs_no_memory_and_is_dropped(before_mock:
     assert resident_mb() - before < 20
 
 
+@pytest.mark.timing
 def test_real_pieces_arrive_while_the_engine_is_still_at_it(
     gateway: Gateway, engine: Engine, measured: Callable[[str], None]
 ) -> None:

@@ -5,28 +5,19 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from tests.support.compose.stack import ROOT, Stack, dead_proxy
 
-_MEASURED = pytest.StashKey[list[str]]()
+_ONLY_COMPOSE_CONFIG = {"test_compose_files.py", "test_memory.py"}
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_MEASURED] = []
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if lines := config.stash[_MEASURED]:
-        terminalreporter.section("measured in Docker")
-        for line in lines:
-            terminalreporter.write_line(line)
-
-
-@pytest.fixture(scope="session")
-def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Takes a figure to show at the end of the run."""
-    return request.config.stash[_MEASURED].append
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts containers shares the daemon, its images and the memory of the machine."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and item.path.name not in _ONLY_COMPOSE_CONFIG:
+            item.add_marker(pytest.mark.serial)
 
 
 @pytest.fixture(scope="session")

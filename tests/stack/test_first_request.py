@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from tests.support.compose.stack import Stack
+from tests.support.compose.stack import Stack, until
 from tests.support.readme import SdkExample
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
@@ -95,7 +95,7 @@ def test_plain_http_is_sent_on_and_health_is_not(stack: Stack) -> None:
     assert httpx.get(f"{url}/healthz").status_code == httpx.codes.OK
 
 
-def test_a_key_made_by_the_init_image_is_taken_within_five_seconds_and_so_is_its_end(stack: Stack) -> None:
+def test_a_key_made_by_the_init_image_and_its_revocation_need_no_restart(stack: Stack) -> None:
     made = stack.compose("run", "--rm", "init", "key", "add", "alice")
     (key,) = [word for word in made.split() if word.startswith("sk-")]
 
@@ -103,10 +103,6 @@ def test_a_key_made_by_the_init_image_is_taken_within_five_seconds_and_so_is_its
         with stack.client(key=key) as client:
             return client.get("/v1/models").status_code
 
-    began = time.monotonic()
-    while status() != httpx.codes.OK:
-        assert time.monotonic() - began < 5
+    until(lambda: status() == httpx.codes.OK, 15, "the new key is accepted")
     stack.compose("run", "--rm", "init", "key", "revoke", "alice")
-    began = time.monotonic()
-    while status() != httpx.codes.UNAUTHORIZED:
-        assert time.monotonic() - began < 5
+    until(lambda: status() == httpx.codes.UNAUTHORIZED, 15, "the revoked key is refused")

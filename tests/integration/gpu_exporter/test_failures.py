@@ -127,6 +127,7 @@ def test_an_unknown_error_of_one_call_is_that_series_alone(start: Start, machine
     assert exporter.get("/healthz")[0] == 200
 
 
+@pytest.mark.timing
 def test_a_hung_call_holds_up_a_scrape_no_longer_than_the_limit(start: Start, machine: Machine) -> None:
     exporter = start(machine, TIMEOUT="2")
     assert exporter.scrape().value("gpu_up") == 1

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from tests.integration.gpu_exporter.conftest import Start
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, absent
 from tests.support.program import until
@@ -118,6 +119,7 @@ def test_a_wait_that_fails_begins_anew(start: Start, machine: Machine) -> None:
     seen(exporter, 79, 1)
 
 
+@pytest.mark.timing
 def test_a_hung_wait_holds_up_no_scrape_and_asks_for_a_new_container(start: Start, machine: Machine) -> None:
     exporter = start(machine, TIMEOUT="0.5")
     assert exporter.scrape().value(LAST) == 0

@@ -36,6 +36,7 @@ def presented(edge: Edge) -> bytes:
     return ssl.get_server_certificate(("127.0.0.1", edge.port(443)), timeout=5).encode().strip()
 
 
+@pytest.mark.timing
 def test_a_certificate_is_issued_and_renewed_without_a_hand(town: Place) -> None:
     own = (town.tls / "cert.pem").read_bytes().strip()
     acme = certbot(town, TLS_DOMAIN=DOMAIN, ACME_EMAIL="owner@glasshouse.test", ACME_INTERVAL="3")
@@ -103,6 +104,7 @@ def test_a_wrong_setting_is_named(town: Place, environment: dict[str, str], name
     assert acme.logs().count("\n") == 1
 
 
+@pytest.mark.timing
 def test_it_ends_at_once_while_it_waits(place: Place) -> None:
     (place.directory / "pebble").mkdir()
     (place.directory / "pebble" / "cert.pem").touch()

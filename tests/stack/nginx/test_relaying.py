@@ -20,6 +20,7 @@ def paced(times: list[float]) -> bool:
     return statistics.median(later - sooner for sooner, later in pairwise(times[:8])) == pytest.approx(0.2, rel=0.5)
 
 
+@pytest.mark.timing
 def test_an_events_bytes_go_out_when_they_come_in(client: Client) -> None:
     with client.open() as raw:
         response = raw.send(encode_request(CHAT, b"{}", method="POST", do=STREAM)).read_response()
@@ -29,6 +30,7 @@ def test_an_events_bytes_go_out_when_they_come_in(client: Client) -> None:
     assert paced(events)
 
 
+@pytest.mark.timing
 def test_over_http2_too(client: Client) -> None:
     url = f"https://localhost:{client.edge.port(443)}{CHAT}"
     command = ("curl", "-sSN", "--noproxy", "*", "--http2", "--cacert", str(client.trusted))
@@ -42,6 +44,7 @@ def test_over_http2_too(client: Client) -> None:
     assert paced(times)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("do", [{"stream": 100, "every": 0.2}, {"hang": True}], ids=str)
 @pytest.mark.parametrize("version", ["http1.1", "http2"])
 def test_a_client_that_goes_away_frees_the_gateway_within_a_second(

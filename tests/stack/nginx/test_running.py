@@ -89,8 +89,7 @@ def test_a_gateway_that_comes_back_elsewhere_is_found(place: Place) -> None:
     second = place.stand_in()
     now = docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", second.id)
     assert now != address
-    took = until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found again")
-    assert took < 10
+    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found again")
     assert edge.state["Running"]
 
 
@@ -107,6 +106,7 @@ def test_a_stop_lets_a_running_stream_end(place: Place) -> None:
     assert edge.state["ExitCode"] == 0
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", ["QUIT", "TERM"])
 def test_a_stop_waits_no_longer_than_its_grace(place: Place, number: str) -> None:
     place.stand_in()

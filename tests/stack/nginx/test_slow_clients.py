@@ -12,11 +12,13 @@ from tests.support.nginx.talk import Client, encode_request, refusal
 Slow = dict[str, Future[Any]]
 
 
+@pytest.mark.timing
 def test_a_head_that_does_not_end_is_given_ten_seconds(slow: Slow) -> None:
     assert 9 < slow["slow_head"].result() < 13
     assert 9 < slow["no_head"].result() < 13
 
 
+@pytest.mark.timing
 def test_a_body_that_stops_is_given_twenty(slow: Slow) -> None:
     assert 19 < slow["half_a_body"].result() < 24
 

@@ -46,6 +46,7 @@ PHASES: dict[str, tuple[type[GatewayError], str | None, str]] = {
 }
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("name", PHASES)
 async def test_each_phase_ends_in_its_own_way(name: Phase) -> None:
     kind, code, told = PHASES[name]
@@ -82,6 +83,7 @@ async def test_the_total_time_bounds_every_phase(name: Phase) -> None:
     deadline.stop()
 
 
+@pytest.mark.timing
 async def test_the_total_time_runs_over_all_phases() -> None:
     deadline = RequestDeadline(total=0.2)
     begun = time.monotonic()
@@ -99,6 +101,7 @@ async def test_the_total_time_runs_over_all_phases() -> None:
     deadline.stop()
 
 
+@pytest.mark.timing
 async def test_a_phase_that_begins_anew_has_its_time_again() -> None:
     deadline = RequestDeadline(total=5)
     with deadline:
@@ -126,6 +129,7 @@ async def test_a_phase_that_goes_on_since_before_has_not() -> None:
     deadline.stop()
 
 
+@pytest.mark.timing
 async def test_a_shorter_phase_behind_a_longer_one() -> None:
     deadline = RequestDeadline(total=5)
     begun = time.monotonic()

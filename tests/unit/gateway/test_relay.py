@@ -225,6 +225,7 @@ async def test_row_6_json_of_a_wrong_shape_is_the_engines_failure(serve: Serve, 
         assert "internal_error" not in {line["outcome"] for line in gateway.requests()}
 
 
+@pytest.mark.timing
 async def test_a_stream_arrives_piece_by_piece(gateway: Gateway) -> None:
     begun = time.monotonic()
     body = chat(stream=True, mock={"interval_s": 0.1, "tokens": 6})

@@ -38,6 +38,7 @@ async def _freed_within_a_second(mock: Mock, since: float) -> None:
     assert (truth["cancelled"], truth["finished"]) == (1, 0)
 
 
+@pytest.mark.timing
 @BOTH
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_row_11_a_client_that_leaves_before_the_first_byte(
@@ -57,6 +58,7 @@ async def test_row_11_a_client_that_leaves_before_the_first_byte(
     assert gateway.engine("alpha").state == "ready"
 
 
+@pytest.mark.timing
 @BOTH
 async def test_row_11_a_client_that_leaves_a_llama_cpp(serve: Serve, llama: Mock, stream: bool) -> None:
     gateway = await serve(llama)
@@ -71,6 +73,7 @@ async def test_row_11_a_client_that_leaves_a_llama_cpp(serve: Serve, llama: Mock
     assert moved(gateway.metrics.wasted_tokens)["mock", "cancelled"] >= 2
 
 
+@pytest.mark.timing
 async def test_row_11_a_client_that_leaves_mid_stream(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha)
     async with dial(gateway.port) as client:
@@ -87,6 +90,7 @@ async def test_row_11_a_client_that_leaves_mid_stream(serve: Serve, alpha: Mock)
     assert line["ttft_ms"] is not None
 
 
+@pytest.mark.timing
 async def test_row_11_a_client_that_leaves_a_silent_stream(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha)
     async with dial(gateway.port) as client:

@@ -100,6 +100,7 @@ async def test_row_3_a_hang_before_the_first_event_moves_on(serve: Serve, alpha:
     assert (await alpha.wait_for(lambda truth: truth["running"] == 0))["cancelled"] == 1
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("engines", [1, 2])
 async def test_row_3_else_504(serve: Serve, alpha: Mock, beta: Mock, engines: int) -> None:
     gateway = await serve(*(alpha, beta)[:engines], ttft_timeout=1)

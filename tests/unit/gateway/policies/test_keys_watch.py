@@ -71,6 +71,7 @@ async def watched(ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         await task
 
 
+@pytest.mark.timing
 async def test_a_key_of_ten_thousand_is_revoked_within_five_seconds_and_the_loop_does_not_wait(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

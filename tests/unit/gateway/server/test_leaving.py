@@ -61,6 +61,7 @@ async def test_a_half_closed_client_of_a_relayed_request_has_gone(gateway: Gatew
     await gateway.ended("cancelled", 200 if later else 499, stream=True)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("behind", [LIVEZ, LIVEZ * 500, post(b"x" * 600_000), post(b"x" * 5_000_000), LIVEZ * 200_000],
                          ids=["one", "many", "large", "too large", "too many"])  # fmt: skip
 @pytest.mark.parametrize("how", ["fin", "reset"])

@@ -159,6 +159,7 @@ async def test_a_cancelled_stream(it: Recorded, code: int, events: int, phase: s
     assert it.key_requests == {("tester",): 1}
 
 
+@pytest.mark.timing
 async def test_first_and_last_token_are_timed(it: Recorded) -> None:
     observation = it.recorder.begin("r1", "/v1/x")
     observation.begin("m")

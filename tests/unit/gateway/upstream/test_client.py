@@ -231,6 +231,7 @@ async def test_tls_to_an_engine_that_speaks_none(client: Start) -> None:
         await to(port, "https").fetch(b"GET", b"/", limit=1)
 
 
+@pytest.mark.timing
 async def test_a_host_that_accepts_nothing_times_out() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

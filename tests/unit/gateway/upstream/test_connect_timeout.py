@@ -29,6 +29,7 @@ async def test_it_ends_what_takes_too_long() -> None:
     assert 0.25 <= time.monotonic() - began < 20
 
 
+@pytest.mark.timing
 async def test_time_in_which_the_loop_could_not_look_is_not_counted() -> None:
     arrived = asyncio.get_running_loop().create_future()
     busy = asyncio.create_task(keep_busy(1.5, 0.5))
@@ -56,6 +57,7 @@ async def _wait() -> None:
         await asyncio.Event().wait()
 
 
+@pytest.mark.timing
 async def test_a_new_connection_that_is_closed_is_held_against_an_engine_only_if_the_loop_was_in_time() -> None:
     """llama.cpp closes one on which nothing has come for 5 s."""
     numbers = itertools.count(1)
