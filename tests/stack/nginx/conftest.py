@@ -1,4 +1,4 @@
-"""nginx as compose.yaml runs it, and as supervisord.conf does, with a stand-in for the gateway behind it."""
+"""nginx as compose.yaml runs it, and as supervisord.conf does, in front of a fake gateway."""
 
 import contextlib
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.support.compose.stack import ROOT, until
 from tests.support.http.message import Response
-from tests.support.nginx.edge import Edge, Place, StandIn
-from tests.support.nginx.talk import HALF_A_BODY, SLOW_HEAD, Client, encode_request, trickle
+from tests.support.nginx.client import HALF_BODY, SLOW_HEAD, NginxClient, encode_request, trickle
+from tests.support.nginx.containers import FakeUpstream, NginxContainer, Sandbox
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,72 +21,72 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def images() -> None:
-    """Made once, in minutes."""
+    """Built once, in minutes."""
     subprocess.run([ROOT / "tests/stack/images/make"], check=True, timeout=900)
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[Place]:  # noqa: ARG001 - it must be there
+def shared_sandbox(tmp_path_factory: pytest.TempPathFactory, images: None) -> Iterator[Sandbox]:  # noqa: ARG001 - it has to exist
     with contextlib.ExitStack() as exits:
-        yield Place.make(tmp_path_factory.mktemp("edge"), exits)
+        yield Sandbox.create(tmp_path_factory.mktemp("nginx"), exits)
 
 
 @pytest.fixture(scope="session")
-def gateway(shared: Place) -> StandIn:
-    """The stand-in behind `client`. Nobody ends it."""
-    return shared.stand_in()
+def upstream(shared_sandbox: Sandbox) -> FakeUpstream:
+    """The fake gateway behind `client`. No test stops it."""
+    return shared_sandbox.upstream()
 
 
 @pytest.fixture(scope="session")
-def edge(shared: Place, gateway: StandIn) -> Edge:  # noqa: ARG001 - it must be there
-    """nginx in a container, that nobody ends, reloads or wears out."""
-    edge = shared.edge(MAX_BODY_BYTES="100000", TOTAL_TIMEOUT="60")
-    client = Client(edge, shared.tls / "cert.pem")
-    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
-    return edge
+def nginx(shared_sandbox: Sandbox, upstream: FakeUpstream) -> NginxContainer:  # noqa: ARG001 - it has to exist
+    """nginx in a container, which no test stops, reloads or overloads."""
+    nginx = shared_sandbox.nginx(MAX_BODY_BYTES="100000", TOTAL_TIMEOUT="60")
+    client = NginxClient(nginx, shared_sandbox.tls / "cert.pem")
+    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    return nginx
 
 
 @pytest.fixture(scope="session")
-def docker_client(edge: Edge, shared: Place) -> Client:
-    """For what only the container has: port 80, Grafana."""
-    return Client(edge, shared.tls / "cert.pem")
+def docker_client(nginx: NginxContainer, shared_sandbox: Sandbox) -> NginxClient:
+    """For what exists only in the container: port 80, Grafana."""
+    return NginxClient(nginx, shared_sandbox.tls / "cert.pem")
 
 
 @pytest.fixture(scope="session", params=["docker", "native"])
-def client(request: pytest.FixtureRequest, shared: Place, gateway: StandIn) -> Client:
-    """For what is the same wherever nginx runs."""
+def client(request: pytest.FixtureRequest, shared_sandbox: Sandbox, upstream: FakeUpstream) -> NginxClient:
+    """For what is the same with and without a container."""
     if request.param == "docker":
-        client: Client = request.getfixturevalue("docker_client")
+        client: NginxClient = request.getfixturevalue("docker_client")
         return client
-    edge = shared.native_edge(gateway, MAX_BODY_BYTES="100000", TOTAL_TIMEOUT="60")
-    return Client(edge, shared.tls / "cert.pem")
+    nginx = shared_sandbox.native_nginx(upstream, MAX_BODY_BYTES="100000", TOTAL_TIMEOUT="60")
+    return NginxClient(nginx, shared_sandbox.tls / "cert.pem")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """A network and directories for one test."""
     with contextlib.ExitStack() as exits:
-        yield Place.make(tmp_path, exits)
+        yield Sandbox.create(tmp_path, exits)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def slow(docker_client: Client) -> Iterator[dict[str, "Future[float | Response]"]]:
-    """Clients that take their time: they begin with the first test, and test_slow_clients.py asks how they fared."""
+def slow_clients(docker_client: NginxClient) -> Iterator[dict[str, "Future[float | Response]"]]:
+    """Slow clients, which start with the first test of this folder; test_slow_clients.py checks their results."""
 
     def slow_head() -> float:
-        with docker_client.open() as raw:
+        with docker_client.open_tls() as raw:
             return trickle(raw, SLOW_HEAD, b"a", every=1, seconds=40)
 
     def no_head() -> float:
-        with docker_client.plain() as raw:
+        with docker_client.open_plain() as raw:
             return trickle(raw, b"", b"", every=1, seconds=40)
 
     def half_a_body() -> float:
-        with docker_client.open() as raw:
-            return trickle(raw, HALF_A_BODY, b"", every=1, seconds=40)
+        with docker_client.open_tls() as raw:
+            return trickle(raw, HALF_BODY, b"", every=1, seconds=40)
 
     def hanging_health() -> Response:
-        with docker_client.plain() as raw:
+        with docker_client.open_plain() as raw:
             return raw.send(encode_request("/healthz", do={"hang": True})).read_response()
 
     with ThreadPoolExecutor(4) as pool:

@@ -10,21 +10,21 @@ from typing import Self
 
 import pytest
 from tests.support.compose.stack import until
-from tests.support.nginx.edge import Edge, NativeEdge, Place
-from tests.support.nginx.talk import Client, encode_request
+from tests.support.nginx.client import NginxClient, encode_request
+from tests.support.nginx.containers import NginxContainer, NginxProcess, Sandbox
 
 from glasshouse import certificate
 
 
-def presented(edge: Edge) -> str:
-    return ssl.get_server_certificate(("127.0.0.1", edge.port(443)), timeout=5).strip()
+def served_certificate(nginx: NginxContainer) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", nginx.port(443)), timeout=5).strip()
 
 
 class Load:
     """Clients that ask as fast as they are answered, on kept and on new connections, and one that reads a stream."""
 
-    def __init__(self, edge: Edge, trusted: Path, *, kept: bool) -> None:
-        self._client = Client(edge, trusted)
+    def __init__(self, nginx: NginxContainer, trusted: Path, *, kept: bool) -> None:
+        self._client = NginxClient(nginx, trusted)
         self._over = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, args=(work,))
@@ -52,7 +52,7 @@ class Load:
 
     def _kept(self) -> None:
         while not self._over.is_set():
-            with self._client.open() as raw:
+            with self._client.open_tls() as raw:
                 for _ in range(200):
                     response = raw.send(encode_request("/livez")).read_response()
                     raw.reads.clear()
@@ -64,30 +64,30 @@ class Load:
 
     def _new(self) -> None:
         while not self._over.wait(0.02):
-            assert self._client.ask("/livez").status == 200
+            assert self._client.request("/livez").status == 200
             next(self.done)
 
     def _stream(self) -> None:
-        with self._client.open() as raw:
+        with self._client.open_tls() as raw:
             raw.send(encode_request("/v1/chat/completions", do={"stream": 30, "every": 0.2}))
             self.events = len(raw.read_response().event_data)
 
 
 @pytest.mark.parametrize("where", ["docker", "native"])
-def test_a_certificate_is_rotated_under_load_without_a_drop(place: Place, tmp_path: Path, where: str) -> None:
+def test_a_certificate_is_rotated_under_load_without_a_drop(sandbox: Sandbox, tmp_path: Path, where: str) -> None:
     # A stop would wait one second; a reload waits for the stream all the same.
-    edge = place.started(where, RATE_LIMIT_RPS="0", SHUTDOWN_GRACE="1")
-    old, new = (place.tls / "cert.pem").read_text(), certificate.make()
+    nginx = sandbox.start_nginx(where, RATE_LIMIT_RPS="0", SHUTDOWN_GRACE="1")
+    old, new = (sandbox.tls / "cert.pem").read_text(), certificate.make()
     both = tmp_path / "both.pem"
     both.write_text(old + new.certificate)
-    client = Client(edge, both)
-    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
+    client = NginxClient(nginx, both)
+    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
     # Without keepalive_min_timeout, which many distributions do not have yet, idle connections are closed at once.
-    kept = not isinstance(edge, NativeEdge) or "keepalive_min_timeout" in (edge.prefix / "nginx.conf").read_text()
-    with Load(edge, both, kept=kept) as load:
+    kept = not isinstance(nginx, NginxProcess) or "keepalive_min_timeout" in (nginx.prefix / "nginx.conf").read_text()
+    with Load(nginx, both, kept=kept) as load:
         time.sleep(1)
-        place.put_certificate(new)
-        until(lambda: presented(edge) == new.certificate.strip(), 15, "the new certificate is shown")
+        sandbox.put_certificate(new)
+        until(lambda: served_certificate(nginx) == new.certificate.strip(), 15, "the new certificate is shown")
         time.sleep(2)
     assert load.failures == []
     assert load.events == 31
@@ -95,35 +95,35 @@ def test_a_certificate_is_rotated_under_load_without_a_drop(place: Place, tmp_pa
 
 
 @pytest.mark.parametrize("where", ["docker", "native"])
-def test_half_of_a_pair_is_not_taken_and_the_whole_is(place: Place, where: str) -> None:
-    edge = place.started(where)
-    old, new = presented(edge), certificate.make()
-    place.put("cert.pem", new.certificate)
-    until(lambda: "the old one stays" in edge.logs(), 10, "half of a pair is refused")
+def test_half_of_a_pair_is_not_taken_and_the_whole_is(sandbox: Sandbox, where: str) -> None:
+    nginx = sandbox.start_nginx(where)
+    old, new = served_certificate(nginx), certificate.make()
+    sandbox.put("cert.pem", new.certificate)
+    until(lambda: "the old one stays" in nginx.logs(), 10, "half of a pair is refused")
     time.sleep(2.5)
-    assert edge.logs().count("the old one stays") == 1
-    assert presented(edge) == old
-    place.put("key.pem", new.key)
-    until(lambda: presented(edge) == new.certificate.strip(), 10, "the whole pair is taken")
-    place.put("cert.pem", new.certificate[:300])
-    until(lambda: edge.logs().count("the old one stays") == 2, 10, "half of a file is refused")
-    assert edge.state["Running"]
+    assert nginx.logs().count("the old one stays") == 1
+    assert served_certificate(nginx) == old
+    sandbox.put("key.pem", new.key)
+    until(lambda: served_certificate(nginx) == new.certificate.strip(), 10, "the whole pair is taken")
+    sandbox.put("cert.pem", new.certificate[:300])
+    until(lambda: nginx.logs().count("the old one stays") == 2, 10, "half of a file is refused")
+    assert nginx.state["Running"]
 
 
-def test_a_start_in_the_middle_of_a_change_waits_for_the_other_half(place: Place) -> None:
+def test_a_start_in_the_middle_of_a_change_waits_for_the_other_half(sandbox: Sandbox) -> None:
     new = certificate.make()
-    place.put("cert.pem", new.certificate)
-    edge = place.edge(wait=False)
+    sandbox.put("cert.pem", new.certificate)
+    nginx = sandbox.nginx(wait=False)
     time.sleep(1.5)
-    place.put("key.pem", new.key)
-    until(edge.healthy, 10, "it starts")
-    assert presented(edge) == new.certificate.strip()
+    sandbox.put("key.pem", new.key)
+    until(nginx.is_healthy, 10, "it starts")
+    assert served_certificate(nginx) == new.certificate.strip()
 
 
-def test_without_a_certificate_it_says_who_makes_one(place: Place) -> None:
-    (place.tls / "key.pem").unlink()
-    edge = place.edge(wait=False)
-    until(lambda: not edge.state["Running"], 20, "it ends")
-    assert edge.state["ExitCode"] == 1
-    assert "cannot be read by user" in edge.logs()
-    assert "the service init makes them" in edge.logs()
+def test_without_a_certificate_it_says_who_makes_one(sandbox: Sandbox) -> None:
+    (sandbox.tls / "key.pem").unlink()
+    nginx = sandbox.nginx(wait=False)
+    until(lambda: not nginx.state["Running"], 20, "it ends")
+    assert nginx.state["ExitCode"] == 1
+    assert "cannot be read by user" in nginx.logs()
+    assert "the service init makes them" in nginx.logs()

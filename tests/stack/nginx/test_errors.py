@@ -6,8 +6,8 @@ import subprocess
 import pytest
 from tests.support.compose.stack import docker, until
 from tests.support.http.message import Response
-from tests.support.nginx.edge import Place, StandIn
-from tests.support.nginx.talk import Client, encode_request, refusal
+from tests.support.nginx.client import NginxClient, encode_request, parse_error
+from tests.support.nginx.containers import FakeUpstream, Sandbox
 
 CHAT = "/v1/chat/completions"
 SMUGGLED = b"GET /models/status HTTP/1.1\r\nhost: localhost\r\nx-mark: smuggled\r\n\r\n"
@@ -34,16 +34,16 @@ def post(*lines: str) -> bytes:
     ids=" | ".join,
 )
 def test_a_request_that_two_could_read_differently_is_refused(
-    client: Client, gateway: StandIn, lines: list[str]
+    client: NginxClient, upstream: FakeUpstream, lines: list[str]
 ) -> None:
-    with client.open(timeout=2) as raw:
+    with client.open_tls(timeout=2) as raw:
         raw.send(post(*lines) + b"0\r\n\r\n" + SMUGGLED)
         while raw.read():
             pass
     assert raw.received.count(b"HTTP/1.1 ") == 1
     assert raw.received.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))
     assert b"HTTP/1.1 400 " in raw.received or "identity" in lines[0] + lines[-1]
-    assert gateway.came("smuggled") == []
+    assert upstream.requests("smuggled") == []
 
 
 @pytest.mark.parametrize(
@@ -63,45 +63,45 @@ def test_a_request_that_two_could_read_differently_is_refused(
     ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else None,
 )
 def test_what_cannot_be_served_is_told_in_openais_shape(
-    client: Client, request_: bytes, status: int, code: str
+    client: NginxClient, request_: bytes, status: int, code: str
 ) -> None:
     response = client.send(request_)
     assert response.status == status
-    assert not code or refusal(response) == (status, code)
+    assert not code or parse_error(response) == (status, code)
 
 
-def test_plain_http_on_the_port_of_tls(client: Client) -> None:
-    command = ("curl", "-sS", "--noproxy", "*", "-i", f"http://localhost:{client.edge.port(443)}/livez")
+def test_plain_http_on_the_port_of_tls(client: NginxClient) -> None:
+    command = ("curl", "-sS", "--noproxy", "*", "-i", f"http://localhost:{client.nginx.port(443)}/livez")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     head, _, body = done.stdout.partition("\n\n")
     assert done.stdout.startswith("HTTP/1.1 400 "), head
     assert json.loads(body or done.stdout.partition("\r\n\r\n")[2])["error"]["code"] == "tls_required"
 
 
-def test_a_body_may_be_as_long_as_the_limit_and_no_longer(client: Client, gateway: StandIn) -> None:
-    assert client.ask(CHAT, b"a" * LIMIT, method="POST", x_mark="at-the-limit").status == 200
-    over = client.ask(CHAT, b"a" * (LIMIT + 1), method="POST", x_mark="over-the-limit")
-    assert refusal(over) == (413, "request_too_large")
+def test_a_body_may_be_as_long_as_the_limit_and_no_longer(client: NginxClient, upstream: FakeUpstream) -> None:
+    assert client.request(CHAT, b"a" * LIMIT, method="POST", x_mark="at-the-limit").status == 200
+    over = client.request(CHAT, b"a" * (LIMIT + 1), method="POST", x_mark="over-the-limit")
+    assert parse_error(over) == (413, "request_too_large")
     assert f"{LIMIT} bytes" in json.loads(over.body)["error"]["message"]
     chunk = b"ffff\r\n" + b"a" * 0xFFFF + b"\r\n"
     head = post("transfer-encoding: chunked", "x-mark: over-the-limit")
-    assert refusal(client.send(head + 2 * chunk + b"0\r\n\r\n")) == (413, "request_too_large")
-    assert refusal(client.h2(CHAT, "-H", "x-mark: over-the-limit", "-d", "a" * (LIMIT + 1))) == (
+    assert parse_error(client.send(head + 2 * chunk + b"0\r\n\r\n")) == (413, "request_too_large")
+    assert parse_error(client.request_http2(CHAT, "-H", "x-mark: over-the-limit", "-d", "a" * (LIMIT + 1))) == (
         413,
         "request_too_large",
     )
-    assert gateway.came("over-the-limit") == []
+    assert upstream.requests("over-the-limit") == []
 
 
 @pytest.mark.parametrize("do", [{"reset": True}, {"garbage": True}], ids=str)
-def test_a_gateway_that_breaks_is_502(client: Client, gateway: StandIn, do: dict[str, bool]) -> None:
-    mark = f"broken-{next(iter(do))}-{client.edge.id}"
-    response = client.ask(CHAT, b"{}", method="POST", do=do, x_request_id=mark)
-    assert refusal(response) == (502, "gateway_unavailable")
+def test_a_gateway_that_breaks_is_502(client: NginxClient, upstream: FakeUpstream, do: dict[str, bool]) -> None:
+    mark = f"broken-{next(iter(do))}-{client.nginx.id}"
+    response = client.request(CHAT, b"{}", method="POST", do=do, x_request_id=mark)
+    assert parse_error(response) == (502, "gateway_unavailable")
     assert response.headers["retry-after"] == "5"
     assert response.headers["x-request-id"] == mark
     # It may have cost GPU time: never sent twice.
-    assert len(gateway.came(mark)) == 1
+    assert len(upstream.requests(mark)) == 1
 
 
 def anthropic(response: Response) -> tuple[int, str]:
@@ -113,20 +113,20 @@ def anthropic(response: Response) -> tuple[int, str]:
     return response.status, content["error"]["type"]
 
 
-def test_on_messages_errors_have_anthropics_shape(client: Client) -> None:
+def test_on_messages_errors_have_anthropics_shape(client: NginxClient) -> None:
     path = "/v1/messages"
     large = post(f"content-length: {LIMIT + 1}").replace(CHAT.encode(), path.encode())
     assert anthropic(client.send(large)) == (413, "request_too_large")
-    assert anthropic(client.ask(f"{path}?beta=true", do={"reset": True})) == (502, "api_error")
-    assert anthropic(client.ask(f"{path}/count_tokens", method="TRACE")) == (405, "invalid_request_error")
-    assert anthropic(client.ask(f"{path}/batches")) == (404, "not_found_error")
-    assert refusal(client.ask("/v1/messagesx")) == (404, "not_found")
+    assert anthropic(client.request(f"{path}?beta=true", do={"reset": True})) == (502, "api_error")
+    assert anthropic(client.request(f"{path}/count_tokens", method="TRACE")) == (405, "invalid_request_error")
+    assert anthropic(client.request(f"{path}/batches")) == (404, "not_found_error")
+    assert parse_error(client.request("/v1/messagesx")) == (404, "not_found")
 
 
-def test_an_error_of_the_gateways_own_passes_untouched(client: Client) -> None:
+def test_an_error_of_the_gateways_own_passes_untouched(client: NginxClient) -> None:
     for status in (400, 401, 404, 413, 429, 500, 502, 503, 504):
         said = {"status": status, "headers": {"x-request-id": "its-own", "retry-after": "7"}, "body": '{"its":"own"}'}
-        with client.open() as raw:
+        with client.open_tls() as raw:
             response = raw.send(encode_request(CHAT, b"{}", method="POST", do=said)).read_response()
             head = raw.received.partition(b"\r\n\r\n")[0].lower()
         assert (response.status, response.body) == (status, b'{"its":"own"}')
@@ -134,45 +134,45 @@ def test_an_error_of_the_gateways_own_passes_untouched(client: Client) -> None:
         assert (head.count(b"x-request-id"), head.count(b"retry-after")) == (1, 1)
 
 
-def test_an_answer_without_a_name_gets_one(client: Client) -> None:
-    response = client.ask(CHAT, b"{}", method="POST", do={"status": 200}, x_request_id="mine")
+def test_an_answer_without_a_name_gets_one(client: NginxClient) -> None:
+    response = client.request(CHAT, b"{}", method="POST", do={"status": 200}, x_request_id="mine")
     assert response.headers["x-request-id"] == "mine"
 
 
-def test_too_many_requests_from_one_address_are_429(place: Place) -> None:
-    place.stand_in()
-    client = Client(place.edge(RATE_LIMIT_RPS="2"), place.tls / "cert.pem")
-    responses = [client.ask("/livez") for _ in range(8)]
+def test_too_many_requests_from_one_address_are_429(sandbox: Sandbox) -> None:
+    sandbox.upstream()
+    client = NginxClient(sandbox.nginx(RATE_LIMIT_RPS="2"), sandbox.tls / "cert.pem")
+    responses = [client.request("/livez") for _ in range(8)]
     assert [response.status for response in responses[:5]] == [200] * 5
-    assert refusal(responses[7]) == (429, "rate_limit_exceeded")
+    assert parse_error(responses[7]) == (429, "rate_limit_exceeded")
     assert responses[7].headers["retry-after"] == "1"
-    assert anthropic(client.ask("/v1/messages")) == (429, "rate_limit_error")
+    assert anthropic(client.request("/v1/messages")) == (429, "rate_limit_error")
     # A health check of a load balancer must not be answered so.
-    with client.plain() as raw:
+    with client.open_plain() as raw:
         for _ in range(8):
             assert raw.send(encode_request("/healthz")).read_response().status == 200
             raw.reads.clear()
 
 
-def test_too_many_at_once_from_one_address_are_429(place: Place) -> None:
-    stand_in = place.stand_in()
-    client = Client(place.edge(CONNECTIONS_PER_IP="2", RATE_LIMIT_RPS="0"), place.tls / "cert.pem")
-    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
-    with client.open() as first, client.open() as second:
+def test_too_many_at_once_from_one_address_are_429(sandbox: Sandbox) -> None:
+    upstream = sandbox.upstream()
+    client = NginxClient(sandbox.nginx(CONNECTIONS_PER_IP="2", RATE_LIMIT_RPS="0"), sandbox.tls / "cert.pem")
+    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    with client.open_tls() as first, client.open_tls() as second:
         for raw in (first, second):
             raw.send(encode_request(CHAT, do={"stream": 50, "every": 0.2})).read_until(b"data: 0")
-        assert refusal(client.ask("/livez")) == (429, "rate_limit_exceeded")
-    until(lambda: client.ask("/livez").status == 200, 5, "their places are free again")
-    assert len(stand_in.came("stream")) == 2
+        assert parse_error(client.request("/livez")) == (429, "rate_limit_exceeded")
+    until(lambda: client.request("/livez").status == 200, 5, "their places are free again")
+    assert len(upstream.requests("stream")) == 2
 
 
-def test_without_a_gateway_everything_else_goes_on(place: Place) -> None:
-    client = Client(place.edge(), place.tls / "cert.pem")
-    assert refusal(client.ask("/livez")) == (502, "gateway_unavailable")
-    assert refusal(client.ask("/metrics")) == (404, "not_found")
-    stand_in = place.stand_in()
-    until(lambda: client.ask("/livez").status == 200, 10, "the gateway is found")
-    docker("stop", "-t", "0", stand_in.id)
+def test_without_a_gateway_everything_else_goes_on(sandbox: Sandbox) -> None:
+    client = NginxClient(sandbox.nginx(), sandbox.tls / "cert.pem")
+    assert parse_error(client.request("/livez")) == (502, "gateway_unavailable")
+    assert parse_error(client.request("/metrics")) == (404, "not_found")
+    upstream = sandbox.upstream()
+    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    docker("stop", "-t", "0", upstream.id)
     # At first its address is asked and is silent; then its name is gone.
-    assert refusal(client.ask("/livez")) in {(502, "gateway_unavailable"), (504, "gateway_timeout")}
-    until(lambda: refusal(client.ask("/livez")) == (502, "gateway_unavailable"), 10, "its name is gone")
+    assert parse_error(client.request("/livez")) in {(502, "gateway_unavailable"), (504, "gateway_timeout")}
+    until(lambda: parse_error(client.request("/livez")) == (502, "gateway_unavailable"), 10, "its name is gone")

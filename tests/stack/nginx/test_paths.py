@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from tests.support.nginx.edge import StandIn
-from tests.support.nginx.talk import Client, refusal
+from tests.support.nginx.client import NginxClient, parse_error
+from tests.support.nginx.containers import FakeUpstream
 
 # The endpoints of design and gateway.
 ENDPOINTS = [
@@ -28,33 +28,33 @@ CLIMBING = [
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_an_endpoint_reaches_the_gateway_as_it_was_written(client: Client, path: str) -> None:
-    response = client.ask(f"{path}?a=%20b")
+def test_an_endpoint_reaches_the_gateway_as_it_was_written(client: NginxClient, path: str) -> None:
+    response = client.request(f"{path}?a=%20b")
     assert response.status == 200
     assert json.loads(response.body)["target"] == f"{path}?a=%20b"
 
 
 @pytest.mark.parametrize("path", NOBODYS)
-def test_any_other_path_is_404_and_reaches_nobody(client: Client, gateway: StandIn, path: str) -> None:
+def test_any_other_path_is_404_and_reaches_nobody(client: NginxClient, upstream: FakeUpstream, path: str) -> None:
     mark = f"nobodys-{NOBODYS.index(path)}"
-    status, code = refusal(client.ask(path, x_mark=mark))
+    status, code = parse_error(client.request(path, x_mark=mark))
     assert (status, code) == ((400, "bad_request") if "%00" in path else (404, "not_found"))
-    assert client.h2(path, "-H", f"x-mark: {mark}").status in {400, 404}
-    assert gateway.came(mark) == []
+    assert client.request_http2(path, "-H", f"x-mark: {mark}").status in {400, 404}
+    assert upstream.requests(mark) == []
 
 
 @pytest.mark.parametrize("path", CLIMBING)
-def test_a_path_that_climbs_is_404_and_reaches_nobody(client: Client, gateway: StandIn, path: str) -> None:
+def test_a_path_that_climbs_is_404_and_reaches_nobody(client: NginxClient, upstream: FakeUpstream, path: str) -> None:
     mark = f"climbing-{CLIMBING.index(path)}"
-    assert refusal(client.ask(path, x_mark=mark)) == (404, "not_found")
-    assert refusal(client.h2(path, "-H", f"x-mark: {mark}")) == (404, "not_found")
-    assert gateway.came(mark) == []
+    assert parse_error(client.request(path, x_mark=mark)) == (404, "not_found")
+    assert parse_error(client.request_http2(path, "-H", f"x-mark: {mark}")) == (404, "not_found")
+    assert upstream.requests(mark) == []
 
 
-def test_dots_in_a_query_are_nobodys_business(client: Client) -> None:
-    assert client.ask("/v1/models?a=../..").status == 200
+def test_dots_in_a_query_are_nobodys_business(client: NginxClient) -> None:
+    assert client.request("/v1/models?a=../..").status == 200
 
 
-def test_an_absolute_address_is_taken_by_its_path(client: Client) -> None:
-    assert client.ask("https://localhost/v1/models").status == 200
-    assert client.ask("https://localhost/metrics").status == 404
+def test_an_absolute_address_is_taken_by_its_path(client: NginxClient) -> None:
+    assert client.request("https://localhost/v1/models").status == 200
+    assert client.request("https://localhost/metrics").status == 404

@@ -1,4 +1,4 @@
-"""Talking to nginx: by hand over TLS, and over HTTP/2 with curl."""
+"""Clients of nginx: raw HTTP/1.1 over TLS, and HTTP/2 with curl."""
 
 import contextlib
 import json
@@ -12,40 +12,41 @@ from typing import Any
 
 from tests.support.http.connection import RawConnection
 from tests.support.http.message import Response
-from tests.support.nginx.edge import Edge
+from tests.support.nginx.containers import NginxContainer
 
 SLOW_HEAD = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nx-mark: slow\r\nx-a: "
-HALF_A_BODY = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-mark: slow\r\ncontent-length: 1000\r\n\r\n{"
+HALF_BODY = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-mark: slow\r\ncontent-length: 1000\r\n\r\n{"
 _OPENAI = {"message", "type", "param", "code"}
 
 
 @dataclass(frozen=True)
-class Client:
-    """What tests ask an edge with. Each question has a connection of its own."""
+class NginxClient:
+    """Sends requests to an nginx, each over a connection of its own."""
 
-    edge: Edge
+    nginx: NginxContainer
     trusted: Path
 
-    def open(self, timeout: float = 15.0) -> RawConnection:
+    def open_tls(self, timeout: float = 15.0) -> RawConnection:
         """A connection to port 443. Use it with `with`."""
         trust = ssl.create_default_context(cafile=str(self.trusted))
-        return RawConnection(self.edge.port(443), timeout, tls=trust)
+        return RawConnection(self.nginx.port(443), timeout, tls=trust)
 
-    def plain(self) -> RawConnection:
-        return RawConnection(self.edge.port(80), 20.0)
+    def open_plain(self) -> RawConnection:
+        """A connection to port 80. Use it with `with`."""
+        return RawConnection(self.nginx.port(80), 20.0)
 
     def send(self, request: bytes) -> Response:
-        with self.open() as raw:
+        with self.open_tls() as raw:
             return raw.send(request).read_response()
 
-    def ask(self, path: str, body: bytes = b"", *, method: str = "GET", do: Any = None, **headers: str) -> Response:
+    def request(self, path: str, body: bytes = b"", *, method: str = "GET", do: Any = None, **headers: str) -> Response:
         return self.send(encode_request(path, body, method=method, do=do, **headers))
 
-    def h2(self, path: str, *options: str) -> Response:
-        """Over HTTP/2."""
+    def request_http2(self, path: str, *options: str) -> Response:
+        """Sends a request over HTTP/2."""
         command = (
             "curl", "-sS", "--noproxy", "*", "--max-time", "30", "--http2", "--path-as-is", "-i", "--cacert",
-            str(self.trusted), *options, f"https://localhost:{self.edge.port(443)}{path}",
+            str(self.trusted), *options, f"https://localhost:{self.nginx.port(443)}{path}",
         )  # fmt: skip
         done = subprocess.run(command, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -57,7 +58,7 @@ class Client:
 
 
 def encode_request(path: str, body: bytes = b"", *, method: str = "GET", do: Any = None, **headers: str) -> bytes:
-    """A request as bytes; `do` is what the stand-in does with it. An underscore in a name stands for a hyphen."""
+    """A request as bytes; `do` tells the fake upstream what to do. An underscore in a name stands for a hyphen."""
     fields = {"host": "localhost"} | {name.replace("_", "-"): value for name, value in headers.items()}
     if body or method == "POST":
         fields.setdefault("content-length", str(len(body)))
@@ -67,8 +68,8 @@ def encode_request(path: str, body: bytes = b"", *, method: str = "GET", do: Any
     return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
-def refusal(response: Response) -> tuple[int, str]:
-    """Status and code of an answer of nginx's own, which must look like the API's."""
+def parse_error(response: Response) -> tuple[int, str]:
+    """Status and code of an error that nginx itself returns, which must have the API's shape."""
     assert response.headers["content-type"] == "application/json"
     assert re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", response.headers["x-request-id"])
     error = json.loads(response.body)["error"]
@@ -78,7 +79,7 @@ def refusal(response: Response) -> tuple[int, str]:
 
 
 def trickle(raw: RawConnection, start: bytes, more: bytes, every: float, seconds: float) -> float:
-    """Sends `start`, then `more` again and again; the seconds until the other side ends it."""
+    """Sends `start`, then `more` again and again; returns the seconds until nginx closes the connection."""
     began = time.monotonic()
     raw.send(start)
     raw.socket.settimeout(every)
@@ -87,7 +88,7 @@ def trickle(raw: RawConnection, start: bytes, more: bytes, every: float, seconds
             if not raw.read():
                 break
         except TimeoutError:
-            with contextlib.suppress(OSError):  # it has ended: the next read says so
+            with contextlib.suppress(OSError):  # it is closed: the next read shows that
                 raw.send(more)
         except OSError:
             break

@@ -7,13 +7,13 @@ import subprocess
 from pathlib import Path
 
 from tests.support.compose.stack import ROOT, until
-from tests.support.nginx.edge import NGINX, Container, Place
+from tests.support.nginx.containers import NGINX, Container, Sandbox
 
 _PEBBLE = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1"
 LIFETIME_S = 15
 
 
-def build(directory: Path) -> Path:
+def build_pebble(directory: Path) -> Path:
     """Pebble's program: what PEBBLE names, what is on the PATH, or built with Go (seconds)."""
     if found := os.environ.get("PEBBLE") or shutil.which("pebble"):
         return Path(found)
@@ -28,18 +28,18 @@ def build(directory: Path) -> Path:
     return directory / "pebble"
 
 
-class Authority(Container):
+class AcmeServer(Container):
     """A certificate authority, as https://authority:14000/dir. Its certificates live LIFETIME_S."""
 
     @classmethod
-    def start(cls, place: Place, program: Path) -> "Authority":
+    def start(cls, sandbox: Sandbox, program: Path) -> "AcmeServer":
         settings = {
             "listenAddress": "0.0.0.0:14000", "managementListenAddress": "0.0.0.0:15000",
             "certificate": "/pebble/cert.pem", "privateKey": "/pebble/key.pem", "httpPort": 80, "tlsPort": 443,
             "retryAfter": {"authz": 1, "order": 1}, "keyAlgorithm": "ecdsa",
             "profiles": {"default": {"description": "short", "validityPeriod": LIFETIME_S}},
         }  # fmt: skip
-        folder = place.directory / "pebble"
+        folder = sandbox.directory / "pebble"
         folder.mkdir()
         shutil.copy(program, folder / "pebble")
         (folder / "config.json").write_text(json.dumps({"pebble": settings}))
@@ -51,24 +51,24 @@ class Authority(Container):
         )  # fmt: skip
         for path in (folder, *folder.iterdir()):
             path.chmod(0o755)
-        authority = cls(
-            place.run(
+        acme_server = cls(
+            sandbox.run(
                 f"--volume={folder}:/pebble:ro", "--env=PEBBLE_VA_NOSLEEP=1", "--env=PEBBLE_WFE_NONCEREJECT=0",
                 alias="authority", image=NGINX,
                 command=("/pebble/pebble", "-strict=false", "-config", "/pebble/config.json"),
             )
         )  # fmt: skip
-        until(lambda: "Listening on: 0.0.0.0:14000" in authority.logs(), 20, "pebble listens")
-        return authority
+        until(lambda: "Listening on: 0.0.0.0:14000" in acme_server.logs(), 20, "pebble listens")
+        return acme_server
 
 
-def certbot(place: Place, volume: str = "acme", **environment: str) -> Container:
+def start_acme_client(sandbox: Sandbox, volume: str = "acme", **environment: str) -> Container:
     """Starts the service `acme` as compose.yaml does, with the authority above; `volume` is a folder of its own."""
     settings = {"ACME_SERVER": "https://authority:14000/dir", "REQUESTS_CA_BUNDLE": "/authority.pem", **environment}
     words = (
-        f"--volume={ROOT / 'nginx'}:/etc/glasshouse/nginx:ro", f"--volume={place.tls}:/run/glasshouse/tls",
-        f"--volume={place.webroot}:/run/glasshouse/acme-webroot", f"--volume={place.folder(volume)}:/data/acme",
-        f"--volume={place.directory / 'pebble' / 'cert.pem'}:/authority.pem:ro",
+        f"--volume={ROOT / 'nginx'}:/etc/glasshouse/nginx:ro", f"--volume={sandbox.tls}:/run/glasshouse/tls",
+        f"--volume={sandbox.webroot}:/run/glasshouse/acme-webroot", f"--volume={sandbox.folder(volume)}:/data/acme",
+        f"--volume={sandbox.directory / 'pebble' / 'cert.pem'}:/authority.pem:ro",
         *(f"--env={name}={value}" for name, value in settings.items()),
     )  # fmt: skip
-    return Container(place.run(*words, alias="acme", image=NGINX, command=("sh", "/etc/glasshouse/nginx/acme.sh")))
+    return Container(sandbox.run(*words, alias="acme", image=NGINX, command=("sh", "/etc/glasshouse/nginx/acme.sh")))

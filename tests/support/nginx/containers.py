@@ -1,4 +1,4 @@
-"""nginx as compose.yaml runs it, and what stands around it: each in a container, on networks of the tests' own."""
+"""nginx as compose.yaml runs it, with its neighbours: each in a container, on networks of the tests' own."""
 
 import contextlib
 import functools
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.compose.stack import ROOT, docker, until
+from tests.support.program import free_port
 
 from glasshouse import certificate
 
@@ -30,28 +31,28 @@ _numbers = count(1)
 
 
 @dataclass(frozen=True)
-class Place:
-    """A network, and directories that stand for the volumes and secrets of a stack."""
+class Sandbox:
+    """A network, and directories in place of the volumes and secrets of a stack."""
 
     network: str
     directory: Path
     exits: contextlib.ExitStack
 
     @classmethod
-    def make(cls, directory: Path, exits: contextlib.ExitStack) -> "Place":
-        name = f"glasshouse-edge-test-{os.getpid()}-{next(_numbers)}"
+    def create(cls, directory: Path, exits: contextlib.ExitStack) -> "Sandbox":
+        name = f"glasshouse-nginx-test-{os.getpid()}-{next(_numbers)}"
         docker("network", "create", name)
         exits.callback(docker, "network", "rm", name)
-        place = cls(name, directory, exits)
-        place.put_certificate(certificate.make())
-        return place
+        sandbox = cls(name, directory, exits)
+        sandbox.put_certificate(certificate.make())
+        return sandbox
 
     def folder(self, name: str) -> Path:
         """A directory that a container may write into."""
         folder = self.directory / name
         if not folder.exists():
             folder.mkdir()
-            _give(folder)
+            _chown(folder)
         return folder
 
     @property
@@ -64,7 +65,7 @@ class Place:
 
     @property
     def gateway_address(self) -> str:
-        """From where containers see this machine's requests come."""
+        """The address from which containers see requests of this machine."""
         return docker("network", "inspect", self.network, "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
 
     def put_certificate(self, pair: certificate.Pair) -> None:
@@ -72,31 +73,32 @@ class Place:
         self.put("cert.pem", pair.certificate)
 
     def put(self, name: str, text: str) -> None:
-        """Puts a file beside the certificate, at once."""
+        """Puts a file beside the certificate, atomically."""
         new = self.tls / f".{name}"
         new.write_text(text)
         new.chmod(0o600)
-        _give(new)
+        _chown(new)
         new.rename(self.tls / name)
 
     def run(self, *options: str, alias: str, image: str, command: tuple[str, ...]) -> str:
-        """Starts a container; its id. It is removed with the place."""
+        """Starts a container and returns its id. It is removed with the sandbox."""
         name = f"{self.network}-{alias}-{next(_numbers)}"
         words = ("run", "--detach", f"--name={name}", f"--network={self.network}", f"--network-alias={alias}")
         container = docker(*words, *_HARDENED, *options, image, *command).strip()
         self.exits.callback(subprocess.run, ("docker", "rm", "-fv", container), capture_output=True, check=False)
         return container
 
-    def stand_in(self, alias: str = "api", port: int = 8000, *options: str) -> "StandIn":
-        script = Path(__file__).with_name("stand_in.py")
-        words = (f"--volume={script}:/stand_in.py:ro", "--publish=127.0.0.1::9000", *options)
-        stand_in = StandIn(
-            self.run(*words, alias=alias, image=PYTHON, command=("python", "-u", "/stand_in.py", str(port)))
+    def upstream(self, alias: str = "api", port: int = 8000, *options: str) -> "FakeUpstream":
+        """Starts a fake of the gateway, or of Grafana."""
+        script = Path(__file__).with_name("fake_upstream.py")
+        words = (f"--volume={script}:/fake_upstream.py:ro", "--publish=127.0.0.1::9000", *options)
+        upstream = FakeUpstream(
+            self.run(*words, alias=alias, image=PYTHON, command=("python", "-u", "/fake_upstream.py", str(port)))
         )
-        until(stand_in.answers, 20, f"{alias} answers")
-        return stand_in
+        until(upstream.is_up, 20, f"{alias} responds")
+        return upstream
 
-    def edge(self, *options: str, wait: bool = True, **environment: str) -> "Edge":
+    def nginx(self, *options: str, wait: bool = True, **environment: str) -> "NginxContainer":
         """Starts nginx as compose.yaml does."""
         words = [
             *_AS_NGINX, f"--volume={ROOT / 'nginx'}:/etc/glasshouse/nginx:ro",
@@ -104,24 +106,26 @@ class Place:
             "--publish=127.0.0.1::80", "--publish=127.0.0.1::443", *options,
             *(f"--env={name}={value}" for name, value in environment.items()),
         ]  # fmt: skip
-        edge = Edge(self.run(*words, alias="nginx", image=NGINX, command=("sh", "/etc/glasshouse/nginx/start.sh")))
+        nginx = NginxContainer(
+            self.run(*words, alias="nginx", image=NGINX, command=("sh", "/etc/glasshouse/nginx/start.sh"))
+        )
         if wait:
-            until(edge.healthy, 20, "nginx is healthy")
-        return edge
+            until(nginx.is_healthy, 20, "nginx is healthy")
+        return nginx
 
-    def started(self, where: str, **environment: str) -> "Edge":
-        """nginx with a gateway, in a container (`docker`) or without one (`native`)."""
-        gateway = self.stand_in()
+    def start_nginx(self, where: str, **environment: str) -> "NginxContainer":
+        """Starts nginx with a fake gateway, in a container (`docker`) or without one (`native`)."""
+        upstream = self.upstream()
         if where == "docker":
-            return self.edge(wait=True, **environment)
-        return self.native_edge(gateway, **environment)
+            return self.nginx(wait=True, **environment)
+        return self.native_nginx(upstream, **environment)
 
-    def native_edge(self, gateway: "StandIn | None" = None, **environment: str) -> "NativeEdge":
-        """Starts nginx as supervisord.conf does, on this machine; the gateway may be the stand-in in its container."""
+    def native_nginx(self, upstream: "FakeUpstream | None" = None, **environment: str) -> "NginxProcess":
+        """Starts nginx as supervisord.conf does, on this machine; the gateway may be a fake in a container."""
         prefix = self.directory / f'native {next(_numbers)} "quoted"'
         prefix.mkdir()
-        port = _free_port()
-        address = f"{gateway.address}:8000" if gateway is not None else f"127.0.0.1:{_free_port()}"
+        port = free_port()
+        address = f"{upstream.address}:8000" if upstream is not None else f"127.0.0.1:{free_port()}"
         variables = {
             "PATH": os.environ["PATH"], "NGINX_PROGRAM": shutil.which("nginx", path="/usr/sbin:/usr/bin") or "nginx",
             "NGINX_PREFIX": str(prefix), "NGINX_TLS": str(self.tls), "NGINX_LISTEN": f"127.0.0.1:{port}",
@@ -131,21 +135,15 @@ class Place:
             process = subprocess.Popen(
                 ("sh", ROOT / "nginx/start.sh"), env=variables, cwd=ROOT, stdout=out, stderr=err, start_new_session=True
             )
-        edge = NativeEdge("native", process, prefix, port)
-        self.exits.callback(edge.end)
-        until(edge.healthy, 20, "nginx is healthy")
-        return edge
+        nginx = NginxProcess("native", process, prefix, port)
+        self.exits.callback(nginx.stop)
+        until(nginx.is_healthy, 20, "nginx is healthy")
+        return nginx
 
 
-def _give(path: Path) -> None:
+def _chown(path: Path) -> None:
     if os.getuid() == 0:
         os.chown(path, UID, UID)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @functools.cache
@@ -155,12 +153,12 @@ def _published(container: str, inside: int) -> int:
 
 @dataclass(frozen=True)
 class Container:
-    """A container that a test started."""
+    """A container that a test has started."""
 
     id: str
 
     def port(self, inside: int) -> int:
-        """Where a port of it is published on this machine."""
+        """The port of this machine that publishes a port of the container."""
         return _published(self.id, inside)
 
     @property
@@ -173,32 +171,36 @@ class Container:
         return done.stdout + done.stderr
 
 
-class StandIn(Container):
-    """What stands for the gateway."""
+class FakeUpstream(Container):
+    """The fake of the gateway, or of Grafana."""
 
     @property
     def address(self) -> str:
-        """Its own, which this machine reaches too."""
+        """Its own address, which this machine reaches too."""
         (network,) = json.loads(docker("inspect", self.id))[0]["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"])
 
-    def answers(self) -> bool:
+    def is_up(self) -> bool:
         with contextlib.suppress(OSError):
-            self.came()
+            self.requests()
             return True
         return False
 
-    def came(self, mark: str = "") -> list[dict[str, Any]]:
-        """The requests that reached it with `mark` in their target or their headers."""
+    def requests(self, mark: str = "") -> list[dict[str, Any]]:
+        """The requests that it has received with `mark` in their target or headers."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://127.0.0.1:{self.port(9000)}/", timeout=5) as answer:
-            return [one for one in json.load(answer) if mark in one["target"] + json.dumps(one["headers"])]
+        with opener.open(f"http://127.0.0.1:{self.port(9000)}/", timeout=5) as response:
+            return [
+                received
+                for received in json.load(response)
+                if mark in received["target"] + json.dumps(received["headers"])
+            ]
 
 
-class Edge(Container):
+class NginxContainer(Container):
     """nginx under test."""
 
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """As compose.yaml's health check."""
         assert self.state["Running"], self.logs()
         done = subprocess.run(
@@ -207,24 +209,24 @@ class Edge(Container):
         )  # fmt: skip
         return done.returncode == 0
 
-    def lines(self, **wanted: object) -> list[dict[str, Any]]:
-        """The lines of the access log that have these values. Each must be JSON."""
+    def log_lines(self, **fields: object) -> list[dict[str, Any]]:
+        """The lines of the access log with these values. Every line must be JSON."""
         done = subprocess.run(("docker", "logs", self.id), capture_output=True, text=True, check=True)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
-        return [line for line in lines if all(line[name] == value for name, value in wanted.items())]
+        return [line for line in lines if all(line[name] == value for name, value in fields.items())]
 
 
 @dataclass(frozen=True)
-class NativeEdge(Edge):
+class NginxProcess(NginxContainer):
     """nginx under test, without a container."""
 
     process: "subprocess.Popen[bytes]"
     prefix: Path
-    listening: int
+    tls_port: int
 
     def port(self, inside: int) -> int:
-        assert inside == 443, "natively there is no port but that of TLS"
-        return self.listening
+        assert inside == 443, "without a container there is only the port of TLS"
+        return self.tls_port
 
     @property
     def state(self) -> dict[str, Any]:
@@ -234,18 +236,18 @@ class NativeEdge(Edge):
     def logs(self) -> str:
         return (self.prefix / "out").read_text() + (self.prefix / "err").read_text()
 
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         assert self.state["Running"], self.logs()
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.listening), 5):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.tls_port), 5):
             return True
         return False
 
-    def lines(self, **wanted: object) -> list[dict[str, Any]]:
+    def log_lines(self, **fields: object) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in (self.prefix / "out").read_text().splitlines()]
-        return [line for line in lines if all(line[name] == value for name, value in wanted.items())]
+        return [line for line in lines if all(line[name] == value for name, value in fields.items())]
 
-    def end(self) -> None:
-        """Ends it, and all that it has started."""
+    def stop(self) -> None:
+        """Stops it, with everything that it has started."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
