@@ -143,7 +143,8 @@ def test_a_wrong_request_gets_an_error_in_the_shape_of_vllm(
 
 def test_invalid_json_is_rejected(mock: MockClient) -> None:
     for wrong in (b"{", b"[]", b'"text"', b'{"messages": 3}', b'{"stream_options": 3}'):
-        assert mock.http.post("/v1/chat/completions", content=wrong).status_code == 400
+        response = mock.http.post("/v1/chat/completions", content=wrong)
+        assert (response.status_code, response.json()["error"]["type"]) == (400, "BadRequestError")
 
 
 def test_unknown_paths_and_methods_are_404(mock: MockClient) -> None:

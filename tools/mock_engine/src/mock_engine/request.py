@@ -82,7 +82,7 @@ def parse_request(path: str, body: bytes, behaviour: Behaviour) -> GenerationReq
         if not isinstance(fields, dict):
             raise RejectedError(BAD_REQUEST, "the body must be a JSON object")
         return _build(path, fields, behaviour)
-    except ValueError as error:  # orjson's own error is one too
+    except (ValueError, TypeError, AttributeError) as error:  # not JSON, or JSON of another shape
         raise RejectedError(BAD_REQUEST, f"mock engine: {error}") from error
 
 
