@@ -15,7 +15,7 @@ ROUND = report.Round(
 
 
 @pytest.mark.parametrize(
-    ("values", "percent", "wanted"),
+    ("values", "percent", "expected"),
     [
         ([], 50, None),
         ([7], 99, 7),
