@@ -78,7 +78,7 @@ def _stays_in_rotation(
                 unready.append(time.monotonic() - began)
             time.sleep(0.2)
     statuses = answers.result()
-    told = gateway.at_rest()
+    told = gateway.scrape_when_idle()
     ejections = told.total("gateway_engine_ejections_total")
     refused = told.total("gateway_requests_total", code="503")
     measured(

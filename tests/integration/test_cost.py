@@ -63,12 +63,12 @@ def reading(gateway: Gateway) -> Reading:
     """Counters and shares of one moment: nothing was booked while they were read."""
     found: list[Reading] = []
 
-    def at_rest() -> bool:
+    def is_consistent() -> bool:
         before = shares(gateway)
         found[:] = [Reading(time.monotonic(), gateway.scrape(), before)]
         return shares(gateway) == before and exact(found[0])
 
-    until(at_rest, 20, "counters that equal what was booked")
+    until(is_consistent, 20, "counters that equal what was booked")
     return found[0]
 
 
@@ -89,7 +89,7 @@ def priced(services: Services, workers: int) -> Iterator[tuple[Gateway, Traffic]
 
 def idle_and_settled(gateway: Gateway) -> Reading:
     until(gateway.is_up, 20, "every worker is up")
-    gateway.at_rest()
+    gateway.scrape_when_idle()
     settled = time.monotonic()
     until(lambda: booked_up_to(gateway, settled), 20, "every worker has booked its time, that of its predecessor too")
     return reading(gateway)

@@ -63,7 +63,7 @@ def test_fifty_disconnects_free_the_engine_within_a_second(
     direct.post(CHAT, json=endless(engine, -1, stream=False)).raise_for_status()
     whole_s, whole = time.monotonic() - began, engine.generated(direct) - made
     until(lambda: engine.busy(direct) == 0, 5, "the engine is idle")
-    before, made = gateway.at_rest(), engine.generated(direct)
+    before, made = gateway.scrape_when_idle(), engine.generated(direct)
     took: dict[str, list[float]] = {PLAIN: [], EARLY: [], LATE: []}
     ways = itertools.cycle(itertools.product((LATE, EARLY, PLAIN), (RawConnection.reset, RawConnection.close)))
     for number, (when, go) in zip(range(DISCONNECTS), ways, strict=False):
@@ -79,7 +79,7 @@ def test_fifty_disconnects_free_the_engine_within_a_second(
     assert max(every) <= FREE_WITHIN_S
     # It did not just come to its end: together they made a fraction of what they were asked for.
     assert engine.generated(direct) - made < DISCONNECTS * whole * 0.6
-    after = gateway.at_rest()
+    after = gateway.scrape_when_idle()
     assert_all_are_cancelled(before, after, {when: len(times) for when, times in took.items()})
     assert gateway.is_ready()
 
@@ -115,7 +115,7 @@ def test_sixteen_clients_that_leave_together_free_the_engine(
 
 @pytest.mark.parametrize("half", [b'{"model": "glass', b""], ids=["half a body", "no body"])
 def test_a_client_that_leaves_while_it_sends_is_cancelled_too(gateway: Gateway, half: bytes) -> None:
-    before = gateway.at_rest()
+    before = gateway.scrape_when_idle()
     with RawConnection(gateway.port) as raw:
         raw.send(encode_request(CHAT, half, key=gateway.key, headers={"content-length": "4000"}))
         time.sleep(0.2)

@@ -31,14 +31,14 @@ def refused(response: Response, *, param: str | None = None) -> str:
 
 @STREAMED
 def test_a_prompt_over_the_context(gateway: Gateway, engine: Engine, stream: bool) -> None:
-    before = gateway.at_rest()
+    before = gateway.scrape_when_idle()
     words = "glass house " * engine.context()
     for path, body in ((CHAT, chat(words)), (COMPLETIONS, {"model": DEMO, "prompt": words, "max_tokens": 4})):
         response = send_request(gateway.port, path, {**body, "stream": stream}, key=gateway.key)
         assert str(engine.context()) in refused(response)
         assert response.error["code"] == "context_length_exceeded"
     assert gateway.is_ready()
-    after = gateway.at_rest()
+    after = gateway.scrape_when_idle()
     assert (
         risen(
             before.by("gateway_requests_total", "outcome", "code"),
@@ -97,13 +97,13 @@ FAULTS: dict[str, dict[str, Any]] = {
 def test_what_the_request_is_to_blame_for_is_a_400_and_nobodys_failure(
     gateway: Gateway, engine: Engine, fault: str, stream: bool
 ) -> None:
-    before = gateway.at_rest()
+    before = gateway.scrape_when_idle()
     response = send_request(gateway.port, CHAT, {**FAULTS[fault], "stream": stream}, key=gateway.key)
     refused(response)
     assert response.headers["x-should-retry"] == "false"
     results = risen(
         before.by("gateway_engine_requests_total", "engine", "result"),
-        gateway.at_rest().by("gateway_engine_requests_total", "engine", "result"),
+        gateway.scrape_when_idle().by("gateway_engine_requests_total", "engine", "result"),
     )
     assert results == {(engine.name, "rejected"): 1}
 

@@ -93,7 +93,7 @@ def _traffic(gateway: Gateway) -> None:
             lines = (line for line in answer.iter_lines() if "content" in line)
             for _ in range(4):
                 next(lines)
-    gateway.at_rest()
+    gateway.scrape_when_idle()
 
 
 def _counted(gateway: Gateway) -> float:

@@ -1,6 +1,5 @@
-"""The log of a running gateway, where nobody reads it: requests are served, what is lost is counted, a stop ends it."""
+"""The log of a gateway whose reader has stopped: requests are served, lost lines are counted, a shutdown ends it."""
 
-import contextlib
 import json
 import os
 import signal
@@ -11,53 +10,46 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import httpx
 import pytest
-from tests.support.gateway import COMMAND, environment, new_key, write_keys
+from tests.support.gateway import COMMAND, GatewayPorts, environment, new_key, write_keys
 from tests.support.http.message import content_length
 from tests.support.program import HOST, ROOT, until
-from tests.support.samples import Samples
 
-# In requests: more than pipe, thread and queue hold.
+# Requests, whose log lines are more than pipe, thread and queue hold.
 MANY = 24_000
-_ASK = b"GET /v1/models HTTP/1.1\r\nhost: gateway\r\nx-request-id: %b\r\n\r\n"
-_PATIENCE_S = 30.0
+_REQUEST = b"GET /v1/models HTTP/1.1\r\nhost: gateway\r\nx-request-id: %b\r\n\r\n"
+_TIMEOUT_S = 30.0
 
 
-class Served:
+class PipedGateway(GatewayPorts):
     """A gateway whose log goes into a pipe."""
 
     def __init__(self, settings: dict[str, str], process: subprocess.Popen[bytes], log: BinaryIO) -> None:
-        self.port, self.metrics_port = int(settings["GATEWAY_PORT"]), int(settings["METRICS_PORT"])
+        super().__init__(int(settings["GATEWAY_PORT"]), int(settings["METRICS_PORT"]))
         self.process, self.log = process, log
-
-    def lives(self) -> bool:
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"http://{HOST}:{self.port}/livez", trust_env=False, timeout=5).is_success
-        return False
 
     def workers(self) -> set[str]:
         """The pids of the master's children."""
         return set(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text("ascii").split())
 
-    def scrape(self) -> Samples:
-        answer = httpx.get(f"http://{HOST}:{self.metrics_port}/metrics", trust_env=False, timeout=10)
-        return Samples.parse(answer.text)
-
-    def ask(self, count: int) -> None:
-        """So many requests over one connection, a hundred on the way at a time; every one is answered, with 401."""
-        with socket.create_connection((HOST, self.port), timeout=_PATIENCE_S) as connection:
+    def send_requests(self, count: int) -> None:
+        """Pipelines this many requests over one connection, a hundred at a time; the response to each is a 401."""
+        with socket.create_connection((HOST, self.port), timeout=_TIMEOUT_S) as connection:
             read = connection.makefile("rb")
             for first in range(0, count, 100):
-                connection.sendall(b"".join(_ASK % (b"%0128d" % number) for number in range(first, first + 100)))
+                connection.sendall(b"".join(_REQUEST % (b"%0128d" % number) for number in range(first, first + 100)))
                 for _ in range(100):
-                    head = b"".join(iter(read.readline, b"\r\n"))
+                    head = b""
+                    while not head.endswith(b"\r\n\r\n"):
+                        line = read.readline()
+                        assert line, "the connection ended"
+                        head += line
                     assert head.startswith(b"HTTP/1.1 401 Unauthorized\r\n"), head
                     read.read(content_length(head))
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def gateway(tmp_path: Path) -> Iterator[PipedGateway]:
     settings = environment(tmp_path, "a=http://127.0.0.1:1")
     write_keys(Path(settings["KEYS_FILE"]), {"tester": new_key()})
     end, beginning = os.pipe()
@@ -69,60 +61,64 @@ def served(tmp_path: Path) -> Iterator[Served]:
     ):
         os.close(beginning)
         try:
-            gateway = Served(settings, process, log)
-            until(gateway.lives, 60, "it answers")
+            gateway = PipedGateway(settings, process, log)
+            until(gateway.is_live, 60, "it responds")
             yield gateway
         finally:
             process.kill()
 
 
-def test_a_log_that_nobody_reads_holds_up_nobody(served: Served) -> None:
-    served.ask(MANY)
-    assert served.lives()
-    lost = served.scrape().total("gateway_log_lines_lost_total")
+def test_a_log_that_nobody_reads_holds_up_nobody(gateway: PipedGateway) -> None:
+    gateway.send_requests(MANY)
+    assert gateway.is_live()
+    lost = gateway.scrape().total("gateway_log_lines_lost_total")
     assert lost > 0
 
     read = b""
 
-    def reads() -> None:
+    def read_log() -> None:
         nonlocal read
-        while chunk := served.log.read(65_536):
+        while chunk := gateway.log.read(65_536):
             read += chunk
 
-    reader = threading.Thread(target=reads)
+    reader = threading.Thread(target=read_log)
     reader.start()
-    until(lambda: b"log_lines_lost" in read, _PATIENCE_S, "it says that lines are missing")
-    served.ask(100)
-    served.process.send_signal(signal.SIGTERM)
-    assert served.process.wait(_PATIENCE_S) == 0
-    reader.join(_PATIENCE_S)
+    until(lambda: b"log_lines_lost" in read, _TIMEOUT_S, "the gap is in the log")
+    gateway.send_requests(100)
+    gateway.process.send_signal(signal.SIGTERM)
+    assert gateway.process.wait(_TIMEOUT_S) == 0
+    reader.join(_TIMEOUT_S)
     lines = [json.loads(line) for line in read.splitlines()]
     (gap,) = (line for line in lines if line["event"] == "log_lines_lost")
     assert gap["lines"] == lost
-    asked = [int(line["request_id"]) for line in lines if line.get("route") == "/v1/models"]
-    assert len(asked) == MANY + 100 - lost
-    assert asked == [*range(MANY - int(lost)), *range(100)], "in order, and none behind the gap is missing"
+    numbers = [int(line["request_id"]) for line in lines if line.get("route") == "/v1/models"]
+    assert len(numbers) == MANY + 100 - lost
+    assert numbers == [*range(MANY - int(lost)), *range(100)], "in order, and none after the gap is missing"
 
 
-def test_a_stop_does_not_wait_for_a_log_that_nobody_reads(served: Served) -> None:
-    served.ask(1_000)
-    assert served.lives()
-    served.process.send_signal(signal.SIGTERM)
-    assert served.process.wait(_PATIENCE_S) == 0
+def test_a_stop_does_not_wait_for_a_log_that_nobody_reads(gateway: PipedGateway) -> None:
+    gateway.send_requests(1_000)
+    assert gateway.is_live()
+    gateway.process.send_signal(signal.SIGTERM)
+    assert gateway.process.wait(_TIMEOUT_S) == 0
 
 
-def test_a_reload_does_not_either(served: Served) -> None:
-    served.ask(1_000)
-    old = served.workers()
-    served.process.send_signal(signal.SIGHUP)
-    until(lambda: old.isdisjoint(served.workers()) and served.lives(), _PATIENCE_S, "the new one works alone")
-    served.ask(200)
-    assert served.lives()
+def test_a_reload_does_not_either(gateway: PipedGateway) -> None:
+    gateway.send_requests(1_000)
+    old = gateway.workers()
+    gateway.process.send_signal(signal.SIGHUP)
+    until(
+        lambda: old.isdisjoint(gateway.workers()) and gateway.is_live(),
+        _TIMEOUT_S,
+        "the new worker serves",
+    )
+    gateway.send_requests(200)
+    assert gateway.is_live()
 
 
-def test_a_reader_that_goes_takes_nobody_along(served: Served) -> None:
-    served.log.close()
-    served.ask(1_000)
-    assert served.lives()
-    served.process.send_signal(signal.SIGTERM)
-    assert served.process.wait(_PATIENCE_S) == 0
+def test_a_reader_that_goes_takes_nobody_along(gateway: PipedGateway) -> None:
+    gateway.log.close()
+    gateway.send_requests(1_000)
+    assert gateway.is_live()
+    gateway.process.send_signal(signal.SIGTERM)
+    assert gateway.process.wait(_TIMEOUT_S) == 0

@@ -83,7 +83,7 @@ def test_thousands_at_once_are_answered_or_refused_and_none_is_dropped(
     assert set(became) <= {"answered", "refused"}
     assert became["answered"] >= min(int(most), AT_ONCE)
     assert gateway.is_ready()
-    assert gateway.at_rest().total("gateway_engine_ejections_total") == 0
+    assert gateway.scrape_when_idle().total("gateway_engine_ejections_total") == 0
 
 
 @pytest.mark.timeout(300)
@@ -110,7 +110,7 @@ def test_a_soft_limit_of_1024_files_fails_none_of_1000_open_streams(
         became = Counter(what_became_of(one) for one in streams)
     measured(f"{len(streams)} open streams, soft nofile 1024: {dict(became)}; llama.cpp had {open_files} files open")
     assert became == {"streamed": OPEN_AT_ONCE}
-    assert gateway.at_rest().total("gateway_engine_ejections_total") == 0
+    assert gateway.scrape_when_idle().total("gateway_engine_ejections_total") == 0
 
 
 @pytest.mark.timeout(300)
@@ -124,7 +124,7 @@ def test_1500_requests_in_one_instant_are_all_answered_by_one_llama_cpp(
     became = asyncio.run(all_at_once(gateway, 1_500, question))
     measured(f"1500 requests in one instant to one llama.cpp: {dict(became)}")
     assert became == {"answered": 1_500}
-    assert gateway.at_rest().total("gateway_engine_ejections_total") == 0
+    assert gateway.scrape_when_idle().total("gateway_engine_ejections_total") == 0
 
 
 def wait_until_open(gateway: Gateway, count: int) -> None:
@@ -174,7 +174,7 @@ def test_with_64_descriptors_it_serves_says_so_and_neither_spins_nor_blames_an_e
     measured(f"with 64 descriptors, after 200 idle clients: {dict(became)}")
     assert set(became) <= {"answered", "refused"}
     assert became["answered"] > 0
-    assert gateway.at_rest().total("gateway_engine_ejections_total") == 0
+    assert gateway.scrape_when_idle().total("gateway_engine_ejections_total") == 0
     assert hard > 64
 
 

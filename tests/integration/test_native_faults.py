@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.native import Place
+from tests.support.native import NativeStack
 from tests.support.program import ROOT, until
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def stack(tmp_path: Path) -> Iterator[NativeStack]:
     """A place for a small stack: nothing but the gateway and llama.cpp."""
-    one = Place.make_one(tmp_path, NGINX="off", PROMETHEUS="off")
-    yield one
-    one.make("down")
-    assert one.traces() == []
+    stack = NativeStack.create(tmp_path, NGINX="off", PROMETHEUS="off")
+    yield stack
+    stack.make("down")
+    assert stack.leftovers() == []
 
 
 @pytest.fixture
@@ -52,41 +52,41 @@ def fill(directory: Path) -> Path:
     return ballast
 
 
-def supervisor(place: Place) -> int:
-    pid: int = json.loads((place.directory / "run" / "state.json").read_text())["pid"]
+def supervisor(stack: NativeStack) -> int:
+    pid: int = json.loads((stack.directory / "run" / "state.json").read_text())["pid"]
     return pid
 
 
-def test_a_full_run_directory_loses_log_lines_and_nothing_else(small_disk: Path, place: Place) -> None:
-    assert place.make("up").returncode == 0
-    key = (place.directory / "secrets" / "api-key").read_text()
+def test_a_full_run_directory_loses_log_lines_and_nothing_else(small_disk: Path, stack: NativeStack) -> None:
+    assert stack.make("up").returncode == 0
+    key = (stack.directory / "secrets" / "api-key").read_text()
     ballast = fill(small_disk)
     for _ in range(200):  # each is a line of the gateway's log
-        assert place.status_for(key) == 200
-    before = place.pid_of("gateway")
+        assert stack.status_for(key) == 200
+    before = stack.pid_of("gateway")
     os.kill(before, signal.SIGKILL)
-    until(lambda: place.pid_of("gateway") not in (0, before), 30, "the gateway is started again", pause=0.2)
-    until(lambda: place.status_for(key) == 200, 30, "it answers", pause=0.2)
-    assert "is full: logs and metrics are lost." in place.make("ps").stderr
-    os.kill(supervisor(place), 0)
+    until(lambda: stack.pid_of("gateway") not in (0, before), 30, "the gateway is started again", pause=0.2)
+    until(lambda: stack.status_for(key) == 200, 30, "it answers", pause=0.2)
+    assert "is full: logs and metrics are lost." in stack.make("ps").stderr
+    os.kill(supervisor(stack), 0)
 
     ballast.unlink()
-    assert place.status_for(key) == 200
+    assert stack.status_for(key) == 200
     log = small_disk / "logs" / "gateway.log"
     until(lambda: "\n(here " in log.read_text(), 10, "it says how many lines were lost")
     size = log.stat().st_size
-    assert place.status_for(key) == 200
+    assert stack.status_for(key) == 200
     until(lambda: log.stat().st_size > size, 10, "it logs again")
     assert log.read_text().count("lines were lost") == 1
-    assert place.make("ps").stderr == ""
+    assert stack.make("ps").stderr == ""
 
 
-def test_after_a_killed_supervisor_ps_shows_what_still_runs(place: Place) -> None:
-    assert place.make("up").returncode == 0
-    key = (place.directory / "secrets" / "api-key").read_text()
-    os.kill(supervisor(place), signal.SIGKILL)
-    until(lambda: "has been killed" in place.make("ps").stdout, 10, "it is gone", pause=0.2)
-    shown = place.make("ps").stdout
+def test_after_a_killed_supervisor_ps_shows_what_still_runs(stack: NativeStack) -> None:
+    assert stack.make("up").returncode == 0
+    key = (stack.directory / "secrets" / "api-key").read_text()
+    os.kill(supervisor(stack), signal.SIGKILL)
+    until(lambda: "has been killed" in stack.make("ps").stdout, 10, "it is gone", pause=0.2)
+    shown = stack.make("ps").stdout
     pids = {int(pid) for pid in re.findall(r"^(\d+) +\S", shown, re.MULTILINE)}
     assert pids
     for pid in pids:
@@ -94,35 +94,35 @@ def test_after_a_killed_supervisor_ps_shows_what_still_runs(place: Place) -> Non
     assert "gunicorn" in shown
     assert "llamacpp_server" in shown
     assert "make down" in shown
-    assert place.status_for(key) == 200
-    assert place.make("smoke").returncode == 0
-    assert "no process is left" in place.make("down").stdout
-    assert "not running" in place.make("ps").stdout
+    assert stack.status_for(key) == 200
+    assert stack.make("smoke").returncode == 0
+    assert "no process is left" in stack.make("down").stdout
+    assert "not running" in stack.make("ps").stdout
 
 
-def test_a_supervisor_that_does_not_answer_is_not_taken_for_gone(place: Place) -> None:
-    assert place.make("up").returncode == 0
-    (place.directory / "run" / "supervisor.sock").unlink()
-    shown = place.make("ps").stdout
+def test_a_supervisor_that_does_not_answer_is_not_taken_for_gone(stack: NativeStack) -> None:
+    assert stack.make("up").returncode == 0
+    (stack.directory / "run" / "supervisor.sock").unlink()
+    shown = stack.make("ps").stdout
     assert "supervisord does not answer" in shown
     assert "gunicorn" in shown
 
 
-def test_secrets_that_cannot_be_written_are_enough(tmp_path: Path, place: Place) -> None:
-    assert place.shell(f"{ROOT}/.venv/bin/glasshouse init").returncode == 0
+def test_secrets_that_cannot_be_written_are_enough(tmp_path: Path, stack: NativeStack) -> None:
+    assert stack.shell(f"{ROOT}/.venv/bin/glasshouse init").returncode == 0
     mounted = tmp_path / "mounted"
     mounted.mkdir()
     if subprocess.run(("mount", "--bind", tmp_path / "secrets", mounted), check=False).returncode:
         pytest.skip("this user may not mount")
     try:
         subprocess.run(("mount", "-o", "remount,bind,ro", mounted), check=True)
-        done = place.make("up", SECRETS_DIR=str(mounted))
+        done = stack.make("up", SECRETS_DIR=str(mounted))
         assert done.returncode == 0, done.stderr
         key = (mounted / "api-key").read_text()
-        assert place.status_for(key) == 200
-        place.make("down", SECRETS_DIR=str(mounted))
+        assert stack.status_for(key) == 200
+        stack.make("down", SECRETS_DIR=str(mounted))
         (tmp_path / "secrets" / "engine" / "engine-key").unlink()
-        refused = place.make("up", SECRETS_DIR=str(mounted))
+        refused = stack.make("up", SECRETS_DIR=str(mounted))
         assert refused.returncode != 0
         assert f"{mounted}/engine/engine-key is missing and cannot be made" in refused.stderr
     finally:
@@ -130,11 +130,11 @@ def test_secrets_that_cannot_be_written_are_enough(tmp_path: Path, place: Place)
 
 
 @pytest.mark.parametrize("words", ["up", "down", "ps", "key NAME=alice", "key"])
-def test_ctrl_c_in_the_first_second_prints_no_stack_trace(place: Place, words: str) -> None:
+def test_ctrl_c_in_the_first_second_prints_no_stack_trace(stack: NativeStack, words: str) -> None:
     """The signal goes to the whole group of processes, as a terminal sends it: to make, its shell, and the command."""
     for pause in (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.9):
         with subprocess.Popen(
-            ["make", *words.split()], cwd=ROOT, env=place.variables, text=True, start_new_session=True,
+            ["make", *words.split()], cwd=ROOT, env=stack.variables, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         ) as command:  # fmt: skip
             time.sleep(pause)
@@ -144,17 +144,17 @@ def test_ctrl_c_in_the_first_second_prints_no_stack_trace(place: Place, words: s
         assert "KeyboardInterrupt" not in said, (pause, said)
 
 
-def test_the_engine_key_is_rotated_between_two_requests(place: Place) -> None:
-    assert place.make("up").returncode == 0
-    file = place.directory / "secrets" / "engine" / "engine-key"
+def test_the_engine_key_is_rotated_between_two_requests(stack: NativeStack) -> None:
+    assert stack.make("up").returncode == 0
+    file = stack.directory / "secrets" / "engine" / "engine-key"
     old = file.read_text()
-    done = place.make("rotate-engine-key")
+    done = stack.make("rotate-engine-key")
     assert done.returncode == 0, done.stderr
     assert file.read_text() != old
-    assert place.make("smoke").returncode == 0
-    again = place.make("rotate-engine-key")
+    assert stack.make("smoke").returncode == 0
+    again = stack.make("rotate-engine-key")
     assert again.returncode != 0
     assert "llamacpp started before the next engine key was made" in again.stderr
     # The engine accepts both: no gateway that still shows the old key is refused, and none that shows the new one.
     for key in (old, file.read_text()):
-        assert place.status_for(key, f"http://127.0.0.1:{place.variables['LLAMACPP_PORT']}") == 200
+        assert stack.status_for(key, f"http://127.0.0.1:{stack.variables['LLAMACPP_PORT']}") == 200

@@ -51,7 +51,7 @@ def everything_known(gateway: Gateway, engine: Engine | None) -> dict[str, str]:
 
 
 def assert_unknown(canary: str, gateway: Gateway, engine: Engine | None = None) -> None:
-    gateway.at_rest()
+    gateway.scrape_when_idle()
     told = [where for where, text in everything_known(gateway, engine).items() if canary in text]
     assert told == []
 

@@ -89,7 +89,7 @@ def test_strangers_are_told_at_once_and_fill_nothing(
         for raw in raws:  # they go on all the same
             with contextlib.suppress(OSError):
                 raw.send(_PIECE)
-        assert nginx.kept() == 0
+        assert nginx.buffered_bytes() == 0
         assert is_served(nginx, gateway.key)
         grown = {pid: resident(pid) - before[pid] for pid in workers}
     measured(
@@ -105,7 +105,7 @@ def test_no_path_waits_for_a_body_that_it_does_not_want(nginx: Nginx, path: str)
         for _ in range(5):
             raw = open_ones.enter_context(nginx.open())
             assert 200 <= raw.send(head(None, path=path) + _PIECE).read_response().status < 500
-        assert nginx.kept() == 0
+        assert nginx.buffered_bytes() == 0
 
 
 def test_uploads_with_a_key_have_a_bound_that_leaves_room_for_others(
@@ -121,17 +121,17 @@ def test_uploads_with_a_key_have_a_bound_that_leaves_room_for_others(
                 for _ in range(38):
                     raw.send(_PIECE)
         grown = resident(worker) - before
-        refused = [raw for raw in raws if said_something(raw)]
+        refused = [raw for raw in raws if has_response(raw)]
         codes = Counter(raw.read_response().error["code"] for raw in refused)
-        assert nginx.kept() == 0
+        assert nginx.buffered_bytes() == 0
         assert is_served(nginx, gateway.key)
     measured(f"26 uploads of 9.5 MB with a key: {dict(codes)}, the others are waited for; memory {grown:+} MiB")
     assert codes == {"too_many_uploads": 26 - 17}  # 17 of 9.5 MB are less than 16 of MAX_BODY_BYTES
     assert grown < 250
-    until(lambda: gateway.at_rest().total("gateway_inflight_requests") == 0, 10, "they are over")
+    until(lambda: gateway.scrape_when_idle().total("gateway_inflight_requests") == 0, 10, "they are over")
 
 
-def said_something(raw: RawConnection) -> bool:
+def has_response(raw: RawConnection) -> bool:
     raw.socket.settimeout(0.05)  # it has come long since, while the next ones were sent
     with contextlib.suppress(TimeoutError):
         return bool(raw.read())
@@ -194,4 +194,4 @@ def test_a_client_that_leaves_in_the_middle_is_noticed(nginx: Nginx, gateway: Ga
         raw.send(head(gateway.key) + _PIECE)
         until(lambda: gateway.scrape().total("gateway_requests_started_total") > 0, 5, "it is there")
     until(lambda: any(line.get("outcome") == "cancelled" for line in gateway.lines()), 5, "it is over")
-    gateway.at_rest()
+    gateway.scrape_when_idle()

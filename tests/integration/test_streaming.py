@@ -108,12 +108,12 @@ def test_a_client_that_does_not_read_costs_no_memory_and_is_dropped(before_mock:
         with open(f"/proc/{worker}/statm", encoding="ascii") as statm:  # noqa: PTH123 - not a file to speak of
             return int(statm.read().split()[1]) * 4096 / 1e6
 
-    before, cancelled = resident_mb(), before_mock.at_rest().total("gateway_cancellations_total")
+    before, cancelled = resident_mb(), before_mock.scrape_when_idle().total("gateway_cancellations_total")
     with RawConnection(before_mock.port) as raw:
         raw.send(encode_request(CHAT, chat(stream=True, mock={"tokens": 500_000}), key=before_mock.key))
         raw.read_until(b" w000")
         until(lambda: mock.stats()["running"] == 0, 10, "the engine is freed of a client that does not read", 0.1)
-    assert before_mock.at_rest().total("gateway_cancellations_total") == cancelled + 1
+    assert before_mock.scrape_when_idle().total("gateway_cancellations_total") == cancelled + 1
     assert resident_mb() - before < 20
 
 

@@ -17,7 +17,7 @@ CHAT = "/v1/chat/completions"
 SENT = {(CHAT, "200", "ok"): 20, (CHAT, "404", "client_error"): 5, (CHAT, "401", "client_error"): 5}
 
 
-def at_rest(stack: Stack) -> Samples:
+def scrape_when_idle(stack: Stack) -> Samples:
     """The gateway's own counters, once every request that was relayed is counted."""
     until(lambda: counters(stack).total("gateway_inflight_requests") == 0, 10, "nothing is in flight")
     return counters(stack)
@@ -54,14 +54,14 @@ def test_each_exporter_gives_what_it_is_there_for(stack: Stack) -> None:
 
 
 def test_counters_are_equal_to_what_was_sent(stack: Stack) -> None:
-    before = finished(at_rest(stack))
+    before = finished(scrape_when_idle(stack))
     with stack.client() as client, stack.client(key="sk-wrong") as stranger:
         for _ in range(5):  # first, since what is refused is never in flight
             client.post(CHAT, json=chat("gpt-9"))
             stranger.post(CHAT, json=chat("glasshouse-demo"))
         for _ in range(20):
             assert client.post(CHAT, json=chat("glasshouse-demo")).status_code == httpx.codes.OK
-    after = finished(at_rest(stack))
+    after = finished(scrape_when_idle(stack))
     assert risen(before, after) == SENT
     total = sum(after.values())
     expression = f'sum(gateway_requests_total{{job="gateway",route="{CHAT}"}})'

@@ -1,4 +1,4 @@
-"""A gateway under test, as it is run: gunicorn, its configuration file, and the environment."""
+"""A gateway under test as in production: gunicorn, its configuration file, and the environment."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ _START_S = 60.0
 
 
 def new_key() -> str:
-    """A key that nobody else has."""
+    """A new, random API key."""
     return f"gh-{secrets.token_urlsafe(32)}"
 
 
@@ -36,7 +36,7 @@ def write_keys(
     revoked: frozenset[str] = frozenset(),
     fields: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> None:
-    """Writes a keys file; `keys` maps names to keys, `fields` to whatever else an entry says."""
+    """Writes a keys file; `keys` maps names to keys, `fields` names to further fields of an entry."""
     entries = [
         {
             "name": name,
@@ -50,61 +50,73 @@ def write_keys(
 
 
 @dataclass
-class Gateway:
-    """A running gateway."""
+class GatewayPorts:
+    """The ports of a running gateway, whatever has started it: its API and its metrics."""
 
-    program: Program
     port: int
     metrics_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def is_live(self) -> bool:
+        """Whether a worker responds."""
+        try:
+            return httpx.get(f"{self.url}/livez", trust_env=False, timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    def exposition(self) -> str:
+        response = httpx.get(f"http://{HOST}:{self.metrics_port}/metrics", trust_env=False, timeout=10)
+        response.raise_for_status()
+        return response.text
+
+    def scrape(self) -> Samples:
+        return Samples.parse(self.exposition())
+
+
+@dataclass
+class Gateway(GatewayPorts):
+    """A running gateway with an API key and an engine."""
+
+    program: Program
     key: str
     keys_file: Path
     metrics_dir: Path
     workers: int
 
     @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
-
-    @property
     def http(self) -> httpx.Client:
-        """A client with a good key; close it (`with`)."""
+        """A client with a valid key; close it (`with`)."""
         headers = {"authorization": f"Bearer {self.key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
-    def scrape(self) -> Samples:
-        return Samples.parse(self.exposition())
-
-    def at_rest(self) -> Samples:
-        """A scrape once every relayed request is counted: a client has its answer a moment before that."""
+    def scrape_when_idle(self) -> Samples:
+        """A scrape once every relayed request is counted: a client has its response a moment earlier."""
         until(lambda: self.scrape().total("gateway_inflight_requests") == 0, 10, "nothing is in flight")
         return self.scrape()
 
     def tokens(self, model: str) -> Counter[str]:
         """Tokens of a model by type, once nothing is in flight; subtract an earlier reading."""
-        counted = self.at_rest().by("gateway_tokens_total", "model", "type")
+        counted = self.scrape_when_idle().by("gateway_tokens_total", "model", "type")
         return Counter({kind: int(tokens) for (of, kind), tokens in counted.items() if of == model})
 
-    def exposition(self) -> str:
-        answer = httpx.get(f"http://{HOST}:{self.metrics_port}/metrics", trust_env=False, timeout=10)
-        answer.raise_for_status()
-        return answer.text
-
     def lines(self, **fields: Any) -> list[dict[str, Any]]:
-        """The lines of its log that have these fields. Every line must be JSON; one still being written is left out."""
+        """The lines of its log with these fields. Every line must be JSON; an incomplete last line is left out."""
         whole, _, _ = self.program.text().rpartition("\n")
         found: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines() if line]
         return [line for line in found if fields.items() <= line.items()]
 
     def is_up(self) -> bool:
-        """Whether all workers live and answer."""
+        """Whether all workers are up and respond."""
         try:
-            up = self.scrape().total("gateway_worker_up") == self.workers
-            return up and httpx.get(f"{self.url}/livez", trust_env=False).is_success
+            return self.scrape().total("gateway_worker_up") == self.workers and self.is_live()
         except httpx.TransportError:
             return False
 
     def is_ready(self) -> bool:
-        """Whether an engine has just generated a token for it."""
+        """Whether an engine has recently generated a token for it."""
         try:
             return httpx.get(f"{self.url}/readyz", trust_env=False).is_success
         except httpx.TransportError:
@@ -116,7 +128,7 @@ class Gateway:
 
 
 def environment(directory: Path, engines: str, **settings: str) -> dict[str, str]:
-    """Variables with which a gateway starts, with free ports and directories of its own."""
+    """The environment of a gateway, with free ports and directories of its own."""
     directory.mkdir(parents=True, exist_ok=True)
     return {
         "ENGINES": engines,
@@ -138,20 +150,20 @@ def start_gateway(
     keys: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     **settings: str,
 ) -> Gateway:
-    """Starts a gateway, and waits until it works.
+    """Starts a gateway, and waits until it is up.
 
     Args:
         directory: For its log and keys file.
         engines: As in `ENGINES`.
         workers: How many.
-        ready: Whether to wait for an engine to be ready too.
-        disk: A directory, or a setting that names one, to put a tmpfs with these options at, which only it sees.
-        keys: Further keys, each the same as its name, and what their entries say.
+        ready: Whether to wait for a ready engine too.
+        disk: A directory, or a setting that names one, and the options of a tmpfs to mount there, which only it sees.
+        keys: The names of further keys, each equal to its name, with further fields of their entries.
         settings: Further variables.
     """
     variables = environment(directory, engines, WORKERS=str(workers), **settings)
     key = new_key()
-    fields = {"tester": {"role": "admin"}, **keys}  # who is told why an engine is not ready
+    fields = {"tester": {"role": "admin"}, **keys}  # an admin sees why an engine is not ready
     write_keys(Path(variables["KEYS_FILE"]), {"tester": key, **{name: name for name in keys}}, fields=fields)
     gateway = Gateway(
         program=Program("gateway", (*_disk(disk, variables), *COMMAND), variables, directory),
@@ -175,8 +187,8 @@ def _disk(disk: tuple[str, str] | None, variables: Mapping[str, str]) -> tuple[s
 
 
 def refusal(text: str) -> str | None:
-    """The one sentence with which a gateway refuses to start; None where a log has more to say, or a traceback."""
+    """The one sentence with which a gateway refuses to start; None where the log has more, or a traceback."""
     lines = text.strip().splitlines()
-    told = [line for line in lines if not line.startswith('{"ts":')]
-    loud = [line for line in lines if line.startswith("{") and json.loads(line)["level"] in {"error", "critical"}]
-    return told[0] if len(told) == 1 and not loud else None
+    sentences = [line for line in lines if not line.startswith('{"ts":')]
+    errors = [line for line in lines if line.startswith("{") and json.loads(line)["level"] in {"error", "critical"}]
+    return sentences[0] if len(sentences) == 1 and not errors else None

@@ -1,4 +1,4 @@
-"""A native stack of a test's own, driven as a person does: the real `make`, the real programs."""
+"""A native stack of a test's own, operated as by a person: the real `make`, the real programs."""
 
 import contextlib
 import os
@@ -16,26 +16,28 @@ from tests.support.program import HOST, ROOT, free_port
 _PORTS = ("GATEWAY_PORT", "METRICS_PORT", "LLAMACPP_PORT", "LLAMACPP_STATUS_PORT", "HTTPS_PORT", "PROMETHEUS_PORT")
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "LLAMACPP_MODEL")
 _START_S = 90
-_HAS = {name: shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in ("nginx", "prometheus", "curl")}
+_PROGRAMS = {
+    name: shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in ("nginx", "prometheus", "curl")
+}
 
-needs_nginx = pytest.mark.skipif(_HAS["nginx"] is None, reason="nginx is not installed")
-needs_prometheus = pytest.mark.skipif(_HAS["prometheus"] is None, reason="Prometheus is not installed")
-needs_curl = pytest.mark.skipif(_HAS["curl"] is None, reason="curl is not installed")
+needs_nginx = pytest.mark.skipif(_PROGRAMS["nginx"] is None, reason="nginx is not installed")
+needs_prometheus = pytest.mark.skipif(_PROGRAMS["prometheus"] is None, reason="Prometheus is not installed")
+needs_curl = pytest.mark.skipif(_PROGRAMS["curl"] is None, reason="curl is not installed")
 
 
 @dataclass(frozen=True)
-class Place:
-    """A stack's directory and variables; `make` is run in the repository, with these."""
+class NativeStack:
+    """The directory and the environment of a stack; `make` runs in the repository with this environment."""
 
     directory: Path
     variables: dict[str, str]
 
     @classmethod
-    def make_one(cls, directory: Path, **variables: str) -> "Place":
+    def create(cls, directory: Path, **variables: str) -> "NativeStack":
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         own = {name: str(free_port()) for name in _PORTS}
         paths = {"RUN_DIR": str(directory / "run"), "SECRETS_DIR": str(directory / "secrets")}
-        # Nothing of Docker's: not this shape, and not a stack of this checkout that may run there.
+        # No Docker: neither its shape, nor a stack of this checkout that may run in it.
         apart = {"SHAPE": "native", "COMPOSE_PROJECT_NAME": f"glasshouse-native-{os.getpid()}"}
         return cls(directory, {**kept, **own, **paths, **apart, "STOP_GRACE": "15", **variables})
 
@@ -50,23 +52,23 @@ class Place:
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
-    def make(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.shell(f"make {' '.join(words)}", **variables)
+    def make(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.shell(f"make {' '.join(arguments)}", **variables)
 
     def start(self, *options: str, **variables: str) -> subprocess.Popen[str]:
-        """`up` in the background, as what a terminal would send its signals to."""
+        """`up` in the background, in a process group like a terminal's foreground job."""
         command = ["bash", "-c", f"exec .venv/bin/glasshouse up {' '.join(options)} 2>&1"]
         whole = {**self.variables, **variables}
         return subprocess.Popen(command, cwd=ROOT, env=whole, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
     def curl(self, url: str, options: str = "") -> tuple[int, str]:
-        """The status and what curl shows of a request; a test that uses it is marked `needs_curl`."""
+        """The status and the output of curl; a test that uses it is marked `needs_curl`."""
         done = self.shell(f"curl -s --noproxy '*' -w '\\n%{{http_code}}' {options} {url}")
         body, _, status = done.stdout.rpartition("\n")
         return int(status), body
 
     def status_for(self, key: str, url: str = "") -> int:
-        """How a list of models with this key is answered, by the gateway if `url` names nobody else."""
+        """The status of a request for the models with this key, to the gateway unless `url` is given."""
         base = url or f"http://{HOST}:{self.port}"
         headers = {"Authorization": f"Bearer {key.strip()}"}
         try:
@@ -74,8 +76,8 @@ class Place:
         except httpx.TransportError:
             return 0
 
-    def traces(self) -> list[str]:
-        """Command lines of processes that have to do with this place, and its ports that are still taken."""
+    def leftovers(self) -> list[str]:
+        """Command lines of processes that belong to this stack, and its ports that are still taken."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -97,8 +99,8 @@ class Place:
         return int(match[1]) if match else 0
 
 
-def wait_for(text: str, up: subprocess.Popen[str]) -> None:
-    """Reads what a start says until `text` is in it."""
+def wait_for_output(text: str, up: subprocess.Popen[str]) -> None:
+    """Reads the output of a start until a line contains `text`."""
     assert up.stdout is not None
     while text not in (line := up.stdout.readline()):
         assert line, "it ended"

@@ -26,7 +26,7 @@ class Nginx:
 
     @classmethod
     def start(cls, directory: Path, gateway_port: int, **settings: str) -> Self:
-        """Starts one, and waits until it listens."""
+        """Starts nginx, and waits until it serves TLS."""
         tls, prefix = directory / "tls", directory / "nginx"
         tls.mkdir()
         pair = certificate.make()
@@ -38,11 +38,11 @@ class Nginx:
             "NGINX_LISTEN": f"{HOST}:{port}", "NGINX_GATEWAY": f"{HOST}:{gateway_port}", **settings,
         }  # fmt: skip
         nginx = cls(Program("nginx", ("sh", "nginx/start.sh"), variables, directory), port, prefix, tls / "cert.pem")
-        nginx.program.ready(nginx.responses, 20)
+        nginx.program.ready(nginx.is_up, 20)
         return nginx
 
-    def responses(self) -> bool:
-        """Whether it speaks TLS: while it tests its configuration it listens already."""
+    def is_up(self) -> bool:
+        """Whether it serves TLS: it listens already while it tests its configuration."""
         with contextlib.suppress(OSError), self.open(5):
             return True
         return False
@@ -51,6 +51,6 @@ class Nginx:
         """A connection with TLS. Use it with `with`."""
         return RawConnection(self.port, timeout, tls=ssl.create_default_context(cafile=str(self.trusted)))
 
-    def kept(self) -> int:
-        """Bytes of bodies that it has put into files."""
+    def buffered_bytes(self) -> int:
+        """Bytes of request bodies that it has buffered in files."""
         return sum(path.stat().st_size for path in (self.prefix / "body").rglob("*") if path.is_file())
