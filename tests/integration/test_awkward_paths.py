@@ -41,8 +41,8 @@ def command(stack: NativeStack, words: str) -> str:
 
 
 def test_everything_starts_answers_and_ends(stack: NativeStack) -> None:
-    said = command(stack, "up")
-    pasted = said[said.index("  curl ") :].partition("\n\n")[0]
+    output = command(stack, "up")
+    pasted = output[output.index("  curl ") :].partition("\n\n")[0]
     answer = json.loads(stack.shell(f'cd "$WHERE"\n{pasted}', WHERE=str(stack.directory)).stdout)
     assert answer["choices"][0]["message"]["content"].strip()
     command(stack, "smoke")

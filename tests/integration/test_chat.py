@@ -147,8 +147,8 @@ def test_logprobs_are_those_of_the_answer(client: openai.OpenAI, stream: bool) -
         assert isinstance(found, openai.types.chat.ChatCompletion)
         choices = list(found.choices)
     tokens = [token for choice in choices if choice.logprobs for token in choice.logprobs.content or []]
-    said = b"".join(bytes(token.bytes or []) for token in tokens).decode().removesuffix("<|im_end|>")
-    assert said == question.answer
+    text = b"".join(bytes(token.bytes or []) for token in tokens).decode().removesuffix("<|im_end|>")
+    assert text == question.answer
     assert all(token.logprob <= 0 and len(token.top_logprobs) == 2 for token in tokens)
 
 

@@ -20,11 +20,11 @@ async def test_every_question_is_answered_to_the_letter(
 
     async def wrong(question: Question) -> str | None:
         async with slots:
-            answer = await aclient.with_options(timeout=120).chat.completions.create(
+            response = await aclient.with_options(timeout=120).chat.completions.create(
                 model=DEMO, messages=[{"role": "user", "content": question.text}], temperature=0
             )
-        said = answer.choices[0].message.content
-        return None if said == question.answer else f"{question.id}: {question.text!r} -> {said!r}"
+        content = response.choices[0].message.content
+        return None if content == question.answer else f"{question.id}: {question.text!r} -> {content!r}"
 
     asked = questions()
     began = asyncio.get_running_loop().time()

@@ -30,13 +30,13 @@ def demo(**fields: Any) -> dict[str, Any]:
     return {"model": DEMO, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8, **fields}
 
 
-def unavailable(response: Response, *said: str, code: str = "no_engine_ready") -> None:
+def unavailable(response: Response, *fragments: str, code: str = "no_engine_ready") -> None:
     """Checks a 503: it says why, and when to come back."""
     error = response.error
     assert (response.status, error["code"], error["type"]) == (503, code, "service_unavailable"), error
     assert int(response.headers["retry-after"]) > 0
-    for part in said:
-        assert part in error["message"]
+    for fragment in fragments:
+        assert fragment in error["message"]
 
 
 def health(gateway: Gateway) -> dict[str, int]:
@@ -79,7 +79,7 @@ def test_a_killed_engine_is_missed_at_once_and_welcome_again(services: Services)
 
     # Its sockets close one after the other: for a moment the port takes a connection still, and resets it.
     until(lambda: refuses(engine.port), 5, "the dead engine has let go of its port", 0.001)
-    # Until the launcher has it up again: not there, and said so everywhere.
+    # Until the launcher has restarted it, it is unavailable, and every endpoint reports that.
     unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is ")
     assert health(gateway) == NOT_READY
     told = status(gateway, "llamacpp")

@@ -42,7 +42,7 @@ def test_workers_that_start_on_a_full_disk_serve_and_are_counted_once_there_is_r
     new = gateway.program.children()
     chats(gateway, 20)
     # Not each of them, perhaps: with the old ones go the files of their gauges.
-    until(lambda: warnings(gateway, "has no room for counters") > 0, _PATIENCE_S, "it is said")
+    until(lambda: warnings(gateway, "has no room for counters") > 0, _PATIENCE_S, "it is logged")
     filler.unlink()
     until(lambda: counted(gateway) == 24, _PATIENCE_S, "all is counted")
     until(gateway.is_up, _PATIENCE_S, "they are shown as alive")

@@ -139,9 +139,9 @@ def test_ctrl_c_in_the_first_second_prints_no_stack_trace(stack: NativeStack, wo
         ) as command:  # fmt: skip
             time.sleep(pause)
             os.killpg(command.pid, signal.SIGINT)
-            said = command.communicate(timeout=60)[0]
-        assert "Traceback" not in said, (pause, said)
-        assert "KeyboardInterrupt" not in said, (pause, said)
+            output = command.communicate(timeout=60)[0]
+        assert "Traceback" not in output, (pause, output)
+        assert "KeyboardInterrupt" not in output, (pause, output)
 
 
 def test_the_engine_key_is_rotated_between_two_requests(stack: NativeStack) -> None:

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NativeStack, str]]:
-    """A stack with everything that this machine has, and what its start said."""
+    """A stack with everything that this machine has, and the output of its start."""
     stack = NativeStack.create(tmp_path_factory.mktemp("stack"))
     done = stack.make("up")
     try:
@@ -46,17 +46,17 @@ def stack(tmp_path: Path) -> Iterator[NativeStack]:
 
 
 def test_the_start_says_what_it_chose_and_why_and_no_secret(running: tuple[NativeStack, str]) -> None:
-    stack, said = running
-    assert re.search(r"shape +native +\(SHAPE=native\)", said)
-    assert re.search(r"engine +llama\.cpp on CPU with .* \(.*\n +entrance +\S.*\n +metrics +\S", said)
+    stack, output = running
+    assert re.search(r"shape +native +\(SHAPE=native\)", output)
+    assert re.search(r"engine +llama\.cpp on CPU with .* \(.*\n +entrance +\S.*\n +metrics +\S", output)
     for name in ("api-key", "engine/engine-key"):
-        assert (stack.directory / "secrets" / name).read_text().strip() not in said
+        assert (stack.directory / "secrets" / name).read_text().strip() not in output
 
 
 @needs_curl
 def test_the_printed_curl_works_as_pasted(running: tuple[NativeStack, str]) -> None:
-    stack, said = running
-    pasted = re.search(r"^  curl(?:.*\\\n)+.*$", said, re.MULTILINE)
+    stack, output = running
+    pasted = re.search(r"^  curl(?:.*\\\n)+.*$", output, re.MULTILINE)
     assert pasted is not None
     assert " -k" not in pasted[0]
     answer = json.loads(stack.shell(pasted[0]).stdout)
@@ -65,8 +65,8 @@ def test_the_printed_curl_works_as_pasted(running: tuple[NativeStack, str]) -> N
 
 @pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
 def test_the_example_for_the_sdk_works_as_pasted(running: tuple[NativeStack, str], readme: str) -> None:
-    stack, said = running
-    printed = re.search(r"^  (export OPENAI_BASE_URL=.*)$", said, re.MULTILINE)
+    stack, output = running
+    printed = re.search(r"^  (export OPENAI_BASE_URL=.*)$", output, re.MULTILINE)
     assert printed is not None
     assert SdkExample.of(readme).run(stack.directory, printed[1]).strip()
 
@@ -92,13 +92,13 @@ def test_a_certificate_near_its_end_is_renewed_while_the_stack_runs(running: tup
 
 
 def test_a_second_start_says_so_and_changes_nothing(running: tuple[NativeStack, str]) -> None:
-    stack, said = running
+    stack, output = running
     before = stack.pid_of("gateway")
     again = stack.make("up")
     assert again.returncode == 0
     assert "running already" in again.stdout
-    told, _, shape = again.stdout.partition("\n\n")[2].rpartition("\n\n")
-    assert said[said.index("  API") :] == f"{told}\n\nShape: native (SHAPE=native).\n"
+    summary, _, shape = again.stdout.partition("\n\n")[2].rpartition("\n\n")
+    assert output[output.index("  API") :] == f"{summary}\n\nShape: native (SHAPE=native).\n"
     assert shape == "Shape: native (as it was running already).\n"
     assert stack.pid_of("gateway") == before
 
@@ -185,10 +185,10 @@ def test_an_interrupted_start_leaves_nothing(stack: NativeStack, number: str) ->
     with stack.start(ENGINES=f"none=http://{HOST}:{free_port()}") as up:
         wait_for_output("waiting for", up)
         up.send_signal(signal.Signals[number])
-        said = up.communicate(timeout=60)[0]
+        output = up.communicate(timeout=60)[0]
     if number != "SIGKILL":
         assert up.returncode == 130
-        assert "no process is left" in said
+        assert "no process is left" in output
         assert stack.leftovers() == []
     until(lambda: stack.leftovers() == [], 40, "everything has ended", pause=0.2)
 
@@ -212,7 +212,7 @@ def test_a_taken_port_is_named_and_nothing_is_started(stack: NativeStack) -> Non
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
         ({"ENGINES": "nonsense"}, "ENGINES"),
@@ -225,11 +225,11 @@ def test_a_taken_port_is_named_and_nothing_is_started(stack: NativeStack) -> Non
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_a_wrong_variable_ends_the_start_with_its_name(
-    stack: NativeStack, variables: dict[str, str], said: str
+    stack: NativeStack, variables: dict[str, str], message: str
 ) -> None:
     done = stack.make("up", **variables)
     assert done.returncode != 0
-    assert said in done.stderr
+    assert message in done.stderr
     assert stack.leftovers() == []
 
 

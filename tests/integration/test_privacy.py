@@ -23,7 +23,7 @@ def talkative(engine: Engine, module_services: Services) -> Gateway:
     return module_services.gateway(engine, LOG_LEVEL="debug")
 
 
-def said(content: Any, model: str = DEMO, **fields: Any) -> dict[str, Any]:
+def chat(content: Any, model: str = DEMO, **fields: Any) -> dict[str, Any]:
     return {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 8, **fields}
 
 
@@ -60,39 +60,39 @@ def test_words_of_requests_are_known_nowhere(talkative: Gateway, engine: Engine)
     canary = f"canary{secrets.token_hex(6)}"
     many = f"{canary} " * engine.context()
     plain: list[tuple[str, Any, set[int]]] = [
-        (CHAT, said(canary), {200}),
-        (CHAT, said(canary, stream=True), {200}),
-        (CHAT, said(canary, user=canary, metadata={"a": canary}), {200}),
+        (CHAT, chat(canary), {200}),
+        (CHAT, chat(canary, stream=True), {200}),
+        (CHAT, chat(canary, user=canary, metadata={"a": canary}), {200}),
         (COMPLETIONS, {"model": DEMO, "prompt": canary, "max_tokens": 4}, {200}),
         (EMBEDDINGS, {"model": DEMO, "input": canary}, {200, 400, 404}),
-        (CHAT, said(many), {400}),
-        (CHAT, said(many, stream=True), {400}),
-        (CHAT, said({"a": canary}), {400}),
-        (CHAT, said([{"type": canary}]), {400}),
-        (CHAT, said("x", temperature=canary), {400}),
-        (CHAT, said("x", stop={"a": canary}), {200, 400}),
-        (CHAT, said("x", response_format={"type": "json_schema", "json_schema": {"schema": {"type": canary}}}), {400}),
-        (CHAT, said("x", tools=[{"type": canary}]), {200, 400, 502}),
-        (CHAT, said("x", model=canary), {404}),
-        (CHAT, said("x", n=canary), {400}),
-        (CHAT, json.dumps(said(canary)).encode()[:-3], {400}),
+        (CHAT, chat(many), {400}),
+        (CHAT, chat(many, stream=True), {400}),
+        (CHAT, chat({"a": canary}), {400}),
+        (CHAT, chat([{"type": canary}]), {400}),
+        (CHAT, chat("x", temperature=canary), {400}),
+        (CHAT, chat("x", stop={"a": canary}), {200, 400}),
+        (CHAT, chat("x", response_format={"type": "json_schema", "json_schema": {"schema": {"type": canary}}}), {400}),
+        (CHAT, chat("x", tools=[{"type": canary}]), {200, 400, 502}),
+        (CHAT, chat("x", model=canary), {404}),
+        (CHAT, chat("x", n=canary), {400}),
+        (CHAT, json.dumps(chat(canary)).encode()[:-3], {400}),
         (CHAT, b"\xff" + canary.encode(), {400}),
-        (f"/v1/{canary}", said("x"), {404}),
+        (f"/v1/{canary}", chat("x"), {404}),
         (f"/v1/models/{canary}", None, {404, 405}),
-        (f"{CHAT}?q={canary}", said("x"), {200}),
+        (f"{CHAT}?q={canary}", chat("x"), {200}),
     ]
     for path, body, expected in plain:
         response = send_request(talkative.port, path, body, key=talkative.key)
         assert response.status in expected, (path, body if len(str(body)) < 500 else "…", response.body[:500])
     for late in (False, True):
-        leave(talkative, said(canary, stream=True, max_tokens=900, ignore_eos=True), late=late)
-    leave(talkative, said(canary, max_tokens=900, ignore_eos=True), late=False)
-    send_request(talkative.port, CHAT, said("x"), key=canary)
+        leave(talkative, chat(canary, stream=True, max_tokens=900, ignore_eos=True), late=late)
+    leave(talkative, chat(canary, max_tokens=900, ignore_eos=True), late=False)
+    send_request(talkative.port, CHAT, chat("x"), key=canary)
     assert_unknown(canary, talkative, engine)
 
 
 def test_the_keys_are_known_nowhere(talkative: Gateway, engine: Engine) -> None:
-    assert send_request(talkative.port, CHAT, said("x"), key=talkative.key).status == 200
+    assert send_request(talkative.port, CHAT, chat("x"), key=talkative.key).status == 200
     assert_unknown(talkative.key, talkative, engine)
     assert_unknown(engine.key_file.read_text("ascii"), talkative, engine)
 
@@ -106,7 +106,7 @@ def test_words_are_not_known_when_the_engine_fails_either(services: Services, fa
     canary = f"canary{secrets.token_hex(6)}"
     for stream in (False, True):
         send_request(
-            gateway.port, CHAT, said(canary, model="mock", stream=stream, mock={"fault": fault}), key=gateway.key
+            gateway.port, CHAT, chat(canary, model="mock", stream=stream, mock={"fault": fault}), key=gateway.key
         )
     until(lambda: len(gateway.lines(event="request", route=CHAT)) == 2, 5, "both are in the log")
     assert_unknown(canary, gateway)

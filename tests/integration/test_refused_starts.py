@@ -31,14 +31,14 @@ def refused(directory: Path, *, keys: str | None = GOOD, **variables: str) -> st
     finally:
         program.stop()
         shutil.rmtree(settings["METRICS_DIR"], ignore_errors=True)
-    said = refusal(program.text())
+    message = refusal(program.text())
     assert code == 2, program.text()
-    assert said is not None, program.text()
-    return said
+    assert message is not None, program.text()
+    return message
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "pattern"),
     [
         ("WORKERS", "many", "WORKERS='many'.*valid integer"),
         ("WORKERS", "0", "WORKERS='0'.*greater than or equal to 1"),
@@ -62,12 +62,12 @@ def refused(directory: Path, *, keys: str | None = GOOD, **variables: str) -> st
         ("ENGINE_PRICES", "llamacpp=l5", "ENGINE_PRICES: llamacpp='l5' is not allowed: 'config/prices.yaml' .* l4, "),
     ],
 )  # fmt: skip
-def test_a_wrong_variable(tmp_path: Path, variable: str, value: str, said: str) -> None:
-    assert re.search(said, refused(tmp_path, **{variable: value}))
+def test_a_wrong_variable(tmp_path: Path, variable: str, value: str, pattern: str) -> None:
+    assert re.search(pattern, refused(tmp_path, **{variable: value}))
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "pattern"),
     [
         (None, "keys file .*keys.yaml' does not exist.*make key"),
         ("keys: [", "keys file .*keys.yaml' is not YAML"),
@@ -83,8 +83,8 @@ def test_a_wrong_variable(tmp_path: Path, variable: str, value: str, said: str) 
     ],
     ids=["missing", "no YAML", "empty", "a list", "no hash", "name", "role", "unknown field"],
 )
-def test_a_wrong_keys_file(tmp_path: Path, content: str | None, said: str) -> None:
-    assert re.search(said, refused(tmp_path, keys=content))
+def test_a_wrong_keys_file(tmp_path: Path, content: str | None, pattern: str) -> None:
+    assert re.search(pattern, refused(tmp_path, keys=content))
 
 
 def test_a_fifo_where_the_keys_file_belongs(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_a_fifo_where_the_keys_file_belongs(tmp_path: Path) -> None:
 
 def test_a_fifo_where_the_prices_file_belongs(tmp_path: Path) -> None:
     os.mkfifo(path := tmp_path / "prices.yaml")
-    said = refused(tmp_path, PRICES_FILE=str(path), ENGINE_PRICES="llamacpp=l4")
-    assert re.search("prices file .*prices.yaml' cannot be read: it is not a regular file", said)
+    message = refused(tmp_path, PRICES_FILE=str(path), ENGINE_PRICES="llamacpp=l4")
+    assert re.search("prices file .*prices.yaml' cannot be read: it is not a regular file", message)
 
 
 def test_a_guessable_engine_key(tmp_path: Path) -> None:
@@ -106,14 +106,14 @@ def test_a_guessable_engine_key(tmp_path: Path) -> None:
 
 def test_a_key_pasted_where_its_hash_belongs_is_not_shown(tmp_path: Path) -> None:
     key = new_key()
-    assert "sha256" in (said := refused(tmp_path, keys=f"keys:\n- {{name: a, sha256: {key}}}\n"))
-    assert key not in said
+    assert "sha256" in (message := refused(tmp_path, keys=f"keys:\n- {{name: a, sha256: {key}}}\n"))
+    assert key not in message
 
 
 @pytest.mark.parametrize("variable", ["GATEWAY_PORT", "METRICS_PORT"])
 def test_a_port_that_is_taken(tmp_path: Path, variable: str, taken_port: int) -> None:
-    said = refused(tmp_path, **{variable: str(taken_port)})
-    assert re.search(f"{variable}={taken_port}", said)
+    message = refused(tmp_path, **{variable: str(taken_port)})
+    assert re.search(f"{variable}={taken_port}", message)
 
 
 def test_a_metrics_directory_of_another_gateway(tmp_path: Path, measured: Callable[[str], None]) -> None:
@@ -124,8 +124,8 @@ def test_a_metrics_directory_of_another_gateway(tmp_path: Path, measured: Callab
     try:
         running.ready(lambda: any(Path(settings["METRICS_DIR"]).glob("slot-*.lock")), 20)
         began = time.monotonic()
-        said = refused(tmp_path / "second", METRICS_DIR=settings["METRICS_DIR"])
-        assert "is in use by a gateway that runs" in said
+        message = refused(tmp_path / "second", METRICS_DIR=settings["METRICS_DIR"])
+        assert "is in use by a gateway that runs" in message
         measured(f"a refused start takes {time.monotonic() - began:.1f} s")
     finally:
         running.stop()

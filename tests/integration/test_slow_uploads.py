@@ -153,7 +153,7 @@ def test_a_body_that_is_too_long_is_413_whoever_finds_out(nginx: Nginx, gateway:
     packer = zlib.compressobj()
     bomb = packer.compress(b" " * 11_000_000) + packer.flush()
     refused = {
-        "said": head(gateway.key, length=11_000_000) + _PIECE,
+        "announced": head(gateway.key, length=11_000_000) + _PIECE,
         "in chunks": head(gateway.key, length=None) + chunk(_PIECE) * 44,
         "unfolded": head(gateway.key, coding="deflate", length=len(bomb) + TEN_MB // 2) + bomb + _PIECE,
     }

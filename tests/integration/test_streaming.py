@@ -95,8 +95,8 @@ def test_events_that_come_in_bits_leave_whole(before_mock: Gateway) -> None:
     _, response = streamed(
         before_mock, chat(stream=True, mock={"fault": "slow_body", "tokens": 3, "interval_s": 0.002})
     )
-    said = [json.loads(event)["choices"][0]["delta"].get("content") for event in response.event_data[:-1]]
-    assert said == ["", " w000", " w001", " w002"]
+    contents = [json.loads(event)["choices"][0]["delta"].get("content") for event in response.event_data[:-1]]
+    assert contents == ["", " w000", " w001", " w002"]
     bodies = [read.data for read in response.reads[1:]]
     assert all(b"data: " in body for body in bodies if body != b"0\r\n\r\n")
 

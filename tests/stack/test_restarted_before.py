@@ -93,16 +93,16 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
     one = Checkout(tmp_path)
     yield one
     with one.command("down") as down:
-        said: Any = down.communicate(timeout=60)[0]
-    assert down.returncode == 0, said
+        output: Any = down.communicate(timeout=60)[0]
+    assert down.returncode == 0, output
 
 
 def test_a_stack_whose_containers_were_restarted_before_starts_again(checkout: Checkout) -> None:
     ready = checkout.root / "front/ready"
     ready.touch()
     with checkout.command("up") as first:
-        said = first.communicate(timeout=120)[0]
-    assert first.returncode == 0, said
+        output = first.communicate(timeout=120)[0]
+    assert first.returncode == 0, output
     checkout.kill_api()
     checkout.kill_api()
     assert checkout.api().restarts == 2
@@ -112,10 +112,10 @@ def test_a_stack_whose_containers_were_restarted_before_starts_again(checkout: C
         time.sleep(_LOOKS_S + 3)
         assert second.poll() is None
         ready.touch()
-        said = second.communicate(timeout=120)[0]
-    assert second.returncode == 0, said
-    assert "Glasshouse is up" in said
-    assert said.endswith("\nShape: Docker without a GPU (as it was running already).\n")
+        output = second.communicate(timeout=120)[0]
+    assert second.returncode == 0, output
+    assert "Glasshouse is up" in output
+    assert output.endswith("\nShape: Docker without a GPU (as it was running already).\n")
 
     # A container that was stopped and is started counts from zero in Docker, and so in a start.
     restarts = Restarts.so_far([checkout.api()])

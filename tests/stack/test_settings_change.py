@@ -77,7 +77,7 @@ def test_an_alert_and_a_certificate_setting_change_under_load_and_no_request_is_
 
 
 @pytest.mark.parametrize(
-    ("settings", "guilty", "sentence"),
+    ("settings", "failed", "sentence"),
     [
         ({"ALERTS_TO": "slakc"}, "grafana-init", "ALERTS_TO='slakc' is not allowed"),
         ({"PUBLIC_ADDRESS": "https://gpu.example.org"}, "certificate-init", "PUBLIC_ADDRESS='https://gpu.example.org'"),
@@ -85,15 +85,15 @@ def test_an_alert_and_a_certificate_setting_change_under_load_and_no_request_is_
     ids=["alerts", "certificate"],
 )
 def test_a_wrong_setting_is_named_and_the_api_serves_on(
-    with_grafana: Stack, settings: dict[str, str], guilty: str, sentence: str
+    with_grafana: Stack, settings: dict[str, str], failed: str, sentence: str
 ) -> None:
     stack = replace(with_grafana, settings=with_grafana.settings | settings)
     before = containers(stack)
     with Load(stack, pause=PAUSE_S) as load:
-        status, said = stack.attempt("up", "--detach")
+        status, output = stack.attempt("up", "--detach")
     assert status != 0
-    assert f'service "{guilty}" didn\'t complete successfully' in said
-    assert sentence in stack.logs(stack.container(guilty))
+    assert f'service "{failed}" didn\'t complete successfully' in output
+    assert sentence in stack.logs(stack.container(failed))
     assert not load.failures()
     after = containers(stack)
     unharmed = {"init", "api", "llamacpp", "nginx", "prometheus", "nginx-exporter", "node-exporter"}
@@ -105,15 +105,15 @@ def test_an_image_of_ours_that_is_missing_is_built_and_asked_of_no_registry(stac
     fresh = replace(stack, name=f"{stack.name}-fresh", settings={"GLASSHOUSE_VERSION": version}, docker_config=None)
     image = f"glasshouse/nginx-exporter:{version}"
     try:
-        status, told = fresh.attempt("create", "nginx-exporter")
-        assert status == 0, told
-        assert "Pulling" not in told
+        status, output = fresh.attempt("create", "nginx-exporter")
+        assert status == 0, output
+        assert "Pulling" not in output
         assert docker("image", "inspect", "--format", "{{.Id}}", image)
         fresh.compose("pull", "nginx-exporter", "api")  # there is nothing to fetch, and that is no failure
         # And as `make up` asks, for what is built by one service and used by others.
         assert fresh.attempt("build", "init")[0] == 0
-        status, told = fresh.attempt("pull", "--policy", "missing", "--ignore-buildable", "init", "certificate-init")
-        assert status == 0, told
+        status, output = fresh.attempt("pull", "--policy", "missing", "--ignore-buildable", "init", "certificate-init")
+        assert status == 0, output
     finally:
         fresh.compose("down", "--volumes", check=False)
         docker("rmi", image, f"glasshouse/init:{version}")

@@ -56,9 +56,9 @@ s = socket.create_connection(("127.0.0.1", 6379), 30); f = s.makefile("rb")
 for number in range(400):
     words = ["set", f"answer:{number}", "x" * 100_000, "ex", "3600"]
     s.sendall(f"*{len(words)}\\r\\n".encode() + b"".join(f"${len(w)}\\r\\n{w}\\r\\n".encode() for w in words))
-    said = f.readline().decode().strip()
-    if said != "+OK": break
-print(said)
+    reply = f.readline().decode().strip()
+    if reply != "+OK": break
+print(reply)
 """
     return store.execute(service, "python3", "-c", script).strip()
 

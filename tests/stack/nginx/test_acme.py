@@ -74,11 +74,13 @@ def test_a_failure_says_what_is_wrong_and_leaves_the_certificate_alone(acme_sand
         "is not trusted here": {"TLS_DOMAIN": DOMAIN, "REQUESTS_CA_BUNDLE": "/etc/ssl/certs/ca-certificates.crt"},
         "cannot be reached from this container": {"TLS_DOMAIN": DOMAIN, "ACME_SERVER": "https://authority:1/dir"},
     }
-    start_nginx = {said: start_acme_client(acme_sandbox, f"acme-{n}", **tries[said]) for n, said in enumerate(tries)}
-    for said, acme in start_nginx.items():
+    clients = {
+        message: start_acme_client(acme_sandbox, f"acme-{n}", **tries[message]) for n, message in enumerate(tries)
+    }
+    for message, acme in clients.items():
         _says(acme, "Next try in 15 minutes")
         (line,) = [line for line in acme.logs().splitlines() if "no certificate for" in line]
-        assert said in line, acme.logs()
+        assert message in line, acme.logs()
         assert not is_healthy(acme)
     assert {path: path.read_bytes() for path in acme_sandbox.tls.iterdir()} == before
 

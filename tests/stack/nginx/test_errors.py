@@ -125,9 +125,13 @@ def test_on_messages_errors_have_anthropics_shape(client: NginxClient) -> None:
 
 def test_an_error_of_the_gateways_own_passes_untouched(client: NginxClient) -> None:
     for status in (400, 401, 404, 413, 429, 500, 502, 503, 504):
-        said = {"status": status, "headers": {"x-request-id": "its-own", "retry-after": "7"}, "body": '{"its":"own"}'}
+        own_error = {
+            "status": status,
+            "headers": {"x-request-id": "its-own", "retry-after": "7"},
+            "body": '{"its":"own"}',
+        }
         with client.open_tls() as raw:
-            response = raw.send(encode_request(CHAT, b"{}", method="POST", do=said)).read_response()
+            response = raw.send(encode_request(CHAT, b"{}", method="POST", do=own_error)).read_response()
             head = raw.received.partition(b"\r\n\r\n")[0].lower()
         assert (response.status, response.body) == (status, b'{"its":"own"}')
         assert (response.headers["x-request-id"], response.headers["retry-after"]) == ("its-own", "7")

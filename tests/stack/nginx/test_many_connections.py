@@ -13,7 +13,7 @@ from tests.support.nginx.containers import Sandbox
 
 CLIENTS = 2000
 HANDSHAKES = 100  # this process is slower than nginx, which gives each of them ten seconds
-# The stand-in holds each request for as long as it takes that all have come.
+# The fake upstream holds each request until all have arrived.
 REQUEST = b'GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-do: {"stream": 1, "every": 12}\r\n\r\n'
 
 
@@ -51,7 +51,7 @@ def test_each_is_answered_or_refused_by_name_and_none_is_dropped(
     statuses = asyncio.run(all_at_once(nginx.port(443), client))
     measured(f"{CLIENTS} connections at once, {where}, CONNECTIONS_PER_IP={limit}: {dict(statuses)}")
     assert not [status for status in statuses if status.startswith("dropped")]
-    # The stand-in is one slow process: what it does not take in time is said too, but is rare.
+    # The fake upstream is one slow process: what it does not accept in time is reported too, but is rare.
     assert set(statuses) <= {"200", "429", "502", "504"}
     assert statuses["502"] + statuses["504"] <= CLIENTS * 0.05
     assert statuses["429"] <= refused

@@ -27,10 +27,10 @@ def handshake(client: NginxClient, *options: str) -> str:
     ("option", "taken"), [("-tls1", False), ("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)]
 )
 def test_tls_1_2_and_1_3_and_nothing_older(client: NginxClient, option: str, taken: bool) -> None:
-    said = handshake(client, option, "-cipher", "ALL:@SECLEVEL=0")
-    assert bool(re.search(r"Cipher is (?!\(NONE\))\S", said)) == taken, said
+    output = handshake(client, option, "-cipher", "ALL:@SECLEVEL=0")
+    assert bool(re.search(r"Cipher is (?!\(NONE\))\S", output)) == taken, output
     # It is the server that refuses.
-    assert taken or "alert protocol version" in said
+    assert taken or "alert protocol version" in output
 
 
 def test_no_cipher_suite_of_tls_1_2_is_outside_the_list(client: NginxClient) -> None:
