@@ -75,10 +75,11 @@ def test_a_failure_says_what_is_wrong_and_leaves_the_certificate_alone(acme_sand
         "cannot be reached from this container": {"TLS_DOMAIN": DOMAIN, "ACME_SERVER": "https://authority:1/dir"},
     }
     clients = {
-        message: start_acme_client(acme_sandbox, f"acme-{n}", **tries[message]) for n, message in enumerate(tries)
+        message: start_acme_client(acme_sandbox, f"acme-{number}", **settings)
+        for number, (message, settings) in enumerate(tries.items())
     }
     for message, acme in clients.items():
-        _says(acme, "Next try in 15 minutes")
+        _wait_for_message(acme, "Next try in 15 minutes")
         (line,) = [line for line in acme.logs().splitlines() if "no certificate for" in line]
         assert message in line, acme.logs()
         assert not is_healthy(acme)
@@ -115,7 +116,7 @@ def test_it_ends_at_once_while_it_waits(sandbox: Sandbox) -> None:
     _ends_within(acme, 5)
 
 
-def _says(acme: Container, words: str) -> None:
+def _wait_for_message(acme: Container, words: str) -> None:
     until(lambda: words in acme.logs(), 60, words)
 
 

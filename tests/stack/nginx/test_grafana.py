@@ -1,4 +1,4 @@
-"""Grafana behind /grafana/: a stand-in for it here, as no package has the real one."""
+"""Grafana behind /grafana/: a fake here, since no package has the real one."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ UPGRADE = {"upgrade": "websocket", "connection": "Upgrade", "origin": "https://l
 
 @pytest.fixture(scope="module")
 def grafana_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NginxClient, FakeUpstream]]:
-    """A client of an nginx with both behind it, and Grafana's stand-in."""
+    """A client of an nginx with both behind it, and the fake Grafana."""
     with ExitStack() as exits:
         sandbox = Sandbox.create(tmp_path_factory.mktemp("grafana"), exits)
         sandbox.upstream()
