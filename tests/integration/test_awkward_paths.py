@@ -40,7 +40,7 @@ def command(stack: NativeStack, words: str) -> str:
     return done.stdout
 
 
-def test_everything_starts_answers_and_ends(stack: NativeStack) -> None:
+def test_everything_starts_responds_and_stops(stack: NativeStack) -> None:
     output = command(stack, "up")
     pasted = output[output.index("  curl ") :].partition("\n\n")[0]
     answer = json.loads(stack.shell(f'cd "$WHERE"\n{pasted}', WHERE=str(stack.directory)).stdout)
@@ -70,7 +70,7 @@ def test_paths_may_lie_elsewhere(stack: NativeStack, tmp_path: Path) -> None:
     assert moved.leftovers() == []
 
 
-def test_what_a_program_takes_for_a_pattern_is_refused(stack: NativeStack, tmp_path: Path) -> None:
+def test_a_path_that_a_program_would_read_as_a_pattern_is_refused(stack: NativeStack, tmp_path: Path) -> None:
     start = 'cd "$WHERE" && .venv/bin/python -m glasshouse up'
     done = stack.shell(start, WHERE=str(stack.directory), RUN_DIR=str(tmp_path / "[a]"))
     assert done.returncode == 2

@@ -48,7 +48,7 @@ def refused(response: Response, status: int, code: str | None, param: str | None
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("path", [CHAT, COMPLETIONS, EMBEDDINGS, "/v1/models", "/models/status"])
-def test_without_a_good_key(front: Gateway, path: str) -> None:
+def test_a_request_without_a_valid_key(front: Gateway, path: str) -> None:
     method, body = ("GET", None) if "models" in path else ("POST", chat(prompt="x", input="x"))
     missing = send_request(front.port, path, body, method=method)
     assert "Authorization: Bearer" in refused(missing, 401, "missing_api_key")
@@ -79,7 +79,7 @@ def test_a_revoked_key_is_refused_within_five_seconds(
     measured(f"a revoked key was last good {last_good:.2f} s after its revocation (2 workers)")
 
 
-def test_a_keys_file_that_turns_bad_changes_nothing(services: Services, mock: Mock) -> None:
+def test_an_invalid_keys_file_changes_nothing(services: Services, mock: Mock) -> None:
     gateway = services.gateway(mock)
     gateway.keys_file.write_text("keys: [", encoding="utf-8")
     until(lambda: bool(gateway.lines(level="error")), 5, "the bad file is refused in the log")
@@ -126,7 +126,7 @@ def test_a_wrong_method(front: Gateway, method: str, path: str, allow: str) -> N
     ids=["empty", "begun", "nul", "text", "two", "NaN", "Infinity", "no UTF-8", "half a surrogate", "huge number",
          "deep and open", "deep objects", "deep lists"],
 )  # fmt: skip
-def test_what_is_no_json(front: Gateway, body: bytes) -> None:
+def test_invalid_json(front: Gateway, body: bytes) -> None:
     message = refused(send_request(front.port, CHAT, body, key=front.key), 400, None)
     assert "valid JSON" in message
 
@@ -164,7 +164,7 @@ def test_an_unknown_model(front: Gateway, name: str) -> None:
 
 
 @pytest.mark.usefixtures("untouched")
-def test_a_body_that_says_that_it_is_too_long_is_refused_unread(front: Gateway) -> None:
+def test_a_body_whose_announced_length_is_too_large_is_refused_unread(front: Gateway) -> None:
     with RawConnection(front.port, timeout=1) as raw:
         raw.send(encode_request(CHAT, b"{", key=front.key, headers={"content-length": str(10**9)}))
         assert str(LIMIT) in refused(raw.read_response(), 413, "request_too_large")
@@ -177,7 +177,7 @@ def test_a_body_that_says_that_it_is_too_long_is_refused_unread(front: Gateway) 
 
 
 @pytest.mark.usefixtures("untouched")
-def test_a_body_that_grows_too_long_is_refused_on_the_way(front: Gateway) -> None:
+def test_a_chunked_body_that_grows_too_large_is_refused(front: Gateway) -> None:
     head = encode_request(CHAT, key=front.key, headers={"transfer-encoding": "chunked"}).replace(
         b"content-length: 0\r\n", b""
     )
@@ -188,7 +188,7 @@ def test_a_body_that_grows_too_long_is_refused_on_the_way(front: Gateway) -> Non
         assert str(LIMIT) in refused(raw.read_response(), 413, "request_too_large")
 
 
-def test_a_body_of_just_the_limit_is_taken(front: Gateway) -> None:
+def test_a_body_of_exactly_the_limit_is_accepted(front: Gateway) -> None:
     body = json.dumps(chat()).encode()
     assert send_request(front.port, CHAT, body.ljust(LIMIT), key=front.key).status == 200
     assert send_request(front.port, CHAT, body.ljust(LIMIT + 1), key=front.key).status == 413

@@ -91,7 +91,7 @@ def _stays_in_rotation(
     assert told.total("gateway_engine_state", state="ready") == 1
 
 
-def test_an_engine_whose_probe_waits_behind_long_answers_stays(
+def test_an_engine_whose_probe_waits_behind_long_responses_stays_ready(
     services: Services, measured: Callable[[str], None]
 ) -> None:
     """The limits are short, so that more probes fail in the time than would take it out."""
@@ -102,11 +102,11 @@ def test_an_engine_whose_probe_waits_behind_long_answers_stays(
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-def test_the_same_with_the_limits_as_they_come(services: Services, measured: Callable[[str], None]) -> None:
+def test_the_same_with_the_default_limits(services: Services, measured: Callable[[str], None]) -> None:
     _stays_in_rotation(services, measured, seconds=120, share=0.02, tokens=1000)
 
 
-def test_an_engine_that_hangs_is_noticed_by_whoever_waits_for_a_plain_answer(
+def test_plain_requests_at_a_hung_engine_are_retried_on_another(
     services: Services, measured: Callable[[str], None]
 ) -> None:
     """No limit says how long a plain answer may take; that the engine gets nothing done is seen."""
@@ -128,7 +128,7 @@ def _ask(gateway: Gateway) -> int:
         return http.post(CHAT, json={**QUESTION, "max_tokens": 5}, timeout=100).status_code
 
 
-def test_a_lone_engine_that_was_restarted_serves_with_its_first_passed_probe(
+def test_a_single_engine_that_was_restarted_serves_after_its_first_successful_probe(
     services: Services, measured: Callable[[str], None]
 ) -> None:
     """Killed under load and back at once by its launcher, several times: it is never left out for it."""

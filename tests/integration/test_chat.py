@@ -43,7 +43,7 @@ def test_a_stream_is_the_same_answer_in_pieces(client: openai.OpenAI, question: 
 
 
 @pytest.mark.parametrize("options", [None, {"include_usage": False}, {"include_usage": True}], ids=str)
-def test_usage_comes_in_a_stream_only_when_asked_for_and_is_counted_always(
+def test_usage_is_streamed_only_on_request_and_always_counted(
     gateway: Gateway, client: openai.OpenAI, options: openai.types.chat.ChatCompletionStreamOptionsParam | None
 ) -> None:
     plain = client.chat.completions.create(model=DEMO, messages=one_message(LONG), temperature=0).usage
@@ -74,7 +74,7 @@ async def test_the_asynchronous_sdk_gets_the_same(aclient: openai.AsyncOpenAI) -
         assert await streamed(aclient, question) == question.answer
 
 
-async def test_sixteen_streams_at_once_are_all_right(aclient: openai.AsyncOpenAI) -> None:
+async def test_sixteen_concurrent_streams_are_all_correct(aclient: openai.AsyncOpenAI) -> None:
     asked = (QUESTIONS * 2)[:16]
     answers = await asyncio.gather(*(streamed(aclient, question) for question in asked))
     assert answers == [question.answer for question in asked]
@@ -88,7 +88,7 @@ async def streamed(aclient: openai.AsyncOpenAI, question: Question) -> str:
         return "".join([choice.delta.content or "" async for chunk in stream for choice in chunk.choices])
 
 
-def test_max_tokens_cuts_the_answer_and_says_so(client: openai.OpenAI) -> None:
+def test_max_tokens_limits_the_answer_with_its_finish_reason(client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(model=DEMO, messages=one_message(LONG), temperature=0, max_tokens=7)
     (choice,) = answer.choices
     assert choice.finish_reason == "length"
@@ -116,7 +116,7 @@ def test_a_stop_sequence_ends_the_answer_before_it(client: openai.OpenAI, stream
     assert reason == "stop"
 
 
-def test_n_gives_so_many_choices_and_all_are_counted(gateway: Gateway, client: openai.OpenAI) -> None:
+def test_n_returns_as_many_choices_and_counts_all_of_them(gateway: Gateway, client: openai.OpenAI) -> None:
     question = QUESTIONS[0]
     one = client.chat.completions.create(model=DEMO, messages=one_message(question), temperature=0).usage
     before = gateway.tokens(DEMO)

@@ -99,7 +99,7 @@ def assert_all_are_cancelled(before: Samples, after: Samples, left: dict[str, in
     assert left[LATE] <= phases[("after_first_event",)] <= begun
 
 
-def test_sixteen_clients_that_leave_together_free_the_engine(
+def test_sixteen_clients_that_disconnect_together_free_the_engine(
     gateway: Gateway, engine: Engine, direct: httpx.Client
 ) -> None:
     clients = [RawConnection(gateway.port) for _ in range(16)]
@@ -114,7 +114,7 @@ def test_sixteen_clients_that_leave_together_free_the_engine(
 
 
 @pytest.mark.parametrize("half", [b'{"model": "glass', b""], ids=["half a body", "no body"])
-def test_a_client_that_leaves_while_it_sends_is_cancelled_too(gateway: Gateway, half: bytes) -> None:
+def test_a_client_that_disconnects_during_its_upload_is_counted_as_cancelled(gateway: Gateway, half: bytes) -> None:
     before = gateway.scrape_when_idle()
     with RawConnection(gateway.port) as raw:
         raw.send(encode_request(CHAT, half, key=gateway.key, headers={"content-length": "4000"}))

@@ -79,14 +79,14 @@ def test_tokens_are_counted(embedder: Embedder, client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize("wrong", [[], 3, None], ids=str)
-def test_a_wrong_input_is_refused_in_the_engines_words(
+def test_an_invalid_input_is_refused_with_the_engines_message(
     embedder: Embedder, client: openai.OpenAI, wrong: object
 ) -> None:
     with pytest.raises(openai.BadRequestError, match=r"input|prompt"):
         client.embeddings.create(model=embedder.model, input="", extra_body={"input": wrong})
 
 
-def test_a_model_that_only_embeds_does_not_chat_or_does(embedder: Embedder, client: openai.OpenAI) -> None:
+def test_a_chat_with_an_embedding_model_works_or_is_a_client_error(embedder: Embedder, client: openai.OpenAI) -> None:
     """llama.cpp does both at once. vLLM does one, and says so with a status that is the client's to mend."""
     messages: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
     if embedder.model == DEMO:

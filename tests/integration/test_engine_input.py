@@ -49,7 +49,7 @@ def test_a_prompt_over_the_context(gateway: Gateway, engine: Engine, stream: boo
     assert after.total("gateway_engine_ejections_total") == before.total("gateway_engine_ejections_total")
 
 
-def test_a_prompt_that_fits_just_so(gateway: Gateway, engine: Engine) -> None:
+def test_a_long_prompt_within_the_context(gateway: Gateway, engine: Engine) -> None:
     words = "a " * (engine.context() // 4)
     response = send_request(gateway.port, CHAT, chat(words), key=gateway.key)
     assert response.status == 200
@@ -66,11 +66,11 @@ def test_a_wrong_type_is_named(gateway: Gateway, stream: bool, field: str, value
 
 @STREAMED
 @pytest.mark.parametrize("content", [3, {"a": 1}, [3], [{"type": "made_up"}]], ids=str)
-def test_a_wrong_content(gateway: Gateway, stream: bool, content: Any) -> None:
+def test_content_of_the_wrong_type(gateway: Gateway, stream: bool, content: Any) -> None:
     refused(send_request(gateway.port, CHAT, chat(content, stream=stream), key=gateway.key))
 
 
-def test_a_grammar_that_is_none(gateway: Gateway) -> None:
+def test_an_invalid_grammar(gateway: Gateway) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "made_up"}}}
     refused(send_request(gateway.port, CHAT, chat(response_format=wanted), key=gateway.key))
 
@@ -94,7 +94,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 @STREAMED
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_the_request_is_to_blame_for_is_a_400_and_nobodys_failure(
+def test_an_invalid_request_is_a_400_and_no_failure_of_the_engine(
     gateway: Gateway, engine: Engine, fault: str, stream: bool
 ) -> None:
     before = gateway.scrape_when_idle()
@@ -108,7 +108,7 @@ def test_what_the_request_is_to_blame_for_is_a_400_and_nobodys_failure(
     assert results == {(engine.name, "rejected"): 1}
 
 
-def test_no_bad_input_takes_the_engine_out(gateway: Gateway, engine: Engine) -> None:
+def test_invalid_requests_do_not_eject_the_engine(gateway: Gateway, engine: Engine) -> None:
     for _ in range(8):
         send_request(gateway.port, CHAT, chat({"a": 1}), key=gateway.key)
     assert send_request(gateway.port, CHAT, chat(), key=gateway.key).status == 200

@@ -62,7 +62,7 @@ READY = {"/livez": 200, "/readyz": 200, "/healthz": 200, "/health": 200}
 NOT_READY = {"/livez": 200, "/readyz": 503, "/healthz": 503, "/health": 503}
 
 
-def test_a_killed_engine_is_missed_at_once_and_welcome_again(services: Services) -> None:
+def test_a_killed_engine_is_unavailable_at_once_and_ready_again_after_its_restart(services: Services) -> None:
     engine = services.llamacpp()
     gateway = services.gateway(engine)
     assert health(gateway) == READY
@@ -96,7 +96,7 @@ def test_a_killed_engine_is_missed_at_once_and_welcome_again(services: Services)
     assert (line["engine"], line["status"]) == ("llamacpp", 200)
 
 
-def test_of_two_engines_one_may_die_before_the_first_byte(services: Services) -> None:
+def test_requests_are_retried_when_one_of_two_engines_dies_before_the_first_byte(services: Services) -> None:
     one, other = services.llamacpp(name="one"), services.llamacpp(name="other")
     gateway = services.gateway(one, other)
     pid = one.engine_pid()
@@ -116,7 +116,7 @@ def test_of_two_engines_one_may_die_before_the_first_byte(services: Services) ->
 
 
 @pytest.mark.timing
-def test_an_engine_that_hangs_is_too_slow(services: Services) -> None:
+def test_an_engine_that_hangs_times_out(services: Services) -> None:
     engine = services.llamacpp()
     gateway = services.gateway(engine, TTFT_TIMEOUT="1", TOTAL_TIMEOUT="2")
     with frozen(engine.engine_pid()):
@@ -142,7 +142,7 @@ def test_without_any_engine_it_starts_and_says_why_it_cannot_serve(services: Ser
 
 
 @pytest.mark.timing
-def test_an_engine_that_comes_later_is_found(services: Services) -> None:
+def test_an_engine_that_starts_later_is_found(services: Services) -> None:
     port = free_port()
     gateway = services.gateway(f"mock=http://{HOST}:{port}", ready=False)
     unavailable(send_request(gateway.port, CHAT, chat(), key=gateway.key), "mock is down")
@@ -180,7 +180,7 @@ def launcher(**status: Any) -> Iterator[str]:
             thread.join()
 
 
-def test_while_the_model_loads_its_phase_is_told(services: Services) -> None:
+def test_the_phase_of_a_loading_model_is_in_the_error(services: Services) -> None:
     with launcher(state="starting", phase="loading_weights") as address:
         gateway = services.gateway(f"vllm=http://{HOST}:{free_port()}+{address}", ready=False)
         response = send_request(gateway.port, CHAT, demo(), key=gateway.key)
@@ -189,7 +189,7 @@ def test_while_the_model_loads_its_phase_is_told(services: Services) -> None:
         gateway.stop()
 
 
-def test_an_engine_that_drains_gets_nothing_new(services: Services) -> None:
+def test_a_draining_engine_gets_no_new_requests(services: Services) -> None:
     mock = services.mock()
     with launcher(state="draining", phase="draining", reason="a stop was asked for") as address:
         gateway = services.gateway(f"mock={mock.url}+{address}", ready=False)
@@ -200,7 +200,7 @@ def test_an_engine_that_drains_gets_nothing_new(services: Services) -> None:
     assert mock.stats()["requests"] == 0
 
 
-def test_a_model_file_that_cannot_be_loaded_is_told_as_the_reason(services: Services) -> None:
+def test_a_model_file_that_cannot_be_loaded_is_the_reason_in_the_error(services: Services) -> None:
     half = services.directory / "half.gguf"
     half.write_bytes(GGUF.read_bytes()[: GGUF.stat().st_size // 2])
     engine = services.llamacpp(awaited="failed", LLAMACPP_MODEL=str(half), LLAMACPP_ALIAS=DEMO)
@@ -212,7 +212,7 @@ def test_a_model_file_that_cannot_be_loaded_is_told_as_the_reason(services: Serv
     until(lambda: health(gateway) == READY, 20, "it serves once the file is good", 0.1)
 
 
-def test_a_stopping_engine_finishes_its_streams_and_is_not_asked_again(services: Services) -> None:
+def test_a_stopping_engine_finishes_its_streams_and_gets_no_more_requests(services: Services) -> None:
     engine: Engine = services.llamacpp()
     gateway = services.gateway(engine)
     with RawConnection(gateway.port) as raw:
@@ -224,7 +224,7 @@ def test_a_stopping_engine_finishes_its_streams_and_is_not_asked_again(services:
     unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is ")
 
 
-def test_the_engines_key_is_needed(services: Services) -> None:
+def test_the_engine_key_is_required(services: Services) -> None:
     engine = services.llamacpp()
     with httpx.Client(base_url=f"http://{HOST}:{engine.port}", trust_env=False) as http:
         assert http.post(CHAT, json=demo()).status_code == 401

@@ -133,13 +133,13 @@ def _panels(names: Iterable[str]) -> set[tuple[str, ...]]:
     return {parts[:2] for parts in named if parts[1] != "annotation"}
 
 
-def test_a_reason_for_emptiness_is_still_needed(prometheus: Prometheus) -> None:
+def test_every_exemption_is_still_needed(prometheus: Prometheus) -> None:
     """A panel that has data on a stack that is well must not keep its excuse."""
     for who in exempt():
         assert not prometheus.ask(expressions()[who]), f"{who} has data: take away its needs-…"
 
 
-def test_the_numbers_are_those_of_the_traffic(prometheus: Prometheus) -> None:
+def test_the_overview_shows_the_traffic(prometheus: Prometheus) -> None:
     told = {
         who.split(": ")[1]: [float(series["value"][1]) for series in prometheus.ask(expr)]
         for who, expr in expressions().items()
@@ -157,7 +157,7 @@ def test_the_numbers_are_those_of_the_traffic(prometheus: Prometheus) -> None:
     assert 0 < first_token < 10
 
 
-def test_the_other_dashboards_say_what_was_put_into_the_stack(prometheus: Prometheus, engine: Engine) -> None:
+def test_the_other_dashboards_show_the_state_of_the_stack(prometheus: Prometheus, engine: Engine) -> None:
     asked = expressions()
 
     def told(panel: str, column: str = "") -> list[float]:

@@ -55,7 +55,7 @@ def test_workers_that_start_on_a_full_disk_serve_and_are_counted_once_there_is_r
     until(lambda: counted(gateway) == 34, _PATIENCE_S, "its predecessor's files had room")
 
 
-def test_shared_memory_that_cannot_be_written_to_is_no_reason_not_to_start(services: Services, tmp_path: Path) -> None:
+def test_a_gateway_starts_without_writable_shared_memory(services: Services, tmp_path: Path) -> None:
     mock = services.mock(name="left", models=("left",))
     gateway = services.gateway(
         mock, disk=(_SHARED_MEMORY, "ro"), METRICS_DIR=f"{_SHARED_MEMORY}/glasshouse-elsewhere", TMPDIR=str(tmp_path)

@@ -45,21 +45,21 @@ def everything(gateway: Gateway, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_a_hostile_request_is_refused_and_nothing_behind_it_is_served(front: Gateway, mock: Mock, name: str) -> None:
+def test_a_hostile_request_is_refused_and_nothing_after_it_is_served(front: Gateway, mock: Mock, name: str) -> None:
     mock.change(reset=True)
     request = CORPUS[name].replace(b"host: gateway", f"host: gateway\r\nauthorization: Bearer {front.key}".encode(), 1)
     assert shape_of(everything(front, request + SMUGGLED)) == "refused"
     assert mock.stats()["requests"] == 0
 
 
-def test_no_hostile_request_has_a_shape_of_its_own(front: Gateway, measured: Callable[[str], None]) -> None:
+def test_every_hostile_request_is_refused_in_the_same_shape(front: Gateway, measured: Callable[[str], None]) -> None:
     shapes = Counter(shape_of(everything(front, request)) for request in BROKEN_HEADS.values())
     measured(f"raw hostile requests: {len(BROKEN_HEADS)}, {dict(shapes)}")
     assert set(shapes) == {"refused"}
 
 
 @pytest.mark.parametrize("name", BROKEN_BODIES)
-def test_a_hostile_body_behind_its_answer_ends_the_connection(front: Gateway, name: str) -> None:
+def test_a_hostile_body_after_its_response_ends_the_connection(front: Gateway, name: str) -> None:
     top, end, body = BROKEN_BODIES[name].partition(b"\r\n\r\n")
     with RawConnection(front.port, timeout=20) as raw:
         response = raw.send(top + end).read_response()
@@ -93,7 +93,7 @@ def shape_of(received: bytes) -> str:
 
 
 @pytest.mark.timing
-def test_50_mb_of_one_header_are_neither_kept_nor_stop_others(front: Gateway) -> None:
+def test_a_header_of_50_mb_is_not_buffered_and_delays_no_other_request(front: Gateway) -> None:
     (worker,) = front.program.children()
     before = resident_mb(worker)
     with RawConnection(front.port) as raw, ThreadPoolExecutor() as pool:
@@ -132,20 +132,20 @@ def test_a_harmful_request_id_is_replaced(front: Gateway, given: str) -> None:
     assert given not in front.program.text()
 
 
-def test_a_line_feed_in_a_header_begins_no_new_one(front: Gateway) -> None:
+def test_a_line_feed_in_a_header_starts_no_new_header(front: Gateway) -> None:
     lines = f"authorization: Bearer {front.key}\r\nx-request-id: a\nset-cookie: b=c\r\ncontent-length: {len(BODY)}"
     received = everything(front, head(*lines.split("\r\n")) + BODY)
     assert b"set-cookie" not in received.lower()
 
 
-def test_a_clients_words_never_break_a_log_line(front: Gateway) -> None:
+def test_input_of_a_client_never_breaks_a_log_line(front: Gateway) -> None:
     for path in ('/v1/"}\\n{"level":"critical"', "/v1/%0a%0d{}", "/v1/\x1b[31mred"):
         assert send_request(front.port, path, method="GET", key=front.key).status in {400, 404}
     assert send_request(front.port, CHAT, {**chat(), "model": '"}\n{"level": "critical"'}, key=front.key).status == 404
     assert front.lines(level="critical") == []  # reads every line as JSON
 
 
-def test_the_engine_sees_its_own_key_and_not_the_clients(services: Services) -> None:
+def test_the_engine_receives_its_own_key_and_not_the_clients(services: Services) -> None:
     mock = services.mock()
     gateway = services.gateway(mock, ENGINE_KEY_FILE=str(services.key_file))
     response = send_request(gateway.port, CHAT, chat(), key=gateway.key, headers={
@@ -164,7 +164,7 @@ def test_a_head_that_never_ends_is_dropped(front: Gateway) -> None:
     assert send_request(front.port, "/livez", method="GET").status == 200
 
 
-def test_a_body_that_stops_coming_is_a_timeout(front: Gateway, mock: Mock) -> None:
+def test_a_body_that_stalls_times_out(front: Gateway, mock: Mock) -> None:
     mock.change(reset=True)
     with RawConnection(front.port) as raw:
         began = time.monotonic()

@@ -90,7 +90,7 @@ def fetch(gateway: Gateway) -> int:
     return received
 
 
-def test_an_answer_of_200_mb_takes_little_memory_and_is_counted(
+def test_a_response_of_200_mb_takes_little_memory_and_is_counted(
     services: Services, embedder: str, measured: Callable[[str], None]
 ) -> None:
     gateway = services.gateway(embedder)

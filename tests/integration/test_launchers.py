@@ -184,7 +184,7 @@ def test_llama_cpp_from_start_to_stop(tmp_path: Path) -> None:
     check_nothing_is_left(launcher, engine)
 
 
-def test_llama_cpp_cuts_what_outlasts_the_grace(tmp_path: Path) -> None:
+def test_llama_cpp_aborts_requests_that_exceed_the_grace(tmp_path: Path) -> None:
     variables = {"LLAMACPP_STOP_GRACE": "0", "LLAMACPP_THREADS": "1"}
     with launched(tmp_path, "llamacpp_server", variables, 30) as launcher:
         launcher.until("ready")
@@ -279,7 +279,7 @@ def test_the_list_of_options_is_vllms() -> None:
 
 @pytest.mark.vllm
 @pytest.mark.timeout(600)
-def test_a_translated_variable_is_not_one_that_vllm_reads_itself() -> None:
+def test_no_translated_variable_is_read_by_vllm_itself() -> None:
     code = "import json, vllm.envs; print(json.dumps(list(vllm.envs.environment_variables)))"
     answer = subprocess.run([str(VLLM_PYTHON), "-c", code], capture_output=True, text=True, check=True)
     own = set(json.loads(answer.stdout.splitlines()[-1]))

@@ -68,7 +68,7 @@ def gateway(tmp_path: Path) -> Iterator[PipedGateway]:
             process.kill()
 
 
-def test_a_log_that_nobody_reads_holds_up_nobody(gateway: PipedGateway) -> None:
+def test_a_log_without_a_reader_delays_no_request(gateway: PipedGateway) -> None:
     gateway.send_requests(MANY)
     assert gateway.is_live()
     lost = gateway.scrape().total("gateway_log_lines_lost_total")
@@ -96,14 +96,14 @@ def test_a_log_that_nobody_reads_holds_up_nobody(gateway: PipedGateway) -> None:
     assert numbers == [*range(MANY - int(lost)), *range(100)], "in order, and none after the gap is missing"
 
 
-def test_a_stop_does_not_wait_for_a_log_that_nobody_reads(gateway: PipedGateway) -> None:
+def test_a_shutdown_does_not_wait_for_the_reader_of_the_log(gateway: PipedGateway) -> None:
     gateway.send_requests(1_000)
     assert gateway.is_live()
     gateway.process.send_signal(signal.SIGTERM)
     assert gateway.process.wait(_TIMEOUT_S) == 0
 
 
-def test_a_reload_does_not_either(gateway: PipedGateway) -> None:
+def test_a_reload_does_not_wait_for_the_reader_of_the_log(gateway: PipedGateway) -> None:
     gateway.send_requests(1_000)
     old = gateway.workers()
     gateway.process.send_signal(signal.SIGHUP)
@@ -116,7 +116,7 @@ def test_a_reload_does_not_either(gateway: PipedGateway) -> None:
     assert gateway.is_live()
 
 
-def test_a_reader_that_goes_takes_nobody_along(gateway: PipedGateway) -> None:
+def test_a_closed_log_pipe_ends_no_gateway(gateway: PipedGateway) -> None:
     gateway.log.close()
     gateway.send_requests(1_000)
     assert gateway.is_live()

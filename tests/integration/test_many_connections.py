@@ -74,7 +74,7 @@ async def all_at_once(gateway: Gateway, count: int, body: dict[str, Any] | None 
 
 
 @pytest.mark.parametrize("most", ["2048", "500"])
-def test_thousands_at_once_are_answered_or_refused_and_none_is_dropped(
+def test_thousands_of_connections_at_once_are_answered_or_refused_but_never_dropped(
     services: Services, mock: Mock, most: str, measured: Callable[[str], None]
 ) -> None:
     gateway = services.gateway(mock, MAX_CONNECTIONS=most, **PATIENCE)
@@ -148,7 +148,7 @@ def what_became_of(one: RawConnection) -> str:
     )
 
 
-def test_with_64_descriptors_it_serves_says_so_and_neither_spins_nor_blames_an_engine(
+def test_with_64_descriptors_it_serves_warns_and_neither_spins_nor_ejects_an_engine(
     services: Services, mock: Mock, measured: Callable[[str], None]
 ) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

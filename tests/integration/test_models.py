@@ -15,7 +15,7 @@ def test_the_list_is_what_the_engine_serves(client: openai.OpenAI, engine: Engin
     assert model.created > 1_700_000_000
 
 
-def test_one_model_can_be_asked_for(client: openai.OpenAI) -> None:
+def test_a_single_model_can_be_retrieved(client: openai.OpenAI) -> None:
     assert client.models.retrieve(DEMO) == client.models.list().data[0]
 
 
@@ -47,7 +47,7 @@ def test_a_wrong_key_is_an_authentication_error(gateway: Gateway, stream: bool) 
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_a_prompt_that_does_not_fit_is_a_bad_request(client: openai.OpenAI, engine: Engine, stream: bool) -> None:
+def test_a_prompt_over_the_context_is_a_bad_request(client: openai.OpenAI, engine: Engine, stream: bool) -> None:
     words = "word " * (engine.context() + 100)
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(model=DEMO, messages=[{"role": "user", "content": words}], stream=stream)

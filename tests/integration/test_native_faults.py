@@ -100,7 +100,7 @@ def test_after_a_killed_supervisor_ps_shows_what_still_runs(stack: NativeStack) 
     assert "not running" in stack.make("ps").stdout
 
 
-def test_a_supervisor_that_does_not_answer_is_not_taken_for_gone(stack: NativeStack) -> None:
+def test_a_supervisor_that_does_not_respond_is_not_reported_as_stopped(stack: NativeStack) -> None:
     assert stack.make("up").returncode == 0
     (stack.directory / "run" / "supervisor.sock").unlink()
     shown = stack.make("ps").stdout
@@ -108,7 +108,7 @@ def test_a_supervisor_that_does_not_answer_is_not_taken_for_gone(stack: NativeSt
     assert "gunicorn" in shown
 
 
-def test_secrets_that_cannot_be_written_are_enough(tmp_path: Path, stack: NativeStack) -> None:
+def test_read_only_secrets_suffice(tmp_path: Path, stack: NativeStack) -> None:
     assert stack.shell(f"{ROOT}/.venv/bin/glasshouse init").returncode == 0
     mounted = tmp_path / "mounted"
     mounted.mkdir()

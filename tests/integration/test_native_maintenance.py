@@ -59,7 +59,7 @@ def test_a_stack_restored_from_a_backup_has_the_keys_and_the_history(stack: Nati
 
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-def test_a_version_that_does_not_start_is_taken_back_natively(stack: NativeStack, tmp_path: Path) -> None:
+def test_an_upgrade_that_does_not_start_is_rolled_back_natively(stack: NativeStack, tmp_path: Path) -> None:
     clone = Clone(tmp_path / "clone")
     broken = "raise RuntimeError('broken on purpose')\n"
     clone.version("v0.2.0", ("services/api/gunicorn.conf.py", "import os\n", f"import os\n\n{broken}"))

@@ -45,7 +45,7 @@ def stack(tmp_path: Path) -> Iterator[NativeStack]:
     assert stack.leftovers() == []
 
 
-def test_the_start_says_what_it_chose_and_why_and_no_secret(running: tuple[NativeStack, str]) -> None:
+def test_the_start_prints_its_choices_with_reasons_and_no_secret(running: tuple[NativeStack, str]) -> None:
     stack, output = running
     assert re.search(r"shape +native +\(SHAPE=native\)", output)
     assert re.search(r"engine +llama\.cpp on CPU with .* \(.*\n +entrance +\S.*\n +metrics +\S", output)
@@ -91,7 +91,7 @@ def test_a_certificate_near_its_end_is_renewed_while_the_stack_runs(running: tup
     assert "the old one was about to expire" in stack.make("logs", "SERVICE=certificate").stdout
 
 
-def test_a_second_start_says_so_and_changes_nothing(running: tuple[NativeStack, str]) -> None:
+def test_a_second_start_reports_the_running_stack_and_changes_nothing(running: tuple[NativeStack, str]) -> None:
     stack, output = running
     before = stack.pid_of("gateway")
     again = stack.make("up")
@@ -103,7 +103,7 @@ def test_a_second_start_says_so_and_changes_nothing(running: tuple[NativeStack, 
     assert stack.pid_of("gateway") == before
 
 
-def test_smoke_shows_answers_and_figures_and_logs_what_was_said(running: tuple[NativeStack, str]) -> None:
+def test_smoke_prints_answers_and_figures_and_logs_prints_the_logs(running: tuple[NativeStack, str]) -> None:
     stack, _ = running
     done = stack.make("smoke")
     assert done.returncode == 0, done.stderr
@@ -147,7 +147,7 @@ def test_nginx_refuses_in_openais_shape_and_hides_the_metrics(running: tuple[Nat
 
 
 @needs_prometheus
-def test_prometheus_reads_every_part(running: tuple[NativeStack, str]) -> None:
+def test_prometheus_scrapes_every_service(running: tuple[NativeStack, str]) -> None:
     stack, _ = running
     url = f"http://{HOST}:{stack.variables['PROMETHEUS_PORT']}/api/v1/targets?state=active"
 
@@ -224,7 +224,7 @@ def test_a_taken_port_is_named_and_nothing_is_started(stack: NativeStack) -> Non
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_wrong_variable_ends_the_start_with_its_name(
+def test_an_invalid_variable_ends_the_start_with_its_name(
     stack: NativeStack, variables: dict[str, str], message: str
 ) -> None:
     done = stack.make("up", **variables)
@@ -233,7 +233,7 @@ def test_a_wrong_variable_ends_the_start_with_its_name(
     assert stack.leftovers() == []
 
 
-def test_a_wrong_keys_file_ends_the_start_and_a_missing_one_is_made(stack: NativeStack) -> None:
+def test_an_invalid_keys_file_ends_the_start_and_a_missing_one_is_created(stack: NativeStack) -> None:
     assert stack.shell(f"{ROOT}/.venv/bin/glasshouse init").returncode == 0
     table = stack.directory / "secrets" / "gateway" / "keys.yaml"
     good = table.read_text()

@@ -56,7 +56,7 @@ def assert_unknown(canary: str, gateway: Gateway, engine: Engine | None = None) 
     assert told == []
 
 
-def test_words_of_requests_are_known_nowhere(talkative: Gateway, engine: Engine) -> None:
+def test_content_of_requests_is_in_no_log_and_no_metric(talkative: Gateway, engine: Engine) -> None:
     canary = f"canary{secrets.token_hex(6)}"
     many = f"{canary} " * engine.context()
     plain: list[tuple[str, Any, set[int]]] = [
@@ -91,7 +91,7 @@ def test_words_of_requests_are_known_nowhere(talkative: Gateway, engine: Engine)
     assert_unknown(canary, talkative, engine)
 
 
-def test_the_keys_are_known_nowhere(talkative: Gateway, engine: Engine) -> None:
+def test_keys_are_in_no_log_and_no_metric(talkative: Gateway, engine: Engine) -> None:
     assert send_request(talkative.port, CHAT, chat("x"), key=talkative.key).status == 200
     assert_unknown(talkative.key, talkative, engine)
     assert_unknown(engine.key_file.read_text("ascii"), talkative, engine)
@@ -100,7 +100,7 @@ def test_the_keys_are_known_nowhere(talkative: Gateway, engine: Engine) -> None:
 @pytest.mark.parametrize(
     "fault", ["status:500", "reset", "html", "garbage", "break:2", "error_event:1", "end_without_done:1", "truncated"]
 )
-def test_words_are_not_known_when_the_engine_fails_either(services: Services, fault: str) -> None:
+def test_content_of_requests_is_in_no_log_when_the_engine_fails(services: Services, fault: str) -> None:
     mock: Mock = services.mock()
     gateway = services.gateway(mock, LOG_LEVEL="debug")
     canary = f"canary{secrets.token_hex(6)}"

@@ -49,7 +49,7 @@ def check(clients: KeepAliveLoad, *, reloads: int, requests: int, measured: Call
     assert outcomes.announced > 0
 
 
-def test_a_reload_loses_nothing_on_connections_that_are_reused_behind_a_stream(
+def test_a_reload_loses_no_request_on_connections_that_are_reused_after_a_stream(
     gateway: Gateway, measured: Callable[[str], None]
 ) -> None:
     clients = KeepAliveLoad(gateway, plain=4, streaming=12, stream_s=1.6)
@@ -60,7 +60,7 @@ def test_a_reload_loses_nothing_on_connections_that_are_reused_behind_a_stream(
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("workers", [1, 2])
-def test_many_reloads_lose_nothing_of_50_000_requests(
+def test_ten_reloads_lose_none_of_50_000_requests(
     services: Services, workers: int, measured: Callable[[str], None]
 ) -> None:
     gateway = services.gateway(services.mock(), workers=workers)
@@ -80,7 +80,7 @@ def test_a_stop_ends_promptly_however_many_connections_are_idle(gateway: Gateway
         raw.socket.close()
 
 
-def test_usr2_is_refused_in_words_and_changes_nothing(gateway: Gateway) -> None:
+def test_usr2_is_logged_as_unsupported_and_changes_nothing(gateway: Gateway) -> None:
     before = gateway.program.children()
     gateway.program.send(signal.SIGUSR2)
     until(lambda: any("USR2" in str(line) for line in gateway.lines()), 10, "it says that USR2 is not supported")

@@ -71,7 +71,7 @@ def resident(pid: int) -> int:
 
 
 @pytest.mark.parametrize("key", [None, "sk-wrong"])
-def test_strangers_are_told_at_once_and_fill_nothing(
+def test_uploads_without_a_valid_key_are_refused_at_once_and_not_buffered(
     nginx: Nginx, gateway: Gateway, key: str | None, measured: Callable[[str], None]
 ) -> None:
     workers = [*gateway.program.children(), *nginx.program.children()]
@@ -100,7 +100,7 @@ def test_strangers_are_told_at_once_and_fill_nothing(
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/tokenize", "/livez", "/v1/models", "/", "/unknown"])
-def test_no_path_waits_for_a_body_that_it_does_not_want(nginx: Nginx, path: str) -> None:
+def test_no_path_waits_for_a_body_that_it_does_not_need(nginx: Nginx, path: str) -> None:
     with contextlib.ExitStack() as open_ones:
         for _ in range(5):
             raw = open_ones.enter_context(nginx.open())
@@ -108,7 +108,7 @@ def test_no_path_waits_for_a_body_that_it_does_not_want(nginx: Nginx, path: str)
         assert nginx.buffered_bytes() == 0
 
 
-def test_uploads_with_a_key_have_a_bound_that_leaves_room_for_others(
+def test_concurrent_uploads_with_a_key_are_limited(
     nginx: Nginx, gateway: Gateway, measured: Callable[[str], None]
 ) -> None:
     (worker,) = gateway.program.children()
@@ -148,7 +148,7 @@ def test_a_slow_upload_with_a_key_is_answered(nginx: Nginx, gateway: Gateway) ->
         assert raw.read_response().status == 200
 
 
-def test_a_body_that_is_too_long_is_413_whoever_finds_out(nginx: Nginx, gateway: Gateway) -> None:
+def test_a_body_that_is_too_large_is_413_wherever_that_is_detected(nginx: Nginx, gateway: Gateway) -> None:
     """Never 502: an answer that comes while nginx still sends arrives."""
     packer = zlib.compressobj()
     bomb = packer.compress(b" " * 11_000_000) + packer.flush()
@@ -189,7 +189,7 @@ def test_curl_uploads_ten_megabytes(nginx: Nginx, gateway: Gateway, tmp_path: Pa
     assert (done.stdout, done.stderr) == ("200" if key == "good" else "401", "")
 
 
-def test_a_client_that_leaves_in_the_middle_is_noticed(nginx: Nginx, gateway: Gateway) -> None:
+def test_a_client_that_disconnects_during_its_upload_is_noticed(nginx: Nginx, gateway: Gateway) -> None:
     with nginx.open() as raw:
         raw.send(head(gateway.key) + _PIECE)
         until(lambda: gateway.scrape().total("gateway_requests_started_total") > 0, 5, "it is there")

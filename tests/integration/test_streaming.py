@@ -52,7 +52,7 @@ def gaps(reads: list[Read]) -> list[float]:
 
 
 @pytest.mark.timing
-def test_pieces_arrive_at_the_pace_of_the_engine(before_mock: Gateway, measured: Callable[[str], None]) -> None:
+def test_tokens_arrive_at_the_pace_of_the_engine(before_mock: Gateway, measured: Callable[[str], None]) -> None:
     sent, response = streamed(before_mock, chat(stream=True, mock={"tokens": TOKENS, "interval_s": INTERVAL_S}))
     assert len(response.reads) >= TOKENS * 0.9
     between = gaps(response.reads)
@@ -91,7 +91,7 @@ def test_a_connection_serves_one_stream_after_another(before_mock: Gateway) -> N
             assert raw.send(encode_request(CHAT, chat(), key=before_mock.key)).read_response().status == 200
 
 
-def test_events_that_come_in_bits_leave_whole(before_mock: Gateway) -> None:
+def test_events_that_arrive_in_pieces_are_relayed_whole(before_mock: Gateway) -> None:
     _, response = streamed(
         before_mock, chat(stream=True, mock={"fault": "slow_body", "tokens": 3, "interval_s": 0.002})
     )
@@ -118,7 +118,7 @@ def test_a_client_that_does_not_read_costs_no_memory_and_is_dropped(before_mock:
 
 
 @pytest.mark.timing
-def test_real_pieces_arrive_while_the_engine_is_still_at_it(
+def test_real_tokens_arrive_while_the_engine_generates(
     gateway: Gateway, engine: Engine, measured: Callable[[str], None]
 ) -> None:
     # vLLM on few cores, asked directly, sends some streams in bursts; a gateway that held back would do so each time.

@@ -130,7 +130,7 @@ def is_kept(path: Path) -> bool:
     return path.is_file() and not path.name.endswith("lock")
 
 
-def test_another_users_secrets_and_a_store_that_goes_on_are_saved_by_an_ordinary_user(
+def test_an_ordinary_user_backs_up_another_users_secrets_and_a_running_store(
     small: Callable[[str], Small], open_path: Path
 ) -> None:
     one = small("small")

@@ -28,7 +28,7 @@ def put(stack: Stack, pem: str) -> None:
     new.rename(stack.certificate)
 
 
-def test_one_near_its_end_is_renewed_without_a_start_and_without_a_drop(stack: Stack) -> None:
+def test_a_certificate_near_its_expiry_is_renewed_without_a_restart_or_a_lost_request(stack: Stack) -> None:
     key = stack.certificate.with_name("key.pem").read_text()
     ending = certificate.make(now=datetime.now(UTC) - timedelta(days=195), key=key).certificate
     put(stack, ending)
@@ -48,7 +48,7 @@ def test_one_near_its_end_is_renewed_without_a_start_and_without_a_drop(stack: S
         assert client.get("/livez").status_code == httpx.codes.OK
 
 
-def test_one_that_is_good_is_left_alone(stack: Stack) -> None:
+def test_a_valid_certificate_is_left_alone(stack: Stack) -> None:
     before = stack.certificate.read_bytes()
     assert "nothing to make" in stack.execute("certificate", "glasshouse", "certificate")
     assert stack.certificate.read_bytes() == before
@@ -64,7 +64,7 @@ def test_one_that_is_good_is_left_alone(stack: Stack) -> None:
     ],
     ids=str,
 )
-def test_grafanas_links_lead_to_where_the_stack_is(settings: dict[str, str], url: str) -> None:
+def test_grafanas_links_have_the_public_address(settings: dict[str, str], url: str) -> None:
     done = subprocess.run(
         ("docker", "compose", "--env-file", os.devnull, "-f", "compose.yaml", "config", "--format", "json"),
         cwd=ROOT, env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **settings},

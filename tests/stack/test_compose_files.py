@@ -105,7 +105,7 @@ def test_every_variable_that_the_files_read_is_in_env_example() -> None:
         assert read <= known, (file, read - known)
 
 
-def test_every_knob_of_a_service_reaches_its_container() -> None:
+def test_every_setting_of_a_service_reaches_its_container() -> None:
     services = yaml.safe_load(source("compose.yaml"))["services"]
     gateway = {name.upper() for name in GatewaySettings.model_fields}
     assert set(services["api"]["environment"]) == gateway
@@ -144,7 +144,7 @@ def test_images_are_pinned_by_version() -> None:
         assert all(PINNED.match(image) for image in images), dockerfile
 
 
-def test_an_image_of_ours_is_asked_of_no_registry_and_built_once() -> None:
+def test_images_of_the_project_are_never_pulled_and_built_once() -> None:
     services = config(GPU, profiles=ALL_PROFILES)["services"]
     ours = {name: service for name, service in services.items() if service["image"].startswith("glasshouse/")}
     assert set(ours) == {*ONCE, "certificate", "api", "vllm", "llamacpp", "gpu-exporter", "nginx-exporter"}
@@ -236,7 +236,7 @@ def test_a_setting_of_alerts_or_certificates_recreates_nothing_that_serves(
 
 
 @pytest.mark.parametrize("files", [GPU, CPU], ids=["gpu", "cpu"])
-def test_who_runs_on_is_asked_for_its_health_by_a_program_and_through_no_proxy(files: tuple[str, ...]) -> None:
+def test_every_long_running_service_has_a_health_check_that_uses_no_shell_and_no_proxy(files: tuple[str, ...]) -> None:
     for name, service in config(files, profiles=ALL_PROFILES)["services"].items():
         if service["restart"] == "no":
             assert name in ONCE
@@ -264,7 +264,7 @@ def test_an_exporter_or_grafana_reaches_its_neighbours_without_the_proxy_that_do
 
 
 @pytest.mark.parametrize("uid", ["10001", "1000"])
-def test_only_the_exporter_that_runs_as_nobody_sees_more_than_what_is_made_for_it(uid: str) -> None:
+def test_only_the_node_exporter_mounts_more_than_its_own_files(uid: str) -> None:
     """A container that runs as the person who started it could read all that is theirs."""
     secrets = {f"secrets/{name}" for name in ("engine", "gateway", "grafana", "hub", "tls")}
     shared = {"config", "nginx", "prometheus", "models", "services/vllm/models", "grafana"}

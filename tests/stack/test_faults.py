@@ -35,7 +35,7 @@ def attempts(stack: Stack) -> int:
     return int(line)
 
 
-def test_an_engine_that_is_killed_comes_back_and_clients_are_told_meanwhile(
+def test_a_killed_engine_restarts_and_clients_get_errors_meanwhile(
     stack: Stack, measured: Callable[[str], None]
 ) -> None:
     kill(stack, "llamacpp")
@@ -123,7 +123,7 @@ def test_a_certificate_is_changed_under_load_without_a_drop(stack: Stack) -> Non
 
 
 @pytest.mark.parametrize("service", ["prometheus", "blackbox", "nginx-exporter", "node-exporter"])
-def test_no_request_notices_when_who_watches_is_gone(stack: Stack, service: str) -> None:
+def test_no_request_fails_without_monitoring(stack: Stack, service: str) -> None:
     with Load(stack, clients=1) as load:
         docker("stop", "--time", "5", stack.container(service))
         try:
@@ -133,7 +133,7 @@ def test_no_request_notices_when_who_watches_is_gone(stack: Stack, service: str)
     assert not load.failures()
 
 
-def test_grafana_that_is_not_there_is_said_in_json_and_the_api_does_not_mind(stack: Stack) -> None:
+def test_a_missing_grafana_is_an_error_in_json_and_does_not_affect_the_api(stack: Stack) -> None:
     with stack.client() as client:
         answer = client.get("/grafana/")
         assert answer.status_code == httpx.codes.BAD_GATEWAY
@@ -141,7 +141,7 @@ def test_grafana_that_is_not_there_is_said_in_json_and_the_api_does_not_mind(sta
         assert client.get("/v1/models").status_code == httpx.codes.OK
 
 
-def test_a_second_start_changes_nothing_and_a_lost_secret_is_made_again(stack: Stack) -> None:
+def test_a_second_start_changes_nothing_and_a_lost_secret_is_created_again(stack: Stack) -> None:
     def secrets() -> dict[Path, tuple[bytes, int]]:
         return {
             path: (path.read_bytes(), path.stat().st_mtime_ns) for path in stack.secrets.rglob("*") if path.is_file()

@@ -72,14 +72,14 @@ def test_a_wrong_key_is_refused(stack: Stack, key: str | None, code: str) -> Non
     assert answer.json()["error"]["code"] == code
 
 
-def test_an_unknown_model_is_named_with_those_there_are(stack: Stack) -> None:
+def test_the_error_for_an_unknown_model_lists_the_known_ones(stack: Stack) -> None:
     with stack.client() as client:
         answer = client.post(CHAT, json=chat(model="gpt-9"))
     assert answer.status_code == httpx.codes.NOT_FOUND
     assert "glasshouse-demo" in answer.json()["error"]["message"]
 
 
-def test_what_is_not_ours_is_404_and_metrics_are_not_outside(stack: Stack) -> None:
+def test_unknown_paths_are_404_and_metrics_are_not_public(stack: Stack) -> None:
     with stack.client() as client:
         for path in ("/metrics", "/stub_status", "/v1/unknown", "/collective_rpc"):
             answer = client.get(path)
@@ -87,7 +87,7 @@ def test_what_is_not_ours_is_404_and_metrics_are_not_outside(stack: Stack) -> No
             assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
 
-def test_plain_http_is_sent_on_and_health_is_not(stack: Stack) -> None:
+def test_plain_http_is_redirected_except_for_health(stack: Stack) -> None:
     url = f"http://localhost:{stack.http_port}"
     moved = httpx.get(f"{url}/v1/models")
     assert moved.status_code in {301, 307, 308}

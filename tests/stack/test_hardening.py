@@ -125,7 +125,7 @@ def test_the_exporter_that_sees_the_whole_disk_can_read_no_secret(stack: Stack) 
         stack.execute("node-exporter", "cat", f"/host{stack.secrets}/api-key")
 
 
-def test_an_older_layout_is_moved_by_init(stack: Stack, tmp_path: Path) -> None:
+def test_init_migrates_an_older_layout(stack: Stack, tmp_path: Path) -> None:
     old = Stack(f"{stack.name}-old", tmp_path, stack.http_port, stack.https_port)
     shutil.copytree(stack.secrets, old.secrets)
     for name in ("gateway/keys.yaml", "engine/engine-key", "grafana/grafana-password"):
@@ -166,7 +166,7 @@ def test_a_health_check_asks_no_proxy(stack: Stack, service: str) -> None:
     docker("exec", *proxies, container, *check[1:])
 
 
-def test_nothing_within_the_stack_is_asked_through_the_proxy_that_docker_gives_its_containers(stack: Stack) -> None:
+def test_no_request_within_the_stack_uses_the_proxy_that_docker_sets(stack: Stack) -> None:
     """That each target is up although the proxy is dead is what test_numbers shows; here, that they do have one."""
     for row in stack.containers():
         variables = {

@@ -25,7 +25,7 @@ def _base_images() -> None:
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.parent.name)
-def test_what_is_copied_can_be_read_by_all(dockerfile: Path) -> None:
+def test_copied_files_are_readable_by_all(dockerfile: Path) -> None:
     """In octal: an older BuildKit takes `--chmod=u=rwX,go=rX` for a word that it does not know, and ignores it."""
     copies = re.findall(r"^(?:COPY|ADD) (?!--from=)(.*)$", dockerfile.read_text("utf-8"), re.MULTILINE)
     assert copies
@@ -119,7 +119,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     stack.down()
 
 
-def test_vllms_container_has_a_home_a_name_caches_that_stay_and_kernels_that_load(stack: Stack) -> None:
+def test_vllms_container_has_a_home_a_user_name_persistent_caches_and_loadable_kernels(stack: Stack) -> None:
     run = ("run", "--rm", "--no-deps", "--no-TTY")
     stack.settings = {"GLASSHOUSE_UID": "54321", "GLASSHOUSE_GID": "54321"}  # a user that no image knows
     stack.compose(*run, "--user=0:0", "--cap-add=CHOWN", "vllm", "chown", "54321:54321", "/data")  # as init does

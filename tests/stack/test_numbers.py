@@ -45,7 +45,7 @@ def test_every_job_is_scraped_and_up(stack: Stack) -> None:
     assert {job for job, value in up.items() if value == 0} == {"grafana"}
 
 
-def test_each_exporter_gives_what_it_is_there_for(stack: Stack) -> None:
+def test_each_exporter_provides_its_metrics(stack: Stack) -> None:
     until(lambda: stack.value('probe_success{job="probe"}') == 1, 60, "the probe succeeds")
     assert stack.value('min(probe_ssl_earliest_cert_expiry{job="probe"})') > time.time() + 86_400
     assert stack.value('sum(nginx_connections_accepted{job="nginx"})') > 0

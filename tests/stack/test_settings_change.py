@@ -84,7 +84,7 @@ def test_an_alert_and_a_certificate_setting_change_under_load_and_no_request_is_
     ],
     ids=["alerts", "certificate"],
 )
-def test_a_wrong_setting_is_named_and_the_api_serves_on(
+def test_an_invalid_setting_is_named_and_the_api_continues_to_serve(
     with_grafana: Stack, settings: dict[str, str], failed: str, sentence: str
 ) -> None:
     stack = replace(with_grafana, settings=with_grafana.settings | settings)
@@ -100,7 +100,7 @@ def test_a_wrong_setting_is_named_and_the_api_serves_on(
     assert {name: after[name] for name in unharmed} == {name: before[name] for name in unharmed}
 
 
-def test_an_image_of_ours_that_is_missing_is_built_and_asked_of_no_registry(stack: Stack) -> None:
+def test_a_missing_image_of_the_project_is_built_and_never_pulled(stack: Stack) -> None:
     version = f"missing-{os.getpid()}"
     fresh = replace(stack, name=f"{stack.name}-fresh", settings={"GLASSHOUSE_VERSION": version}, docker_config=None)
     image = f"glasshouse/nginx-exporter:{version}"

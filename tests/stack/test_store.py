@@ -63,7 +63,7 @@ print(reply)
     return store.execute(service, "python3", "-c", script).strip()
 
 
-def test_one_that_is_full_forgets_old_answers_but_nothing_without_an_expiry(store: Stack) -> None:
+def test_a_full_cache_evicts_old_answers_but_nothing_without_an_expiry(store: Stack) -> None:
     ask(store, "valkey", "set", "budget:alice", "41")
     assert fill(store, "valkey") == "+OK"
     assert ask(store, "valkey", "get", "budget:alice") == "41"
@@ -72,7 +72,7 @@ def test_one_that_is_full_forgets_old_answers_but_nothing_without_an_expiry(stor
     assert ask(store, "valkey", *latest) == "10"
 
 
-def test_one_that_is_full_of_what_has_no_expiry_says_so(store: Stack) -> None:
+def test_a_cache_full_of_entries_without_an_expiry_returns_an_error(store: Stack) -> None:
     ask(store, "valkey", "flushall")
     ask(store, "valkey", "set", "budgets", "x" * 100_000)
     ask(store, "valkey", "config", "set", "maxmemory", "1mb")
@@ -80,7 +80,7 @@ def test_one_that_is_full_of_what_has_no_expiry_says_so(store: Stack) -> None:
         ask(store, "valkey", "set", "budget:bob", "7")
 
 
-def test_the_other_refuses_what_has_no_room_and_keeps_all_it_has(store: Stack) -> None:
+def test_a_full_job_store_refuses_writes_and_keeps_its_data(store: Stack) -> None:
     ask(store, "valkey-jobs", "set", "job:2", "accepted", "ex", "3600")
     assert fill(store, "valkey-jobs").startswith("-OOM")
     assert ask(store, "valkey-jobs", "get", "job:2") == "accepted"
@@ -101,7 +101,7 @@ def address(store: Stack, service: str) -> str:
 
 
 @pytest.mark.parametrize("service", BOTH)
-def test_it_is_reached_from_its_own_network_and_from_no_other(store: Stack, stack: Stack, service: str) -> None:
+def test_a_store_is_reachable_only_from_its_own_network(store: Stack, stack: Stack, service: str) -> None:
     code = PING.format(address=address(store, service))
     other = "valkey" if service == "valkey-jobs" else "valkey-jobs"
     assert "+PONG" in store.execute(other, "python3", "-c", code)

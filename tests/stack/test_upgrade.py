@@ -57,7 +57,7 @@ def label(stack: Stack) -> str | None:
     return found
 
 
-def test_an_upgrade_serves_and_a_broken_one_brings_everything_back(
+def test_an_upgrade_serves_and_a_failed_one_is_rolled_back(
     clone: Clone, stack: Stack, measured: Callable[[str], None]
 ) -> None:
     dockerfile = "services/api/Dockerfile"

@@ -65,7 +65,7 @@ def test_prometheus_reads_engine_and_launcher(stack: Stack) -> None:
     assert stack.value('sum(vllm:generation_tokens_total{job="vllm"})') > 0
 
 
-def test_a_second_start_finds_its_compiled_graphs(stack: Stack, measured: Callable[[str], None]) -> None:
+def test_a_second_start_uses_the_compiled_graphs(stack: Stack, measured: Callable[[str], None]) -> None:
     stack.compose("stop", "vllm", timeout=120)
     began = time.monotonic()
     stack.compose("start", "vllm")

@@ -37,7 +37,7 @@ def served_certificate(nginx: NginxContainer) -> bytes:
 
 
 @pytest.mark.timing
-def test_a_certificate_is_issued_and_renewed_without_a_hand(acme_sandbox: Sandbox) -> None:
+def test_a_certificate_is_issued_and_renewed_automatically(acme_sandbox: Sandbox) -> None:
     own = (acme_sandbox.tls / "cert.pem").read_bytes().strip()
     acme = start_acme_client(acme_sandbox, TLS_DOMAIN=DOMAIN, ACME_EMAIL="owner@glasshouse.test", ACME_INTERVAL="3")
     until(lambda: "waiting for nginx" in acme.logs(), 20, "it waits for nginx")

@@ -95,7 +95,7 @@ def test_a_certificate_is_rotated_under_load_without_a_drop(sandbox: Sandbox, tm
 
 
 @pytest.mark.parametrize("where", ["docker", "native"])
-def test_half_of_a_pair_is_not_taken_and_the_whole_is(sandbox: Sandbox, where: str) -> None:
+def test_half_of_a_new_pair_is_not_loaded_until_it_is_complete(sandbox: Sandbox, where: str) -> None:
     nginx = sandbox.start_nginx(where)
     old, new = served_certificate(nginx), certificate.make()
     sandbox.put("cert.pem", new.certificate)
@@ -110,7 +110,7 @@ def test_half_of_a_pair_is_not_taken_and_the_whole_is(sandbox: Sandbox, where: s
     assert nginx.state["Running"]
 
 
-def test_a_start_in_the_middle_of_a_change_waits_for_the_other_half(sandbox: Sandbox) -> None:
+def test_a_start_during_a_change_waits_for_the_other_half(sandbox: Sandbox) -> None:
     new = certificate.make()
     sandbox.put("cert.pem", new.certificate)
     nginx = sandbox.nginx(wait=False)
@@ -120,7 +120,7 @@ def test_a_start_in_the_middle_of_a_change_waits_for_the_other_half(sandbox: San
     assert served_certificate(nginx) == new.certificate.strip()
 
 
-def test_without_a_certificate_it_says_who_makes_one(sandbox: Sandbox) -> None:
+def test_the_error_without_a_certificate_names_what_creates_one(sandbox: Sandbox) -> None:
     (sandbox.tls / "key.pem").unlink()
     nginx = sandbox.nginx(wait=False)
     until(lambda: not nginx.state["Running"], 20, "it ends")

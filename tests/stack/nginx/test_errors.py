@@ -33,9 +33,7 @@ def post(*lines: str) -> bytes:
     ],
     ids=" | ".join,
 )
-def test_a_request_that_two_could_read_differently_is_refused(
-    client: NginxClient, upstream: FakeUpstream, lines: list[str]
-) -> None:
+def test_an_ambiguous_request_is_refused(client: NginxClient, upstream: FakeUpstream, lines: list[str]) -> None:
     with client.open_tls(timeout=2) as raw:
         raw.send(post(*lines) + b"0\r\n\r\n" + SMUGGLED)
         while raw.read():
@@ -62,9 +60,7 @@ def test_a_request_that_two_could_read_differently_is_refused(
     ],
     ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else None,
 )
-def test_what_cannot_be_served_is_told_in_openais_shape(
-    client: NginxClient, request_: bytes, status: int, code: str
-) -> None:
+def test_errors_of_nginx_have_openais_shape(client: NginxClient, request_: bytes, status: int, code: str) -> None:
     response = client.send(request_)
     assert response.status == status
     assert not code or parse_error(response) == (status, code)
@@ -123,7 +119,7 @@ def test_on_messages_errors_have_anthropics_shape(client: NginxClient) -> None:
     assert parse_error(client.request("/v1/messagesx")) == (404, "not_found")
 
 
-def test_an_error_of_the_gateways_own_passes_untouched(client: NginxClient) -> None:
+def test_errors_of_the_gateway_are_relayed_unchanged(client: NginxClient) -> None:
     for status in (400, 401, 404, 413, 429, 500, 502, 503, 504):
         own_error = {
             "status": status,
@@ -138,7 +134,7 @@ def test_an_error_of_the_gateways_own_passes_untouched(client: NginxClient) -> N
         assert (head.count(b"x-request-id"), head.count(b"retry-after")) == (1, 1)
 
 
-def test_an_answer_without_a_name_gets_one(client: NginxClient) -> None:
+def test_a_response_without_a_request_id_gets_one(client: NginxClient) -> None:
     response = client.request(CHAT, b"{}", method="POST", do={"status": 200}, x_request_id="mine")
     assert response.headers["x-request-id"] == "mine"
 
@@ -170,7 +166,7 @@ def test_too_many_at_once_from_one_address_are_429(sandbox: Sandbox) -> None:
     assert len(upstream.requests("stream")) == 2
 
 
-def test_without_a_gateway_everything_else_goes_on(sandbox: Sandbox) -> None:
+def test_without_a_gateway_nginx_keeps_serving(sandbox: Sandbox) -> None:
     client = NginxClient(sandbox.nginx(), sandbox.tls / "cert.pem")
     assert parse_error(client.request("/livez")) == (502, "gateway_unavailable")
     assert parse_error(client.request("/metrics")) == (404, "not_found")

@@ -47,7 +47,7 @@ def test_its_live_channel_is_a_websocket(grafana_proxy: tuple[NginxClient, FakeU
         raw.send(b"hello").read_until(b"HELLO")
 
 
-def test_nothing_else_becomes_more_than_http(grafana_proxy: tuple[NginxClient, FakeUpstream]) -> None:
+def test_no_other_path_is_upgraded(grafana_proxy: tuple[NginxClient, FakeUpstream]) -> None:
     client, _ = grafana_proxy
     for path in ("/v1/chat/completions", "/grafana/", "/livez"):
         headers = dict(json.loads(client.request(path, b"", method="GET", do=None, **UPGRADE).body)["headers"])
@@ -64,7 +64,7 @@ def test_its_bodies_have_a_limit_of_their_own(grafana_proxy: tuple[NginxClient, 
     assert str(10 * 2**20) in json.loads(large.body)["error"]["message"]
 
 
-def test_its_absence_is_told_and_the_api_does_not_notice(grafana_proxy: tuple[NginxClient, FakeUpstream]) -> None:
+def test_a_missing_grafana_does_not_affect_the_api(grafana_proxy: tuple[NginxClient, FakeUpstream]) -> None:
     client, grafana = grafana_proxy
     docker("rm", "-f", grafana.id)
     until(

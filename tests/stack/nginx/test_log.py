@@ -9,7 +9,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-def test_only_what_the_gateway_did_not_answer_is_logged(client: NginxClient) -> None:
+def test_only_responses_that_the_gateway_did_not_give_are_logged(client: NginxClient) -> None:
     client.request("/livez", x_request_id="log-answered")
     client.request("/livez", do={"status": 500}, x_request_id="log-its-own-error")
     client.request("/nothing", x_request_id="log-refused")
@@ -43,7 +43,7 @@ def test_no_query_key_or_body_is_in_the_log(client: NginxClient) -> None:
     assert SECRET not in client.nginx.logs()
 
 
-def test_a_clients_words_never_break_a_line(client: NginxClient) -> None:
+def test_input_of_a_client_never_breaks_a_line(client: NginxClient) -> None:
     before = len(client.nginx.log_lines())
     harmful = ('/"}{"level":"critical"', "/%0a%0d{}", "/\x1b[31mred", "/\\u0000", "/" + "x" * 5000)
     for path in harmful:

@@ -42,7 +42,7 @@ async def all_at_once(port: int, client: NginxClient) -> Counter[str]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("where", ["docker", "native"])
 @pytest.mark.parametrize(("limit", "refused"), [("1024", CLIENTS - 1024), ("0", 0)])
-def test_each_is_answered_or_refused_by_name_and_none_is_dropped(
+def test_each_is_answered_or_refused_with_a_code_but_never_dropped(
     sandbox: Sandbox, where: str, limit: str, refused: int, measured: Callable[[str], None]
 ) -> None:
     nginx = sandbox.start_nginx(where, CONNECTIONS_PER_IP=limit, RATE_LIMIT_RPS="0")

@@ -21,7 +21,7 @@ def paced(times: list[float]) -> bool:
 
 
 @pytest.mark.timing
-def test_an_events_bytes_go_out_when_they_come_in(client: NginxClient) -> None:
+def test_events_are_relayed_immediately(client: NginxClient) -> None:
     with client.open_tls() as raw:
         response = raw.send(encode_request(CHAT, b"{}", method="POST", do=STREAM)).read_response()
     assert response.event_data == [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"[DONE]"]
@@ -31,7 +31,7 @@ def test_an_events_bytes_go_out_when_they_come_in(client: NginxClient) -> None:
 
 
 @pytest.mark.timing
-def test_over_http2_too(client: NginxClient) -> None:
+def test_events_are_relayed_immediately_over_http2(client: NginxClient) -> None:
     url = f"https://localhost:{client.nginx.port(443)}{CHAT}"
     command = ("curl", "-sSN", "--noproxy", "*", "--http2", "--cacert", str(client.trusted))
     with subprocess.Popen(
@@ -47,7 +47,7 @@ def test_over_http2_too(client: NginxClient) -> None:
 @pytest.mark.timing
 @pytest.mark.parametrize("do", [{"stream": 100, "every": 0.2}, {"hang": True}], ids=str)
 @pytest.mark.parametrize("version", ["http1.1", "http2"])
-def test_a_client_that_goes_away_frees_the_gateway_within_a_second(
+def test_a_client_that_disconnects_frees_the_gateway_within_a_second(
     client: NginxClient, upstream: FakeUpstream, do: dict[str, float], version: str
 ) -> None:
     mark = f"going-{version}-{next(iter(do))}-{client.nginx.id}"
@@ -62,7 +62,7 @@ def test_a_client_that_goes_away_frees_the_gateway_within_a_second(
     assert upstream.requests(mark)[0]["gone"] - gone < 1
 
 
-def test_connections_to_the_gateway_are_kept(client: NginxClient) -> None:
+def test_connections_to_the_gateway_are_reused(client: NginxClient) -> None:
     received = [json.loads(client.request("/livez").body) for _ in range(20)]
     # Each of nginx's workers keeps its own; without keep-alive there would be twenty.
     assert len({item["connection"] for item in received}) <= 8
@@ -87,7 +87,7 @@ SPOOFED = {
 }  # fmt: skip
 
 
-def test_what_a_client_says_of_its_address_is_overwritten(client: NginxClient, shared_sandbox: Sandbox) -> None:
+def test_forwarding_headers_of_a_client_are_overwritten(client: NginxClient, shared_sandbox: Sandbox) -> None:
     headers = json.loads(client.request("/livez", b"", method="GET", do=None, **SPOOFED).body)["headers"]
     assert "6.6.6.6" not in json.dumps(headers)
     address = "127.0.0.1" if isinstance(client.nginx, NginxProcess) else shared_sandbox.gateway_address
@@ -98,7 +98,7 @@ def test_what_a_client_says_of_its_address_is_overwritten(client: NginxClient, s
     assert not {"upgrade", "connection", "forwarded"} & set(dict(headers))
 
 
-def test_a_load_balancer_that_is_trusted_names_the_client(sandbox: Sandbox) -> None:
+def test_a_trusted_load_balancer_sets_the_client_address(sandbox: Sandbox) -> None:
     sandbox.upstream()
     trusted = f"192.0.2.0/24, {sandbox.gateway_address},2001:db8::/32"
     client = NginxClient(sandbox.nginx(TRUSTED_PROXIES=trusted), sandbox.tls / "cert.pem")
@@ -127,12 +127,12 @@ def test_a_harmless_request_id_stays(client: NginxClient) -> None:
     assert client.request("/livez", x_request_id="my-own:1.2_3").headers["x-request-id"] == "my-own:1.2_3"
 
 
-def test_the_gateway_does_not_steer_nginx(client: NginxClient) -> None:
+def test_the_gateway_cannot_control_nginx(client: NginxClient) -> None:
     inside = {"status": 200, "headers": {"x-accel-redirect": "/.nginx/502", "x-accel-limit-rate": "1"}, "body": "body"}
     assert client.request("/livez", do=inside).body == b"body"
 
 
-def test_plain_http_is_sent_to_https_with_method_and_query(docker_client: NginxClient) -> None:
+def test_plain_http_is_redirected_to_https_with_method_and_query(docker_client: NginxClient) -> None:
     with docker_client.open_plain() as raw:
         response = raw.send(encode_request("/v1/models?a=b", b"{}", method="POST")).read_response()
     assert (response.status, response.headers["location"]) == (308, "https://localhost/v1/models?a=b")
@@ -164,7 +164,7 @@ def test_a_challenge_is_served_on_port_80_and_nothing_else_of_that_folder(
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST"])
-def test_what_only_the_gateway_understands_reaches_it_as_it_is(
+def test_methods_and_headers_of_the_gateway_are_relayed_unchanged(
     client: NginxClient, upstream: FakeUpstream, method: str
 ) -> None:
     mark = f"understood-{method}-{client.nginx.id}"
@@ -186,7 +186,7 @@ def test_what_only_the_gateway_understands_reaches_it_as_it_is(
 
 
 @pytest.mark.parametrize("offer", ["h2c", "websocket", "TLS/1.0"])
-def test_no_offer_to_upgrade_reaches_the_gateway_and_the_body_does(client: NginxClient, offer: str) -> None:
+def test_an_upgrade_offer_is_removed_and_its_body_relayed(client: NginxClient, offer: str) -> None:
     body = b'{"model": "m"}'
     response = client.request(
         CHAT, body, method="POST", connection="Upgrade, HTTP2-Settings", upgrade=offer, http2_settings="AAMAAABk"

@@ -53,7 +53,7 @@ def pid_in(nginx: NginxContainer, name: str) -> str:
     ],
     ids=str,
 )
-def test_a_wrong_setting_is_named_and_nothing_starts(nginx: NginxContainer, name: str, value: str) -> None:
+def test_an_invalid_setting_is_named_and_nothing_starts(nginx: NginxContainer, name: str, value: str) -> None:
     command = ("docker", "exec", f"--env={name}={value}", nginx.id, "sh", "/etc/glasshouse/nginx/start.sh")
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     assert done.returncode == 2, done.stderr
@@ -78,7 +78,7 @@ def test_it_writes_into_one_folder_and_has_no_capability(nginx: NginxContainer) 
     ]
 
 
-def test_a_gateway_that_comes_back_elsewhere_is_found(sandbox: Sandbox) -> None:
+def test_a_gateway_with_a_new_address_is_found_again(sandbox: Sandbox) -> None:
     first = sandbox.upstream()
     nginx = sandbox.nginx()
     client = NginxClient(nginx, sandbox.tls / "cert.pem")
@@ -130,7 +130,7 @@ def test_when_nginx_dies_the_container_ends(sandbox: Sandbox) -> None:
     assert nginx.state["ExitCode"] == 137
 
 
-def test_when_a_worker_dies_another_takes_its_place(sandbox: Sandbox) -> None:
+def test_a_worker_that_dies_is_replaced(sandbox: Sandbox) -> None:
     sandbox.upstream()
     nginx = sandbox.nginx()
     client = NginxClient(nginx, sandbox.tls / "cert.pem")

@@ -13,13 +13,13 @@ Slow = dict[str, Future[Any]]
 
 
 @pytest.mark.timing
-def test_a_head_that_does_not_end_is_given_ten_seconds(slow_clients: Slow) -> None:
+def test_an_incomplete_head_times_out_after_ten_seconds(slow_clients: Slow) -> None:
     assert 9 < slow_clients["slow_head"].result() < 13
     assert 9 < slow_clients["no_head"].result() < 13
 
 
 @pytest.mark.timing
-def test_a_body_that_stops_is_given_twenty(slow_clients: Slow) -> None:
+def test_an_incomplete_body_times_out_after_twenty_seconds(slow_clients: Slow) -> None:
     assert 19 < slow_clients["half_a_body"].result() < 24
 
 
@@ -32,12 +32,12 @@ def test_the_log_says_408_and_the_gateway_saw_no_whole_request(
     assert upstream.requests("slow") == []
 
 
-def test_a_health_check_does_not_wait_for_ever(slow_clients: Slow) -> None:
+def test_a_health_check_times_out(slow_clients: Slow) -> None:
     assert parse_error(slow_clients["hanging_health"].result()) == (504, "gateway_timeout")
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/grafana/login"])
-def test_uploads_that_do_not_end_fill_nothing(sandbox: Sandbox, path: str) -> None:
+def test_incomplete_uploads_are_not_buffered(sandbox: Sandbox, path: str) -> None:
     """A body that was collected here would take what there is: /tmp is memory, and small."""
     sandbox.upstream()
     sandbox.upstream("grafana", 3000)

@@ -59,7 +59,7 @@ def test_http2_is_offered_and_http1_stays(client: NginxClient) -> None:
     assert "ALPN protocol: http/1.1" in handshake(client, "-alpn", "http/1.1")
 
 
-def test_without_a_domain_no_answer_binds_a_browser_to_tls(client: NginxClient) -> None:
+def test_without_a_domain_no_response_has_hsts(client: NginxClient) -> None:
     """On localhost, or an address, that would hold for all else that answers there."""
     for response in (
         client.request("/livez"),
@@ -71,7 +71,7 @@ def test_without_a_domain_no_answer_binds_a_browser_to_tls(client: NginxClient) 
 
 
 @pytest.mark.parametrize("where", ["docker", "native"])
-def test_with_a_domain_every_answer_over_tls_asks_for_tls_from_now_on(sandbox: Sandbox, where: str) -> None:
+def test_with_a_domain_every_response_over_tls_has_hsts(sandbox: Sandbox, where: str) -> None:
     nginx = sandbox.start_nginx(where, TLS_DOMAIN="llm.example.org", MAX_BODY_BYTES="1024")
     client = NginxClient(nginx, sandbox.tls / "cert.pem")
     until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
@@ -81,12 +81,12 @@ def test_with_a_domain_every_answer_over_tls_asks_for_tls_from_now_on(sandbox: S
         assert response.headers["strict-transport-security"] == "max-age=63072000"
 
 
-def test_plain_http_does_not_ask_for_it(docker_client: NginxClient) -> None:
+def test_plain_http_has_no_hsts(docker_client: NginxClient) -> None:
     with docker_client.open_plain() as raw:
         assert b"trict-" not in raw.send(b"GET / HTTP/1.0\r\n\r\n").read_until(b"\r\n\r\n")
 
 
-def test_the_inside_port_counts_and_says_nothing_else(docker_client: NginxClient) -> None:
+def test_the_internal_port_serves_only_the_status(docker_client: NginxClient) -> None:
     script = "curl -s http://127.0.0.1:8081/stub_status; curl -s -o /dev/null -w %{http_code} http://127.0.0.1:8081/x"
     done = subprocess.run(
         ("docker", "exec", docker_client.nginx.id, "sh", "-c", script), capture_output=True, text=True, check=True
