@@ -87,7 +87,7 @@ test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
 	@marks="$$(tests/missing-parts) and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
 	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
 	  $(SAY) 'not run here: the tests against real vLLM (make test-long installs it: 7 GB)'; fi; \
-	.venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
+	$(PYTEST) -m "$$marks" $(PYTEST_ARGS)
 
 test-long: .venv-vllm/.installed check  ## All tests, the long ones and real vLLM on CPU included (installs it: 7 GB)
 	@marks=$$(tests/missing-parts); $(PYTEST) -m "$$marks" $(PYTEST_ARGS)
