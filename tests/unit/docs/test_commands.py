@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.readme import SdkExample
 from tests.unit.docs.pages import ROOT, Page, guides
 
 from vllm_launcher.options import is_known
@@ -102,6 +103,11 @@ def test_gcloud_takes_each_command() -> None:
                 values = GCLOUD[path].get(name, GCLOUD[path].get(name.replace("--no-", "--", 1)))
                 assert values is not None, f"{path} has no {name}"
                 assert not values or value in values, f"{path} {name}: {values}"
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_the_example_for_the_sdk_can_be_pasted(readme: str) -> None:
+    compile(SdkExample.of(readme).script, readme, "exec")
 
 
 def test_the_override_for_the_mtu_names_each_network_with_a_way_out() -> None:
