@@ -1,4 +1,4 @@
-"""Writes gcloud.json: the grammar of the gcloud commands in the guides, as an installed gcloud knows it, without network.
+"""Writes gcloud.json: the grammar of the gcloud commands in the guides, as an installed gcloud knows it, offline.
 From the repository's root: `PYTHONPATH=. .venv/bin/python tests/unit/docs/refresh_gcloud.py`.
 """
 
