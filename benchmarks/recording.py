@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from gateway.telemetry import slots
-from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.multiprocess import slots
 from gateway.telemetry.recorder import Recorder
 from gateway.usage import Usage
 
@@ -38,7 +38,7 @@ def measure(directory: Path) -> tuple[float, float]:
 
 async def _measure() -> tuple[float, float]:
     """The log wants an event loop; nothing here waits for one."""
-    recorder = Recorder(Catalogue(CollectorRegistry()), RequestLog("info", LogWriter(io.BytesIO())))
+    recorder = Recorder(Metrics(CollectorRegistry()), RequestLog("info", LogWriter(io.BytesIO())))
     return _cpu_us(recorder, 0), _cpu_us(recorder, STREAM_TOKENS)
 
 

@@ -12,14 +12,15 @@ from typing import Any
 
 from loguru import logger
 
-from gateway.cost import PricesFileError, read_accounts
+from gateway.cost import PricesFileError, read_meters
 from gateway.dialects.openai.request import ENDPOINTS
-from gateway.keys import KeysFileError, read_keys
+from gateway.policies.keys import KeysFileError, read_keys
 from gateway.server.descriptors import raise_descriptors
 from gateway.server.limits import Limits
 from gateway.settings import Settings
-from gateway.telemetry import exposition, slots
-from gateway.telemetry.budget import MAX_SERIES, series_budget
+from gateway.telemetry.multiprocess import slots
+from gateway.telemetry.multiprocess.server import serve_metrics
+from gateway.telemetry.series_budget import MAX_SERIES, series_budget
 
 _PR_SET_PDEATHSIG = 1
 _settings = Settings.load_or_exit()
@@ -59,13 +60,13 @@ def on_starting(server: Any) -> None:
         os.environ["METRICS_DIR"] = str(_metrics_dir)  # for the workers, whose settings are read anew
     try:
         read_keys(_settings.keys_file)
-        read_accounts(_settings.engine_prices, _settings.prices_file, workers=_settings.workers)
+        read_meters(_settings.engine_prices, _settings.prices_file, workers=_settings.workers)
         slots.wipe(_metrics_dir)
     except (KeysFileError, PricesFileError, slots.MetricsDirError) as error:
         _refuse(str(error))
     _check_free("GATEWAY_PORT", _settings.gateway_host, _settings.gateway_port)
     try:
-        exposition.serve_metrics(_settings.metrics_host, _settings.metrics_port, _metrics_dir)
+        serve_metrics(_settings.metrics_host, _settings.metrics_port, _metrics_dir)
     except OSError as error:
         _refuse(f"METRICS_PORT={_settings.metrics_port} on {_settings.metrics_host}: {error.strerror}.")
 

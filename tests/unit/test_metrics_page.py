@@ -6,13 +6,13 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway.telemetry.catalogue import Catalogue
+from gateway.telemetry.metrics import Metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
 def _rows() -> Iterator[str]:
-    metrics = vars(Catalogue(CollectorRegistry())).values()
+    metrics = vars(Metrics(CollectorRegistry())).values()
     for metric in metrics:
         assert isinstance(metric, MetricWrapperBase)
         suffix = "_total" if metric._type == "counter" else ""

@@ -9,8 +9,8 @@ from tests.integration.ledger.cases import ALL
 
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.errors import ATTEMPT_RESULTS, ENGINE_PHASES, KEY_REFUSALS, GatewayError, Outcome
-from gateway.telemetry.catalogue import Catalogue
-from gateway.telemetry.recorder import _POSSIBLE, _TOKEN_TYPES, _WASTES
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.recorder import _PREDECLARED, _TOKEN_TYPES, _WASTED_OUTCOMES
 
 # What nothing can end with yet. `test_what_is_not_there_yet_is_not_there` fails once something does.
 NOT_YET: frozenset[Outcome] = frozenset()
@@ -45,7 +45,7 @@ def test_every_outcome_has_a_case() -> None:
 
 def test_what_is_not_there_yet_is_not_there() -> None:
     assert NOT_YET.isdisjoint({error.outcome for error in _tree(GatewayError)})
-    assert NOT_YET.isdisjoint({outcome for outcome, _ in _POSSIBLE})
+    assert NOT_YET.isdisjoint({outcome for outcome, _ in _PREDECLARED})
 
 
 def test_every_timeout_refusal_and_result_has_a_case() -> None:
@@ -60,7 +60,7 @@ def test_every_kind_of_token_and_of_waste_has_a_case() -> None:
     assert {labels["type"] for labels in moved} == set(_TOKEN_TYPES)
     wasted = {labels["reason"] for labels in _moved("gateway_wasted_tokens_total")}
     # A plain answer of llama.cpp's that is cut by a stop, or by time, wastes at no point that a test can name.
-    assert wasted | {"internal_error"} == set(_WASTES)
+    assert wasted | {"internal_error"} == set(_WASTED_OUTCOMES)
 
 
 def test_every_pair_that_exists_at_zero_has_a_case_and_no_case_has_another() -> None:
@@ -71,7 +71,7 @@ def test_every_pair_that_exists_at_zero_has_a_case_and_no_case_has_another() -> 
         if case.model not in {"none", "other"} and case.route in ENDPOINTS
     }
     others = {(outcome, code) for outcome, code in counted if outcome == "client_error" and code not in {"400", "200"}}
-    assert counted - others | {OWN_FAULT} == set(_POSSIBLE)
+    assert counted - others | {OWN_FAULT} == set(_PREDECLARED)
 
 
 def test_every_relayed_path_has_a_case_that_works() -> None:
@@ -79,11 +79,11 @@ def test_every_relayed_path_has_a_case_that_works() -> None:
 
 
 def test_every_metric_is_moved_by_a_case_or_says_where_else_it_is_held_to_the_truth() -> None:
-    catalogue = {metric._name for metric in vars(Catalogue(CollectorRegistry())).values()}
+    metrics = {metric._name for metric in vars(Metrics(CollectorRegistry())).values()}
     names = {name for case in ALL for (name, _), count in case.entries(case.said or 1) if count}
     names.add(ejections("left", 1)[0][0])
     moved = {name.removesuffix("_total").removesuffix("_count") for name in names}
-    assert moved | set(ELSEWHERE) == catalogue
+    assert moved | set(ELSEWHERE) == metrics
     assert moved.isdisjoint(ELSEWHERE)
 
 

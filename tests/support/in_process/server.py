@@ -17,7 +17,7 @@ import uvicorn
 from loguru import logger
 
 from gateway.app import create_app
-from gateway.edge import Edge
+from gateway.gateway_app import GatewayApp
 from gateway.server.limits import Limits
 from gateway.server.server import Server
 from gateway.server.worker import Worker
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.engines import Engine, Fleet
-    from gateway.telemetry.catalogue import Catalogue
+    from gateway.telemetry.metrics import Metrics
 
 KEY = "key-of-the-gateway-tests"
 LIMITED_KEY = "another-key-of-the-gateway-tests"
@@ -92,19 +92,19 @@ def words(count: int) -> str:
 class Gateway:
     """A running gateway."""
 
-    edge: Edge
+    app: GatewayApp
     port: int
     http: httpx.AsyncClient
     logged: io.BytesIO
     server: Server
 
     @property
-    def catalogue(self) -> Catalogue:
-        return self.edge._recorder.catalogue
+    def metrics(self) -> Metrics:
+        return self.app._recorder.metrics
 
     @property
     def fleet(self) -> Fleet:
-        return self.edge._relay._fleet
+        return self.app._relay._fleet
 
     def engine(self, name: str) -> Engine:
         return next(engine for engine in self.fleet.engines if engine.name == name)
@@ -112,7 +112,7 @@ class Gateway:
     @property
     def output(self) -> io.BytesIO:
         """What it has logged up to now."""
-        assert self.edge._recorder._log.writer.flush(PATIENCE_S)
+        assert self.app._recorder._log.writer.flush(PATIENCE_S)
         return self.logged
 
     def lines(self) -> list[dict[str, Any]]:
@@ -133,17 +133,17 @@ class Gateway:
 
     async def settled(self, finished: int) -> None:
         """Waits until so many requests are counted as finished and logged, and none is in flight."""
-        await until(lambda: sum(moved(self.catalogue.requests).values()) >= finished)
-        assert sum(moved(self.catalogue.requests).values()) == finished
-        assert moved(self.catalogue.inflight) == {}
-        assert sum(moved(self.catalogue.requests_started).values()) == finished
+        await until(lambda: sum(moved(self.metrics.requests).values()) >= finished)
+        assert sum(moved(self.metrics.requests).values()) == finished
+        assert moved(self.metrics.inflight) == {}
+        assert sum(moved(self.metrics.requests_started).values()) == finished
         assert [engine.inflight for engine in self.fleet.engines] == [0] * len(self.fleet.engines)
 
     async def ended(self, outcome: str, code: int, *, stream: bool, model: str = "mock", path: str = CHAT) -> None:
         """Waits for the end of the only request, and checks how it was counted and logged."""
         await self.settled(1)
         key = (path, model, "true" if stream else "false", outcome, str(code))
-        assert moved(self.catalogue.requests) == {key: 1}
+        assert moved(self.metrics.requests) == {key: 1}
         line = self.requests()[-1]
         assert (line["outcome"], line["status"], line["stream"]) == (outcome, code, stream)
 
@@ -158,8 +158,7 @@ async def running_gateway(
     text = io.TextIOWrapper(output, write_through=True)  # kept to the end: it would close `output` with itself
     with contextlib.redirect_stdout(text):
         loaded = Settings.load(engines=addresses, keys_file=keys_file, **{**QUICK, **settings})
-        app = create_app(loaded)
-    edge = cast("Edge", app)
+        app = cast("GatewayApp", create_app(loaded))
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     options: dict[str, Any] = {**Worker.CONFIG_KWARGS, "loop": "none"}
@@ -175,10 +174,10 @@ async def running_gateway(
     ) as http:
         try:
             await until(lambda: server.started or task.done())
-            yield Gateway(edge, port, http, output, server)
+            yield Gateway(app, port, http, output, server)
         finally:
             server.should_exit = True
             await task
             logger.remove()
-            edge._recorder._log.writer.close()
+            app._recorder._log.writer.close()
             text.detach()

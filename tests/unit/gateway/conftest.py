@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry  # noqa: E402 - the path comes f
 from tests.support.in_process.mock import Mock, mock_process  # noqa: E402
 from tests.support.in_process.server import KEY, LIMITED_KEY, Gateway, running_gateway  # noqa: E402
 
-from gateway.telemetry.catalogue import Catalogue  # noqa: E402
+from gateway.telemetry.metrics import Metrics  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -31,8 +31,8 @@ keys:
 
 
 @pytest.fixture
-def catalogue() -> Catalogue:
-    return Catalogue(CollectorRegistry())
+def metrics() -> Metrics:
+    return Metrics(CollectorRegistry())
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ async def test_a_watcher_that_dies_is_told_of_and_watches_again(
         monkeypatch.undo()
         raise RuntimeError("the watch dies")
 
-    monkeypatch.setattr(gateway.catalogue.event_loop_lag, "observe", lambda _: broken())
+    monkeypatch.setattr(gateway.metrics.event_loop_lag, "observe", lambda _: broken())
     await until(lambda: any("the watch dies" in str(line) for line in gateway.lines()))
     line = next(line for line in gateway.lines() if "the watch dies" in str(line))
     assert line["message"].startswith("the watch over the event loop failed")

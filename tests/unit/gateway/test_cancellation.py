@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.guard import cancellation_handled
+from gateway.deadline import cancellation_handled
 
 
 async def test_a_timeout_works_behind_a_cancellation_that_was_handled() -> None:

@@ -30,16 +30,16 @@ ANSWERS = {
     "RequestTimeout": (408, "invalid_request_error", "request_timeout", "client_error"),
     "BodyTooLarge": (413, "invalid_request_error", "request_too_large", "client_error"),
     "HeadersTooLarge": (431, "invalid_request_error", "headers_too_large", "client_error"),
-    "ClientGone": (499, "server_error", "client_closed_request", "cancelled"),
+    "ClientDisconnected": (499, "server_error", "client_closed_request", "cancelled"),
     "TooManyConnections": (503, "service_unavailable", "too_many_connections", "queue_full"),
     "TooManyUploads": (503, "service_unavailable", "too_many_uploads", "queue_full"),
     "NoEngineReady": (503, "service_unavailable", "no_engine_ready", "engine_error"),
     "EngineUnreachable": (502, "engine_error", "engine_unreachable", "engine_error"),
-    "EngineBroken": (502, "engine_error", "engine_broken", "engine_error"),
+    "EngineBadResponse": (502, "engine_error", "engine_broken", "engine_error"),
     "EngineRateLimited": (429, "rate_limit_error", "rate_limit_exceeded", "rate_limited"),
     "EngineOverloaded": (503, "service_unavailable", "engine_overloaded", "engine_error"),
     "OutOfResources": (503, "service_unavailable", "gateway_overloaded", "internal_error"),
-    "Interrupted": (503, "service_unavailable", "shutting_down", "internal_error"),
+    "ShuttingDown": (503, "service_unavailable", "shutting_down", "internal_error"),
     "GatewayError": (500, "server_error", "internal_error", "internal_error"),
 }
 
@@ -60,7 +60,7 @@ def test_every_class_is_one_of_these() -> None:
 
 RETRIED = {
     *("RequestTimeout", "NoEngineReady", "EngineUnreachable", "EngineReset", "EngineRateLimited", "EngineOverloaded"),
-    *("OutOfResources", "Interrupted", "TooManyConnections", "TooManyUploads"),
+    *("OutOfResources", "ShuttingDown", "TooManyConnections", "TooManyUploads"),
 }
 
 
@@ -71,7 +71,7 @@ def test_sdks_are_told_whether_to_ask_again() -> None:
         for name, kind in vars(errors).items()
         if isinstance(kind, type) and issubclass(kind, GatewayError)
     }
-    unsaid = {"GatewayError", "EngineError", "ClientGone"}
+    unsaid = {"GatewayError", "EngineError", "ClientDisconnected"}
     assert {name for name, value in said.items() if value} == RETRIED | {"EngineBusy"}
     assert {name for name, value in said.items() if value is None} == unsaid
 

@@ -46,7 +46,7 @@ async def test_a_plain_chat(gateway: Gateway, alpha: Mock) -> None:
     assert answer.json()["choices"][0]["message"]["content"] == words(5)
     assert answer.headers["content-type"] == "application/json"
     await gateway.ended("ok", 200, stream=False)
-    metrics = gateway.catalogue
+    metrics = gateway.metrics
     assert moved(metrics.tokens) == {("mock", "input"): 9, ("mock", "output"): 5, ("mock", "cached_input"): 4}
     assert moved(metrics.key_requests) == {("tester",): 1}
     assert moved(metrics.key_tokens) == {("tester", "input"): 9, ("tester", "output"): 5}
@@ -68,10 +68,10 @@ async def test_a_streamed_chat_hides_the_usage_that_nobody_asked_for(gateway: Ga
     assert events(answer.content)[-1] == "[DONE]"
     assert b'"usage"' not in answer.content
     await gateway.ended("ok", 200, stream=True)
-    assert moved(gateway.catalogue.tokens) == {("mock", "input"): 3, ("mock", "output"): 5}
-    assert moved(gateway.catalogue.time_to_first_token) == {("mock",): 1}
-    assert moved(gateway.catalogue.time_per_output_token) == {("mock",): 1}
-    assert moved(gateway.catalogue.wasted_tokens) == {}
+    assert moved(gateway.metrics.tokens) == {("mock", "input"): 3, ("mock", "output"): 5}
+    assert moved(gateway.metrics.time_to_first_token) == {("mock",): 1}
+    assert moved(gateway.metrics.time_per_output_token) == {("mock",): 1}
+    assert moved(gateway.metrics.wasted_tokens) == {}
     assert (await alpha.truth())["last_body"]["stream_options"] == {"include_usage": True}
 
 
@@ -90,7 +90,7 @@ async def test_embeddings(gateway: Gateway) -> None:
     answer = await gateway.post(EMBEDDINGS, model="mock", input=["one two", "three"], stream=True)
     assert [len(row["embedding"]) for row in answer.json()["data"]] == [8, 8]
     await gateway.ended("ok", 200, stream=False, path=EMBEDDINGS)
-    assert moved(gateway.catalogue.tokens) == {("mock", "input"): 3}
+    assert moved(gateway.metrics.tokens) == {("mock", "input"): 3}
 
 
 async def test_unknown_fields_pass_byte_for_byte(serve: Serve) -> None:
@@ -158,7 +158,7 @@ async def test_a_plain_answer_is_passed_on_byte_for_byte(serve: Serve) -> None:
         assert answer.content == body
         assert "set-cookie" not in answer.headers
         await gateway.ended("ok", 200, stream=False)
-        assert moved(gateway.catalogue.tokens) == {("mock", "input"): 7, ("mock", "output"): 2}
+        assert moved(gateway.metrics.tokens) == {("mock", "input"): 7, ("mock", "output"): 2}
 
 
 async def test_llama_cpps_completion_usage_inside_the_last_event(serve: Serve) -> None:
@@ -174,7 +174,7 @@ async def test_llama_cpps_completion_usage_inside_the_last_event(serve: Serve) -
         kept = await gateway.post(TEXT, model="mock", prompt="x", stream=True, stream_options={"include_usage": True})
     assert json.loads(events(hidden.content)[1]) == {name: last[name] for name in last if name != "usage"}
     assert json.loads(events(kept.content)[1]) == last
-    assert moved(gateway.catalogue.tokens) == {
+    assert moved(gateway.metrics.tokens) == {
         ("mock", "input"): 14,
         ("mock", "output"): 4,
         ("mock", "cached_input"): 8,
@@ -209,7 +209,7 @@ async def test_a_folded_answer_that_breaks_moves_on(serve: Serve, llama: Mock, b
     answer = await gateway.chat()
     assert answer.json()["choices"][0]["message"]["content"] == words(16)
     await gateway.ended("ok", 200, stream=False)
-    assert moved(gateway.catalogue.engine_retries) == {("llama",): 1}
+    assert moved(gateway.metrics.engine_retries) == {("llama",): 1}
 
 
 @pytest.mark.parametrize("nonsense", [{"choices": [None]}, {"choices": [{"delta": None}]}, {"choices": 7}])
@@ -268,6 +268,6 @@ async def test_a_hundred_at_once(gateway: Gateway, alpha: Mock) -> None:
         text = said(answer.content) if number % 2 == 0 else answer.json()["choices"][0]["message"]["content"]
         assert text == words(2 + number)
     await gateway.settled(100)
-    assert moved(gateway.catalogue.tokens)[("mock", "output")] == sum(range(2, 102))
+    assert moved(gateway.metrics.tokens)[("mock", "output")] == sum(range(2, 102))
     assert (await alpha.truth())["finished"] == 100
     assert len({line["request_id"] for line in gateway.requests()}) == 100

@@ -49,7 +49,7 @@ async def test_a_full_engines_advice_reaches_the_client(serve: Serve, status: in
         assert "the queue is full" in error["message"]
         assert (answer.headers["retry-after"], answer.headers["x-should-retry"]) == ("7", "true")
         await gateway.ended(outcome, status, stream=stream)
-        assert moved(gateway.catalogue.engine_requests) == {("raw", "busy"): 1}
+        assert moved(gateway.metrics.engine_requests) == {("raw", "busy"): 1}
         assert gateway.engine("raw").ready, "it works"
 
 
@@ -66,15 +66,15 @@ async def test_another_engine_is_asked_once_whatever_the_budget_says(
 ) -> None:
     async with raw_engine(always(full(status))) as engine:
         gateway = await serve(engine, beta)
-        gateway.fleet.budget.spend = lambda: False  # type: ignore[method-assign]
+        gateway.fleet.budget.try_acquire = lambda: False  # type: ignore[method-assign]
         answer = await gateway.chat(stream=stream)
         assert answer.status_code == 200
         await gateway.ended("ok", 200, stream=stream)
-        assert moved(gateway.catalogue.engine_requests) == {("raw", "busy"): 1, ("beta", "ok"): 1}
+        assert moved(gateway.metrics.engine_requests) == {("raw", "busy"): 1, ("beta", "ok"): 1}
         for _ in range(5):
             assert (await gateway.chat()).status_code == 200
-        assert moved(gateway.catalogue.engine_requests)[("raw", "busy")] == 1, "it is asked last for a while"
-        assert moved(gateway.catalogue.engine_ejections) == {}
+        assert moved(gateway.metrics.engine_requests)[("raw", "busy")] == 1, "it is asked last for a while"
+        assert moved(gateway.metrics.engine_ejections) == {}
 
 
 async def test_all_engines_full_is_told_with_the_last_ones_advice(serve: Serve) -> None:
@@ -115,7 +115,7 @@ async def test_a_prompt_that_does_not_fit_is_a_400_wherever_the_engine_says_so(
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "context_length_exceeded")
         assert answer.headers["x-should-retry"] == "false"
         await gateway.ended("client_error", 400, stream=stream)
-        assert moved(gateway.catalogue.engine_requests) == {("raw", "rejected"): 1}
+        assert moved(gateway.metrics.engine_requests) == {("raw", "rejected"): 1}
         assert (await beta.truth())["requests"] == 0
 
 
@@ -127,7 +127,7 @@ async def test_a_later_event_that_blames_the_request_is_the_clients_error(serve:
         assert said_before_the_error(answer.content) == "a"
         assert json.loads(events(answer.content)[-1])["error"]["code"] == "context_length_exceeded"
         await gateway.ended("client_error", 200, stream=True)
-        assert moved(gateway.catalogue.engine_requests) == {("raw", "rejected"): 1}
+        assert moved(gateway.metrics.engine_requests) == {("raw", "rejected"): 1}
 
 
 def said_before_the_error(body: bytes) -> str:

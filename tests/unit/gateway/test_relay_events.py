@@ -111,7 +111,7 @@ async def test_what_keeps_a_connection_alive_is_no_progress(
         begun = bool(first) and not folded
         assert answer.status_code == (200 if begun else 504)
         await gateway.ended("timeout", 200 if begun else 504, stream=not folded)
-        assert moved(gateway.catalogue.timeouts) == {("idle" if first else "ttft",): 1}
+        assert moved(gateway.metrics.timeouts) == {("idle" if first else "ttft",): 1}
 
 
 @pytest.mark.parametrize("pause", [False, True], ids=["in one piece", "in two"])
@@ -141,7 +141,7 @@ async def test_a_stream_without_an_answer_is_no_empty_200(serve: Serve, pieces: 
         gateway = await serve(engine)
         answer = await gateway.chat(stream=not folded)
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_broken")
-        assert moved(gateway.catalogue.tokens) == {}
+        assert moved(gateway.metrics.tokens) == {}
 
 
 @pytest.mark.parametrize("folded", [False, True], ids=["stream", "folded"])
@@ -151,7 +151,7 @@ async def test_the_last_count_of_a_stream_holds(serve: Serve, folded: bool) -> N
         gateway = await serve(engine)
         await gateway.chat(stream=not folded)
         await gateway.ended("ok", 200, stream=not folded)
-        assert moved(gateway.catalogue.tokens) == {("mock", "input"): 5, ("mock", "output"): 7}
+        assert moved(gateway.metrics.tokens) == {("mock", "input"): 5, ("mock", "output"): 7}
 
 
 async def test_a_failed_attempts_tokens_are_not_charged_to_the_next_engine(serve: Serve) -> None:
@@ -169,6 +169,6 @@ async def test_a_failed_attempts_tokens_are_not_charged_to_the_next_engine(serve
         answer = await gateway.chat()
         assert answer.json()["choices"][0]["message"]["content"] == "hihi"
         await gateway.ended("ok", 200, stream=False)
-        gateway.edge._recorder.spending.write()
+        gateway.app._recorder.costs.write()
         # Three events at the first engine, two at the second, by no count of theirs: five in all, and not eight.
-        assert moved(gateway.catalogue.output_equivalent_tokens) == {("mock",): 5}
+        assert moved(gateway.metrics.output_equivalent_tokens) == {("mock",): 5}

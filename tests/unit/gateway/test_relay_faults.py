@@ -50,11 +50,11 @@ async def test_row_1_an_engine_killed_before_the_first_byte_costs_nothing(
             answer = await request
     assert answer.status_code == 200
     await gateway.ended("ok", 200, stream=stream)
-    results = moved(gateway.catalogue.engine_requests)
+    results = moved(gateway.metrics.engine_requests)
     assert results.pop(("beta", "ok")) == 1
     # Over a connection that was used before it is tried once more, and then nobody listens.
     assert results in ({("doomed", "reset"): 1}, {("doomed", "unreachable"): 1})
-    assert moved(gateway.catalogue.engine_retries) == {("doomed",): 1}
+    assert moved(gateway.metrics.engine_retries) == {("doomed",): 1}
     line = gateway.requests()[0]
     assert (line["engine"], line["attempts"], line["error_code"]) == ("beta", 2, None)
     assert (await beta.truth())["requests"] == 1
@@ -71,7 +71,7 @@ async def test_row_1_an_engine_that_is_gone_refuses_and_is_down_at_once(serve: S
         assert (await gateway.chat(stream=stream)).status_code == 200
     await gateway.settled(3)
     assert gateway.engine("doomed").state == "down"
-    assert moved(gateway.catalogue.engine_requests) == {("doomed", "unreachable"): 1, ("beta", "ok"): 3}
+    assert moved(gateway.metrics.engine_requests) == {("doomed", "unreachable"): 1, ("beta", "ok"): 3}
 
 
 @pytest.mark.parametrize("events_before", [1, 3])
@@ -83,9 +83,9 @@ async def test_row_2_an_engine_killed_mid_stream(serve: Serve, alpha: Mock, beta
     assert (error["type"], error["code"], error["param"]) == ("engine_error", "engine_reset", None)
     assert said(answer.content) == words(events_before)
     await gateway.ended("stream_error", 200, stream=True)
-    assert moved(gateway.catalogue.engine_requests) == {("alpha", "reset"): 1}
-    assert moved(gateway.catalogue.wasted_tokens) == {("mock", "stream_error"): events_before}
-    assert moved(gateway.catalogue.engine_retries) == {}
+    assert moved(gateway.metrics.engine_requests) == {("alpha", "reset"): 1}
+    assert moved(gateway.metrics.wasted_tokens) == {("mock", "stream_error"): events_before}
+    assert moved(gateway.metrics.engine_retries) == {}
     assert (await beta.truth())["requests"] == 0, "nothing is replayed after the first byte"
 
 
@@ -96,7 +96,7 @@ async def test_row_3_a_hang_before_the_first_event_moves_on(serve: Serve, alpha:
     answer = await gateway.chat(stream=True)
     assert said(answer.content) == words(16)
     await gateway.ended("ok", 200, stream=True)
-    assert moved(gateway.catalogue.engine_requests) == {("alpha", "timeout"): 1, ("beta", "ok"): 1}
+    assert moved(gateway.metrics.engine_requests) == {("alpha", "timeout"): 1, ("beta", "ok"): 1}
     assert (await alpha.wait_for(lambda truth: truth["running"] == 0))["cancelled"] == 1
 
 
@@ -110,7 +110,7 @@ async def test_row_3_else_504(serve: Serve, alpha: Mock, beta: Mock, engines: in
     error = answer.json()["error"]
     assert (error["type"], error["code"]) == ("timeout_error", "engine_timeout")
     await gateway.ended("timeout", 504, stream=True)
-    assert moved(gateway.catalogue.timeouts) == {("ttft",): 1}
+    assert moved(gateway.metrics.timeouts) == {("ttft",): 1}
     assert gateway.requests()[0]["attempts"] == engines
     assert gateway.requests()[0]["ttft_ms"] is None
 
@@ -120,7 +120,7 @@ async def test_row_3_a_plain_request_that_alone_hangs_ends_by_the_total_time(ser
     answer = await gateway.chat(mock={"fault": "hang"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "engine_timeout")
     await gateway.ended("timeout", 504, stream=False)
-    assert moved(gateway.catalogue.timeouts) == {("total",): 1}
+    assert moved(gateway.metrics.timeouts) == {("total",): 1}
     assert (await alpha.wait_for(lambda truth: truth["running"] == 0))["cancelled"] == 1
 
 
@@ -131,7 +131,7 @@ async def test_row_4_a_hang_mid_stream(serve: Serve, alpha: Mock, beta: Mock) ->
     assert (error["type"], error["code"]) == ("timeout_error", "engine_timeout")
     assert said(answer.content) == words(2)
     await gateway.ended("timeout", 200, stream=True)
-    assert moved(gateway.catalogue.timeouts) == {("idle",): 1}
+    assert moved(gateway.metrics.timeouts) == {("idle",): 1}
     assert (await alpha.wait_for(lambda truth: truth["running"] == 0))["cancelled"] == 1
     assert (await beta.truth())["requests"] == 0
 
@@ -148,8 +148,8 @@ async def test_row_4_keep_alive_comments_are_no_events(serve: Serve) -> None:
         answer = await gateway.chat(stream=True)
         assert _last_event(answer.content)["code"] == "engine_timeout"
         await gateway.ended("timeout", 200, stream=True)
-        assert moved(gateway.catalogue.timeouts) == {("idle",): 1}
-        assert moved(gateway.catalogue.wasted_tokens) == {("mock", "timeout"): 1}
+        assert moved(gateway.metrics.timeouts) == {("idle",): 1}
+        assert moved(gateway.metrics.wasted_tokens) == {("mock", "timeout"): 1}
 
 
 @BOTH
@@ -165,8 +165,8 @@ async def test_rows_5_and_6_move_on_to_another_engine(
     assert text == words(16)
     await gateway.ended("ok", 200, stream=stream)
     result, *_ = BEFORE_THE_FIRST_BYTE[fault]
-    assert moved(gateway.catalogue.engine_requests) == {("alpha", result): 1, ("beta", "ok"): 1}
-    assert moved(gateway.catalogue.engine_retries) == {("alpha",): 1}
+    assert moved(gateway.metrics.engine_requests) == {("alpha", result): 1, ("beta", "ok"): 1}
+    assert moved(gateway.metrics.engine_retries) == {("alpha",): 1}
 
 
 @BOTH
@@ -178,7 +178,7 @@ async def test_rows_5_and_6_with_no_other_engine(serve: Serve, alpha: Mock, faul
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/json"
     await gateway.ended("rate_limited" if status == 429 else "engine_error", status, stream=stream)
-    assert moved(gateway.catalogue.engine_requests) == {("alpha", result): 1}
+    assert moved(gateway.metrics.engine_requests) == {("alpha", result): 1}
     assert gateway.requests()[0]["error_code"] == code
     # A probe, or the look before, may have left a connection: one that breaks before a byte is tried anew.
     assert (await alpha.truth())["requests"] == (2 if fault == "reset" else 1)
@@ -207,7 +207,7 @@ async def test_row_7_a_stream_without_done_is_a_failure(serve: Serve, alpha: Moc
     else:
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_broken")
         await gateway.ended("engine_error", 502, stream=True)
-    assert moved(gateway.catalogue.tokens) == {}
+    assert moved(gateway.metrics.tokens) == {}
 
 
 @pytest.mark.parametrize("after", [1, 3])
@@ -218,7 +218,7 @@ async def test_an_error_event_ends_the_stream_as_an_error(serve: Serve, alpha: M
     assert said(answer.content) == words(after)
     assert _last_event(answer.content)["code"] == "engine_broken"
     await gateway.ended("stream_error", 200, stream=True)
-    assert moved(gateway.catalogue.engine_requests) == {("alpha", "broken"): 1}
+    assert moved(gateway.metrics.engine_requests) == {("alpha", "broken"): 1}
 
 
 @BOTH
@@ -251,7 +251,7 @@ async def test_the_total_time_ends_a_stream_that_goes_on(serve: Serve, alpha: Mo
     answer = await gateway.chat(stream=True, mock={"interval_s": 0.05, "tokens": 1000})
     assert _last_event(answer.content)["code"] == "engine_timeout"
     await gateway.ended("timeout", 200, stream=True)
-    assert moved(gateway.catalogue.timeouts) == {("total",): 1}
+    assert moved(gateway.metrics.timeouts) == {("total",): 1}
     await alpha.wait_for(lambda truth: truth["running"] == 0)
 
 
@@ -265,7 +265,7 @@ async def test_row_17_a_prompt_over_the_context(serve: Serve, alpha: Mock, beta:
     )
     assert "8192" in error["message"], "the engine's own words are kept"
     await gateway.ended("client_error", 400, stream=stream)
-    assert moved(gateway.catalogue.engine_requests) == {("alpha", "rejected"): 1}
+    assert moved(gateway.metrics.engine_requests) == {("alpha", "rejected"): 1}
     assert (await beta.truth())["requests"] == 0
 
 
@@ -274,7 +274,7 @@ async def test_row_17_ejects_nobody(serve: Serve, alpha: Mock, beta: Mock) -> No
     for _ in range(12):
         assert (await gateway.chat(mock={"fault": "context_length"})).status_code == 400
     assert [engine.state for engine in gateway.fleet.engines] == ["ready", "ready"]
-    assert moved(gateway.catalogue.engine_ejections) == {}
+    assert moved(gateway.metrics.engine_ejections) == {}
 
 
 async def test_a_stream_that_never_ends_its_http_body_is_whole_at_done(serve: Serve) -> None:

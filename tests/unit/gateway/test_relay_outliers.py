@@ -46,7 +46,7 @@ async def test_an_engine_that_breaks_each_stream_is_found_and_attracts_nothing(
     whole = await many(gateway, clients=12, each=10, mock={"interval_s": 0.005})
     engine = gateway.engine("alpha")
     assert engine.state == "ejected"
-    assert moved(gateway.catalogue.engine_ejections) == {("alpha",): 1}
+    assert moved(gateway.metrics.engine_ejections) == {("alpha",): 1}
     # At most all that ran there when it first broke, and then one at a time.
     assert whole.count(False) <= 12 + 4
     assert gateway.engine("beta").ready
@@ -60,7 +60,7 @@ async def test_an_engine_that_hangs_after_three_events_is_found(serve: Serve, al
         while gateway.engine("alpha").state == "ready":
             whole += await many(gateway, clients=4, each=3)
     assert whole.count(False) <= 4 + 4
-    assert moved(gateway.catalogue.timeouts) == {("idle",): whole.count(False)}
+    assert moved(gateway.metrics.timeouts) == {("idle",): whole.count(False)}
 
 
 async def test_it_comes_back_by_one_trial_that_finishes_and_not_by_a_probe(
@@ -178,9 +178,9 @@ async def test_requests_without_a_byte_leave_an_engine_that_hangs(
     serve: Serve, alpha: Mock, beta: Mock, monkeypatch: pytest.MonkeyPatch, stream: bool
 ) -> None:
     """By the engine's own progress, not by a limit that a long answer would meet too."""
-    monkeypatch.setattr("gateway.engines.discovery._LOOK_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("gateway.engines.monitor._POLL_TIMEOUT_S", 0.3)
     gateway = await serve(alpha, beta, ttft_timeout=60, total_timeout=90)
-    gateway.fleet.budget.spend = lambda: False  # type: ignore[method-assign]
+    gateway.fleet.budget.try_acquire = lambda: False  # type: ignore[method-assign]
     await alpha.change(fault="hang")
     requests = [asyncio.create_task(gateway.chat(stream=stream)) for _ in range(8)]
     await alpha.wait_for(lambda truth: truth["running"] >= 3)
@@ -188,7 +188,7 @@ async def test_requests_without_a_byte_leave_an_engine_that_hangs(
     answers = await asyncio.wait_for(asyncio.gather(*requests), 30)
     assert {answer.status_code for answer in answers} == {200}
     assert gateway.engine("alpha").state == "ejected"
-    assert moved(gateway.catalogue.engine_requests)[("alpha", "timeout")] >= 3
+    assert moved(gateway.metrics.engine_requests)[("alpha", "timeout")] >= 3
 
 
 class Generating(RawEngine):
@@ -216,13 +216,13 @@ async def test_a_long_plain_answer_is_not_cut_while_its_engine_gets_on(serve: Se
         gateway = await serve(engine, ttft_timeout=0.3, probe_interval=0.1, probe_timeout=0.2, total_timeout=60)
         assert (await gateway.chat()).status_code == 200
         assert gateway.engine("raw").ready
-        assert moved(gateway.catalogue.engine_ejections) == {}
+        assert moved(gateway.metrics.engine_ejections) == {}
 
 
 async def test_all_who_wait_for_a_lone_engine_that_hangs_get_their_answer(
     serve: Serve, alpha: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.engines.discovery._LOOK_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("gateway.engines.monitor._POLL_TIMEOUT_S", 0.3)
     gateway = await serve(alpha, ttft_timeout=60, total_timeout=90)
     await alpha.change(fault="hang")
     request = asyncio.create_task(gateway.chat())
@@ -238,7 +238,7 @@ async def test_a_host_that_accepts_nothing_costs_no_request(
 ) -> None:
     """Neither the first ones nor, once it is known, any more time."""
     gateway = await serve(alpha, beta, discovery_interval=3600)
-    gateway.fleet.budget.spend = lambda: False  # type: ignore[method-assign]
+    gateway.fleet.budget.try_acquire = lambda: False  # type: ignore[method-assign]
     upstream = gateway.engine("alpha").upstream
     await upstream.__aexit__(None, None, None)
 
@@ -255,7 +255,7 @@ async def test_a_host_that_accepts_nothing_costs_no_request(
     answers = await asyncio.gather(*(gateway.chat() for _ in range(20)))
     assert [answer.status_code for answer in answers] == [200] * 20
     assert gateway.engine("alpha").state == "down"
-    assert moved(gateway.catalogue.timeouts) == {}
+    assert moved(gateway.metrics.timeouts) == {}
 
 
 async def test_every_engine_that_is_gone_is_passed_once(serve: Serve, alpha: Mock) -> None:
@@ -268,7 +268,7 @@ async def test_every_engine_that_is_gone_is_passed_once(serve: Serve, alpha: Moc
     gateway = await serve(*gone, alpha, discovery_interval=3600)
     for engine in gateway.fleet.engines:
         engine.models = ("mock",)
-        engine.move("ready")
+        engine.set_state("ready")
     answer = await gateway.chat()
     assert answer.status_code == 200
     await gateway.settled(1)
@@ -295,4 +295,4 @@ async def test_own_descriptors_are_not_an_engines_fault(
     assert answer.headers["retry-after"] == "1"
     await gateway.ended("internal_error", 503, stream=False)
     assert [engine.state for engine in gateway.fleet.engines] == ["ready", "ready"]
-    assert sum(moved(gateway.catalogue.engine_requests).values()) == 1, "another engine would fare no better"
+    assert sum(moved(gateway.metrics.engine_requests).values()) == 1, "another engine would fare no better"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import gateway.keys
+import gateway.policies.keys
 from glasshouse import keys
 from glasshouse.errors import KeysError
 
@@ -27,7 +27,7 @@ def test_a_key_is_long_and_never_the_same() -> None:
 def test_the_gateway_reads_what_is_written(path: Path) -> None:
     keys.add(path, keys.Entry("alice", keys.digest("sk-1"), "admin", date(2099, 1, 31), ("m1", 'we"ird\\')))
     keys.add(path, keys.Entry("no", B))  # both would be something else in YAML without quotes
-    read = gateway.keys.read_keys(path)
+    read = gateway.policies.keys.read_keys(path)
     alice = read[hashlib.sha256(b"sk-1").digest()]
     assert (alice.name, alice.role, alice.expires) == ("alice", "admin", date(2099, 1, 31))
     assert alice.models == frozenset({"m1", 'we"ird\\'})
@@ -62,7 +62,7 @@ def test_a_second_key_of_a_name_needs_rotate_and_both_are_good(path: Path) -> No
     with pytest.raises(KeysError, match="ROTATE=1"):
         keys.add(path, keys.Entry("alice", B))
     keys.add(path, keys.Entry("alice", B), rotate=True)
-    assert [key.revoked for key in gateway.keys.read_keys(path).values()] == [False, False]
+    assert [key.revoked for key in gateway.policies.keys.read_keys(path).values()] == [False, False]
     with pytest.raises(KeysError, match="'bob'"):
         keys.add(path, keys.Entry("bob", B), rotate=True)
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.keys import KeyRing
+from gateway.policies.keys import KeyRing
 from gateway.settings import Settings as GatewaySettings
 from glasshouse import certificate, keys, secret_files
 from glasshouse.errors import KeysError, SecretsError

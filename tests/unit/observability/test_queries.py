@@ -15,8 +15,8 @@ from tests.unit.observability.generated_files import (
     job_of,
 )
 
-from gateway import edge
-from gateway.telemetry import catalogue
+from gateway import gateway_app
+from gateway.telemetry import metrics
 from observability import promql, recording, settings
 from observability.promql import Scope
 from observability.queries import gateway
@@ -116,7 +116,7 @@ def test_the_states_of_engines_are_those_that_the_gateway_has() -> None:
 
 
 def test_what_is_no_request_is_what_the_gateway_calls_a_health_check() -> None:
-    assert set(settings.HEALTH_ROUTES) == edge._QUIET
+    assert set(settings.HEALTH_ROUTES) == gateway_app.HEALTH_PATHS
     for who, name, matchers in selectors():
         if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "Lost with" not in who:
             assert any(label == "route" and operator == "!~" for label, operator, _ in matchers), who
@@ -124,16 +124,16 @@ def test_what_is_no_request_is_what_the_gateway_calls_a_health_check() -> None:
 
 def test_limits_of_latency_are_bounds_of_buckets() -> None:
     for limit in (settings.TTFT_P95_GOOD_SECONDS, settings.TTFT_P95_LIMIT_SECONDS, settings.TTFT_SLOW_SECONDS):
-        assert limit in catalogue.TTFT_BUCKETS
+        assert limit in metrics.TTFT_BUCKETS
     for limit in (settings.TPOT_P95_GOOD_SECONDS, settings.TPOT_P95_LIMIT_SECONDS):
-        assert limit in catalogue.TPOT_BUCKETS
+        assert limit in metrics.TPOT_BUCKETS
 
 
 def test_a_bound_is_written_as_it_is_exposed() -> None:
     asked = {
         (name, value) for _, name, matchers in selectors() for label, _, value in matchers if label == "le"
     }  # fmt: skip
-    exposed = {str(bound) for bound in catalogue.TTFT_BUCKETS}
+    exposed = {str(bound) for bound in metrics.TTFT_BUCKETS}
     assert asked
     assert {name for name, _ in asked} == {"gateway_time_to_first_token_seconds_bucket"}
     assert {value for _, value in asked} <= exposed

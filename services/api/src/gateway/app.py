@@ -11,22 +11,22 @@ from gateway.asgi import App
 from gateway.attempt import Timeouts
 from gateway.background import running
 from gateway.cors import Cors
-from gateway.cost import Account, Books, Share, read_accounts
+from gateway.cost import CostLedger, EngineMeter, TimeShare, read_meters
 from gateway.dialects.openai.request import ENDPOINTS
-from gateway.edge import Edge
-from gateway.engines import Engine, Fleet, Watcher, WatchTimes
-from gateway.keys import KeyRing
+from gateway.engines import Engine, EngineMonitor, Fleet, PollSchedule
+from gateway.gateway_app import GatewayApp
+from gateway.policies.keys import KeyRing
 from gateway.relay import Relay
-from gateway.routes import rest_of_the_api
+from gateway.routes import create_api
 from gateway.settings import Settings
-from gateway.telemetry import slots
-from gateway.telemetry.catalogue import Catalogue
 from gateway.telemetry.logs import RequestLog, set_up_logs
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.multiprocess import slots
 from gateway.telemetry.recorder import Recorder
 from gateway.upstream import EngineKey, Upstream
 
 # A worker takes requests once it has looked at every engine, but waits no longer than this for a silent one.
-_FIRST_LOOK_TIMEOUT_S = 5.0
+_FIRST_POLL_TIMEOUT_S = 5.0
 
 
 def create_app(settings: Settings | None = None) -> App:
@@ -43,20 +43,20 @@ def create_app(settings: Settings | None = None) -> App:
     """
     settings = settings or Settings.load()
     log = RequestLog(settings.log_level, set_up_logs(settings.log_level))
-    catalogue = Catalogue(CollectorRegistry())
+    metrics = Metrics(CollectorRegistry())
     recorder = Recorder(
-        catalogue,
+        metrics,
         log,
         workers=settings.workers,
         max_models=settings.max_model_series,
         max_keys=settings.max_key_series,
     )
     keys = KeyRing(settings.keys_file, settings.last_good_keys)
-    accounts = read_accounts(settings.engine_prices, settings.prices_file, workers=settings.workers)
-    share = Share(slots.directory(), parts=settings.workers, engines=len(accounts))
-    books = Books(accounts, share, recorder.spending)
+    meters = read_meters(settings.engine_prices, settings.prices_file, workers=settings.workers)
+    share = TimeShare(slots.directory(), parts=settings.workers, engines=len(meters))
+    ledger = CostLedger(meters, share, recorder.costs)
     engine_key = settings.engine_key()
-    watchers, fleet = _engines(settings, engine_key, catalogue, recorder, accounts)
+    monitors, fleet = _engines(settings, engine_key, metrics, recorder, meters)
     relay = Relay(
         keys=keys,
         fleet=fleet,
@@ -68,60 +68,64 @@ def create_app(settings: Settings | None = None) -> App:
             total=settings.total_timeout,
         ),
         max_body=settings.max_body_bytes,
-        catalogue=catalogue,
+        recorder=recorder,
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for watcher in watchers:
-                for upstream in watcher.upstreams:
+            for monitor in monitors:
+                for upstream in monitor.upstreams:
                     await stack.enter_async_context(upstream)
             background: dict[str, Callable[[], Awaitable[None]]] = {
-                **{f"the watch over {watcher.engine.name}": watcher.watch for watcher in watchers},
+                **{f"the watch over {monitor.engine.name}": monitor.run for monitor in monitors},
                 "the watch over the keys": keys.watch,
                 "the watch over the event loop": recorder.watch_event_loop,
             }
             if engine_key:
                 background["the watch over the engine key"] = engine_key.watch
-            if accounts:
-                background["the keeping of costs"] = books.keep
+            if meters:
+                background["the keeping of costs"] = ledger.run
             async with running(background):
-                await _first_look(watchers)
+                await _wait_for_first_poll(monitors)
                 yield
 
-    rest = rest_of_the_api(fleet, relay, lifespan)
-    return Edge(ENDPOINTS, relay, rest, recorder, Cors(settings.cors_origins))
+    rest = create_api(fleet, relay, lifespan)
+    return GatewayApp(ENDPOINTS, relay, rest, recorder, Cors(settings.cors_origins))
 
 
 def _engines(
-    settings: Settings, key: EngineKey | None, catalogue: Catalogue, recorder: Recorder, accounts: list[Account]
-) -> tuple[list[Watcher], Fleet]:
-    priced = {account.engine: account for account in accounts}
-    times = WatchTimes(
+    settings: Settings, key: EngineKey | None, metrics: Metrics, recorder: Recorder, meters: list[EngineMeter]
+) -> tuple[list[EngineMonitor], Fleet]:
+    priced = {meter.engine: meter for meter in meters}
+    times = PollSchedule(
         settings.discovery_interval, settings.probe_interval, settings.probe_timeout, patience=settings.ttft_timeout
     )
     routes = {path: endpoint.streams for path, endpoint in ENDPOINTS.items()}
 
-    def know(engine: Engine) -> None:
-        recorder.know_models(routes, engine.models)
-        recorder.know_engine(engine.name, engine.kind, engine.models)
+    def declare(engine: Engine) -> None:
+        recorder.declare_models(routes, engine.models)
+        recorder.declare_engine(engine.name, engine.kind, engine.models)
 
-    watchers = []
+    monitors = []
     for name, url, status_url in settings.engines:
         upstream = Upstream(name, url, key=key, connect_timeout=settings.connect_timeout)
         launcher = status_url and Upstream(
             f"{name}'s launcher", status_url, key=None, connect_timeout=settings.connect_timeout
         )
-        watchers.append(Watcher(Engine(name, upstream, catalogue, priced.get(name)), launcher or None, times, know))
+        monitors.append(
+            EngineMonitor(Engine(name, upstream, metrics, priced.get(name)), launcher or None, times, declare)
+        )
     # Twice the interval and a probe's own time: a proof may be that old before it stops being one.
-    fleet = Fleet([watcher.engine for watcher in watchers], proof_age=2 * times.probe_interval + times.probe_timeout)
-    return watchers, fleet
+    fleet = Fleet(
+        [monitor.engine for monitor in monitors], max_success_age=2 * times.probe_interval + times.probe_timeout
+    )
+    return monitors, fleet
 
 
-async def _first_look(watchers: list[Watcher]) -> None:
+async def _wait_for_first_poll(monitors: list[EngineMonitor]) -> None:
     try:
-        async with asyncio.timeout(_FIRST_LOOK_TIMEOUT_S):
-            await asyncio.gather(*(watcher.looked.wait() for watcher in watchers))
+        async with asyncio.timeout(_FIRST_POLL_TIMEOUT_S):
+            await asyncio.gather(*(monitor.polled_once.wait() for monitor in monitors))
     except TimeoutError:
         return  # an engine that hangs is seen as what it is by its watcher; the others serve meanwhile

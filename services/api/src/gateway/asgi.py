@@ -8,13 +8,13 @@ from typing import Any
 from gateway.coding import Body, too_large
 from gateway.dialects.openai.errors import error_body
 from gateway.errors import (
-    ClientGone,
+    ClientDisconnected,
     GatewayError,
     MethodNotAllowed,
     Unauthorized,
     UnsupportedCoding,
 )
-from gateway.telemetry.observation import Observation
+from gateway.telemetry.observation import RequestObservation
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,7 +24,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 # The ASGI extension by which a server lets its application cut the connection, by its callable `abort`.
-DROP = "glasshouse.drop"
+ABORT_EXTENSION = "glasshouse.drop"
 # The type of a scope for what is no request that an application could serve. Its `error` is what to answer.
 REFUSED = "glasshouse.refused"
 JSON = (b"content-type", b"application/json")
@@ -59,7 +59,7 @@ async def read_body(
 
     Raises:
         BodyTooLarge: It is, or says that it is, longer than `limit` bytes.
-        ClientGone: The client left before its end.
+        ClientDisconnected: The client left before its end.
         InvalidRequest: It is not what its coding says, or its frame is no HTTP.
         UnsupportedCoding: Its coding is none that is taken.
     """
@@ -70,7 +70,7 @@ async def read_body(
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone("The client closed the connection while it sent its request.")
+            raise ClientDisconnected("The client closed the connection while it sent its request.")
         if part := message.get("body", b""):
             await body.add(part)
             progress(body.size)
@@ -78,24 +78,24 @@ async def read_body(
             return body.end()
 
 
-async def client_gone(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     """Returns when the client has closed its connection. Only after the whole body has been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def drop_connection(scope: Scope, receive: Receive) -> None:
+async def abort_connection(scope: Scope, receive: Receive) -> None:
     """Cuts the connection of a client that has gone or does not read, with whatever it has left unread.
 
-    Needs a server that offers the extension `DROP` (see `gateway.server.worker`); ASGI itself has no word for it.
+    Needs a server that offers `ABORT_EXTENSION` (see `gateway.server.worker`): ASGI itself has no word for it.
     """
-    drop = scope.get("extensions", {}).get(DROP)
+    drop = scope.get("extensions", {}).get(ABORT_EXTENSION)
     if drop is not None:
         drop["abort"]()
-        await client_gone(receive)
+        await wait_for_disconnect(receive)
 
 
-def answer_headers(observation: Observation, length: int | None, *headers: Header) -> list[Header]:
+def response_headers(observation: RequestObservation, length: int | None, *headers: Header) -> list[Header]:
     """The headers of an answer; `length` is that of its body, None where it is not known."""
     own = [*headers, (b"x-request-id", observation.request_id.encode())]
     if length is not None:
@@ -105,15 +105,15 @@ def answer_headers(observation: Observation, length: int | None, *headers: Heade
     return own
 
 
-async def answer(send: Send, observation: Observation, status: int, body: bytes, *headers: Header) -> None:
+async def answer(send: Send, observation: RequestObservation, status: int, body: bytes, *headers: Header) -> None:
     """Sends a whole answer."""
     observation.status = status
-    own = answer_headers(observation, len(body), *headers)
+    own = response_headers(observation, len(body), *headers)
     await send({"type": "http.response.start", "status": status, "headers": own})
     await send({"type": "http.response.body", "body": body})
 
 
-async def answer_error(send: Send, observation: Observation, error: GatewayError) -> None:
+async def send_error(send: Send, observation: RequestObservation, error: GatewayError) -> None:
     """Sends an error in OpenAI's shape. Only where no answer has begun."""
     await answer(send, observation, error.http_status, error_body(error), JSON, *error_headers(error))
 

@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from gateway.attempt import Headers, Opened, Timeouts, attempt
-from gateway.dialects.openai.request import Endpoint, Inference
+from gateway.attempt import Headers, Timeouts, UpstreamResponse, attempt
+from gateway.deadline import RequestDeadline
+from gateway.dialects.openai.request import Endpoint, InferenceRequest
 from gateway.engines import Engine, Fleet
 from gateway.errors import (
     AttemptResult,
-    ClientGone,
-    EngineBroken,
+    ClientDisconnected,
+    EngineBadResponse,
     EngineBusy,
     EngineError,
     EngineReset,
@@ -25,10 +26,9 @@ from gateway.errors import (
     EngineUnreachable,
     GatewayError,
 )
-from gateway.guard import Guard
-from gateway.keys import Key
-from gateway.telemetry.catalogue import Catalogue
-from gateway.telemetry.observation import Observation
+from gateway.policies.keys import Key
+from gateway.telemetry.observation import RequestObservation
+from gateway.telemetry.recorder import Recorder
 
 
 class _Attempt(NamedTuple):
@@ -47,28 +47,28 @@ class Dispatcher:
         catalogue: Where attempts are counted.
     """
 
-    def __init__(self, fleet: Fleet, timeouts: Timeouts, catalogue: Catalogue) -> None:
+    def __init__(self, fleet: Fleet, timeouts: Timeouts, recorder: Recorder) -> None:
         self._fleet = fleet
         self._timeouts = timeouts
-        self._catalogue = catalogue
+        self._recorder = recorder
 
     @asynccontextmanager
     async def open(
         self,
         endpoint: Endpoint,
-        request: Inference,
-        observation: Observation,
-        guard: Guard,
+        request: InferenceRequest,
+        observation: RequestObservation,
+        deadline: RequestDeadline,
         headers: Headers,
         key: Key,
-    ) -> AsyncIterator[tuple[Engine, Opened]]:
+    ) -> AsyncIterator[tuple[Engine, UpstreamResponse]]:
         """Finds an engine that answers, and yields it with its answer.
 
         Args:
             endpoint: Where the request came in.
             request: What it asks.
             observation: Where it is observed.
-            guard: What may cut it short.
+            deadline: What may cut it short.
             headers: To send to the engine.
             key: Whose request it is: what an error may tell depends on it.
 
@@ -83,7 +83,7 @@ class Dispatcher:
         while True:
             engine = self._fleet.choose(
                 request.model,
-                without=[each.engine for each in failed],
+                exclude=[each.engine for each in failed],
                 visible=key.may_use,
                 detailed=key.role == "admin",
             )
@@ -94,7 +94,7 @@ class Dispatcher:
             if on_trial := engine.wants_trial:
                 engine.outlier.on_trial = True
             try:
-                async with attempt(engine, endpoint, request, observation, guard, self._timeouts, headers) as opened:
+                async with attempt(engine, endpoint, request, observation, deadline, self._timeouts, headers) as opened:
                     self._penalize(failed)
                     yield engine, opened
                 result = "ok"
@@ -104,7 +104,7 @@ class Dispatcher:
                 self._record(error, this, observation, on_trial=on_trial)
                 if not self._should_retry(error, this, failed, request, observation, moved_once=moved_once):
                     if isinstance(error, EngineUnreachable):
-                        raise self._fleet.not_ready([engine], detailed=key.role == "admin") from error
+                        raise self._fleet.unavailable_error([engine], detailed=key.role == "admin") from error
                     raise
                 moved_once |= not _is_gone(error)
             except Exception:
@@ -115,10 +115,10 @@ class Dispatcher:
             finally:
                 if on_trial:
                     engine.outlier.on_trial = False
-                self._catalogue.engine_requests.labels(engine.name, result).inc()
+                self._recorder.attempt_finished(engine.name, result)
             failed.append(this)
 
-    def _record(self, error: GatewayError, this: _Attempt, observation: Observation, *, on_trial: bool) -> None:
+    def _record(self, error: GatewayError, this: _Attempt, observation: RequestObservation, *, on_trial: bool) -> None:
         """Records what a failed attempt says of its engine for certain.
 
         What another engine may fail at just so (a 500, a slow first token) is the engine's fault only once another one
@@ -137,9 +137,9 @@ class Dispatcher:
             engine.doubt.set()
         elif isinstance(error, EngineTimeout) and error.phase == "total":
             return
-        elif on_trial or _broke_off(error, observation):
+        elif on_trial or _broke_midway(error, observation):
             self._penalize([this])
-        elif isinstance(error, EngineBroken):
+        elif isinstance(error, EngineBadResponse):
             engine.doubt.set()
 
     def _penalize(self, failed: Sequence[_Attempt]) -> None:
@@ -152,24 +152,24 @@ class Dispatcher:
         error: GatewayError,
         this: _Attempt,
         failed: Sequence[_Attempt],
-        request: Inference,
-        observation: Observation,
+        request: InferenceRequest,
+        observation: RequestObservation,
         *,
         moved_once: bool,
     ) -> bool:
         """Whether a failed attempt may go on to another engine."""
         tried = [each.engine for each in (this, *failed)]
         final = not isinstance(error, EngineError) or (isinstance(error, EngineTimeout) and error.phase == "total")
-        if observation.status is not None or final or not self._fleet.others_serve(request.model, *tried):
+        if observation.status is not None or final or not self._fleet.has_alternative(request.model, *tried):
             return False
         if not _is_gone(error):
             if moved_once:
                 return False
-            if not isinstance(error, EngineBusy) and not self._fleet.budget.spend():
+            if not isinstance(error, EngineBusy) and not self._fleet.budget.try_acquire():
                 if this.engine.suspect:  # another engine has shown before that the failure is this one's
                     self._penalize([this])
                 return False
-        self._catalogue.engine_retries.labels(this.engine.name).inc()
+        self._recorder.retried(this.engine.name)
         return True
 
 
@@ -183,7 +183,7 @@ def _is_gone(error: GatewayError) -> bool:
     return _is_unreachable(error) or isinstance(error, EngineReset | EngineStalled)
 
 
-def _broke_off(error: GatewayError, observation: Observation) -> bool:
+def _broke_midway(error: GatewayError, observation: RequestObservation) -> bool:
     """Whether an answer that had begun broke off, or stopped coming: no request is to blame for that."""
     if isinstance(error, EngineTimeout):
         return error.phase == "idle"
@@ -201,7 +201,7 @@ _RESULTS: dict[type[GatewayError], AttemptResult] = {
     EngineBusy: "busy",
     EngineUnreachable: "unreachable",
     EngineReset: "reset",
-    EngineBroken: "broken",
+    EngineBadResponse: "broken",
     EngineTimeout: "timeout",
-    ClientGone: "cancelled",
+    ClientDisconnected: "cancelled",
 }

@@ -39,14 +39,14 @@ def it() -> Metered:
 
 
 def test_without_requests_all_is_idle(it: Metered) -> None:
-    assert it.after(5.0).take() == (0.0, 5.0)
-    assert it.after(2.0).take() == (0.0, 2.0)
+    assert it.after(5.0).drain() == (0.0, 5.0)
+    assert it.after(2.0).drain() == (0.0, 2.0)
 
 
 def test_one_request_pays_for_its_time_and_no_other(it: Metered) -> None:
     it.after(3.0).begin()
     assert it.after(4.0).end(7.0) == 4.0
-    assert it.after(2.0).take() == (4.0, 5.0)
+    assert it.after(2.0).drain() == (4.0, 5.0)
 
 
 def test_one_alone_pays_whatever_it_weighs(it: Metered) -> None:
@@ -97,10 +97,10 @@ def test_many_at_once_pay_as_much_as_one_after_the_other() -> None:
 
 def test_what_is_taken_while_requests_run_comes_with_them(it: Metered) -> None:
     it.meter.begin()
-    assert it.after(5.0).take() == (0.0, 0.0)
+    assert it.after(5.0).drain() == (0.0, 0.0)
     assert it.meter.pool == 5.0
     it.meter.end(1.0)
-    assert it.meter.take() == (5.0, 0.0)
+    assert it.meter.drain() == (5.0, 0.0)
 
 
 def test_before_its_start_time_costs_nothing() -> None:
@@ -113,7 +113,7 @@ def test_before_its_start_time_costs_nothing() -> None:
     meter.start(clock.now)
     clock.now += 2
     assert meter.end(5.0) == 2.0
-    assert meter.take() == (2.0, 0.0)
+    assert meter.drain() == (2.0, 0.0)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -131,12 +131,12 @@ def test_however_requests_overlap_every_second_is_paid_once(seed: int) -> None:
             it.meter.begin()
             open_now += 1
         if dice.random() < 0.1:
-            taken = [so_far + new for so_far, new in zip(taken, it.meter.take(), strict=True)]
+            taken = [so_far + new for so_far, new in zip(taken, it.meter.drain(), strict=True)]
         assert it.meter.pool >= 0.0
         if not open_now:
             assert it.meter.pool == 0.0
     paid.extend(it.after(0.25).end(dice.uniform(0, 500)) for _ in range(open_now))
-    taken = [so_far + new for so_far, new in zip(taken, it.meter.take(), strict=True)]
+    taken = [so_far + new for so_far, new in zip(taken, it.meter.drain(), strict=True)]
     assert len(paid) > 500
     assert min(paid) >= 0.0
     assert taken[0] == pytest.approx(math.fsum(paid), rel=1e-12)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.cost.account import Account
-from gateway.cost.tariff import Tariff, Weights
+from gateway.cost.meter import EngineMeter
+from gateway.cost.pricing import Tariff, Weights
 from gateway.usage import Usage
 
 WEIGHTS = Weights(input=0.5, cached_input=0.1)
@@ -28,7 +28,7 @@ def test_a_worker_pays_for_its_part_of_a_second() -> None:
     ],
 )
 def test_tokens_as_output_tokens(usage: Usage, equivalents: float) -> None:
-    account = Account("vllm", Tariff(1.0, 1, WEIGHTS))
+    account = EngineMeter("vllm", Tariff(1.0, 1, WEIGHTS))
     account.begin()
     usd, weight = account.end(usage, events=99)
     assert usd == 0.0
@@ -37,7 +37,7 @@ def test_tokens_as_output_tokens(usage: Usage, equivalents: float) -> None:
 
 def test_an_account_charges_dollars() -> None:
     now = [50.0]
-    account = Account("vllm", Tariff(7200.0, 2, WEIGHTS), clock=lambda: now[0])
+    account = EngineMeter("vllm", Tariff(7200.0, 2, WEIGHTS), clock=lambda: now[0])
     account.meter.start(now[0])
     account.begin()
     now[0] += 3
@@ -45,6 +45,6 @@ def test_an_account_charges_dollars() -> None:
 
 
 def test_a_request_without_usage_weighs_what_went_out() -> None:
-    account = Account("vllm", Tariff(0.0, 1, WEIGHTS))
+    account = EngineMeter("vllm", Tariff(0.0, 1, WEIGHTS))
     account.begin()
     assert account.end(None, events=7) == (0.0, 7.0)

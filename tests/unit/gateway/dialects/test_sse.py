@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from gateway.dialects.sse import Event, EventParser, count_simple, split
-from gateway.errors import EngineBroken
+from gateway.errors import EngineBadResponse
 
 
 def parse(*pieces: bytes) -> list[Event]:
@@ -89,7 +89,7 @@ def test_an_event_has_an_end() -> None:
     parser = EventParser()
     for _ in range(64):
         assert parser.feed(b"x" * 65_536) == b""
-    with pytest.raises(EngineBroken, match="without an end"):
+    with pytest.raises(EngineBadResponse, match="without an end"):
         parser.feed(b"x")
 
 

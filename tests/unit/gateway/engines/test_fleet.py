@@ -17,31 +17,31 @@ from gateway.upstream import Upstream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.telemetry.catalogue import Catalogue
+    from gateway.telemetry.metrics import Metrics
 
     Make = Callable[..., Engine]
 
 
 @pytest.fixture
-def make(catalogue: Catalogue) -> Make:
+def make(metrics: Metrics) -> Make:
     def engine(name: str, *models: str, state: State = "ready", running: int = 0) -> Engine:
-        made = Engine(name, Upstream(name, "http://h:1", key=None, connect_timeout=1), catalogue)
+        made = Engine(name, Upstream(name, "http://h:1", key=None, connect_timeout=1), metrics)
         made.models, made.load = models, Load(running=running)
-        made.move(state, "" if state == "ready" else "why")
+        made.set_state(state, "" if state == "ready" else "why")
         return made
 
     return engine
 
 
 def fleet(*engines: Engine) -> Fleet:
-    return Fleet(engines, proof_age=10)
+    return Fleet(engines, max_success_age=10)
 
 
 def test_the_least_busy_ready_engine_that_serves_the_model(make: Make) -> None:
     busy, idle = make("a", "m", running=5), make("b", "m", running=2)
     others = make("c", "n"), make("d", "m", state="draining")
     assert fleet(busy, idle, *others).choose("m") is idle
-    assert fleet(busy, idle, *others).choose("m", without=[idle]) is busy
+    assert fleet(busy, idle, *others).choose("m", exclude=[idle]) is busy
     idle.inflight = 9  # what this process knows beats what the engine told a second ago
     assert fleet(busy, idle, *others).choose("m") is busy
     busy.load = Load(running=5, waiting=20)
@@ -58,7 +58,7 @@ def test_an_engine_that_is_full_is_asked_last_for_a_while(make: Make) -> None:
     both = fleet(full, other)
     full.record_busy(5)
     assert both.choose("m") is other
-    assert both.choose("m", without=[other]) is full, "but it is asked"
+    assert both.choose("m", exclude=[other]) is full, "but it is asked"
     full.record_busy(0)
     assert both.choose("m") is full
 
@@ -83,7 +83,7 @@ def test_nobody_else_is_ready_so_the_ejected_one_is_used_all_the_same(make: Make
     other.mark_unreachable("gone")
     assert both.choose("m") is ejected
     ejected.record_progress()
-    assert both.working()
+    assert both.is_healthy()
     ejected.record_success()
     assert (ejected.state, both.choose("m")) == ("ready", ejected)
 
@@ -105,7 +105,7 @@ def test_one_trial_request_decides(make: Make, monkeypatch: pytest.MonkeyPatch) 
     assert both.choose("m") is other
     later = time.monotonic() + 31
     monkeypatch.setattr("gateway.engines.engine.time.monotonic", lambda: later)
-    assert both.choose("m", without=[other]) is engine, "the last resort"
+    assert both.choose("m", exclude=[other]) is engine, "the last resort"
     assert both.choose("m") is engine, "the trial goes first: nobody is harmed who could not move on"
     engine.outlier.on_trial = True
     assert both.choose("m") is other, "one at a time"
@@ -149,7 +149,7 @@ def test_a_model_whose_engine_is_away(make: Make, state: State) -> None:
 def test_a_reason_that_quotes_an_engine_is_not_for_everybody(make: Make) -> None:
     engine = make("a", "m", state="starting")
     for reason in ("loading secret-model-7b", "cannot reach http://10.0.0.7:8001", "Loading"):
-        engine.move("starting", reason)
+        engine.set_state("starting", reason)
         with pytest.raises(NoEngineReady, match=r"^No engine is ready: a is starting\.$"):
             fleet(engine).choose("m")
         with pytest.raises(NoEngineReady, match=re.escape(f"a is starting ({reason})")):
@@ -173,11 +173,11 @@ def test_models_and_labels(make: Make) -> None:
     assert [both.label(model) for model in ("m", "n", "canary")] == ["m", "n", "other"]
 
 
-def test_what_can_come_of_an_engine_exists_before_it_has_come(make: Make, catalogue: Catalogue) -> None:
+def test_what_can_come_of_an_engine_exists_before_it_has_come(make: Make, metrics: Metrics) -> None:
     make("a", "m")
     found = {
         (sample.name, *sample.labels.values()): sample.value
-        for metric in (catalogue.engine_requests, catalogue.engine_retries, catalogue.engine_ejections)
+        for metric in (metrics.engine_requests, metrics.engine_retries, metrics.engine_ejections)
         for family in metric.collect()
         for sample in family.samples
         if not sample.name.endswith("_created")
@@ -193,33 +193,33 @@ def test_who_else_is_ready(make: Make) -> None:
     assert (both.others_ready(first), both.others_ready(second)) == (False, True)
     second.models = ("m", "adapter")
     assert both.others_ready(first)
-    second.move("ejected")
+    second.set_state("ejected")
     assert not both.others_ready(first)
 
 
 def test_working_needs_a_fresh_proof(make: Make) -> None:
     engine = make("a", "m")
-    assert not fleet(engine).working()
+    assert not fleet(engine).is_healthy()
     engine.record_progress()
-    assert fleet(engine).working()
-    engine.move("draining")
-    assert not fleet(engine).working()
-    engine.move("ready")
-    engine.proved_at -= 11
-    assert not fleet(engine).working()
+    assert fleet(engine).is_healthy()
+    engine.set_state("draining")
+    assert not fleet(engine).is_healthy()
+    engine.set_state("ready")
+    engine.last_success_at -= 11
+    assert not fleet(engine).is_healthy()
 
 
-def test_states_are_shown_as_one_of_all(make: Make, catalogue: Catalogue) -> None:
+def test_states_are_shown_as_one_of_all(make: Make, metrics: Metrics) -> None:
     engine = make("a", "m")
     for state in STATES:
-        engine.move(state, "why")
-        assert moved(catalogue.engine_state) == {("a", state): 1}
+        engine.set_state(state, "why")
+        assert moved(metrics.engine_state) == {("a", state): 1}
 
 
-def test_a_stalled_engine_counts_as_one_ejection(make: Make, catalogue: Catalogue) -> None:
+def test_a_stalled_engine_counts_as_one_ejection(make: Make, metrics: Metrics) -> None:
     engine = make("a", "m")
     engine.record_progress()
     for _ in range(3):
         engine.mark_stalled("no token")
-    assert (engine.state, engine.reason, engine.proved_at) == ("ejected", "no token", float("-inf"))
-    assert moved(catalogue.engine_ejections) == {("a",): 1}
+    assert (engine.state, engine.reason, engine.last_success_at) == ("ejected", "no token", float("-inf"))
+    assert moved(metrics.engine_ejections) == {("a",): 1}

@@ -43,7 +43,7 @@ async def test_a_key_is_needed(gateway: Gateway, path: str) -> None:
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert answer.json()["error"]["code"] == "missing_api_key"
     await gateway.settled(1)
-    assert moved(gateway.catalogue.auth_failures) == {("missing_api_key",): 1}
+    assert moved(gateway.metrics.auth_failures) == {("missing_api_key",): 1}
 
 
 async def test_a_working_gateway(gateway: Gateway) -> None:
@@ -76,8 +76,8 @@ async def test_a_gateway_whose_engine_only_looks_alive(serve: Serve, alpha: Mock
 
 
 async def test_readiness_grows_old(gateway: Gateway) -> None:
-    assert gateway.fleet.working()
-    gateway.engine("alpha").proved_at -= 1000
+    assert gateway.fleet.is_healthy()
+    gateway.engine("alpha").last_success_at -= 1000
     assert (await gateway.http.get("/readyz")).status_code == 503
 
 
@@ -143,7 +143,7 @@ async def test_without_a_key_nobody_learns_of_models_or_addresses(
 ) -> None:
     await alpha.change(models=["hidden-model"])
     gateway = await serve(alpha, discovery_interval=60)
-    gateway.engine("alpha").move(state, reason)
+    gateway.engine("alpha").set_state(state, reason)
     gateway.engine("alpha").kind = "vllm"
     del gateway.http.headers["authorization"]
     for path in ("/", "/readyz", "/healthz", "/health", "/livez", "/v1/models", "/v1/models/x", "/models/status"):
@@ -169,7 +169,7 @@ async def test_the_status_is_of_what_a_key_may_use_and_all_of_it_for_an_admin(
     await llama.change(models=["other-model"])
     add_keys(keys_file, user="role: user", boss="role: admin, models: [other-model]", nobody="models: []")
     gateway = await serve(alpha, beta, llama, discovery_interval=60)
-    gateway.engine("llama").move("down", SECRETIVE)
+    gateway.engine("llama").set_state("down", SECRETIVE)
 
     async def status(key: str) -> tuple[dict[str, Any], str]:
         answer = await gateway.http.get("/models/status", headers={"authorization": f"Bearer {key}"})

@@ -10,7 +10,7 @@ from loguru import logger
 from prometheus_client import CollectorRegistry, Counter
 
 from gateway.telemetry.labels import Labels
-from gateway.telemetry.slots import wipe
+from gateway.telemetry.multiprocess.slots import wipe
 
 if TYPE_CHECKING:
     from pathlib import Path

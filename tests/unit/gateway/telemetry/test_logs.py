@@ -115,7 +115,7 @@ def test_an_exception_is_one_line_too_and_shows_no_variables(output: Output) -> 
 def everything(gateway: Gateway) -> str:
     """All that the gateway says of itself: its log, and every label and value of its metrics."""
     told = gateway.output.getvalue().decode()
-    for metric in vars(gateway.catalogue).values():
+    for metric in vars(gateway.metrics).values():
         for family in metric.collect():
             told += "".join(f"{sample.name}{sample.labels}{sample.value}\n" for sample in family.samples)
     return told

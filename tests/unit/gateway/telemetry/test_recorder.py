@@ -15,8 +15,8 @@ from tests.support.in_process.server import moved
 from gateway.errors import (
     ENGINE_PHASES,
     KEY_REFUSALS,
-    ClientGone,
-    EngineBroken,
+    ClientDisconnected,
+    EngineBadResponse,
     EngineTimeout,
     GatewayError,
     InvalidRequest,
@@ -27,18 +27,18 @@ from gateway.telemetry.recorder import Recorder
 from gateway.usage import Usage
 
 if TYPE_CHECKING:
-    from gateway.telemetry.catalogue import Catalogue
+    from gateway.telemetry.metrics import Metrics
 
 
 class Recorded:
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
         self.stream = io.BytesIO()
         self.writer = LogWriter(self.stream)
-        self.recorder = Recorder(catalogue, RequestLog("info", self.writer), workers=3)
+        self.recorder = Recorder(metrics, RequestLog("info", self.writer), workers=3)
 
     def __getattr__(self, name: str) -> Any:
-        return moved(getattr(self.catalogue, name))
+        return moved(getattr(self.metrics, name))
 
     def record(self, **changes: Any) -> None:
         record = RECORD._replace(**changes)
@@ -51,15 +51,15 @@ class Recorded:
 
 
 @pytest.fixture
-async def it(catalogue: Catalogue) -> Recorded:
-    return Recorded(catalogue)
+async def it(metrics: Metrics) -> Recorded:
+    return Recorded(metrics)
 
 
 async def test_what_exists_before_anything_happened(it: Recorded) -> None:
     assert (it.worker_up, it.workers_expected) == ({(): 1}, {(): 3})
-    phases = {sample.labels["phase"] for family in it.catalogue.timeouts.collect() for sample in family.samples}
+    phases = {sample.labels["phase"] for family in it.metrics.timeouts.collect() for sample in family.samples}
     assert phases == set(ENGINE_PHASES)
-    reasons = {sample.labels["reason"] for family in it.catalogue.auth_failures.collect() for sample in family.samples}
+    reasons = {sample.labels["reason"] for family in it.metrics.auth_failures.collect() for sample in family.samples}
     assert reasons == set(KEY_REFUSALS)
 
 
@@ -81,7 +81,7 @@ async def test_times_are_in_seconds(it: Recorded) -> None:
     sums = {
         sample.name: sample.value
         for metric in ("request_duration", "time_to_first_token", "time_per_output_token")
-        for family in getattr(it.catalogue, metric).collect()
+        for family in getattr(it.metrics, metric).collect()
         for sample in family.samples
         if sample.name.endswith("_sum")
     }
@@ -127,12 +127,12 @@ async def test_a_request_that_ends_before_its_model_is_known_counts_as_started_t
         (None, 404, "client_error", "404"),
         (None, 503, "internal_error", "503"),
         (None, None, "internal_error", "499"),
-        (ClientGone("x"), None, "cancelled", "499"),
-        (ClientGone("x"), 200, "cancelled", "200"),
+        (ClientDisconnected("x"), None, "cancelled", "499"),
+        (ClientDisconnected("x"), 200, "cancelled", "200"),
         (EngineTimeout("x", phase="ttft"), 504, "timeout", "504"),
         (EngineTimeout("x", phase="idle"), 200, "timeout", "200"),
-        (EngineBroken("x"), 502, "engine_error", "502"),
-        (EngineBroken("x"), 200, "stream_error", "200"),
+        (EngineBadResponse("x"), 502, "engine_error", "502"),
+        (EngineBadResponse("x"), 200, "stream_error", "200"),
         (GatewayError("x"), 500, "internal_error", "500"),
         (GatewayError("x"), 200, "stream_error", "200"),
         (InvalidRequest("x"), 400, "client_error", "400"),
@@ -191,7 +191,7 @@ async def test_keys_beyond_the_limit_are_other(it: Recorded) -> None:
 
 
 async def test_models_beyond_the_limit_are_other(it: Recorded) -> None:
-    it.recorder.know_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
+    it.recorder.declare_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
     for model in ("late", "m0", "other", "none"):
         it.record(model=model)
     counted = {key[1]: count for key, count in it.requests.items()}
@@ -202,11 +202,11 @@ async def test_models_beyond_the_limit_are_other(it: Recorded) -> None:
 
 
 async def test_known_models_exist_at_zero(it: Recorded) -> None:
-    it.recorder.know_models({"/v1/x": True, "/v1/y": False}, ("m", "n"))
-    it.recorder.know_models({"/v1/x": True}, ("m",))
+    it.recorder.declare_models({"/v1/x": True, "/v1/y": False}, ("m", "n"))
+    it.recorder.declare_models({"/v1/x": True}, ("m",))
     children = {
         tuple(sample.labels.values())
-        for family in it.catalogue.requests.collect()
+        for family in it.metrics.requests.collect()
         for sample in family.samples
         if not sample.name.endswith("_created")
     }

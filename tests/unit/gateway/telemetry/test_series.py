@@ -11,14 +11,14 @@ from tests.support.in_process.server import moved
 
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.engines.engine import STATES
-from gateway.telemetry.budget import _ENGINE_STATES, MAX_SERIES, series_budget
+from gateway.telemetry.cost_counters import Part
 from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog
-from gateway.telemetry.recorder import _POSSIBLE, Recorder
-from gateway.telemetry.spending import Part
+from gateway.telemetry.recorder import _PREDECLARED, Recorder
+from gateway.telemetry.series_budget import _ENGINE_STATES, MAX_SERIES, series_budget
 
 if TYPE_CHECKING:
-    from gateway.telemetry.catalogue import Catalogue
+    from gateway.telemetry.metrics import Metrics
 
 # Codes of client errors: of our own, and of engines.
 CLIENT_ERRORS = (401, 403, 404, 405, 408, 413, 422, 429)
@@ -49,49 +49,49 @@ def record(recorder: Recorder, **changes: object) -> None:
     recorder.finished(one)
 
 
-def series(catalogue: Catalogue) -> int:
+def series(metrics: Metrics) -> int:
     """Samples that a scrape would show; the files of several workers have no `_created`."""
-    families = [family for metric in vars(catalogue).values() for family in metric.collect()]
+    families = [family for metric in vars(metrics).values() for family in metric.collect()]
     return sum(1 for family in families for sample in family.samples if not sample.name.endswith("_created"))
 
 
-def know_engines(catalogue: Catalogue, recorder: Recorder) -> None:
+def know_engines(metrics: Metrics, recorder: Recorder) -> None:
     for engine in ENGINES:
-        recorder.spending.know_engine(engine, 1.0)
+        recorder.costs.declare_engine(engine, 1.0)
         for state in STATES:
-            catalogue.engine_state.labels(engine, state)
+            metrics.engine_state.labels(engine, state)
         for result in RESULTS:
-            catalogue.engine_requests.labels(engine, result)
+            metrics.engine_requests.labels(engine, result)
         for part in get_args(Part):
-            recorder.spending.book(engine, part, 1.0)
-        catalogue.engine_retries.labels(engine)
-        catalogue.engine_ejections.labels(engine)
+            recorder.costs.book(engine, part, 1.0)
+        metrics.engine_retries.labels(engine)
+        metrics.engine_ejections.labels(engine)
 
 
 @pytest.mark.parametrize(("models", "keys"), [(16, 60), (3, 7)])
 def test_no_more_than_the_budget_when_everything_that_can_happen_has_happened(
-    catalogue: Catalogue, models: int, keys: int
+    metrics: Metrics, models: int, keys: int
 ) -> None:
-    recorder = Recorder(catalogue, RequestLog("error", LogWriter(None)), max_models=models, max_keys=keys)
-    know_engines(catalogue, recorder)
+    recorder = Recorder(metrics, RequestLog("error", LogWriter(None)), max_models=models, max_keys=keys)
+    know_engines(metrics, recorder)
     for reason in FAILURES:
-        catalogue.auth_failures.labels(reason)
-    recorder.know_models(ROUTES, MODELS)
+        metrics.auth_failures.labels(reason)
+    recorder.declare_models(ROUTES, MODELS)
     for engine in ENGINES:
-        recorder.know_engine(engine, engine, MODELS)
-    endings = *_POSSIBLE, *(("client_error", str(code)) for code in CLIENT_ERRORS)
+        recorder.declare_engine(engine, engine, MODELS)
+    endings = *_PREDECLARED, *(("client_error", str(code)) for code in CLIENT_ERRORS)
     for model, (path, streams), (outcome, code) in product((*MODELS, "none"), ROUTES.items(), endings):
         for stream in {False, streams}:
             record(recorder, route=path, model=model, stream=stream, outcome=outcome, code=int(code))
-        recorder.spending.charge("vllm", model, "key-0", 1.0, 1.0)
+        recorder.costs.charge("vllm", model, "key-0", 1.0, 1.0)
     for route, (ended, status) in product(REST, (("ok", 200), ("client_error", 401), ("internal_error", 500))):
         record(recorder, route=route, outcome=ended, code=status, ttft=None, generating=None, usage=None, events=0)
     for key in KEYS:
         record(recorder, key=key)
-        recorder.spending.charge("vllm", "none", key, 1.0, 1.0)
-    recorder.spending.write()
+        recorder.costs.charge("vllm", "none", key, 1.0, 1.0)
+    recorder.costs.write()
     budget = series_budget(ROUTES, engines=len(ENGINES), models=models, keys=keys)
-    assert 0.9 * budget < series(catalogue) <= budget <= MAX_SERIES
+    assert 0.9 * budget < series(metrics) <= budget <= MAX_SERIES
 
 
 def test_the_budget_grows_with_all_that_it_is_made_of() -> None:
@@ -104,17 +104,17 @@ def test_the_budget_grows_with_all_that_it_is_made_of() -> None:
     assert len(STATES) <= _ENGINE_STATES
 
 
-def test_which_engine_serves_what(catalogue: Catalogue) -> None:
-    recorder = Recorder(catalogue, RequestLog("error", LogWriter(None)))
-    recorder.know_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
-    recorder.know_engine("a", "vllm", ("m0", "m1"))
-    recorder.know_engine("b", "llama_cpp", ("m0", "too many", "really"))
-    assert moved(catalogue.engine_model) == {
+def test_which_engine_serves_what(metrics: Metrics) -> None:
+    recorder = Recorder(metrics, RequestLog("error", LogWriter(None)))
+    recorder.declare_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
+    recorder.declare_engine("a", "vllm", ("m0", "m1"))
+    recorder.declare_engine("b", "llama_cpp", ("m0", "too many", "really"))
+    assert moved(metrics.engine_model) == {
         ("a", "vllm", "m0"): 1, ("a", "vllm", "m1"): 1, ("b", "llama_cpp", "m0"): 1, ("b", "llama_cpp", "other"): 1,
     }  # fmt: skip
-    recorder.know_engine("a", "vllm", ("m1", "m2"))
-    recorder.know_engine("b", "", ())
-    assert moved(catalogue.engine_model) == {("a", "vllm", "m1"): 1, ("a", "vllm", "m2"): 1}
+    recorder.declare_engine("a", "vllm", ("m1", "m2"))
+    recorder.declare_engine("b", "", ())
+    assert moved(metrics.engine_model) == {("a", "vllm", "m1"): 1, ("a", "vllm", "m2"): 1}
     # What is 0 now is still there: nothing is taken out of a worker's file.
-    (family,) = catalogue.engine_model.collect()
+    (family,) = metrics.engine_model.collect()
     assert len(family.samples) == 5

@@ -12,7 +12,7 @@ import uvloop
 from tests.support.in_process.server import until
 from tests.support.in_process.wire import Wire, chunk, plain
 
-from gateway.errors import EngineBroken, EngineError, EngineReset, EngineTimeout, EngineUnreachable
+from gateway.errors import EngineBadResponse, EngineError, EngineReset, EngineTimeout, EngineUnreachable
 from gateway.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def test_the_same_on_uvloop() -> None:
         await asyncio.sleep(0.05)
         return results
 
-    wanted = [b"echo", EngineReset, b"echo", EngineBroken, EngineReset, b"echo"]
+    wanted = [b"echo", EngineReset, b"echo", EngineBadResponse, EngineReset, b"echo"]
     assert uvloop.run(main()) == wanted
     assert asyncio.run(main()) == wanted
 

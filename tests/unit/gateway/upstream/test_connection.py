@@ -10,7 +10,7 @@ import pytest
 from tests.support.in_process.keys import NEW, engine_key
 from tests.support.in_process.wire import Wire, chunk, plain
 
-from gateway.errors import EngineBroken, EngineReset
+from gateway.errors import EngineBadResponse, EngineReset
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -173,7 +173,7 @@ async def test_a_body_without_a_length_that_is_reset_is_not_whole(client: Start)
 )
 async def test_garbage_is_broken(client: Start, garbage: bytes) -> None:
     engine = await client(then(garbage, "close"))
-    with pytest.raises(EngineBroken, match="does not speak HTTP"):
+    with pytest.raises(EngineBadResponse, match="does not speak HTTP"):
         await engine.upstream.fetch(b"GET", b"/", limit=100)
     assert not engine.upstream._idle
 
@@ -186,7 +186,7 @@ async def test_bytes_behind_an_answer_spoil_the_connection_and_not_the_next_answ
 
 async def test_an_answer_longer_than_the_limit_is_broken(client: Start) -> None:
     engine = await client(once(plain(b"x" * 100_000)))
-    with pytest.raises(EngineBroken, match="longer than 1000 bytes"):
+    with pytest.raises(EngineBadResponse, match="longer than 1000 bytes"):
         await engine.upstream.fetch(b"GET", b"/", limit=1000)
     assert (await engine.upstream.fetch(b"GET", b"/", limit=100_000))[1] == b"x" * 100_000
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.in_process.wire import Wire, chunk, plain
 
-from gateway.errors import EngineBroken, EngineError, EngineReset
+from gateway.errors import EngineBadResponse, EngineError, EngineReset
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,4 +39,4 @@ async def test_waiting_readers_learn_of_every_end(client: Start) -> None:
                 results.add(type(await engine.upstream.fetch(b"GET", b"/", limit=1000)))
         except EngineError as error:
             results.add(type(error))
-    assert {tuple, EngineReset, EngineBroken} <= results
+    assert {tuple, EngineReset, EngineBadResponse} <= results

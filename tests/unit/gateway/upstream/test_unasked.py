@@ -10,7 +10,7 @@ import uvloop
 from tests.support.in_process.server import until
 from tests.support.in_process.wire import Wire, chunk, plain
 
-from gateway.errors import EngineBroken, EngineReset
+from gateway.errors import EngineBadResponse, EngineReset
 from gateway.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ async def test_switching_protocols_is_no_answer(client: Start, answer: bytes) ->
         await wire.gone()
 
     engine = await client(script)
-    with pytest.raises(EngineBroken):
+    with pytest.raises(EngineBadResponse):
         await engine.upstream.fetch(b"POST", b"/", b"x", limit=9)
 
 
@@ -92,7 +92,7 @@ async def test_interim_answers_without_end_are_none(client: Start) -> None:
             await wire.send(EARLY_HINTS * 1000)
 
     engine = await client(script)
-    with pytest.raises(EngineBroken, match="too large a head"):
+    with pytest.raises(EngineBadResponse, match="too large a head"):
         await engine.upstream.fetch(b"POST", b"/", b"x", limit=9)
 
 
@@ -104,7 +104,7 @@ async def test_one_endless_header_is_not_collected(client: Start) -> None:
             await wire.send(b"y" * 65_536)
 
     engine = await client(script)
-    with pytest.raises(EngineBroken, match="too large a head"):
+    with pytest.raises(EngineBadResponse, match="too large a head"):
         await engine.upstream.fetch(b"POST", b"/", b"x", limit=9)
 
 

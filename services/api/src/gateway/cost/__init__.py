@@ -1,8 +1,7 @@
 """What a request costs: the price of an engine's hours, shared out over the requests that it served."""
 
-from gateway.cost.account import Account, read_accounts
-from gateway.cost.books import Books
-from gateway.cost.prices import PricesFileError
-from gateway.cost.share import Share
+from gateway.cost.ledger import CostLedger, TimeShare
+from gateway.cost.meter import EngineMeter, read_meters
+from gateway.cost.pricing import PricesFileError
 
-__all__ = ["Account", "Books", "PricesFileError", "Share", "read_accounts"]
+__all__ = ["CostLedger", "EngineMeter", "PricesFileError", "TimeShare", "read_meters"]

@@ -1,11 +1,15 @@
 """Shares out the time of one engine over the requests of one worker; decision 11 says why so."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from gateway.cost.pricing import Tariff, read_prices
+from gateway.usage import Usage
 
-class Taken(NamedTuple):
+
+class Consumed(NamedTuple):
     """Seconds that were paid for by requests, or by nobody, since the meter was last asked."""
 
     paid: float
@@ -76,10 +80,10 @@ class Meter:
         self._paid += seconds
         return seconds
 
-    def take(self) -> Taken:
+    def drain(self) -> Consumed:
         """The seconds since the last call; those still in the pool come with the requests that will pay them."""
         self._advance()
-        taken = Taken(self._paid, self._idle)
+        taken = Consumed(self._paid, self._idle)
         self._paid = self._idle = 0.0
         return taken
 
@@ -90,6 +94,59 @@ class Meter:
         else:
             self._idle += now - self._since
         self._since = now
+
+
+class EngineMeter:
+    """Measures the requests of one engine in one worker, and prices them.
+
+    Args:
+        engine: The engine's name.
+        tariff: Its price.
+        clock: Seconds that never run backwards.
+    """
+
+    def __init__(self, engine: str, tariff: Tariff, clock: Callable[[], float] = time.monotonic) -> None:
+        self.engine = engine
+        self.tariff = tariff
+        self.meter = Meter(clock)
+        self.begin = self.meter.begin
+        # Every request comes by here: two calls and no look-ups that could be spared.
+        self._usd_per_second = tariff.usd_per_second
+        self._input, self._cached_input = tariff.weights
+
+    def end(self, usage: Usage | None, events: int) -> tuple[float, float]:
+        """A request has left the engine.
+
+        Args:
+            usage: Its tokens by the engine's count; None where it told none.
+            events: Events that went out: all that is known of a stream that was cut short.
+
+        Returns:
+            US dollars that it pays, and its tokens as output tokens.
+        """
+        if usage is None:
+            weight = float(events)
+        else:
+            cached = min(usage.cached, usage.input)  # an engine may say nonsense
+            weight = usage.output + (usage.input - cached) * self._input + cached * self._cached_input
+        return self.meter.end(weight) * self._usd_per_second, weight
+
+
+def read_meters(prices: Sequence[tuple[str, str]], file: Path, *, workers: int) -> list[EngineMeter]:
+    """A meter for each engine that has a price; the file is read if there is one.
+
+    Args:
+        prices: Engines and their prices: names from the file, or US dollars an hour.
+        file: See `read_prices`.
+        workers: How many share each engine's time.
+
+    Raises:
+        PricesFileError: The file cannot be used, or has no such price.
+    """
+    if not prices:
+        return []
+    known = read_prices(file)
+    return [EngineMeter(engine, known.tariff(engine, price, workers=workers)) for engine, price in prices]
 
 
 def _standing_still() -> float:

@@ -7,7 +7,7 @@ stream ends cleanly, since engines are known to end so behind [DONE].
 
 from typing import NamedTuple
 
-from gateway.errors import EngineBroken
+from gateway.errors import EngineBadResponse
 
 # An event longer than this, in bytes, is no event: nothing that a model says in one token comes near it.
 _MAX_EVENT = 4_194_304
@@ -43,7 +43,7 @@ class EventParser:
         """Takes the next bytes; returns the whole blocks that they complete, with plain newlines, for `split`.
 
         Raises:
-            EngineBroken: An event has no end.
+            EngineBadResponse: An event has no end.
         """
         if self._ended_in_cr:
             data = data.removeprefix(b"\n")
@@ -71,7 +71,7 @@ class EventParser:
             self._buffer = data[cut:]
             data = data[:cut]
         if len(self._buffer) > _MAX_EVENT:
-            raise EngineBroken("The engine sent an event without an end.")
+            raise EngineBadResponse("The engine sent an event without an end.")
         return data
 
     def finish(self) -> bytes:

@@ -1,7 +1,7 @@
 """The engines: what they are, whether they work, how busy they are, and which one takes a request."""
 
-from gateway.engines.discovery import Watcher, WatchTimes
 from gateway.engines.engine import Engine
 from gateway.engines.fleet import Fleet
+from gateway.engines.monitor import EngineMonitor, PollSchedule
 
-__all__ = ["Engine", "Fleet", "WatchTimes", "Watcher"]
+__all__ = ["Engine", "EngineMonitor", "Fleet", "PollSchedule"]

@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple, get_args
 
 from loguru import logger
 
-from gateway.cost import Account
+from gateway.cost import EngineMeter
 from gateway.engines.outlier import Outlier
 from gateway.errors import ATTEMPT_RESULTS, EngineStalled, GatewayError
-from gateway.telemetry.catalogue import Catalogue
+from gateway.telemetry.metrics import Metrics
 from gateway.upstream import Upstream
 
 State = Literal["starting", "ready", "draining", "ejected", "down", "failed"]
@@ -40,7 +40,7 @@ class Engine:
         name: Its name in `ENGINES`; the label in metrics.
         upstream: The client to it.
         catalogue: Where its state is counted.
-        account: Where its time is shared out over requests; None where it has no price.
+        meter: Where its time is shared out over requests; None where it has no price.
 
     Attributes:
         state: starting, ready, draining, ejected, down or failed.
@@ -50,17 +50,17 @@ class Engine:
         load: Its own word on how busy it is.
         inflight: Requests that this process has at it.
         waiting: How to interrupt each of those that have not got a byte yet.
-        proved_at: When it last got on with its work (`time.monotonic`): a token, a passed probe, a step by its own
+        last_success_at: When it last made progress (`time.monotonic`): a token, a passed probe, a step by its own
             counters; -inf before, and while it is away.
         outlier: Its failures, and whether they have taken it out.
         doubt: Set when it should be looked at, and made to generate, at once.
         last_chosen: A number that rises with each choice of an engine: who was chosen longest ago?
     """
 
-    def __init__(self, name: str, upstream: Upstream, catalogue: Catalogue, account: Account | None = None) -> None:
+    def __init__(self, name: str, upstream: Upstream, metrics: Metrics, meter: EngineMeter | None = None) -> None:
         self.name = name
         self.upstream = upstream
-        self.account = account
+        self.meter = meter
         self.state: State = "starting"
         self.reason = "not looked at yet"
         self.kind = ""
@@ -68,18 +68,18 @@ class Engine:
         self.load = Load()
         self.inflight = 0
         self.waiting: set[Callable[[GatewayError], None]] = set()
-        self.proved_at = -inf
+        self.last_success_at = -inf
         self.outlier = Outlier()
         self.doubt = asyncio.Event()
         self.last_chosen = 0
         self._busy_until = -inf
         self._is_stalled = False
         self._maybe_up = False
-        self._catalogue = catalogue
+        self._metrics = metrics
         for result in ATTEMPT_RESULTS:
-            catalogue.engine_requests.labels(name, result)
-        catalogue.engine_retries.labels(name)
-        catalogue.engine_ejections.labels(name)
+            metrics.engine_requests.labels(name, result)
+        metrics.engine_retries.labels(name)
+        metrics.engine_ejections.labels(name)
         self._publish()
 
     @property
@@ -106,12 +106,12 @@ class Engine:
         return time.monotonic() < self._busy_until or (self.outlier.failures > 0 and self.inflight > 0)
 
     @property
-    def notices_plain_disconnect(self) -> bool:
+    def aborts_on_disconnect(self) -> bool:
         """Whether it stops generating when the client of a plain (not streamed) request goes; llama.cpp does not."""
         return self.kind != "llama_cpp"
 
     @property
-    def pressure(self) -> int:
+    def outstanding(self) -> int:
         """Requests that it runs and holds waiting, or that we know to be there, whichever is more."""
         return max(self.load.running + self.load.waiting, self.inflight)
 
@@ -125,7 +125,7 @@ class Engine:
         """Whether it has failed, since it last finished an answer, at what another engine could do."""
         return self.outlier.failures > 0
 
-    def move(self, state: State, reason: str = "") -> None:
+    def set_state(self, state: State, reason: str = "") -> None:
         """Sets the state. A change is logged once and shown in `gateway_engine_state`."""
         changed = state != self.state
         self.state, self.reason = state, reason
@@ -135,7 +135,7 @@ class Engine:
 
     def record_progress(self) -> None:
         """It has got on with its work: a token came, or its own counters rose. One that seemed hung is back."""
-        self.proved_at = time.monotonic()
+        self.last_success_at = time.monotonic()
         if self._is_stalled:
             self._return()
 
@@ -143,14 +143,14 @@ class Engine:
         """It has passed the one-token probe: it is back, unless it was ejected for what a probe cannot show."""
         if self.state not in {"ready", "ejected"}:
             self.outlier = Outlier()  # it has been away, and starts with a clean sheet
-        self.proved_at = time.monotonic()
+        self.last_success_at = time.monotonic()
         if not self.outlier.is_ejected or self._is_stalled:
             self._return()
 
     def record_success(self) -> None:
         """It has finished an answer."""
         now = time.monotonic()
-        self.proved_at = now
+        self.last_success_at = now
         self.outlier.succeed(now)
         if self.state == "ejected":
             self._return()
@@ -165,8 +165,8 @@ class Engine:
         now = time.monotonic()
         if self.outlier.fail(began, now) and others_ready and self.state in {"ready", "ejected"}:
             self.outlier.eject(now)
-            self._catalogue.engine_ejections.labels(self.name).inc()
-            self.move("ejected", "it fails its requests, one after the other")
+            self._metrics.engine_ejections.labels(self.name).inc()
+            self.set_state("ejected", "it fails its requests, one after the other")
 
     def record_busy(self, retry_after: int | None) -> None:
         """It said that it takes no more requests; `retry_after` is its own advice in seconds, where it gave any."""
@@ -181,16 +181,16 @@ class Engine:
         """
         self._maybe_up = not is_certain
         self._is_stalled = False
-        self.proved_at = -inf
-        self.move("down", reason)
+        self.last_success_at = -inf
+        self.set_state("down", reason)
 
     def mark_stalled(self, reason: str) -> None:
         """It is there but makes no progress: out of rotation until it does; who waits for a first byte moves on."""
         if not self._is_stalled:
-            self._catalogue.engine_ejections.labels(self.name).inc()
+            self._metrics.engine_ejections.labels(self.name).inc()
         self._is_stalled = True
-        self.proved_at = -inf
-        self.move("ejected", reason)
+        self.last_success_at = -inf
+        self.set_state("ejected", reason)
         self.interrupt_waiting(f"The engine {self.name} makes no progress: {reason}.")
 
     def interrupt_waiting(self, message: str) -> None:
@@ -200,8 +200,10 @@ class Engine:
 
     def _return(self) -> None:
         self._is_stalled = False
-        self.move("ejected" if self.outlier.is_ejected else "ready", self.reason if self.outlier.is_ejected else "")
+        self.set_state(
+            "ejected" if self.outlier.is_ejected else "ready", self.reason if self.outlier.is_ejected else ""
+        )
 
     def _publish(self) -> None:
         for state in STATES:
-            self._catalogue.engine_state.labels(self.name, state).set(state == self.state)
+            self._metrics.engine_state.labels(self.name, state).set(state == self.state)

@@ -5,9 +5,9 @@ import re
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from gateway.engines.budget import RetryBudget
 from gateway.engines.engine import Engine
 from gateway.errors import ModelNotFound, NoEngineReady
+from gateway.retry_budget import RetryBudget
 
 # Seconds after which a client may try again, by what keeps an engine from being ready.
 _RETRY_AFTER = {"starting": 10, "draining": 10, "ejected": 15, "down": 5, "failed": 60}
@@ -22,13 +22,13 @@ class Fleet:
 
     Args:
         engines: All of them.
-        proof_age: Seconds for which one generated token counts as proof that an engine works.
+        max_success_age: Seconds for which one generated token counts as proof that an engine works.
     """
 
-    def __init__(self, engines: Sequence[Engine], *, proof_age: float) -> None:
+    def __init__(self, engines: Sequence[Engine], *, max_success_age: float) -> None:
         self.engines = tuple(engines)
         self.budget = RetryBudget()
-        self._proof_age = proof_age
+        self._max_success_age = max_success_age
         self._choices = itertools.count(1)
 
     def models(self) -> dict[str, str]:
@@ -36,11 +36,11 @@ class Fleet:
         able = (engine for engine in self.engines if engine.ready or engine.is_last_resort)
         return {model: engine.kind for engine in able for model in engine.models}
 
-    def working(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether an engine takes requests and has just shown that it generates; what /readyz says."""
         now = time.monotonic()
         return any(
-            (engine.ready or engine.is_last_resort) and now - engine.proved_at < self._proof_age
+            (engine.ready or engine.is_last_resort) and now - engine.last_success_at < self._max_success_age
             for engine in self.engines
         )
 
@@ -48,7 +48,7 @@ class Fleet:
         self,
         model: str,
         *,
-        without: Collection[Engine] = (),
+        exclude: Collection[Engine] = (),
         visible: Callable[[str], bool] = lambda _: True,
         detailed: bool = False,
     ) -> Engine:
@@ -59,7 +59,7 @@ class Fleet:
 
         Args:
             model: What is asked for.
-            without: Engines that have been asked.
+            exclude: Engines that have been asked.
             visible: Which models an error may name.
             detailed: Whether an error may tell why an engine is not ready.
 
@@ -67,22 +67,22 @@ class Fleet:
             ModelNotFound: Nobody serves it.
             NoEngineReady: Somebody does, or may come to, but not now.
         """
-        serving = [engine for engine in self.engines if model in engine.models and engine not in without]
+        serving = [engine for engine in self.engines if model in engine.models and engine not in exclude]
         ready = [engine for engine in serving if engine.ready]
-        trial = [engine for engine in serving if engine.wants_trial] if not without else []
+        trial = [engine for engine in serving if engine.wants_trial] if not exclude else []
         able = trial or [engine for engine in ready if not engine.is_hesitant] or ready
         if able := able or [engine for engine in serving if engine.is_last_resort]:
-            chosen = min(able, key=lambda engine: (engine.pressure, engine.last_chosen))
+            chosen = min(able, key=lambda engine: (engine.outstanding, engine.last_chosen))
             chosen.last_chosen = next(self._choices)
             return chosen
         # An engine that is still starting has not said yet what it will serve.
-        hopeful = serving or [engine for engine in self.engines if not engine.models and engine.state == "starting"]
-        if hopeful or not any(engine.models for engine in self.engines):
-            raise self.not_ready(hopeful or self.engines, detailed=detailed)
+        pending = serving or [engine for engine in self.engines if not engine.models and engine.state == "starting"]
+        if pending or not any(engine.models for engine in self.engines):
+            raise self.unavailable_error(pending or self.engines, detailed=detailed)
         known = ", ".join(filter(visible, self._known())) or "none"
         raise ModelNotFound(f"This model is not served here. There is: {known}.", param="model")
 
-    def not_ready(self, engines: Sequence[Engine] = (), *, detailed: bool = False) -> NoEngineReady:
+    def unavailable_error(self, engines: Sequence[Engine] = (), *, detailed: bool = False) -> NoEngineReady:
         """Why nobody can take a request now, as the error that says so.
 
         Args:
@@ -102,13 +102,13 @@ class Fleet:
         """The model's label in metrics: its name if an engine serves it, else "other": a client's text is no label."""
         return model if any(model in engine.models for engine in self.engines) else "other"
 
-    def others_serve(self, model: str, *engines: Engine) -> bool:
+    def has_alternative(self, model: str, *engines: Engine) -> bool:
         """Whether a ready engine that is none of these serves `model`."""
         return any(other.ready and model in other.models for other in self.engines if other not in engines)
 
     def others_ready(self, engine: Engine) -> bool:
         """Whether every model of `engine` has another ready engine."""
-        return all(self.others_serve(model, engine) for model in engine.models)
+        return all(self.has_alternative(model, engine) for model in engine.models)
 
     def _known(self) -> list[str]:
         return sorted({model for engine in self.engines for model in engine.models})

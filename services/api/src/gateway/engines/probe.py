@@ -2,7 +2,7 @@
 
 import orjson
 
-from gateway.errors import EngineBroken
+from gateway.errors import EngineBadResponse
 from gateway.upstream import Upstream
 
 _OK = 200
@@ -43,4 +43,4 @@ class Probe:
                 return
             if status not in NOT_OFFERED:
                 break
-        raise EngineBroken(f"the one-token probe got {status}: {answer[:_MAX_ECHO].decode('utf-8', 'replace')}")
+        raise EngineBadResponse(f"the one-token probe got {status}: {answer[:_MAX_ECHO].decode('utf-8', 'replace')}")

@@ -15,21 +15,21 @@ GatewayError
 │   ├── UnsupportedCoding       415, a content coding that is not taken
 │   ├── HeadersTooLarge         431
 │   └── EngineRejected          what an engine found wrong with the request, with its own 4xx
-├── ClientGone                  nobody is left to answer
+├── ClientDisconnected                  nobody is left to answer
 ├── TooManyConnections          503, the gateway's own limit; no engine was asked
 ├── TooManyUploads              503, likewise
 ├── NoEngineReady               503, with a reason and a time to come back
 ├── EngineError                 an engine failed
 │   ├── EngineUnreachable       refused: nothing listens there
 │   ├── EngineReset             the connection broke
-│   ├── EngineBroken            a 5xx, or bytes that are no answer
+│   ├── EngineBadResponse            a 5xx, or bytes that are no answer
 │   ├── EngineTimeout           504, names the phase
 │   │   └── EngineStalled       it has stopped making progress
 │   └── EngineBusy              it works, but takes no more at the moment
 │       ├── EngineRateLimited   429
 │       └── EngineOverloaded    503
 ├── OutOfResources              503, the gateway itself has no descriptors or memory left
-└── Interrupted                 503, the gateway is shutting down
+└── ShuttingDown                 503, the gateway is shutting down
 
 Each class says how it is answered (`status`, `type`, `code`) and counted (`outcome`), so that no handler has to choose.
 """
@@ -60,7 +60,7 @@ from gateway.errors.engine import (
     ATTEMPT_RESULTS,
     ENGINE_PHASES,
     AttemptResult,
-    EngineBroken,
+    EngineBadResponse,
     EngineBusy,
     EngineError,
     EngineOverloaded,
@@ -73,9 +73,9 @@ from gateway.errors.engine import (
     NoEngineReady,
 )
 from gateway.errors.gateway import (
-    ClientGone,
-    Interrupted,
+    ClientDisconnected,
     OutOfResources,
+    ShuttingDown,
     TooManyConnections,
     TooManyUploads,
 )
@@ -86,10 +86,10 @@ __all__ = [
     "KEY_REFUSALS",
     "AttemptResult",
     "BodyTooLarge",
+    "ClientDisconnected",
     "ClientError",
-    "ClientGone",
     "ContextLengthExceeded",
-    "EngineBroken",
+    "EngineBadResponse",
     "EngineBusy",
     "EngineError",
     "EngineOverloaded",
@@ -103,7 +103,6 @@ __all__ = [
     "Forbidden",
     "GatewayError",
     "HeadersTooLarge",
-    "Interrupted",
     "InvalidRequest",
     "KeyRefusal",
     "MalformedRequest",
@@ -114,6 +113,7 @@ __all__ = [
     "OutOfResources",
     "Outcome",
     "RequestTimeout",
+    "ShuttingDown",
     "TooManyConnections",
     "TooManyUploads",
     "Unauthorized",

@@ -54,7 +54,7 @@ class EngineReset(EngineError):
         self.has_begun = has_begun
 
 
-class EngineBroken(EngineError):
+class EngineBadResponse(EngineError):
     """The engine answered with a 5xx, or with bytes that are no answer, and would most likely do so again."""
 
     should_retry = False

@@ -3,7 +3,7 @@
 from gateway.errors.base import GatewayError
 
 
-class ClientGone(GatewayError):
+class ClientDisconnected(GatewayError):
     """The client closed its connection; counted as 499 where no status had been sent."""
 
     status = 499
@@ -40,7 +40,7 @@ class OutOfResources(GatewayError):
     code = "gateway_overloaded"
 
 
-class Interrupted(GatewayError):
+class ShuttingDown(GatewayError):
     """503: the worker was told to stop and its grace ran out with the request unfinished."""
 
     status = 503

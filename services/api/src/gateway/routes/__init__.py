@@ -1,5 +1,5 @@
 """What FastAPI serves: everything but the relayed paths, and the documentation of those too."""
 
-from gateway.routes.api import rest_of_the_api
+from gateway.routes.api import create_api
 
-__all__ = ["rest_of_the_api"]
+__all__ = ["create_api"]

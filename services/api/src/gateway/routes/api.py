@@ -22,9 +22,7 @@ Send your key as `Authorization: Bearer …`. Errors have OpenAI's shape on ever
 `x-request-id`. Fields that this page does not name go to the engine as they are."""
 
 
-def rest_of_the_api(
-    fleet: Fleet, relay: Relay, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
-) -> App:
+def create_api(fleet: Fleet, relay: Relay, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> App:
     """FastAPI with every route that is not relayed.
 
     Args:

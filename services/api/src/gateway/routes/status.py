@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from gateway.engines import Engine, Fleet
-from gateway.keys import Key
+from gateway.policies.keys import Key
 from gateway.relay import Relay
 
 _OK, _UNAVAILABLE = 200, 503
@@ -28,7 +28,11 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
         if "authorization" in request.headers:
             key = relay.authenticate(request.scope, request.scope["state"]["observation"])
             models = sorted(filter(key.may_use, fleet.models()))
-        return {"message": "LLM Inference API is running", "model": models[0] if models else None, "models": models}
+        return {
+            "message": "LLM Inference API is running",
+            "model": models[0] if models else None,
+            "models": models,
+        }
 
     @routes.get("/livez", summary="The process answers")
     async def livez() -> dict[str, str]:
@@ -37,22 +41,22 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
     @routes.get("/readyz", summary="An engine has just generated a token; 503 otherwise")
     @routes.get("/healthz", summary="The same as /readyz, for load balancers")
     async def readyz() -> JSONResponse:
-        if fleet.working():
+        if fleet.is_healthy():
             return JSONResponse({"status": "ready"})
-        error = fleet.not_ready()
+        error = fleet.unavailable_error()
         return JSONResponse(
             {"status": "not ready", "reason": error.message}, _UNAVAILABLE, {"retry-after": str(error.retry_after or 1)}
         )
 
     @routes.get("/health", summary="As /readyz, in the shape that the seeds' clients read")
     async def health() -> JSONResponse:
-        working = fleet.working()
+        is_healthy = fleet.is_healthy()
         content = {
-            "status": "healthy" if working else "unhealthy",
-            "model_loaded": working,
+            "status": "healthy" if is_healthy else "unhealthy",
+            "model_loaded": is_healthy,
             "timestamp": time.time(),
         }
-        return JSONResponse(content, _OK if working else _UNAVAILABLE)
+        return JSONResponse(content, _OK if is_healthy else _UNAVAILABLE)
 
     @routes.get("/models/status", summary="Engines, their state, models and load, as far as the key may know")
     async def models_status(request: Request) -> dict[str, Any]:
@@ -89,7 +93,7 @@ def _backend(engines: Sequence[Engine], kind: str, key: Key) -> dict[str, Any]:
 
 
 def _engine(engine: Engine, key: Key) -> dict[str, Any]:
-    age = time.monotonic() - engine.proved_at
+    age = time.monotonic() - engine.last_success_at
     return {
         "backend": engine.kind or None,
         "state": engine.state,

@@ -6,7 +6,7 @@ from typing import Any
 
 import httptools
 
-from gateway.asgi import DROP, REFUSED, Header, Scope
+from gateway.asgi import ABORT_EXTENSION, REFUSED, Header, Scope
 from gateway.errors import GatewayError, MalformedRequest
 
 
@@ -22,7 +22,7 @@ class Scopes:
 
     def __init__(self, server: Any, client: Any, drop: Callable[[], None], state: dict[str, Any]) -> None:
         self._server, self._client, self._state = server, client, state
-        self._extensions = {DROP: {"abort": drop}}
+        self._extensions = {ABORT_EXTENSION: {"abort": drop}}
 
     def request(self, method: str, target: bytes, version: str, headers: list[Header]) -> Scope:
         """The scope of a request.

@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from gateway.errors import ClientError, ClientGone, EnginePhase, EngineTimeout, GatewayError, Outcome
+from gateway.errors import ClientDisconnected, ClientError, EnginePhase, EngineTimeout, GatewayError, Outcome
 from gateway.telemetry.record import RequestRecord
 from gateway.usage import Usage
 
@@ -14,7 +14,7 @@ CLIENT_CLOSED_REQUEST = 499
 _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 400, 500
 
 
-class Observation:
+class RequestObservation:
     """What is known so far of one request. Made by `Recorder.begin`, ended once by `finish`.
 
     Attributes:
@@ -80,7 +80,7 @@ class Observation:
     def charge(self, engine: str, usd: float, equivalents: float) -> None:
         """An attempt at an engine has ended and costs this: US dollars, and its tokens as output tokens."""
         self.cost = usd if self.cost is None else self.cost + usd
-        self._recorder.spending.charge(engine, self.model, self.key or "none", usd, equivalents)
+        self._recorder.costs.charge(engine, self.model, self.key or "none", usd, equivalents)
 
     def finish(self) -> None:
         """Ends the observation: it is counted and logged, whatever happened."""
@@ -122,7 +122,7 @@ class Observation:
             if status < _FIRST_CLIENT_ERROR:
                 return "ok"
             return "client_error" if status < _FIRST_SERVER_ERROR else "internal_error"
-        if isinstance(error, ClientGone | EngineTimeout):
+        if isinstance(error, ClientDisconnected | EngineTimeout):
             return error.outcome
         # The head went out as a success and the stream broke behind it, unless the request itself was to blame.
         broke = self.status is not None and self.status < _FIRST_CLIENT_ERROR

@@ -8,15 +8,15 @@ from typing import Any, TypeVar, cast
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway.errors import ENGINE_PHASES, KEY_REFUSALS, Outcome
-from gateway.telemetry import slots
-from gateway.telemetry.catalogue import Catalogue
-from gateway.telemetry.counter_files import RoomWatch
+from gateway.errors import ENGINE_PHASES, KEY_REFUSALS, AttemptResult, Outcome
+from gateway.telemetry.cost_counters import CostCounters
 from gateway.telemetry.labels import Labels
 from gateway.telemetry.logs import RequestLog
-from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, Observation
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.multiprocess import slots
+from gateway.telemetry.multiprocess.counter_files import RoomWatch
+from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, RequestObservation
 from gateway.telemetry.record import RequestRecord
-from gateway.telemetry.spending import Spending
 from gateway.usage import Usage
 
 _LAG_PERIOD_S = 0.5
@@ -39,33 +39,33 @@ class Recorder:
     """
 
     def __init__(
-        self, catalogue: Catalogue, log: RequestLog, *, workers: int = 1, max_models: int = 16, max_keys: int = 60
+        self, metrics: Metrics, log: RequestLog, *, workers: int = 1, max_models: int = 16, max_keys: int = 60
     ) -> None:
-        self.catalogue = catalogue
+        self.metrics = metrics
         self._log = log
-        log.writer.on_lost = catalogue.log_lines_lost.inc
+        log.writer.on_lost = metrics.log_lines_lost.inc
         self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
         self._served: dict[str, set[tuple[str, str, str]]] = {}
         shared = slots.directory()
         self._keys, self._models = (
-            Labels(limit, catalogue.label_overflow.labels(metric), shared and shared / f"labels-of-{metric}")
+            Labels(limit, metrics.label_overflow.labels(metric), shared and shared / f"labels-of-{metric}")
             for limit, metric in ((max_keys, "gateway_key_requests_total"), (max_models, "gateway_requests_total"))
         )
-        self.spending = Spending(catalogue, partial(self._models.of, again=True), partial(self._keys.of, again=True))
-        catalogue.worker_up.set(1)
-        catalogue.workers_expected.set(workers)
+        self.costs = CostCounters(metrics, partial(self._models.of, again=True), partial(self._keys.of, again=True))
+        metrics.worker_up.set(1)
+        metrics.workers_expected.set(workers)
         for phase in ENGINE_PHASES:
-            catalogue.timeouts.labels(phase)
+            metrics.timeouts.labels(phase)
         for reason in KEY_REFUSALS:
-            catalogue.auth_failures.labels(reason)
+            metrics.auth_failures.labels(reason)
         for moment in ("before_first_event", "after_first_event"):
-            catalogue.cancellations.labels(moment)
+            metrics.cancellations.labels(moment)
 
-    def begin(self, request_id: str, route: str, *, quiet: bool = False) -> Observation:
+    def begin(self, request_id: str, route: str, *, quiet: bool = False) -> RequestObservation:
         """Starts to observe a request."""
-        return Observation(self, request_id, route, quiet=quiet)
+        return RequestObservation(self, request_id, route, quiet=quiet)
 
-    def know_models(self, routes: Mapping[str, bool], models: Collection[str]) -> None:
+    def declare_models(self, routes: Mapping[str, bool], models: Collection[str]) -> None:
         """Makes the series of newly discovered models exist at zero, so that their first failure is an increase.
 
         Args:
@@ -75,67 +75,79 @@ class Recorder:
         for model in models:
             if not self._models.add(model):
                 continue
-            self.spending.know_model(model)
-            self.catalogue.inflight.labels(model)
+            self.costs.declare_model(model)
+            self.metrics.inflight.labels(model)
             for kind in _TOKEN_TYPES:
-                self.catalogue.tokens.labels(model, kind)
-            for reason in _WASTES:
-                self.catalogue.wasted_tokens.labels(model, reason)
+                self.metrics.tokens.labels(model, kind)
+            for reason in _WASTED_OUTCOMES:
+                self.metrics.wasted_tokens.labels(model, reason)
             for route, streams in routes.items():
-                self.catalogue.requests_started.labels(route, model)
+                self.metrics.requests_started.labels(route, model)
                 for stream in ("true", "false") if streams else ("false",):
-                    for outcome, code in _POSSIBLE:
-                        self.catalogue.requests.labels(route, model, stream, outcome, code)
+                    for outcome, code in _PREDECLARED:
+                        self.metrics.requests.labels(route, model, stream, outcome, code)
 
-    def know_engine(self, engine: str, kind: str, models: Collection[str]) -> None:
+    def declare_engine(self, engine: str, kind: str, models: Collection[str]) -> None:
         """Shows which models an engine serves; those that it served before and no longer does become 0."""
         served = {(engine, kind, self._models.of(model, again=True)) for model in models}
         before = self._served.get(engine, set())
         for labels in served ^ before:
-            self.catalogue.engine_model.labels(*labels).set(labels in served)
+            self.metrics.engine_model.labels(*labels).set(labels in served)
         self._served[engine] = served
+
+    def auth_failed(self, reason: str) -> None:
+        """A request came without a valid key; `reason` is one of `KEY_REFUSALS`."""
+        self.metrics.auth_failures.labels(reason).inc()
+
+    def attempt_finished(self, engine: str, result: AttemptResult) -> None:
+        """An attempt at an engine has ended."""
+        self._child(self.metrics.engine_requests, engine, result).inc()
+
+    def retried(self, engine: str) -> None:
+        """An attempt at this engine failed, and the request goes on to another one."""
+        self._child(self.metrics.engine_retries, engine).inc()
 
     def started(self, route: str, model: str) -> None:
         """A request has begun."""
         label = self._models.of(model)
-        self._of(self.catalogue.requests_started, route, label).inc()
-        self._of(self.catalogue.inflight, label).inc()
+        self._child(self.metrics.requests_started, route, label).inc()
+        self._child(self.metrics.inflight, label).inc()
 
     def finished(self, record: RequestRecord) -> None:
         """A request has ended: every counter that it moves, then the gauge of what is in flight, and its log line."""
-        metrics, of = self.catalogue, self._of
+        metrics, child = self.metrics, self._child
         model = self._models.of(record.model, again=True)
         stream = "true" if record.stream else "false"
-        of(metrics.requests, record.route, model, stream, record.outcome, str(record.code)).inc()
-        of(metrics.request_duration, record.route, model, stream).observe(record.duration)
+        child(metrics.requests, record.route, model, stream, record.outcome, str(record.code)).inc()
+        child(metrics.request_duration, record.route, model, stream).observe(record.duration)
         if record.ttft is not None:
-            of(metrics.time_to_first_token, model).observe(record.ttft)
+            child(metrics.time_to_first_token, model).observe(record.ttft)
         if (tpot := record.time_per_output_token) is not None:
-            of(metrics.time_per_output_token, model).observe(tpot)
+            child(metrics.time_per_output_token, model).observe(tpot)
         key = None if record.key is None else self._keys.of(record.key)
         if key is not None:
-            of(metrics.key_requests, key).inc()
+            child(metrics.key_requests, key).inc()
         if record.usage is not None:
-            self._spent(model, key, record.usage)
+            self._count_usage(model, key, record.usage)
         if record.timeout_phase is not None:
-            of(metrics.timeouts, record.timeout_phase).inc()
+            child(metrics.timeouts, record.timeout_phase).inc()
         if record.outcome == "cancelled":
             left_early = record.code == CLIENT_CLOSED_REQUEST
-            of(metrics.cancellations, "before_first_event" if left_early else "after_first_event").inc()
+            child(metrics.cancellations, "before_first_event" if left_early else "after_first_event").inc()
         if record.events and record.outcome != "ok":
-            of(metrics.wasted_tokens, model, record.outcome).inc(record.events)
-        of(metrics.inflight, model).dec()
+            child(metrics.wasted_tokens, model, record.outcome).inc(record.events)
+        child(metrics.inflight, model).dec()
         if not record.quiet:
             self._log.write(record)
 
-    def _spent(self, model: str, key: str | None, usage: Usage) -> None:
+    def _count_usage(self, model: str, key: str | None, usage: Usage) -> None:
         for kind, count in zip(_TOKEN_TYPES, usage, strict=True):
             if count:
-                self._of(self.catalogue.tokens, model, kind).inc(count)
+                self._child(self.metrics.tokens, model, kind).inc(count)
                 if key is not None and kind in _KEY_TOKEN_TYPES:
-                    self._of(self.catalogue.key_tokens, key, kind).inc(count)
+                    self._child(self.metrics.key_tokens, key, kind).inc(count)
 
-    def _of(self, metric: M, *labels: str) -> M:
+    def _child(self, metric: M, *labels: str) -> M:
         """A metric's child; prometheus-client's own look-up costs more than counting does."""
         name = (metric, labels)
         child = self._children.get(name)
@@ -149,17 +161,17 @@ class Recorder:
         while True:
             before = time.perf_counter()
             await asyncio.sleep(_LAG_PERIOD_S)
-            self.catalogue.event_loop_lag.observe(max(0.0, time.perf_counter() - before - _LAG_PERIOD_S))
-            room.look()
+            self.metrics.event_loop_lag.observe(max(0.0, time.perf_counter() - before - _LAG_PERIOD_S))
+            room.check()
 
 
 # Outcomes of a stream that broke off, that to an engine included of which the gateway makes a plain answer: what it had
 # said was for nothing.
-_WASTES: tuple[Outcome, ...] = (
+_WASTED_OUTCOMES: tuple[Outcome, ...] = (
     *("cancelled", "timeout", "stream_error", "engine_error", "internal_error", "client_error"),
 )
 # Pairs of outcome and code that a relayed request to a known model can end with.
-_POSSIBLE: tuple[tuple[Outcome, str], ...] = (
+_PREDECLARED: tuple[tuple[Outcome, str], ...] = (
     ("ok", "200"),
     ("client_error", "400"),
     ("client_error", "200"),

@@ -72,7 +72,7 @@ class Upstream:
             EngineTimeout: Connecting took too long (phase connect).
             EngineUnreachable: Nothing takes connections there.
             EngineReset: A new connection broke before the head.
-            EngineBroken: What came is no HTTP.
+            EngineBadResponse: What came is no HTTP.
             OutOfResources: This process cannot connect to anything.
         """
         return await self._send(self._encode(method, path, body, headers))

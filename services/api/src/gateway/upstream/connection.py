@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 import httptools
 
-from gateway.errors import EngineBroken, EngineReset
+from gateway.errors import EngineBadResponse, EngineReset
 
 # How long a connection may take to end an answer of which all that matters has come, before it is cut.
 _LINGER_S = 1.0
@@ -33,21 +33,21 @@ class Response(Protocol):
 
         Raises:
             EngineReset: The connection broke before the body's end.
-            EngineBroken: The engine speaks no HTTP.
+            EngineBadResponse: The engine speaks no HTTP.
         """
 
     async def read(self, limit: int) -> bytes:
         """The whole body.
 
         Raises:
-            EngineReset, EngineBroken: As `chunk`; EngineBroken too when it is longer than `limit` bytes.
+            EngineReset, EngineBadResponse: As `chunk`; EngineBadResponse too when it is longer than `limit` bytes.
         """
 
     async def beginning(self, limit: int) -> bytes:
         """The body's first `limit` bytes, or all of it; for an error's text, of which no more is wanted.
 
         Raises:
-            EngineReset, EngineBroken: As `chunk`.
+            EngineReset, EngineBadResponse: As `chunk`.
         """
 
     def close(self, *, linger: bool = False, reuse: bool = True) -> None:
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
 
         Raises:
             EngineReset: The connection broke first.
-            EngineBroken: What came is no HTTP.
+            EngineBadResponse: What came is no HTTP.
         """
         if self._transport is None:
             raise EngineReset("The connection to the engine is closed.", has_begun=False)
@@ -154,7 +154,7 @@ class Connection(asyncio.Protocol):
             parts.append(data)
             size += len(data)
             if size > limit:
-                raise EngineBroken(f"The engine's answer is longer than {limit} bytes.")
+                raise EngineBadResponse(f"The engine's answer is longer than {limit} bytes.")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def beginning(self, limit: int) -> bytes:
@@ -202,7 +202,7 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def _break(self, reason: str) -> None:
-        self._fail(EngineBroken(reason))
+        self._fail(EngineBadResponse(reason))
         self.abort()
 
     # What the event loop calls.

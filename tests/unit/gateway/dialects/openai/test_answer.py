@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.dialects.openai.answer import parse_answer, parse_usage
-from gateway.errors import ContextLengthExceeded, EngineBroken, EngineRejected, GatewayError
+from gateway.errors import ContextLengthExceeded, EngineBadResponse, EngineRejected, GatewayError
 from gateway.usage import Usage
 
 
@@ -34,14 +34,14 @@ def test_usage(usage: Any, wanted: Usage | None) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"7", b"<html>", b'{"a":', b"\xff"])
 def test_an_answer_that_is_no_object_is_broken(body: bytes) -> None:
-    with pytest.raises(EngineBroken):
+    with pytest.raises(EngineBadResponse):
         parse_answer(body)
 
 
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        (b'{"error":{"message":"boom"}}', EngineBroken),
+        (b'{"error":{"message":"boom"}}', EngineBadResponse),
         (b'{"error":{"message":"prompt exceeds the maximum context length","code":400}}', ContextLengthExceeded),
         (b'{"object":"error","message":"no","code":422}', EngineRejected),
     ],

@@ -17,7 +17,7 @@ from gateway.dialects.openai.errors import (
 )
 from gateway.errors import (
     ContextLengthExceeded,
-    EngineBroken,
+    EngineBadResponse,
     EngineOverloaded,
     EngineRateLimited,
     EngineRejected,
@@ -70,14 +70,14 @@ def test_a_4xx_is_about_the_request(status: int) -> None:
 @pytest.mark.parametrize("status", [500, 502, 504, 408, 204, 301, 199])
 def test_anything_else_is_the_engines_failure(status: int) -> None:
     ours = engine_error(status, b'{"error":{"message":"boom"}}')
-    assert isinstance(ours, EngineBroken)
+    assert isinstance(ours, EngineBadResponse)
     assert (ours.http_status, ours.outcome) == (502, "engine_error")
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_engine_key_is_ours(status: int) -> None:
     ours = engine_error(status, b'{"error":"Unauthorized"}')
-    assert isinstance(ours, EngineBroken)
+    assert isinstance(ours, EngineBadResponse)
     assert "ENGINE_KEY_FILE" in ours.message
 
 
@@ -191,7 +191,7 @@ def test_what_the_request_is_to_blame_for_is_a_400_whatever_the_engine_calls_it(
 @pytest.mark.parametrize("message", ["CUDA out of memory", "input", "tools", "the json was fine", "Failed to parse"])
 def test_any_other_500_stays_the_engines(message: str) -> None:
     ours = translate_error(500, {"error": {"message": message}})
-    assert isinstance(ours, EngineBroken)
+    assert isinstance(ours, EngineBadResponse)
     assert ours.http_status == 502
 
 

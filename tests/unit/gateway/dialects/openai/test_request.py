@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.openai.request import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS, Endpoint, Inference, parse_request
+from gateway.dialects.openai.request import (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    ENDPOINTS,
+    Endpoint,
+    InferenceRequest,
+    parse_request,
+)
 from gateway.errors import InvalidRequest
 
 MESSAGES = [{"role": "user", "content": "x"}]
@@ -27,7 +35,7 @@ def test_the_allow_list() -> None:
 def test_a_plain_body_stays_as_it_is(endpoint: Endpoint, stream: bool | None) -> None:
     sent = body(endpoint, stream=stream, max_tokens=5, n=1, other={"a": [1, 2]})
     request = parse_request(endpoint, sent)
-    assert request == Inference("m", stream=False, usage_wanted=False, body=sent)
+    assert request == InferenceRequest("m", stream=False, usage_wanted=False, body=sent)
 
 
 @pytest.mark.parametrize("endpoint", [CHAT, COMPLETIONS], ids=["chat", "completions"])
@@ -41,7 +49,7 @@ def test_a_stream_asks_for_usage(endpoint: Endpoint, tail: bytes) -> None:
 
 def test_a_stream_that_asked_itself_stays_as_it_is() -> None:
     sent = body(CHAT, stream=True, stream_options={"include_usage": True, "other": 1})
-    assert parse_request(CHAT, sent) == Inference("m", stream=True, usage_wanted=True, body=sent)
+    assert parse_request(CHAT, sent) == InferenceRequest("m", stream=True, usage_wanted=True, body=sent)
 
 
 @pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"include_usage": None}])
@@ -65,7 +73,7 @@ def test_other_options_survive() -> None:
 
 def test_an_endpoint_that_does_not_stream_ignores_the_wish() -> None:
     sent = body(EMBEDDINGS, stream=True)
-    assert parse_request(EMBEDDINGS, sent) == Inference("m", stream=False, usage_wanted=False, body=sent)
+    assert parse_request(EMBEDDINGS, sent) == InferenceRequest("m", stream=False, usage_wanted=False, body=sent)
 
 
 @pytest.mark.parametrize("value", [["a"], [[1, 2]], [1, 2, 3], "", "x"])

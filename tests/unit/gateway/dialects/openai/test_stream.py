@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.dialects.openai.stream import EventStream
-from gateway.errors import EngineBroken
+from gateway.errors import EngineBadResponse
 from gateway.usage import Usage
 
 DONE = b"data: [DONE]\n\n"
@@ -65,7 +65,7 @@ def follow(pieces: list[bytes], *, keep_usage: bool) -> tuple[Any, ...]:
         out += stream.feed(piece)
         if stream.done or stream.failure is not None:
             break
-    return out, stream.events, stream.beats, stream.usage, stream.done, stream.failure and stream.failure.message
+    return out, stream.events, stream.events_seen, stream.usage, stream.done, stream.failure and stream.failure.message
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -124,7 +124,7 @@ def test_events_count_tokens_and_not_roles_comments_or_ends() -> None:
     counts = []
     for piece in (ROLE, b": ping\n\n", choice(delta={"content": "a"}), b": ping\n\n", choice(delta={"content": "b"})):
         stream.feed(piece)
-        counts.append((stream.events, stream.beats))
+        counts.append((stream.events, stream.events_seen))
     assert counts == [(0, 1), (0, 1), (1, 2), (1, 2), (2, 3)]
 
 
@@ -162,7 +162,7 @@ def test_an_error_event_is_kept_from_the_client(error: Any, told: str, before: b
     stream = EventStream(keep_usage=False)
     assert stream.feed(before) == before
     assert stream.feed(event({"error": error})) == b""
-    assert isinstance(stream.failure, EngineBroken)
+    assert isinstance(stream.failure, EngineBadResponse)
     assert (stream.failure.message, stream.done) == (f"The engine answered 500: {told}", False)
 
 
@@ -170,7 +170,7 @@ def test_nothing_behind_an_error_event_is_passed_on() -> None:
     stream = EventStream(keep_usage=False)
     good = choice(delta={"content": "a"})
     assert stream.feed(good + event({"error": {"message": "boom"}}) + good + DONE) == good
-    assert isinstance(stream.failure, EngineBroken)
+    assert isinstance(stream.failure, EngineBadResponse)
 
 
 @pytest.mark.parametrize("text", ["data: [DONE]", '"usage":{"prompt_tokens":9}', '{"error": "x"}', "\n\n: ping\n\n"])
@@ -187,15 +187,15 @@ def test_text_that_looks_like_something_is_only_text(text: str) -> None:
 def test_data_that_is_no_json_object_is_a_failure(garbage: bytes) -> None:
     stream = EventStream(keep_usage=False)
     assert stream.feed(garbage) == b""
-    assert isinstance(stream.failure, EngineBroken)
+    assert isinstance(stream.failure, EngineBadResponse)
 
 
 @pytest.mark.parametrize("garbage", [b"hello\n\n", b"<html></html>\n\n", b"\x00\x01\n\n", b"Data: {}\n\n"])
 def test_lines_that_are_no_field_are_passed_over_and_make_no_answer(garbage: bytes) -> None:
     stream = EventStream(keep_usage=False)
-    assert (stream.feed(garbage), stream.beats, stream.failure) == (b"", 0, None)
+    assert (stream.feed(garbage), stream.events_seen, stream.failure) == (b"", 0, None)
     assert stream.finish() == b""
-    assert isinstance(stream.failure, EngineBroken)
+    assert isinstance(stream.failure, EngineBadResponse)
 
 
 def test_an_event_without_an_end_is_not_collected_for_ever() -> None:
@@ -205,7 +205,7 @@ def test_an_event_without_an_end_is_not_collected_for_ever() -> None:
         assert stream.feed(piece) == b""
         assert stream.failure is None
     stream.feed(piece)
-    assert isinstance(stream.failure, EngineBroken)
+    assert isinstance(stream.failure, EngineBadResponse)
     assert "without an end" in stream.failure.message
 
 

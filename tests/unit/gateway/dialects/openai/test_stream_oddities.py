@@ -6,7 +6,7 @@ import pytest
 from tests.unit.gateway.dialects.openai.test_stream import COUNT, DONE, ROLE, TOKEN, choice, event, follow
 
 from gateway.dialects.openai.stream import EventStream
-from gateway.errors import ContextLengthExceeded, EngineBroken
+from gateway.errors import ContextLengthExceeded, EngineBadResponse
 from gateway.usage import Usage
 
 
@@ -16,7 +16,7 @@ def test_good_events_before_a_malformed_one_in_the_same_piece_are_kept(malformed
     stream = EventStream(keep_usage=False)
     stream.feed(first)
     assert stream.feed(TOKEN + TOKEN + malformed + TOKEN + DONE) == TOKEN + TOKEN
-    assert isinstance(stream.failure, EngineBroken)
+    assert isinstance(stream.failure, EngineBadResponse)
     assert not stream.done
 
 
@@ -44,7 +44,7 @@ def test_an_event_without_data_is_taken_out_and_is_no_sign_of_life(empty: bytes,
 def test_comments_go_on_to_the_client_alone_of_a_block_without_data() -> None:
     stream = EventStream(keep_usage=False)
     assert stream.feed(b": one\nid: 3\n:two\ndata:\n\n") == b": one\n:two\n\n"
-    assert stream.beats == 0
+    assert stream.events_seen == 0
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n"])
@@ -60,13 +60,13 @@ def test_an_end_without_done_is_a_failure(end: bytes) -> None:
     stream = EventStream(keep_usage=False)
     stream.feed(TOKEN + end)
     stream.finish()
-    assert isinstance(stream.failure, EngineBroken)
+    assert isinstance(stream.failure, EngineBadResponse)
 
 
 def test_done_alone_is_no_answer() -> None:
     stream = EventStream(keep_usage=False)
     assert stream.feed(event({"choices": [], "usage": COUNT}) + DONE) == b""
-    assert isinstance(stream.failure, EngineBroken)
+    assert isinstance(stream.failure, EngineBadResponse)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_an_error_is_found_however_it_is_spaced(written: str) -> None:
     stream = EventStream(keep_usage=False)
     assert stream.feed(TOKEN) == TOKEN
     assert stream.feed(f"data: {{{written}}}\n\n".encode()) == b""
-    assert isinstance(stream.failure, EngineBroken)
+    assert isinstance(stream.failure, EngineBadResponse)
 
 
 @pytest.mark.parametrize("name", ["error", "usage"])

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from gateway.dialects.openai.errors import holds_error, translate_error
-from gateway.errors import EngineBroken
+from gateway.errors import EngineBadResponse
 from gateway.usage import Usage
 
 
@@ -17,12 +17,12 @@ def parse_usage(usage: Any) -> Usage | None:
     return Usage(
         input=_count(prompt),
         output=_count(completion),
-        cached=_count(_inside(usage, "prompt_tokens_details", "cached_tokens")),
-        reasoning=_count(_inside(usage, "completion_tokens_details", "reasoning_tokens")),
+        cached=_count(_nested(usage, "prompt_tokens_details", "cached_tokens")),
+        reasoning=_count(_nested(usage, "completion_tokens_details", "reasoning_tokens")),
     )
 
 
-def _inside(usage: dict[str, Any], outer: str, inner: str) -> Any:
+def _nested(usage: dict[str, Any], outer: str, inner: str) -> Any:
     details = usage.get(outer)
     return details.get(inner) if isinstance(details, dict) else None
 
@@ -35,15 +35,15 @@ def parse_answer(body: bytes) -> Usage | None:
     """The usage of a whole, plain answer.
 
     Raises:
-        EngineBroken: The body is no JSON object.
+        EngineBadResponse: The body is no JSON object.
         GatewayError: It is an error, in spite of its status.
     """
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise EngineBroken("The engine's answer is not JSON.") from error
+        raise EngineBadResponse("The engine's answer is not JSON.") from error
     if not isinstance(answer, dict):
-        raise EngineBroken("The engine's answer is not a JSON object.")
+        raise EngineBadResponse("The engine's answer is not a JSON object.")
     if holds_error(answer):
         raise translate_error(None, answer)
     return parse_usage(answer.get("usage"))

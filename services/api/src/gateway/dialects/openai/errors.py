@@ -13,7 +13,7 @@ import orjson
 
 from gateway.errors import (
     ContextLengthExceeded,
-    EngineBroken,
+    EngineBadResponse,
     EngineBusy,
     EngineOverloaded,
     EngineRateLimited,
@@ -78,12 +78,12 @@ def translate_error(status: int | None, content: Any, *, retry_after: int | None
     if status is None:
         status = code or _STATUS_OF_TYPE.get(kind, 500)
     if status in _UNAUTHORIZED:
-        return EngineBroken("The engine refuses the gateway's key: ENGINE_KEY_FILE differs between the two.")
+        return EngineBadResponse("The engine refuses the gateway's key: ENGINE_KEY_FILE differs between the two.")
     if any(mark in text for mark in _CONTEXT_MARKS for text in (message, word or "")):
         return ContextLengthExceeded(message, param=param)
     if status in _BUSY:
         return _BUSY[status](f"The engine takes no more requests: {message}", retry_after=retry_after)
-    return _rejection(status, message, param, word) or EngineBroken(f"The engine answered {status}: {message}")
+    return _rejection(status, message, param, word) or EngineBadResponse(f"The engine answered {status}: {message}")
 
 
 def _rejection(status: int, message: str, param: str | None, word: str | None) -> GatewayError | None:

@@ -30,7 +30,7 @@ class Endpoint(NamedTuple):
     streams: bool
 
 
-class Inference(NamedTuple):
+class InferenceRequest(NamedTuple):
     """What the gateway needs to know of a request.
 
     Attributes:
@@ -54,7 +54,7 @@ EMBEDDINGS = Endpoint("/v1/embeddings", "input", streams=False)
 ENDPOINTS = {endpoint.path: endpoint for endpoint in (CHAT, COMPLETIONS, EMBEDDINGS)}
 
 
-def parse_request(endpoint: Endpoint, body: bytes) -> Inference:
+def parse_request(endpoint: Endpoint, body: bytes) -> InferenceRequest:
     """Reads a body.
 
     Raises:
@@ -74,7 +74,7 @@ def parse_request(endpoint: Endpoint, body: bytes) -> Inference:
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequest("'stream' must be true or false.", param="stream")
     if not stream or not endpoint.streams:
-        return Inference(model, stream=False, usage_wanted=False, n=_choices(fields), body=body)
+        return InferenceRequest(model, stream=False, usage_wanted=False, n=_choices(fields), body=body)
     return _streaming(model, fields, body)
 
 
@@ -84,13 +84,13 @@ def _choices(fields: dict[str, Any]) -> int:
     return n if isinstance(n, int) and 1 <= n <= _MAX_CHOICES else 1
 
 
-def _streaming(model: str, fields: dict[str, Any], body: bytes) -> Inference:
+def _streaming(model: str, fields: dict[str, Any], body: bytes) -> InferenceRequest:
     n = _choices(fields)
     options = fields.get("stream_options")
     if options is None and "stream_options" not in fields:
         # The common case costs no re-encoding, and the client's bytes stay as they are.
         head = body.rstrip()[:-1].rstrip()
-        return Inference(model, stream=True, usage_wanted=False, n=n, body=b"%b,%b}" % (head, _ASK_FOR_USAGE))
+        return InferenceRequest(model, stream=True, usage_wanted=False, n=n, body=b"%b,%b}" % (head, _ASK_FOR_USAGE))
     if options is not None and not isinstance(options, dict):
         raise InvalidRequest("'stream_options' must be an object.", param="stream_options")
     options = options or {}
@@ -100,12 +100,12 @@ def _streaming(model: str, fields: dict[str, Any], body: bytes) -> Inference:
             "'stream_options.include_usage' must be true or false.", param="stream_options.include_usage"
         )
     if wanted:
-        return Inference(model, stream=True, usage_wanted=True, n=n, body=body)
-    asked = rewritten(body, stream_options={**options, "include_usage": True})
-    return Inference(model, stream=True, usage_wanted=False, n=n, body=asked)
+        return InferenceRequest(model, stream=True, usage_wanted=True, n=n, body=body)
+    asked = with_fields(body, stream_options={**options, "include_usage": True})
+    return InferenceRequest(model, stream=True, usage_wanted=False, n=n, body=asked)
 
 
-def rewritten(body: bytes, **fields: Any) -> bytes:
+def with_fields(body: bytes, **fields: Any) -> bytes:
     """A body, which has been parsed before, with some of its fields set.
 
     By the standard library's json: slower than orjson, but it keeps integers of any size as they are.

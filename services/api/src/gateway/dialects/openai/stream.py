@@ -7,13 +7,13 @@ import orjson
 
 from gateway.dialects import sse
 from gateway.dialects.openai.errors import holds_error, translate_error
-from gateway.dialects.openai.tally import Tally
-from gateway.errors import EngineBroken, GatewayError
+from gateway.dialects.openai.usage import UsageAccumulator
+from gateway.errors import EngineBadResponse, GatewayError
 from gateway.usage import Usage
 
 _DONE = b"[DONE]"
 # What makes an event worth reading: these names, unless their value is null. In a text they are escaped (\"usage\").
-_TELLING = re.compile(rb'"(?:usage|error)"\s*:\s*(?!null\b|\s)|"object"\s*:\s*"error"')
+_MEANINGFUL = re.compile(rb'"(?:usage|error)"\s*:\s*(?!null\b|\s)|"object"\s*:\s*"error"')
 
 
 class ChunkSink(Protocol):
@@ -38,23 +38,23 @@ class EventStream:
         failure: What ended the stream, once something has: the engine's own error, or bytes that are no event.
     """
 
-    __slots__ = ("_answers", "_keep_usage", "_parser", "_sink", "_tally", "beats", "done", "events", "failure")
+    __slots__ = ("_answers", "_keep_usage", "_parser", "_sink", "_usage", "done", "events", "events_seen", "failure")
 
     def __init__(self, *, keep_usage: bool, n: int = 1, sink: ChunkSink | None = None) -> None:
         self._keep_usage = keep_usage
-        self._tally = Tally(n)
+        self._usage = UsageAccumulator(n)
         self._parser = sse.EventParser()
         self._sink = sink
         self._answers = False
         self.events = 0
-        self.beats = 0
+        self.events_seen = 0
         self.done = False
         self.failure: GatewayError | None = None
 
     @property
     def usage(self) -> Usage | None:
         """The engine's token count, once it has come."""
-        return self._tally.usage
+        return self._usage.usage
 
     def feed(self, data: bytes) -> bytes:
         """Takes the next bytes; returns whole events only, b"" while one is incomplete.
@@ -63,15 +63,15 @@ class EventStream:
         """
         try:
             blocks = self._parser.feed(data)
-        except EngineBroken as error:
+        except EngineBadResponse as error:
             self.failure = error
             return b""
         if not blocks:
             return b""
-        if self.events and self._sink is None and (count := sse.count_simple(blocks)) and not _tells(blocks):
+        if self.events and self._sink is None and (count := sse.count_simple(blocks)) and not _needs_parsing(blocks):
             # The hot path: tokens behind the first one.
             self.events += count
-            self.beats += count
+            self.events_seen += count
             return blocks
         return self._read(blocks)
 
@@ -79,7 +79,7 @@ class EventStream:
         """The body has ended; its last event may lack the blank line. Sets `failure` where [DONE] is missing."""
         data = self._read(self._parser.finish())
         if not self.done and self.failure is None:
-            self.failure = EngineBroken("The engine's stream ended early.")
+            self.failure = EngineBadResponse("The engine's stream ended early.")
         return data
 
     def _read(self, blocks: bytes) -> bytes:
@@ -88,23 +88,23 @@ class EventStream:
             if self.done:  # whatever comes behind [DONE]
                 break
             try:
-                kept.append(event.raw if event.data is None else self._learn(event.raw, event.data))
+                kept.append(event.raw if event.data is None else self._refresh(event.raw, event.data))
             except GatewayError as error:
                 self.failure = error
                 break  # what follows an error, [DONE] above all, would make it look like success
         return b"".join(kept)
 
-    def _learn(self, raw: bytes, data: bytes) -> bytes:
+    def _refresh(self, raw: bytes, data: bytes) -> bytes:
         """Learns from one event; returns what of it may go on to the client.
 
         Raises:
             GatewayError: It tells of an error.
-            EngineBroken: It is no chunk.
+            EngineBadResponse: It is no chunk.
         """
         if data.strip() == _DONE:
             if not self._answers:
-                raise EngineBroken("The engine's stream held no answer.")
-            self.beats += 1
+                raise EngineBadResponse("The engine's stream held no answer.")
+            self.events_seen += 1
             self.done = True
             return raw
         content = _parse(data)
@@ -113,23 +113,23 @@ class EventStream:
         if holds_error(content):
             raise translate_error(None, content)
         choices = _choices(content)
-        self.beats += 1
+        self.events_seen += 1
         self._answers |= bool(choices)
         # Behind the first token every event counts, as on the hot path, however the bytes were cut.
         if choices and (self.events or _has_token(choices)):
             self.events += 1
         usage = content.get("usage")
         if isinstance(usage, dict):
-            self._tally.add(usage, choices)
+            self._usage.add(usage, choices)
         if self._sink is not None:
             self._sink.add(content)
             return b""
         return raw if self._keep_usage or not isinstance(usage, dict) else _without_usage(content, choices)
 
 
-def _tells(blocks: bytes) -> bool:
+def _needs_parsing(blocks: bytes) -> bool:
     """Whether simple events hold more than tokens."""
-    return (b'"usage"' in blocks or b'"error"' in blocks) and _TELLING.search(blocks) is not None
+    return (b'"usage"' in blocks or b'"error"' in blocks) and _MEANINGFUL.search(blocks) is not None
 
 
 def _without_usage(content: dict[str, Any], choices: list[dict[str, Any]]) -> bytes:
@@ -145,16 +145,16 @@ def _parse(data: bytes) -> dict[str, Any] | None:
     try:
         content = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise EngineBroken("The engine sent an event that is not JSON.") from error
+        raise EngineBadResponse("The engine sent an event that is not JSON.") from error
     if content is not None and not isinstance(content, dict):
-        raise EngineBroken("The engine sent an event that is not a JSON object.")
+        raise EngineBadResponse("The engine sent an event that is not a JSON object.")
     return content
 
 
 def _choices(content: dict[str, Any]) -> list[dict[str, Any]]:
     choices = content.get("choices") or []
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-        raise EngineBroken("The engine sent an event whose choices are no list of objects.")
+        raise EngineBadResponse("The engine sent an event whose choices are no list of objects.")
     return choices
 
 

@@ -1,0 +1,125 @@
+"""Every metric of the gateway: name, labels, buckets. Nothing is defined anywhere else.
+
+Base units (seconds, tokens, US dollars), prefix `gateway_`. Labels come from closed sets: routes from the route table,
+models from what engines serve, keys from the keys file; a client's text never becomes a label. What a metric is for is
+its help text: the question that an operator asks of it.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# vLLM's own bounds for vllm:time_to_first_token_seconds, so that ours and the engine's can be subtracted.
+TTFT_BUCKETS = (
+    *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0),
+    *(2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0, 160.0, 640.0, 2560.0),
+)
+DURATION_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+TPOT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
+LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+class Metrics:
+    """All metrics, registered in `registry`. Build one per process.
+
+    In a gunicorn worker the values live in memory-mapped files (see `slots`), which is decided by what
+    `prometheus_client.values.ValueClass` is when this is built.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"gateway_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"gateway_{name}", text, labels, buckets=buckets, registry=registry)
+
+        self.requests_started = counter(
+            "requests_started_total",
+            "Requests begun: finished + in flight + lost with a killed worker.",
+            "route",
+            "model",
+        )
+        self.requests = counter(
+            "requests_total",
+            "Requests finished. code is the status that the client got, 499 when it left before one was sent.",
+            *("route", "model", "stream", "outcome", "code"),
+        )
+        self.request_duration = histogram(
+            "request_duration_seconds", "From the first byte in to the last byte out.", DURATION_BUCKETS,
+            *("route", "model", "stream"),
+        )  # fmt: skip
+        self.time_to_first_token = histogram(
+            "time_to_first_token_seconds", "Streams: from the first byte in to the first non-empty token out.",
+            TTFT_BUCKETS, "model",
+        )  # fmt: skip
+        self.time_per_output_token = histogram(
+            "time_per_output_token_seconds", "Streams: mean time between output tokens of a request.",
+            TPOT_BUCKETS, "model",
+        )  # fmt: skip
+        self.tokens = counter(
+            "tokens_total", "Tokens by the engine's own count. cached_input is part of input, reasoning of output.",
+            "model", "type",
+        )  # fmt: skip
+        self.key_requests = counter("key_requests_total", "Who calls? Requests finished, by key.", "key")
+        self.key_tokens = counter("key_tokens_total", "Who spends? Tokens by key.", "key", "type")
+        self.inflight = Gauge(
+            "gateway_inflight_requests", "Requests begun and not finished, in workers that live.", ["model"],
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.auth_failures = counter("auth_failures_total", "Requests without a good key.", "reason")
+        self.timeouts = counter("timeouts_total", "Requests that ran out of time, by phase.", "phase")
+        self.cancellations = counter(
+            "cancellations_total", "Requests whose client left, before or after the first event.", "phase"
+        )
+        self.wasted_tokens = counter(
+            "wasted_tokens_total",
+            "Output that nobody got to the end of. Counted in events: an unfinished stream has no usage.",
+            *("model", "reason"),
+        )
+        self.engine_requests = counter("engine_requests_total", "Attempts at an engine, by result.", "engine", "result")
+        self.engine_retries = counter("engine_retries_total", "Attempts that went on to another engine.", "engine")
+        self.engine_state = Gauge(
+            "gateway_engine_state", "1 for the state that an engine is in.", ["engine", "state"],
+            registry=registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+        self.engine_model = Gauge(
+            "gateway_engine_model", "1 for a model that an engine serves by its own list, 0 when no longer.",
+            ["engine", "kind", "model"], registry=registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+        self.engine_ejections = counter(
+            "engine_ejections_total", "Times an engine was taken out for failing.", "engine"
+        )
+        self.event_loop_lag = histogram(
+            "event_loop_lag_seconds",
+            "How late a timer of the event loop fires: is the gateway itself busy?",
+            LAG_BUCKETS,
+        )
+        self.worker_up = Gauge(
+            "gateway_worker_up", "Workers that live.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.workers_expected = Gauge(
+            "gateway_workers_expected", "Workers that there should be.", registry=registry, multiprocess_mode="livemax"
+        )
+        self.cost = counter(
+            "cost_usd_total",
+            "Dollars of an engine's time: paid by requests, idle, or lost with a killed worker. "
+            "Their sum is hours times price.",
+            *("engine", "part"),
+        )
+        self.model_cost = counter("model_cost_usd_total", "What does a model cost? Dollars of its requests.", "model")
+        self.key_cost = counter("key_cost_usd_total", "Who costs what? Dollars of requests, by key.", "key")
+        self.output_equivalent_tokens = counter(
+            "output_equivalent_tokens_total",
+            "Tokens that dollars were shared out by: output, and input by its weight in config/prices.yaml.",
+            "model",
+        )
+        self.hourly_price = Gauge(
+            "gateway_hourly_price_usd", "The price of an engine's hour, from ENGINE_PRICES.", ["engine"],
+            registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.log_lines_lost = counter(
+            "log_lines_lost_total", "Log lines that nobody took: the reader has stopped or gone, or the disk is full."
+        )
+        self.label_overflow = counter(
+            "label_overflow_total",
+            "Requests whose key or model was counted as 'other' there, and wherever else it is a label: too many.",
+            "metric",
+        )
