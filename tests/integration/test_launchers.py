@@ -280,7 +280,7 @@ def test_the_list_of_options_is_vllms() -> None:
         check=True,
     )
 
-    assert options.from_help(answer.stdout) == sorted(options.known().items())
+    assert options.parse_help(answer.stdout) == sorted(options.known_options().items())
 
 
 @pytest.mark.vllm
@@ -289,6 +289,6 @@ def test_a_translated_variable_is_not_one_that_vllm_reads_itself() -> None:
     code = "import json, vllm.envs; print(json.dumps(list(vllm.envs.environment_variables)))"
     answer = subprocess.run([str(VLLM_PYTHON), "-c", code], capture_output=True, text=True, check=True)
     own = set(json.loads(answer.stdout.splitlines()[-1]))
-    translated = {name for name in own if environment.for_child({name: "1"}).get(name) is None}
+    translated = {name for name in own if environment.child_environment({name: "1"}).get(name) is None}
 
     assert translated == {"VLLM_API_KEY", "VLLM_PORT"}

@@ -114,7 +114,7 @@ def test_it_does_not_outlive_its_launcher(number: signal.Signals) -> None:
 
 def test_a_leash_whose_holder_is_gone_starts_nothing() -> None:
     answer = subprocess.run(
-        [sys.executable, "-m", "launcher.leash", "1", "9", "echo", "started"],
+        [sys.executable, "-m", "launcher.parent_death", "1", "9", "echo", "started"],
         capture_output=True,
         text=True,
         check=False,

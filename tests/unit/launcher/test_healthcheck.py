@@ -1,8 +1,8 @@
 import subprocess
 import sys
 
-from launcher.server import StatusServer
 from launcher.status import Status
+from launcher.status_server import StatusServer
 
 
 def run(port: int) -> tuple[int, str]:
@@ -20,8 +20,8 @@ def test_only_a_ready_engine_is_healthy_and_others_say_why() -> None:
     status = Status("demo")
     with StatusServer(status, "127.0.0.1", 0) as server:
         assert run(server.port) == (1, "The engine is starting (launching).")
-        status.ready()
+        status.mark_ready()
         assert run(server.port) == (0, "")
-        status.failed("Out of memory.", None)
+        status.mark_failed("Out of memory.", None)
         assert run(server.port) == (1, "The engine is failed (ready). Out of memory.")
     assert run(server.port) == (1, f"The launcher does not answer on port {server.port}.")

@@ -5,8 +5,8 @@ import pytest
 
 from launcher import probe
 from launcher.errors import EngineError
-from launcher.server import StatusServer
 from launcher.status import Status
+from launcher.status_server import StatusServer
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def test_a_silent_server_is_given_up() -> None:
 
 def test_a_taken_port(port: int) -> None:
     with pytest.raises(EngineError, match=f"VLLM_PORT={port} cannot be listened at on 127.0.0.1"):
-        probe.require_free("127.0.0.1", port, "VLLM_PORT")
+        probe.require_free_port("127.0.0.1", port, "VLLM_PORT")
 
 
 def test_a_free_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         free = taken.getsockname()[1]
-    probe.require_free("127.0.0.1", free, "VLLM_PORT")
+    probe.require_free_port("127.0.0.1", free, "VLLM_PORT")

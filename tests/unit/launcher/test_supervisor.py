@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from launcher.backoff import Backoff
 from launcher.child import Child, Command
 from launcher.errors import ConfigurationError, EngineError
-from launcher.pause import GrowingPause
 from launcher.status import Snapshot, Status
-from launcher.supervisor import Supervisor, fingerprint
+from launcher.supervisor import Supervisor, file_fingerprint
 
 SERVES = "import time; print('loading'); print('up', flush=True); time.sleep(99)"
 DIES = "print('loading'); raise SystemExit(7)"
@@ -34,7 +34,7 @@ class FakeEngine:
     def model(self) -> str:
         return "fake"
 
-    def inputs(self) -> Hashable:
+    def input_fingerprint(self) -> Hashable:
         return self.version
 
     def prepare(self) -> Command:
@@ -44,11 +44,11 @@ class FakeEngine:
         program = self._programs.pop(0) if len(self._programs) > 1 else self._programs[0]
         return Command((sys.executable, "-c", program), os.environ)
 
-    def observe(self, line: str) -> str | None:
+    def handle_log_line(self, line: str) -> str | None:
         self._up = self._up or line == "up"
         return line if line == "loading" else None
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         return self._up
 
     def drain(self, child: Child, give_up: Callable[[], bool]) -> None:
@@ -58,7 +58,7 @@ class FakeEngine:
             time.sleep(0.01)
         self.drained = True
 
-    def why(self, exit_code: int) -> str:
+    def explain_exit(self, exit_code: int) -> str:
         return f"it ended with {exit_code}."
 
 
@@ -92,7 +92,7 @@ def test_it_runs_until_a_signal_and_drains() -> None:
     watcher = Watcher(status)
     watcher.when("ready", stop)
     before = signal.getsignal(signal.SIGTERM)
-    Supervisor(engine, status, GrowingPause()).run()
+    Supervisor(engine, status, Backoff()).run()
 
     assert engine.drained
     assert list(watcher.seen[0].phases) == ["launching", "loading"]
@@ -106,7 +106,7 @@ def test_it_says_that_it_drains_before_anything_is_ended() -> None:
     said_when_draining: list[bool] = []
     Watcher(status).when("ready", stop)
     Watcher(status).when("draining", lambda: said_when_draining.append(engine.drained))
-    Supervisor(engine, status, GrowingPause()).run()
+    Supervisor(engine, status, Backoff()).run()
 
     assert said_when_draining == [False]
     assert engine.drained
@@ -117,7 +117,7 @@ def test_the_delay_is_part_of_the_time_that_a_stop_may_take() -> None:
     engine.drain_delay, engine.stop_seconds = 60.0, 0.2
     Watcher(status).when("ready", stop)
     began = time.monotonic()
-    Supervisor(engine, status, GrowingPause()).run()
+    Supervisor(engine, status, Backoff()).run()
 
     assert time.monotonic() - began < 20
     assert not engine.drained
@@ -129,7 +129,7 @@ def test_a_second_signal_cuts_the_delay_short() -> None:
     Watcher(status).when("ready", stop)
     Watcher(status).when("draining", stop)
     began = time.monotonic()
-    Supervisor(engine, status, GrowingPause()).run()
+    Supervisor(engine, status, Backoff()).run()
 
     assert time.monotonic() - began < 20
 
@@ -139,7 +139,7 @@ def test_an_engine_that_ends_during_the_delay_is_not_waited_for() -> None:
     engine.drain_delay = engine.stop_seconds = 60.0
     Watcher(status).when("ready", stop)
     began = time.monotonic()
-    Supervisor(engine, status, GrowingPause()).run()
+    Supervisor(engine, status, Backoff()).run()
 
     assert time.monotonic() - began < 20
     assert not engine.drained
@@ -151,7 +151,7 @@ def test_a_second_signal_cuts_the_drain_short() -> None:
     Watcher(status).when("ready", stop)
     Watcher(status).when("draining", stop)
     began = time.monotonic()
-    Supervisor(engine, status, GrowingPause()).run()
+    Supervisor(engine, status, Backoff()).run()
 
     assert time.monotonic() - began < 20
 
@@ -161,7 +161,7 @@ def test_a_drain_ends_with_its_time() -> None:
     engine.drain_seconds, engine.stop_seconds = 60.0, 0.2
     Watcher(status).when("ready", stop)
     began = time.monotonic()
-    Supervisor(engine, status, GrowingPause()).run()
+    Supervisor(engine, status, Backoff()).run()
 
     assert time.monotonic() - began < 20
 
@@ -171,7 +171,7 @@ def test_after_a_failure_it_says_why_and_tries_again(capfd: pytest.CaptureFixtur
     watcher = Watcher(status)
     watcher.when("failed", lambda: None)
     watcher.when("ready", stop)
-    Supervisor(engine, status, GrowingPause(first=0.3)).run()
+    Supervisor(engine, status, Backoff(initial=0.3)).run()
 
     failed = watcher.seen[0]
     assert (failed.reason, failed.phase) == ("it ended with 7.", "loading")
@@ -190,7 +190,7 @@ def test_a_changed_file_ends_the_pause() -> None:
     Watcher(status).when("failed", change)
     Watcher(status).when("ready", stop)
     began = time.monotonic()
-    Supervisor(engine, status, GrowingPause(first=60)).run()
+    Supervisor(engine, status, Backoff(initial=60)).run()
 
     assert time.monotonic() - began < 20
 
@@ -200,17 +200,17 @@ def test_what_cannot_be_started_now_is_a_failure_too(error: Exception) -> None:
     status = Status("fake")
     watcher = Watcher(status)
     watcher.when("failed", stop)
-    Supervisor(FakeEngine(SERVES, prepare_error=error), status, GrowingPause(first=60)).run()
+    Supervisor(FakeEngine(SERVES, prepare_error=error), status, Backoff(initial=60)).run()
 
     assert watcher.seen[0].reason == str(error)
 
 
 def test_a_fingerprint_changes_with_the_file(tmp_path: Path) -> None:
     file = tmp_path / "model"
-    missing = fingerprint(file)
+    missing = file_fingerprint(file)
     file.write_text("a")
-    first = fingerprint(file)
+    first = file_fingerprint(file)
     file.write_text("ab")
 
     assert missing is None
-    assert len({missing, first, fingerprint(file)}) == 3
+    assert len({missing, first, file_fingerprint(file)}) == 3

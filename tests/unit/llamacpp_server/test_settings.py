@@ -57,7 +57,7 @@ def test_adapters_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [
         ("LLAMACPP_PORT", "abc", "LLAMACPP_PORT=abc cannot be used; it must be an integer"),
         ("LLAMACPP_PORT", "0", "LLAMACPP_PORT=0 cannot be used; it must be greater than or equal to 1."),
@@ -68,13 +68,13 @@ def test_adapters_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_a_wrong_variable_is_one_sentence(
-    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+    variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(ConfigurationError) as caught:
         Settings.read([])
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 

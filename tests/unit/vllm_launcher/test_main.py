@@ -63,7 +63,7 @@ class Launcher:
         self.process.send_signal(number)
         return self.process.wait(30)
 
-    def said(self, start: str) -> Any:
+    def message(self, start: str) -> Any:
         (found,) = re.findall(rf"^fake: {start} (.+)$", self.log.read_text(), re.MULTILINE)
         return json.loads(found)
 
@@ -84,7 +84,7 @@ def test_it_serves_and_drains(tmp_path: Path, number: int) -> None:
     (tmp_path / "key").write_text("sekret\n")
     with launched(tmp_path, FAKE_VLLM="serve", ENGINE_KEY_FILE=str(tmp_path / "key")) as launcher:
         assert launcher.until("ready")["model"] == "demo"
-        argv, child = launcher.said("argv"), launcher.said("env")
+        argv, child = launcher.message("argv"), launcher.message("env")
         assert launcher.stop(number) == 0
 
     assert argv[:2] == ["--model", "owner/name"]
@@ -100,7 +100,7 @@ def test_of_two_keys_vllm_reads_a_file_that_is_then_gone_and_no_log_shows_them(t
     (tmp_path / "key.next").write_text("another\n")
     with launched(tmp_path, FAKE_VLLM="serve", ENGINE_KEY_FILE=str(tmp_path / "key")) as launcher:
         launcher.until("ready")
-        argv, child = launcher.said("argv"), launcher.said("env")
+        argv, child = launcher.message("argv"), launcher.message("env")
         launcher.stop()
 
     assert argv[:3] == ["--model", "owner/name", "--config"]
@@ -155,7 +155,7 @@ def test_a_taken_engine_port_is_a_failure_that_heals(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [
         ("VLLM_MODEL_FILE", "/no.yaml", "VLLM_MODEL_FILE=/no.yaml cannot be read (No such file or directory); name "),
         ("VLLM_STOP_GRACE", "soon", "VLLM_STOP_GRACE=soon cannot be used; it must be seconds from 0 to 3600."),
@@ -163,11 +163,13 @@ def test_a_taken_engine_port_is_a_failure_that_heals(tmp_path: Path) -> None:
         ("VLLM_TASK", "embed", "VLLM_TASK: vLLM no longer accepts task: use runner"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence_and_exit_code_2(tmp_path: Path, variable: str, value: str, said: str) -> None:
+def test_a_wrong_setting_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, variable: str, value: str, message: str
+) -> None:
     with launched(tmp_path, FAKE_VLLM="serve", **{variable: value}) as launcher:
         assert launcher.process.wait(30) == 2
 
-    assert launcher.log.read_text().startswith(said)
+    assert launcher.log.read_text().startswith(message)
     assert launcher.log.read_text().count("\n") == 1
 
 

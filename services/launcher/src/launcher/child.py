@@ -44,7 +44,7 @@ class Child:
     """
 
     def __init__(self, command: Command, on_line: Callable[[str], None]) -> None:
-        leash = (sys.executable, "-m", "launcher.leash", str(os.getpid()), str(int(command.death_signal)))
+        leash = (sys.executable, "-m", "launcher.parent_death", str(os.getpid()), str(int(command.death_signal)))
         try:
             self._process = subprocess.Popen(  # noqa: S603 -- starting the operator's engine is what this is for
                 (*leash, *command.argv),

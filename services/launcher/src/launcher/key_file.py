@@ -34,7 +34,7 @@ def _read(path: str) -> str:
         key = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{VARIABLE}={path} cannot be read ({_why(error)}); name a text file holding the key, or leave it empty."
+            f"{VARIABLE}={path} cannot be read ({_cause(error)}); name a text file holding the key, or leave it empty."
         ) from error
     if not key or len(key.split()) != 1:
         raise ConfigurationError(
@@ -43,5 +43,5 @@ def _read(path: str) -> str:
     return key
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
+def _cause(error: OSError | UnicodeDecodeError) -> str:
     return (error.strerror or "unreadable") if isinstance(error, OSError) else "not UTF-8 text"

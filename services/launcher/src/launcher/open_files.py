@@ -3,10 +3,12 @@
 import contextlib
 import resource
 
-_WANTED = 4096  # the 2,048 connections of a gateway, and as many again for a second one and the engine's own files
+_MIN_OPEN_FILES = (
+    4096  # the 2,048 connections of a gateway, and as many again for a second one and the engine's own files
+)
 
 
-def allow_open_files() -> str | None:
+def raise_open_files_limit() -> str | None:
     """Raise this process's soft limit of open files to the hard one, as far as it may; its engine inherits the limit.
 
     Returns:
@@ -16,9 +18,9 @@ def allow_open_files() -> str | None:
     with contextlib.suppress(ValueError, OSError):  # some systems say "no limit" and refuse it
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= _WANTED:
+    if soft == resource.RLIM_INFINITY or soft >= _MIN_OPEN_FILES:
         return None
     return (
         f"RLIMIT_NOFILE={soft} (ulimit -Hn): the engine may open {soft} files and each request holds one, so that it "
-        f"takes fewer than {soft} requests at a time; {_WANTED} are wanted."
+        f"takes fewer than {soft} requests at a time; {_MIN_OPEN_FILES} are wanted."
     )

@@ -37,7 +37,7 @@ def get(host: str, port: int, path: str, *, key: str | None = None, seconds: flo
         return None
 
 
-def require_free(host: str, port: int, variable: str) -> None:
+def require_free_port(host: str, port: int, variable: str) -> None:
     """Make sure that the engine can listen at its port, since another server there would answer our probes.
 
     Raises:

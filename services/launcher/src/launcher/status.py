@@ -55,7 +55,7 @@ class Status:
         self._attempts = 0
         self._up_since: float | None = None
 
-    def attempt(self, model: str) -> None:
+    def begin_attempt(self, model: str) -> None:
         """Begin a start of the engine: phases are counted from zero again."""
         with self._lock:
             self._model = model
@@ -64,14 +64,14 @@ class Status:
             self._change("starting", "", None)
             self._phase, self._phase_began = "launching", time.monotonic()
 
-    def enter(self, phase: str) -> None:
+    def enter_phase(self, phase: str) -> None:
         """Begin a phase of the start-up; the one that is already running goes on, and so does a finished start."""
         with self._lock:
             if self._state == "starting" and phase != self._phase:
                 self._close_phase()
                 self._phase, self._phase_began = phase, time.monotonic()
 
-    def ready(self) -> None:
+    def mark_ready(self) -> None:
         """The engine answers."""
         with self._lock:
             self._close_phase()
@@ -79,14 +79,14 @@ class Status:
             self._phase = "ready"
             self._up_since = self._since
 
-    def draining(self, reason: str) -> None:
+    def mark_draining(self, reason: str) -> None:
         """Running requests finish, new ones should go elsewhere."""
         with self._lock:
             self._close_phase()
             self._change("draining", reason, None)
             self._phase = "draining"
 
-    def failed(self, reason: str, retry_at: float | None) -> None:
+    def mark_failed(self, reason: str, retry_at: float | None) -> None:
         """The engine is not there; the phase in which it failed is kept."""
         with self._lock:
             self._close_phase()

@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable, Iterator
 from types import FrameType
 from typing import Protocol
 
+from launcher.backoff import Backoff
 from launcher.child import Child, Command
 from launcher.errors import ConfigurationError, EngineError
-from launcher.pause import GrowingPause
 from launcher.status import Status
 
 _POLL_SECONDS = 0.1
@@ -33,7 +33,7 @@ class Engine(Protocol):
     def model(self) -> str:
         """Name the model, as clients know it."""
 
-    def inputs(self) -> Hashable:
+    def input_fingerprint(self) -> Hashable:
         """Fingerprint the files it starts from: a change ends the pause after a failure."""
 
     def prepare(self) -> Command:
@@ -44,26 +44,26 @@ class Engine(Protocol):
             EngineError: it cannot be started now, e.g. because its port is taken.
         """
 
-    def observe(self, line: str) -> str | None:
+    def handle_log_line(self, line: str) -> str | None:
         """Take a line of its log, print what may be printed, and name the phase that it begins, if any."""
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         """Probe the engine."""
 
     def drain(self, child: Child, give_up: Callable[[], bool]) -> None:
         """Let running requests finish, and end the engine; `give_up` turns true when there is no time left."""
 
-    def why(self, exit_code: int) -> str:
+    def explain_exit(self, exit_code: int) -> str:
         """Explain the end of the engine."""
 
 
 class Supervisor:
     """Runs an engine until SIGTERM or SIGINT; a second signal cuts the drain short."""
 
-    def __init__(self, engine: Engine, status: Status, pause: GrowingPause) -> None:
+    def __init__(self, engine: Engine, status: Status, backoff: Backoff) -> None:
         self._engine = engine
         self._status = status
-        self._pause = pause
+        self._backoff = backoff
         self._signals = 0
         self._stop = threading.Event()
 
@@ -71,36 +71,36 @@ class Supervisor:
         """Supervise from the main thread, until a stop was asked for and nothing of the engine runs any more."""
         with self._handled_signals():
             while not self._stop.is_set():
-                inputs = self._engine.inputs()
+                input_fingerprint = self._engine.input_fingerprint()
                 try:
-                    self._attempt()
+                    self._run_once()
                 except (EngineError, ConfigurationError) as error:
-                    self._wait_after(str(error), inputs)
+                    self._wait_before_retry(str(error), input_fingerprint)
 
-    def _attempt(self) -> None:
-        self._status.attempt(self._engine.model())
-        child = Child(self._engine.prepare(), self._line)
+    def _run_once(self) -> None:
+        self._status.begin_attempt(self._engine.model())
+        child = Child(self._engine.prepare(), self._on_log_line)
         try:
-            self._follow(child)
+            self._monitor(child)
         finally:
             child.close()
 
-    def _follow(self, child: Child) -> None:
-        up_at: float | None = None
+    def _monitor(self, child: Child) -> None:
+        ready_at: float | None = None
         probe_at = time.monotonic()
         while not self._stop.wait(_POLL_SECONDS):
             if (exit_code := child.exit_code()) is not None:
                 child.close()  # the last lines, which tell why, are read now
-                if up_at is not None and time.monotonic() - up_at > _STABLE_SECONDS:
-                    self._pause.reset()
-                raise EngineError(self._engine.why(exit_code))
-            if up_at is None and time.monotonic() >= probe_at:
-                if self._engine.answers():
-                    up_at = time.monotonic()
-                    self._status.ready()
+                if ready_at is not None and time.monotonic() - ready_at > _STABLE_SECONDS:
+                    self._backoff.reset()
+                raise EngineError(self._engine.explain_exit(exit_code))
+            if ready_at is None and time.monotonic() >= probe_at:
+                if self._engine.is_ready():
+                    ready_at = time.monotonic()
+                    self._status.mark_ready()
                 probe_at = time.monotonic() + _READY_POLL_SECONDS
-        self._status.draining("a stop was asked for; running requests may finish")
-        if up_at is not None:
+        self._status.mark_draining("a stop was asked for; running requests may finish")
+        if ready_at is not None:
             deadline = time.monotonic() + self._engine.stop_seconds
             self._drain(child, lambda: self._signals > 1 or time.monotonic() >= deadline)
 
@@ -110,19 +110,19 @@ class Supervisor:
         if child.exit_code() is None and not give_up():
             self._engine.drain(child, give_up)
 
-    def _wait_after(self, reason: str, inputs: Hashable) -> None:
-        seconds = self._pause.take()
-        self._status.failed(reason, time.time() + seconds)
+    def _wait_before_retry(self, reason: str, input_fingerprint: Hashable) -> None:
+        seconds = self._backoff.next_delay()
+        self._status.mark_failed(reason, time.time() + seconds)
         print(f"launcher: failed: {reason} Next try in {seconds:g} s, or when its files change.", flush=True)  # noqa: T201
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._stop.wait(_POLL_SECONDS):
-            if self._engine.inputs() != inputs:
-                self._pause.reset()
+            if self._engine.input_fingerprint() != input_fingerprint:
+                self._backoff.reset()
                 return
 
-    def _line(self, line: str) -> None:
-        if phase := self._engine.observe(line):
-            self._status.enter(phase)
+    def _on_log_line(self, line: str) -> None:
+        if phase := self._engine.handle_log_line(line):
+            self._status.enter_phase(phase)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -139,7 +139,7 @@ class Supervisor:
                 signal.signal(number, handler)
 
 
-def fingerprint(path: str | os.PathLike[str]) -> Hashable:
+def file_fingerprint(path: str | os.PathLike[str]) -> Hashable:
     """Tell a file's content by its inode, size and time of change, without reading it; None when there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 -- the path may be a model's name in a registry, not a path at all

@@ -2,11 +2,11 @@
 
 import sys
 
+from launcher.backoff import Backoff
 from launcher.errors import ConfigurationError
-from launcher.open_files import allow_open_files
-from launcher.pause import GrowingPause
-from launcher.server import StatusServer
+from launcher.open_files import raise_open_files_limit
 from launcher.status import Status
+from launcher.status_server import StatusServer
 from launcher.supervisor import Supervisor
 from llamacpp_server.launch import LlamaCpp
 from llamacpp_server.settings import Settings
@@ -20,11 +20,11 @@ def main(arguments: list[str]) -> int:
         settings = Settings.read(arguments)
         engine = LlamaCpp(settings)
         engine.check()
-        if too_few := allow_open_files():
-            print(f"launcher: {too_few}", flush=True)  # noqa: T201 -- beside the engine's log
+        if warning := raise_open_files_limit():
+            print(f"launcher: {warning}", flush=True)  # noqa: T201 -- beside the engine's log
         status = Status(engine.model())
         with StatusServer(status, settings.status_host, settings.status_port):
-            Supervisor(engine, status, GrowingPause()).run()
+            Supervisor(engine, status, Backoff()).run()
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 -- one sentence for the operator
         return _EXIT_CONFIGURATION

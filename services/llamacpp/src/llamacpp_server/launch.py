@@ -11,13 +11,13 @@ from pathlib import Path
 from launcher import probe
 from launcher.child import Child, Command
 from launcher.key_file import read_keys
-from launcher.supervisor import fingerprint
-from llamacpp_server.log import Log
-from llamacpp_server.model_file import require_gguf
+from launcher.supervisor import file_fingerprint
+from llamacpp_server.gguf import require_gguf
+from llamacpp_server.log_parser import LogParser
 from llamacpp_server.parameters import Parameters
 from llamacpp_server.settings import Settings
 
-_BUSY = re.compile(r"^llamacpp:requests_(?:processing|deferred) (\S+)$", re.MULTILINE)
+_RUNNING_REQUESTS = re.compile(r"^llamacpp:requests_(?:processing|deferred) (\S+)$", re.MULTILINE)
 _DRAIN_POLL_SECONDS = 0.1
 _FLUSH_SECONDS = 0.3  # a slot is free before the last bytes of its answer have left
 
@@ -28,7 +28,7 @@ class LlamaCpp:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._keys: tuple[str, ...] = ()
-        self._log = Log()
+        self._log = LogParser()
 
     @property
     def drain_delay(self) -> float:
@@ -44,11 +44,11 @@ class LlamaCpp:
         """The served name."""
         return self._settings.served_name
 
-    def inputs(self) -> Hashable:
+    def input_fingerprint(self) -> Hashable:
         """Fingerprint model, adapters and key file."""
         settings = self._settings
         paths = (settings.model, *settings.lora_paths, Path(settings.engine_key_file))
-        return tuple(fingerprint(path) for path in paths)
+        return tuple(file_fingerprint(path) for path in paths)
 
     def check(self) -> None:
         """Look at the files.
@@ -65,8 +65,8 @@ class LlamaCpp:
         """Say how to run it; see `launcher.supervisor.Engine`."""
         settings = self._settings
         self.check()
-        probe.require_free(settings.host, settings.port, "LLAMACPP_PORT")
-        self._log = Log()
+        probe.require_free_port(settings.host, settings.port, "LLAMACPP_PORT")
+        self._log = LogParser()
         parameters = Parameters(
             model=str(settings.model),
             alias=settings.served_name,
@@ -83,14 +83,14 @@ class LlamaCpp:
         )
         return Command((sys.executable, "-m", "llamacpp_server.engine"), os.environ, stdin=parameters.dump())
 
-    def observe(self, line: str) -> str | None:
+    def handle_log_line(self, line: str) -> str | None:
         """Print what may be printed of a line of llama.cpp's log, and name the phase that it begins."""
-        printable, phase = self._log.take(line)
+        printable, phase = self._log.feed(line)
         if printable is not None:
             print(printable, flush=True)  # noqa: T201 -- the engine's log goes where the launcher's goes
         return phase
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         """Ask /health, which is 503 while the model loads and needs no key."""
         return probe.get(self._settings.host, self._settings.port, "/health") is not None
 
@@ -102,7 +102,7 @@ class LlamaCpp:
             time.sleep(_DRAIN_POLL_SECONDS)
         time.sleep(_FLUSH_SECONDS)
 
-    def why(self, exit_code: int) -> str:
+    def explain_exit(self, exit_code: int) -> str:
         """Tell the engine's own error, or the signal that ended it."""
         if self._log.reason:
             return f"llama.cpp could not load {self._settings.model}: {self._log.reason.rstrip('.')}."
@@ -115,4 +115,4 @@ class LlamaCpp:
     def _busy(self) -> bool:
         page = probe.get(self._settings.host, self._settings.port, "/metrics", key=next(iter(self._keys), None))
         # No answer means that it is too busy to give one.
-        return page is None or any(float(count) > 0 for count in _BUSY.findall(page))
+        return page is None or any(float(count) > 0 for count in _RUNNING_REQUESTS.findall(page))

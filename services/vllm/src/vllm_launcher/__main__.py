@@ -3,11 +3,11 @@
 import os
 import sys
 
+from launcher.backoff import Backoff
 from launcher.errors import ConfigurationError
-from launcher.open_files import allow_open_files
-from launcher.pause import GrowingPause
-from launcher.server import StatusServer
+from launcher.open_files import raise_open_files_limit
 from launcher.status import Status
+from launcher.status_server import StatusServer
 from launcher.supervisor import Supervisor
 from vllm_launcher import arguments as command_line
 from vllm_launcher.launch import Vllm
@@ -37,11 +37,11 @@ def main(arguments: list[str]) -> int:
         own, options = command_line.parse(arguments)
         settings = Settings.read(os.environ, own)
         engine = Vllm(settings, os.environ, options)
-        if too_few := allow_open_files():
-            print(f"launcher: {too_few}", flush=True)  # noqa: T201 -- beside the engine's log
+        if warning := raise_open_files_limit():
+            print(f"launcher: {warning}", flush=True)  # noqa: T201 -- beside the engine's log
         status = Status(engine.model())
         with StatusServer(status, settings.status_host, settings.status_port):
-            Supervisor(engine, status, GrowingPause()).run()
+            Supervisor(engine, status, Backoff()).run()
     except ConfigurationError as error:
         print(error, file=sys.stderr)  # noqa: T201 -- one sentence for the operator
         return _EXIT_CONFIGURATION

@@ -1,7 +1,7 @@
 """The command line: the launcher's own options, and any of vLLM's."""
 
 from launcher.errors import ConfigurationError
-from vllm_launcher.options import Options, Value, canonical, kind_of, known
+from vllm_launcher.options import Options, Value, canonical, known_options, option_kind
 
 _SOURCE = "The command line"
 OWN = frozenset({"model-file", "status-host", "status-port", "stop-grace", "drain-delay", "python"})
@@ -29,7 +29,7 @@ def parse(arguments: list[str]) -> tuple[dict[str, str], Options]:
             values.append(rest.pop(0))
         name = canonical(written.removeprefix("--"))
         if name in OWN:
-            own[name] = _one(name, values)
+            own[name] = _single_value(name, values)
         else:
             name, parsed = _option(name, values)
             options[name] = parsed
@@ -38,20 +38,20 @@ def parse(arguments: list[str]) -> tuple[dict[str, str], Options]:
 
 def _option(name: str, values: list[str]) -> tuple[str, Value]:
     positive = name.removeprefix("no-")
-    negated = positive != name and known().get(positive) == "boolean"
-    kind = "boolean" if negated else kind_of(name, _SOURCE)
+    negated = positive != name and known_options().get(positive) == "boolean"
+    kind = "boolean" if negated else option_kind(name, _SOURCE)
     if kind in {"boolean", "switch"}:
         if values:
             raise ConfigurationError(f"{_SOURCE}: --{name} takes no value, but {values[0]} follows it.")
         return (positive if negated else name), not negated
     if kind == "value":
-        return name, (_one(name, values),)
+        return name, (_single_value(name, values),)
     if not values:
         raise ConfigurationError(f"{_SOURCE}: --{name} needs at least one value.")
     return name, tuple(values)
 
 
-def _one(name: str, values: list[str]) -> str:
+def _single_value(name: str, values: list[str]) -> str:
     if len(values) != 1:
         raise ConfigurationError(f"{_SOURCE}: --{name} needs exactly one value, not {len(values)}.")
     return values[0]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from launcher import probe
 from launcher.child import Child, Command
-from launcher.supervisor import fingerprint
+from launcher.supervisor import file_fingerprint
+from vllm_launcher.api_keys import ApiKeys
 from vllm_launcher.interpreter import serve_command
-from vllm_launcher.key_file import KeyFile
-from vllm_launcher.log import Log
+from vllm_launcher.log_parser import LogParser
 from vllm_launcher.options import Options
 from vllm_launcher.plan import Plan, local_files, make_plan
 from vllm_launcher.settings import Settings
@@ -34,8 +34,8 @@ class Vllm:
         self._settings = settings
         self._environment = environment
         self._arguments = arguments
-        self._log = Log()
-        self._keys = KeyFile()
+        self._log = LogParser()
+        self._keys = ApiKeys()
         self._plan = self._read()
         serve_command(settings.python, self._plan.model)
         settings.keys()
@@ -54,20 +54,20 @@ class Vllm:
         """The served name."""
         return self._plan.served_name
 
-    def inputs(self) -> Hashable:
+    def input_fingerprint(self) -> Hashable:
         """Fingerprint the model file, the key file, and the model's files when they are here."""
         named = (Path(self._settings.key_file), self._settings.model_file or Path())
         paths = (*named, *local_files(self._plan))
-        return tuple(fingerprint(path) for path in paths)
+        return tuple(file_fingerprint(path) for path in paths)
 
     def prepare(self) -> Command:
         """Say how to run it; the model file is read anew, since a change of it ends the pause after a failure."""
         self._plan = self._read()
-        probe.require_free(self._plan.host, self._plan.port, "VLLM_PORT")
-        self._log = Log()
+        probe.require_free_port(self._plan.host, self._plan.port, "VLLM_PORT")
+        self._log = LogParser()
         command = serve_command(self._settings.python, self._plan.model)
-        self._keys.remove()
-        self._keys = KeyFile(self._settings.keys())
+        self._keys.remove_file()
+        self._keys = ApiKeys(self._settings.keys())
         return Command(
             (*command, *self._keys.arguments(), *to_arguments(self._plan.options)),
             self._keys.environment(self._environment),
@@ -75,16 +75,16 @@ class Vllm:
             death_signal=signal.SIGTERM,
         )
 
-    def observe(self, line: str) -> str | None:
+    def handle_log_line(self, line: str) -> str | None:
         """Pass a line of vLLM's log on, and name the phase that it begins."""
-        line = self._keys.withheld(line)
+        line = self._keys.redact(line)
         print(line, flush=True)  # noqa: T201 -- the engine's log goes where the launcher's goes
-        phase = self._log.take(line)
+        phase = self._log.feed(line)
         if phase:  # the options are read before the first
-            self._keys.remove()
+            self._keys.remove_file()
         return phase
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         """Ask /health: the port refuses connections until the engine is ready."""
         return probe.get(self._plan.host, self._plan.port, "/health") is not None
 
@@ -93,9 +93,9 @@ class Vllm:
         child.terminate()
         child.wait(self.stop_seconds, give_up)
 
-    def why(self, exit_code: int) -> str:
+    def explain_exit(self, exit_code: int) -> str:
         """Tell the error of vLLM's log, or the signal that ended it."""
-        self._keys.remove()
+        self._keys.remove_file()
         if reason := self._log.reason():
             return reason
         if exit_code == -signal.SIGKILL:

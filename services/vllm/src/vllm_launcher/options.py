@@ -35,7 +35,7 @@ _REFUSED = {
 
 
 @cache
-def known() -> dict[str, Kind]:
+def known_options() -> dict[str, Kind]:
     """Read the list of options: name without dashes in front → kind."""
     text = (files("vllm_launcher") / "options.txt").read_text(encoding="ascii")
     return dict(parse(text))
@@ -48,7 +48,7 @@ def parse(text: str) -> list[tuple[str, Kind]]:
     return [(name, kinds[kind]) for name, kind in rows]
 
 
-def from_help(text: str) -> list[tuple[str, Kind]]:
+def parse_help(text: str) -> list[tuple[str, Kind]]:
     """Read the options out of the usage that `--help=all` prints first, sorted by name."""
     usage = " ".join(text.partition("\n\n")[0].split())
     found = []
@@ -71,7 +71,7 @@ def canonical(name: str) -> str:
     return head.replace("_", "-") + dot + tail
 
 
-def kind_of(name: str, source: str) -> Kind:
+def option_kind(name: str, source: str) -> Kind:
     """Give the kind of an option; `json-option.key` names a part of a value.
 
     Args:
@@ -86,14 +86,14 @@ def kind_of(name: str, source: str) -> Kind:
         raise ConfigurationError(f"{source}: vLLM no longer accepts {head}: {_REMOVED[head]}.")
     if head in _REFUSED:
         raise ConfigurationError(f"{source}: {head} is not accepted: {_REFUSED[head]}.")
-    if head not in known():
-        raise ConfigurationError(f"{source}: vLLM has no option {head}{_nearest(head)}.")
-    return known()[head]
+    if head not in known_options():
+        raise ConfigurationError(f"{source}: vLLM has no option {head}{_suggestion(head)}.")
+    return known_options()[head]
 
 
 def is_known(name: str) -> bool:
     """Tell whether vLLM has, or once had, this option."""
-    return name in known() or name in _REMOVED
+    return name in known_options() or name in _REMOVED
 
 
 def _kind(name: str, rest: str) -> Kind:
@@ -104,6 +104,6 @@ def _kind(name: str, rest: str) -> Kind:
     return "list" if "..." in rest else "value"
 
 
-def _nearest(name: str) -> str:
-    matches = get_close_matches(name, known(), n=1)
+def _suggestion(name: str) -> str:
+    matches = get_close_matches(name, known_options(), n=1)
     return f"; did you mean {matches[0]}" if matches else "; `vllm serve --help=all` lists them"

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.errors import ConfigurationError
-from vllm_launcher.environment import options_of
+from vllm_launcher.environment import environment_options
 from vllm_launcher.model_file import read_model_file
 from vllm_launcher.options import Options
 from vllm_launcher.settings import Settings, read_port
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_LOCAL = (
+_LOCAL_PREFIXES = (
     "./",
     "../",
     "/",
@@ -57,14 +57,14 @@ def make_plan(settings: Settings, environment: Mapping[str, str], arguments: Opt
     file = read_model_file(settings.model_file) if settings.model_file is not None else {}
     # Whole seconds, rounded up: 0 would abort running requests.
     drain: Options = {"shutdown-timeout": (str(math.ceil(settings.stop_grace)),)}
-    options = _DEFAULTS | drain | file | options_of(environment) | arguments
+    options = _DEFAULTS | drain | file | environment_options(environment) | arguments
     model = _single(options.pop("model", ()))
     if not model:
         raise ConfigurationError(
             "VLLM_MODEL_FILE is not set and no model is named; set it to a file like services/vllm/models/demo.yaml, "
             "or set VLLM_MODEL."
         )
-    if model.startswith(_LOCAL) and not Path(model).is_dir():
+    if model.startswith(_LOCAL_PREFIXES) and not Path(model).is_dir():
         raise ConfigurationError(
             f"model={model} is not a directory seen from {Path.cwd()}; name one, or a repository like owner/name."
         )

@@ -8,7 +8,7 @@ from typing import Self
 from launcher.errors import ConfigurationError
 from launcher.key_file import VARIABLE as KEY_FILE
 from launcher.key_file import read_keys
-from vllm_launcher.environment import KEY
+from vllm_launcher.environment import API_KEY_VARIABLE
 
 _HIGHEST_PORT = 65535
 _LONGEST_GRACE = 3600.0
@@ -61,7 +61,7 @@ class Settings:
             drain_delay=_seconds(of("drain-delay", "2.5"), "VLLM_DRAIN_DELAY", _LONGEST_DELAY),
             python=of("python"),
             key_file=environment.get(KEY_FILE, ""),
-            given_key=environment.get(KEY) or None,
+            given_key=environment.get(API_KEY_VARIABLE) or None,
         )
 
     def keys(self) -> tuple[str, ...]:

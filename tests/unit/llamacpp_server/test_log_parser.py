@@ -1,12 +1,12 @@
 import pytest
 
-from llamacpp_server.log import Log
+from llamacpp_server.log_parser import LogParser
 
 LISTENING = "0.00.309.570 I srv          init: listening on http://127.0.0.1:18110"
 
 
 def test_the_phases_of_a_start() -> None:
-    log = Log()
+    log = LogParser()
     lines = [
         "0.00.000.508 I srv          init: initializing ...",
         "0.00.009.048 I srv    load_model: loading model 'tiny/long.gguf'",
@@ -14,7 +14,7 @@ def test_the_phases_of_a_start() -> None:
         LISTENING,
     ]
 
-    assert [log.take(line) for line in lines] == [
+    assert [log.feed(line) for line in lines] == [
         (lines[0], None),
         (lines[1], "loading_weights"),
         (lines[2], "warming_up"),
@@ -24,13 +24,13 @@ def test_the_phases_of_a_start() -> None:
 
 
 def test_the_reason_of_a_failed_start_is_the_line_that_says_most() -> None:
-    log = Log()
+    log = LogParser()
     for line in (
         "0.00.009.179 E llama_model_load: error loading model: tensor 'blk.1' data is not within the file bounds",
         "0.00.010.727 E cmn  common_init_: failed to load model 'trunc.gguf'",
         "0.00.014.648 E srv          init: exiting due to model loading error",
     ):
-        log.take(line)
+        log.feed(line)
 
     assert log.reason == "error loading model: tensor 'blk.1' data is not within the file bounds"
 
@@ -46,10 +46,10 @@ def test_the_reason_of_a_failed_start_is_the_line_that_says_most() -> None:
     ],
 )
 def test_numbers_about_requests_are_printed(line: str) -> None:
-    log = Log()
-    log.take(LISTENING)
+    log = LogParser()
+    log.feed(LISTENING)
 
-    assert log.take(line) == (line, None)
+    assert log.feed(line) == (line, None)
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_numbers_about_requests_are_printed(line: str) -> None:
     ],
 )
 def test_what_may_quote_a_request_is_not(line: str, printed: str | None) -> None:
-    log = Log()
-    log.take(LISTENING)
+    log = LogParser()
+    log.feed(LISTENING)
 
-    assert log.take(line) == (printed, None)
+    assert log.feed(line) == (printed, None)
 
 
 def test_a_missing_library_is_named_with_its_package() -> None:
-    log = Log()
-    log.take("ImportError: libgomp.so.1: cannot open shared object file: No such file or directory")
+    log = LogParser()
+    log.feed("ImportError: libgomp.so.1: cannot open shared object file: No such file or directory")
     assert log.reason == "libgomp.so.1 is not on this machine (on Debian: apt-get install -y libgomp1)"

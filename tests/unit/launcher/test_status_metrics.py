@@ -1,5 +1,5 @@
-from launcher.exposition import render
 from launcher.status import Snapshot
+from launcher.status_metrics import render
 
 
 def a_snapshot(**changes: object) -> Snapshot:

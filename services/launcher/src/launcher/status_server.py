@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
-from launcher import exposition
+from launcher import status_metrics
 from launcher.errors import ConfigurationError
 from launcher.status import Status
 
@@ -26,7 +26,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "/livez":
                 self._answer(HTTPStatus.OK, "text/plain; charset=utf-8", "ok\n")
             case "/metrics":
-                self._answer(HTTPStatus.OK, exposition.CONTENT_TYPE, exposition.render(snapshot))
+                self._answer(HTTPStatus.OK, status_metrics.CONTENT_TYPE, status_metrics.render(snapshot))
             case _:
                 self._answer(
                     HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", "/status, /livez and /metrics are here\n"

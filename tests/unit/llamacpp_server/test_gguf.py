@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import ConfigurationError
-from llamacpp_server.model_file import require_gguf
+from llamacpp_server.gguf import require_gguf
 
 
 def head(magic: bytes = b"GGUF", version: int = 3, tensors: int = 1) -> bytes:
@@ -20,7 +20,7 @@ def test_a_file_that_begins_well(tmp_path: Path, version: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "cannot be read (No such file or directory); name a .gguf file that exists."),
         (b"", "is not a GGUF file; name a whole .gguf file."),
@@ -30,14 +30,14 @@ def test_a_file_that_begins_well(tmp_path: Path, version: int) -> None:
         (head(tensors=0), "is GGUF version 3 with 0 tensors; allowed are"),
     ],
 )
-def test_a_file_that_a_person_must_correct(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_a_file_that_a_person_must_correct(tmp_path: Path, content: bytes | None, message: str) -> None:
     file = tmp_path / "a.gguf"
     if content is not None:
         file.write_bytes(content)
 
     with pytest.raises(ConfigurationError) as caught:
         require_gguf(file, "LLAMACPP_MODEL")
-    assert str(caught.value).startswith(f"LLAMACPP_MODEL={file} {said}")
+    assert str(caught.value).startswith(f"LLAMACPP_MODEL={file} {message}")
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:

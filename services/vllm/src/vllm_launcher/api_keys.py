@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from vllm_launcher.environment import KEY, for_child
+from vllm_launcher.environment import API_KEY_VARIABLE, child_environment
 
-_WITHHELD = "(a key)"
+_REDACTED = "(a key)"
 
 
-class KeyFile:
+class ApiKeys:
     """The keys of one run of vLLM."""
 
     def __init__(self, keys: tuple[str, ...] = ()) -> None:
@@ -34,18 +34,18 @@ class KeyFile:
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Give vLLM's environment, with the key where it is the only one."""
-        child = for_child(environment)
-        return child | {KEY: self._keys[0]} if len(self._keys) == 1 else child
+        child = child_environment(environment)
+        return child | {API_KEY_VARIABLE: self._keys[0]} if len(self._keys) == 1 else child
 
-    def remove(self) -> None:
+    def remove_file(self) -> None:
         """Remove the file, since vLLM has read it, or will not."""
         if self._path is not None:
             with suppress(FileNotFoundError):
                 self._path.unlink()
             self._path = None
 
-    def withheld(self, line: str) -> str:
+    def redact(self, line: str) -> str:
         """Take the keys out of a line of vLLM's log, which shows the options that it was started with."""
         for key in self._keys:
-            line = line.replace(key, _WITHHELD)
+            line = line.replace(key, _REDACTED)
         return line

@@ -1,4 +1,4 @@
-"""Ties a program to the life of its launcher: `python -m launcher.leash PARENT SIGNAL PROGRAM ARGUMENT…`.
+"""Ties a program to the life of its launcher: `python -m launcher.parent_death PARENT SIGNAL PROGRAM ARGUMENT…`.
 
 The kernel sends SIGNAL to the program when the launcher dies, whatever kills it (prctl(2), PR_SET_PDEATHSIG), so that
 no engine goes on holding a GPU unseen. It is a program of its own that replaces itself by the engine, because code

@@ -28,7 +28,11 @@ _ERROR = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception): (?P<text>.+)")
 _USAGE_ERROR = re.compile(r"^\S+(?: serve)?: error: (?P<text>.+)")
 _VALUE_ERROR = re.compile(r"Value error, (?P<text>.+?)(?: \[type=|$)")
 # Errors that only say that another process has failed.
-_ECHOES = ("Engine core initialization failed", "EngineCore encountered an issue", "WorkerProc initialization failed")
+_SECONDARY_ERRORS = (
+    "Engine core initialization failed",
+    "EngineCore encountered an issue",
+    "WorkerProc initialization failed",
+)
 
 _KV_TOO_SMALL = re.compile(
     r"max seq len \((?P<length>\d+)\), \((?P<needed>[\d.]+) GiB KV cache is needed, which is larger than the "
@@ -46,13 +50,13 @@ _CUDA_OOM = re.compile(
 )
 
 
-class Log:
+class LogParser:
     """Follows the log of one run of vLLM."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
-    def take(self, line: str) -> str | None:
+    def feed(self, line: str) -> str | None:
         """Take a line, and name the start-up phase that it begins, if any."""
         text = _PREFIX.sub("", line, count=1).strip()
         self._lines.append(text)
@@ -61,17 +65,17 @@ class Log:
     def reason(self) -> str:
         """Give the line that says why vLLM ended, or an empty text when none does; memory comes first."""
         for line in self._lines:
-            if explained := _memory(line):
+            if explained := _explain_memory(line):
                 return explained
         for pattern in (_VALUE_ERROR, _ERROR, _USAGE_ERROR):
             for line in self._lines:
                 match = pattern.search(line)
-                if match and not any(echo in line for echo in _ECHOES):
+                if match and not any(echo in line for echo in _SECONDARY_ERRORS):
                     return match["text"] if pattern is not _ERROR else line
         return ""
 
 
-def _memory(line: str) -> str:
+def _explain_memory(line: str) -> str:
     if match := _KV_TOO_SMALL.search(line):
         advice = f"set max-model-len to {match['fits']} or less, or " if match["fits"] else ""
         return (

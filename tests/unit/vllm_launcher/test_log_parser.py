@@ -1,6 +1,6 @@
 import pytest
 
-from vllm_launcher.log import Log
+from vllm_launcher.log_parser import LogParser
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ from vllm_launcher.log import Log
     ],
 )
 def test_the_phase_that_a_line_begins(line: str, phase: str | None) -> None:
-    assert Log().take(line) == phase
+    assert LogParser().feed(line) == phase
 
 
 def reason(*lines: str) -> str:
-    log = Log()
+    log = LogParser()
     for line in lines:
-        log.take(line)
+        log.feed(line)
     return log.reason()
 
 
@@ -88,7 +88,7 @@ def test_weights_that_leave_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         (
             [
@@ -106,5 +106,5 @@ def test_weights_that_leave_nothing() -> None:
         ([], ""),
     ],
 )
-def test_the_line_that_matters(lines: list[str], said: str) -> None:
-    assert reason(*lines) == said
+def test_the_line_that_matters(lines: list[str], message: str) -> None:
+    assert reason(*lines) == message

@@ -6,8 +6,8 @@ import urllib.request
 import pytest
 
 from launcher.errors import ConfigurationError
-from launcher.server import StatusServer
 from launcher.status import Status
+from launcher.status_server import StatusServer
 
 
 def get(port: int, path: str) -> tuple[int, str, str]:

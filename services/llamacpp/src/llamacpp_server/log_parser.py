@@ -23,7 +23,7 @@ _NUMBERS_ONLY = re.compile(
 )
 
 
-class Log:
+class LogParser:
     """Follows the log of one engine's life.
 
     Attributes:
@@ -34,7 +34,7 @@ class Log:
         self._serving = False
         self.reason = ""
 
-    def take(self, line: str) -> tuple[str | None, str | None]:
+    def feed(self, line: str) -> tuple[str | None, str | None]:
         """Take one line.
 
         Returns:
