@@ -14,7 +14,7 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], warning or "")
 """
 
 
-def allowed(soft: int, hard: int) -> tuple[int, str]:
+def limits(soft: int, hard: int) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-c", SET_AND_ASK, str(soft), str(hard)], capture_output=True, text=True, check=True
     )
@@ -24,13 +24,13 @@ def allowed(soft: int, hard: int) -> tuple[int, str]:
 
 @pytest.mark.parametrize(("soft", "hard"), [(1_024, 4_096), (256, 10_000), (5_000, 5_000)])
 def test_the_soft_limit_becomes_the_hard_one(soft: int, hard: int) -> None:
-    assert allowed(soft, hard) == (hard, "")
+    assert limits(soft, hard) == (hard, "")
 
 
 @pytest.mark.parametrize(("soft", "hard"), [(1_024, 1_024), (64, 4_095)])
 def test_a_limit_that_stays_too_low_is_reported_by_name_and_number(soft: int, hard: int) -> None:
-    limit, warning = allowed(soft, hard)
+    limit, warning = limits(soft, hard)
 
     assert limit == hard
     assert warning.startswith(f"RLIMIT_NOFILE={hard} ")
-    assert "4096 are wanted" in warning
+    assert "raise the limit to 4096" in warning

@@ -5,14 +5,15 @@ import pytest
 
 from launcher import probe
 from launcher.errors import EngineError
+from launcher.http_server import serve
 from launcher.status import Status
-from launcher.status_server import StatusServer
+from launcher.status_port import routes
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with StatusServer(Status("demo"), "127.0.0.1", 0) as server:
-        yield server.port
+    with serve(routes(Status("demo")), "127.0.0.1", 0, name="The status port") as port:
+        yield port
 
 
 def test_the_body_of_a_page(port: int) -> None:

@@ -62,25 +62,25 @@ class FakeEngine:
         return f"it ended with {exit_code}."
 
 
-class Watcher:
-    """Looks at the status from another thread, and acts on the process when a state is reached."""
+class StateTrigger:
+    """Polls the status in another thread, and runs an action when a state is reached."""
 
     def __init__(self, status: Status) -> None:
         self._status = status
         self.seen: list[Snapshot] = []
 
-    def when(self, state: str, act: Callable[[], None], times: int = 1) -> None:
-        def watch() -> None:
+    def when(self, state: str, action: Callable[[], None], times: int = 1) -> None:
+        def poll() -> None:
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline:
                 snapshot = self._status.snapshot()
                 if snapshot.state == state and snapshot.attempts >= times:
                     self.seen.append(snapshot)
-                    act()
+                    action()
                     return
                 time.sleep(0.01)
 
-        threading.Thread(target=watch, daemon=True).start()
+        threading.Thread(target=poll, daemon=True).start()
 
 
 def stop() -> None:
@@ -89,33 +89,33 @@ def stop() -> None:
 
 def test_it_runs_until_a_signal_and_drains() -> None:
     engine, status = FakeEngine(SERVES), Status("fake")
-    watcher = Watcher(status)
-    watcher.when("ready", stop)
+    trigger = StateTrigger(status)
+    trigger.when("ready", stop)
     before = signal.getsignal(signal.SIGTERM)
     Supervisor(engine, status, Backoff()).run()
 
     assert engine.drained
-    assert list(watcher.seen[0].phases) == ["launching", "loading"]
+    assert list(trigger.seen[0].phases) == ["launching", "loading"]
     assert status.snapshot().state == "draining"
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_it_says_that_it_drains_before_anything_is_ended() -> None:
+def test_draining_is_reported_before_anything_is_stopped() -> None:
     engine, status = FakeEngine(SERVES), Status("fake")
     engine.drain_delay = 1.0
-    said_when_draining: list[bool] = []
-    Watcher(status).when("ready", stop)
-    Watcher(status).when("draining", lambda: said_when_draining.append(engine.drained))
+    drained_when_reported: list[bool] = []
+    StateTrigger(status).when("ready", stop)
+    StateTrigger(status).when("draining", lambda: drained_when_reported.append(engine.drained))
     Supervisor(engine, status, Backoff()).run()
 
-    assert said_when_draining == [False]
+    assert drained_when_reported == [False]
     assert engine.drained
 
 
 def test_the_delay_is_part_of_the_time_that_a_stop_may_take() -> None:
     engine, status = FakeEngine(SERVES), Status("fake")
     engine.drain_delay, engine.stop_seconds = 60.0, 0.2
-    Watcher(status).when("ready", stop)
+    StateTrigger(status).when("ready", stop)
     began = time.monotonic()
     Supervisor(engine, status, Backoff()).run()
 
@@ -126,8 +126,8 @@ def test_the_delay_is_part_of_the_time_that_a_stop_may_take() -> None:
 def test_a_second_signal_cuts_the_delay_short() -> None:
     engine, status = FakeEngine(SERVES), Status("fake")
     engine.drain_delay = engine.stop_seconds = 60.0
-    Watcher(status).when("ready", stop)
-    Watcher(status).when("draining", stop)
+    StateTrigger(status).when("ready", stop)
+    StateTrigger(status).when("draining", stop)
     began = time.monotonic()
     Supervisor(engine, status, Backoff()).run()
 
@@ -137,7 +137,7 @@ def test_a_second_signal_cuts_the_delay_short() -> None:
 def test_an_engine_that_ends_during_the_delay_is_not_waited_for() -> None:
     engine, status = FakeEngine("import time; print('up', flush=True); time.sleep(1)"), Status("fake")
     engine.drain_delay = engine.stop_seconds = 60.0
-    Watcher(status).when("ready", stop)
+    StateTrigger(status).when("ready", stop)
     began = time.monotonic()
     Supervisor(engine, status, Backoff()).run()
 
@@ -148,47 +148,47 @@ def test_an_engine_that_ends_during_the_delay_is_not_waited_for() -> None:
 def test_a_second_signal_cuts_the_drain_short() -> None:
     engine, status = FakeEngine(SERVES), Status("fake")
     engine.drain_seconds = engine.stop_seconds = 60.0
-    Watcher(status).when("ready", stop)
-    Watcher(status).when("draining", stop)
+    StateTrigger(status).when("ready", stop)
+    StateTrigger(status).when("draining", stop)
     began = time.monotonic()
     Supervisor(engine, status, Backoff()).run()
 
     assert time.monotonic() - began < 20
 
 
-def test_a_drain_ends_with_its_time() -> None:
+def test_a_drain_ends_at_its_deadline() -> None:
     engine, status = FakeEngine(SERVES), Status("fake")
     engine.drain_seconds, engine.stop_seconds = 60.0, 0.2
-    Watcher(status).when("ready", stop)
+    StateTrigger(status).when("ready", stop)
     began = time.monotonic()
     Supervisor(engine, status, Backoff()).run()
 
     assert time.monotonic() - began < 20
 
 
-def test_after_a_failure_it_says_why_and_tries_again(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_explained_and_retried(capfd: pytest.CaptureFixture[str]) -> None:
     engine, status = FakeEngine(DIES, SERVES), Status("fake")
-    watcher = Watcher(status)
-    watcher.when("failed", lambda: None)
-    watcher.when("ready", stop)
+    trigger = StateTrigger(status)
+    trigger.when("failed", lambda: None)
+    trigger.when("ready", stop)
     Supervisor(engine, status, Backoff(initial=0.3)).run()
 
-    failed = watcher.seen[0]
+    failed = trigger.seen[0]
     assert (failed.reason, failed.phase) == ("it ended with 7.", "loading")
     assert failed.retry_at is not None
     assert 0 < failed.retry_at - failed.since < 1
     assert status.snapshot().attempts == 2
-    assert "launcher: failed: it ended with 7. Next try in 0.3 s" in capfd.readouterr().out
+    assert "launcher: failed: it ended with 7. Next attempt in 0.3 s" in capfd.readouterr().out
 
 
-def test_a_changed_file_ends_the_pause() -> None:
+def test_a_changed_file_ends_the_backoff() -> None:
     engine, status = FakeEngine(DIES, SERVES), Status("fake")
 
     def change() -> None:
         engine.version += 1
 
-    Watcher(status).when("failed", change)
-    Watcher(status).when("ready", stop)
+    StateTrigger(status).when("failed", change)
+    StateTrigger(status).when("ready", stop)
     began = time.monotonic()
     Supervisor(engine, status, Backoff(initial=60)).run()
 
@@ -196,13 +196,13 @@ def test_a_changed_file_ends_the_pause() -> None:
 
 
 @pytest.mark.parametrize("error", [EngineError("The port is taken."), ConfigurationError("The file is empty.")])
-def test_what_cannot_be_started_now_is_a_failure_too(error: Exception) -> None:
+def test_an_engine_that_cannot_be_prepared_is_a_failure(error: Exception) -> None:
     status = Status("fake")
-    watcher = Watcher(status)
-    watcher.when("failed", stop)
+    trigger = StateTrigger(status)
+    trigger.when("failed", stop)
     Supervisor(FakeEngine(SERVES, prepare_error=error), status, Backoff(initial=60)).run()
 
-    assert watcher.seen[0].reason == str(error)
+    assert trigger.seen[0].reason == str(error)
 
 
 def test_a_fingerprint_changes_with_the_file(tmp_path: Path) -> None:

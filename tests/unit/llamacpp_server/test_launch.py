@@ -83,7 +83,7 @@ def test_without_a_line_the_signal_is_the_reason(settings: Settings) -> None:
 
     assert "memory runs out" in engine.explain_exit(-signal.SIGKILL)
     assert "SIGSEGV" in engine.explain_exit(-signal.SIGSEGV)
-    assert "exit code 3" in engine.explain_exit(3)
+    assert "exited with code 3" in engine.explain_exit(3)
 
 
 def test_an_engine_that_is_not_there_does_not_answer(settings: Settings) -> None:

@@ -63,6 +63,11 @@ def test_adapters_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) ->
         ("LLAMACPP_PORT", "0", "LLAMACPP_PORT=0 cannot be used; it must be greater than or equal to 1."),
         ("LLAMACPP_PARALLEL", "0", "LLAMACPP_PARALLEL=0 cannot be used; it must be greater than or equal to 1."),
         ("LLAMACPP_EMBEDDINGS", "perhaps", "LLAMACPP_EMBEDDINGS=perhaps cannot be used; it must be a valid boolean"),
+        (
+            "LLAMACPP_STOP_GRACE",
+            "nan",
+            "LLAMACPP_STOP_GRACE=nan cannot be used; it must be less than",
+        ),
         ("LLAMACPP_STOP_GRACE", "-1", "LLAMACPP_STOP_GRACE=-1 cannot be used; it must be greater than or equal to 0."),
         ("LLAMACPP_SETTINGS_FILE", "/no", "LLAMACPP_SETTINGS_FILE=/no is not a file"),
     ],

@@ -3,7 +3,7 @@ import pytest
 from launcher.errors import ConfigurationError
 from vllm_launcher.environment import child_environment, environment_options
 
-SEED_002 = {
+DEPLOYMENT = {
     "VLLM_MODEL": "LGAI-EXAONE/EXAONE-3.5-2.4B-Instruct",
     "VLLM_HOST": "0.0.0.0",
     "VLLM_PORT": "8001",
@@ -18,8 +18,8 @@ SEED_002 = {
 }
 
 
-def test_seed_002s_file_becomes_options() -> None:
-    assert environment_options(SEED_002) == {
+def test_the_variables_of_a_deployment_become_options() -> None:
+    assert environment_options(DEPLOYMENT) == {
         "model": ("LGAI-EXAONE/EXAONE-3.5-2.4B-Instruct",),
         "host": ("0.0.0.0",),
         "port": ("8001",),
@@ -31,8 +31,8 @@ def test_seed_002s_file_becomes_options() -> None:
     }
 
 
-def test_nothing_of_it_reaches_vllm() -> None:
-    assert child_environment(SEED_002) == {"VLLM_NO_USAGE_STATS": "1"}
+def test_none_of_them_reaches_vllm() -> None:
+    assert child_environment(DEPLOYMENT) == {"VLLM_NO_USAGE_STATS": "1"}
 
 
 def test_what_vllm_reads_itself_is_kept() -> None:

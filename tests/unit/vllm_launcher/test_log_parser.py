@@ -48,8 +48,8 @@ def test_too_little_kv_cache_says_what_fits() -> None:
         "memory (1.0 GiB). Based on the available memory, the estimated maximum model length is 2097024. Try",
         ECHO,
     ) == (
-        "Out of memory: max-model-len 10000000 needs 4.77 GiB of KV cache and there are 1.0 GiB; set max-model-len to "
-        "2097024 or less, or raise gpu-memory-utilization, or take a smaller model."
+        "Out of memory: max-model-len 10000000 needs 4.77 GiB of KV cache and 1.0 GiB are available; set max-model-"
+        "len to 2097024 or less, or raise gpu-memory-utilization, or use a smaller model."
     )
 
 
@@ -58,8 +58,8 @@ def test_too_little_kv_cache_for_any_length() -> None:
         "ValueError: To serve at least one request with the model's max seq len (8192), (4.77 GiB KV cache is needed, "
         "which is larger than the available KV cache memory (0.01 GiB). Try increasing `gpu_memory_utilization`"
     ) == (
-        "Out of memory: max-model-len 8192 needs 4.77 GiB of KV cache and there are 0.01 GiB; "
-        "raise gpu-memory-utilization, or take a smaller model."
+        "Out of memory: max-model-len 8192 needs 4.77 GiB of KV cache and 0.01 GiB are available; "
+        "raise gpu-memory-utilization, or use a smaller model."
     )
 
 
@@ -69,7 +69,7 @@ def test_a_gpu_that_others_use() -> None:
         "utilization (0.9, 19.84 GiB). Decrease GPU memory utilization or reduce GPU memory used by other processes."
     ) == (
         "Out of memory: gpu-memory-utilization 0.9 needs 19.84 GiB and of the 22.05 GiB only 3.1 are free; "
-        "lower it, or end what else is on the GPU."
+        "lower it, or stop what else uses the GPU."
     )
 
 

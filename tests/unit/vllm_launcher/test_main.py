@@ -111,7 +111,7 @@ def test_of_two_keys_vllm_reads_a_file_that_is_then_gone_and_no_log_shows_them(t
         assert key not in launcher.log.read_text()
 
 
-def test_the_phases_are_told(tmp_path: Path) -> None:
+def test_the_phases_are_exported(tmp_path: Path) -> None:
     with launched(tmp_path, FAKE_VLLM="serve") as launcher:
         launcher.until("ready")
         with urllib.request.urlopen(f"http://127.0.0.1:{launcher.status_port}/metrics", timeout=5) as answer:
@@ -133,7 +133,7 @@ def test_the_phases_are_told(tmp_path: Path) -> None:
     [
         ("out-of-memory", "set max-model-len to 2097024 or less"),
         ("usage", "argument --dtype: invalid choice: 'x'"),
-        ("vanish", "vLLM ended with exit code 5; its log is above."),
+        ("vanish", "vLLM exited with code 5; see its log above."),
     ],
 )
 def test_a_failure_is_explained_and_the_launcher_lives_on(tmp_path: Path, fault: str, reason: str) -> None:
@@ -144,7 +144,7 @@ def test_a_failure_is_explained_and_the_launcher_lives_on(tmp_path: Path, fault:
         assert launcher.stop() == 0
 
 
-def test_a_taken_engine_port_is_a_failure_that_heals(tmp_path: Path) -> None:
+def test_a_port_in_use_is_a_failure_that_is_retried(tmp_path: Path) -> None:
     with launched(tmp_path, FAKE_VLLM="vanish") as launcher:
         launcher.until("failed")
         with socket.create_server(("127.0.0.1", launcher.port)):
@@ -158,7 +158,11 @@ def test_a_taken_engine_port_is_a_failure_that_heals(tmp_path: Path) -> None:
     ("variable", "value", "message"),
     [
         ("VLLM_MODEL_FILE", "/no.yaml", "VLLM_MODEL_FILE=/no.yaml cannot be read (No such file or directory); name "),
-        ("VLLM_STOP_GRACE", "soon", "VLLM_STOP_GRACE=soon cannot be used; it must be seconds from 0 to 3600."),
+        (
+            "VLLM_STOP_GRACE",
+            "soon",
+            "VLLM_STOP_GRACE=soon cannot be used; it must be a valid number, ",
+        ),
         ("ENGINE_KEY_FILE", "/no", "ENGINE_KEY_FILE=/no cannot be read (No such file or directory); name "),
         ("VLLM_TASK", "embed", "VLLM_TASK: vLLM no longer accepts task: use runner"),
     ],

@@ -1,7 +1,7 @@
-"""Ties a program to the life of its launcher: `python -m launcher.parent_death PARENT SIGNAL PROGRAM ARGUMENT…`.
+"""Ends a program when its launcher dies: `python -m launcher.parent_death PARENT SIGNAL PROGRAM ARGUMENT…`.
 
 The kernel sends SIGNAL to the program when the launcher dies, whatever kills it (prctl(2), PR_SET_PDEATHSIG), so that
-no engine goes on holding a GPU unseen. It is a program of its own that replaces itself by the engine, because code
+no engine goes on holding a GPU unseen. It is a program of its own that replaces itself with the engine, because code
 between fork and exec (`preexec_fn`) can deadlock in a process that has threads, and a launcher has some.
 """
 
@@ -13,11 +13,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
-    """Set the signal, then become the program; ends at once when the launcher is gone already."""
+    """Set the signal, then exec the program; exits at once when the launcher is already gone."""
     parent, signal, program = int(arguments[0]), int(arguments[1]), arguments[2:]
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0) != 0:
-        sys.exit(f"The engine cannot be tied to its launcher: {os.strerror(ctypes.get_errno())}")
+        sys.exit(f"The parent death signal cannot be set: {os.strerror(ctypes.get_errno())}")
     if os.getppid() != parent:  # it died before the signal was set
         sys.exit("The launcher is gone.")
     try:

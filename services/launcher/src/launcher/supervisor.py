@@ -1,4 +1,4 @@
-"""Keeps one engine running: start, follow, drain, and after a failure try again."""
+"""Keeps one engine running: start, monitor, drain, and restart after a failure."""
 
 import contextlib
 import os
@@ -16,28 +16,28 @@ from launcher.status import Status
 
 _POLL_SECONDS = 0.1
 _READY_POLL_SECONDS = 0.25
-_STABLE_SECONDS = 60.0  # an engine that served so long gets the short pause when it dies
+_STABLE_SECONDS = 60.0  # an engine that served for so long is restarted after the initial delay
 
 
 class Engine(Protocol):
-    """What the supervisor must know about one kind of engine."""
+    """What the supervisor needs to know about one kind of engine."""
 
     @property
     def drain_delay(self) -> float:
-        """How long it goes on as before after a stop was asked for, so that gateways see in time that it drains."""
+        """Seconds for which it still serves after a stop was requested, so that gateways notice that it drains."""
 
     @property
     def stop_seconds(self) -> float:
-        """How long all of a stop may take: the delay, running requests, and the engine's own teardown."""
+        """Seconds that a whole stop may take: the delay, running requests, and the engine's own teardown."""
 
     def model(self) -> str:
-        """Name the model, as clients know it."""
+        """Return the model's name, as clients know it."""
 
     def input_fingerprint(self) -> Hashable:
-        """Fingerprint the files it starts from: a change ends the pause after a failure."""
+        """Return a fingerprint of the files it starts from: a change ends the wait after a failure."""
 
     def prepare(self) -> Command:
-        """Say what to run now.
+        """Return the command to run now.
 
         Raises:
             ConfigurationError: the inputs cannot work.
@@ -45,16 +45,16 @@ class Engine(Protocol):
         """
 
     def handle_log_line(self, line: str) -> str | None:
-        """Take a line of its log, print what may be printed, and name the phase that it begins, if any."""
+        """Print what may be printed of a log line, and return the start-up phase that the line begins, if any."""
 
     def is_ready(self) -> bool:
-        """Probe the engine."""
+        """Probe the engine's health endpoint."""
 
     def drain(self, child: Child, give_up: Callable[[], bool]) -> None:
-        """Let running requests finish, and end the engine; `give_up` turns true when there is no time left."""
+        """Let running requests finish, then stop the engine; `give_up` turns true when no time is left."""
 
     def explain_exit(self, exit_code: int) -> str:
-        """Explain the end of the engine."""
+        """Return why the engine exited, as a sentence for the operator."""
 
 
 class Supervisor:
@@ -68,14 +68,14 @@ class Supervisor:
         self._stop = threading.Event()
 
     def run(self) -> None:
-        """Supervise from the main thread, until a stop was asked for and nothing of the engine runs any more."""
+        """Supervise from the main thread, until a stop was requested and no process of the engine is left."""
         with self._handled_signals():
             while not self._stop.is_set():
-                input_fingerprint = self._engine.input_fingerprint()
+                fingerprint = self._engine.input_fingerprint()
                 try:
                     self._run_once()
                 except (EngineError, ConfigurationError) as error:
-                    self._wait_before_retry(str(error), input_fingerprint)
+                    self._wait_before_retry(str(error), fingerprint)
 
     def _run_once(self) -> None:
         self._status.begin_attempt(self._engine.model())
@@ -90,7 +90,7 @@ class Supervisor:
         probe_at = time.monotonic()
         while not self._stop.wait(_POLL_SECONDS):
             if (exit_code := child.exit_code()) is not None:
-                child.close()  # the last lines, which tell why, are read now
+                child.close()  # reads the last lines of the log, which say why
                 if ready_at is not None and time.monotonic() - ready_at > _STABLE_SECONDS:
                     self._backoff.reset()
                 raise EngineError(self._engine.explain_exit(exit_code))
@@ -99,24 +99,24 @@ class Supervisor:
                     ready_at = time.monotonic()
                     self._status.mark_ready()
                 probe_at = time.monotonic() + _READY_POLL_SECONDS
-        self._status.mark_draining("a stop was asked for; running requests may finish")
+        self._status.mark_draining("a stop was requested; running requests may finish")
         if ready_at is not None:
             deadline = time.monotonic() + self._engine.stop_seconds
             self._drain(child, lambda: self._signals > 1 or time.monotonic() >= deadline)
 
     def _drain(self, child: Child, give_up: Callable[[], bool]) -> None:
-        """Say so first, and end later: a gateway sends requests here until it has asked for the status again."""
+        """Report it first, and stop later: a gateway sends requests here until it has polled the status again."""
         child.wait(self._engine.drain_delay, give_up)
         if child.exit_code() is None and not give_up():
             self._engine.drain(child, give_up)
 
-    def _wait_before_retry(self, reason: str, input_fingerprint: Hashable) -> None:
+    def _wait_before_retry(self, reason: str, fingerprint: Hashable) -> None:
         seconds = self._backoff.next_delay()
         self._status.mark_failed(reason, time.time() + seconds)
-        print(f"launcher: failed: {reason} Next try in {seconds:g} s, or when its files change.", flush=True)  # noqa: T201
+        print(f"launcher: failed: {reason} Next attempt in {seconds:g} s, or when its files change.", flush=True)  # noqa: T201
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._stop.wait(_POLL_SECONDS):
-            if self._engine.input_fingerprint() != input_fingerprint:
+            if self._engine.input_fingerprint() != fingerprint:
                 self._backoff.reset()
                 return
 
@@ -140,9 +140,9 @@ class Supervisor:
 
 
 def file_fingerprint(path: str | os.PathLike[str]) -> Hashable:
-    """Tell a file's content by its inode, size and time of change, without reading it; None when there is none."""
+    """Identify a file's content by inode, size and modification time, without reading it; None when it is missing."""
     try:
-        found = os.stat(path)  # noqa: PTH116 -- the path may be a model's name in a registry, not a path at all
+        stat = os.stat(path)  # noqa: PTH116 -- the path may be a model's name in a registry, not a path at all
     except OSError:
         return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
+    return (stat.st_ino, stat.st_size, stat.st_mtime_ns)

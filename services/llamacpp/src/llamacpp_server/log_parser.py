@@ -1,15 +1,15 @@
-"""What of llama.cpp's log may be printed.
+"""Filters llama.cpp's log, and reads the start-up phase and the reason of a failure from it.
 
-llama.cpp quotes pieces of a request when it refuses one (a JSON error shows the bytes before it, a schema error the
-schema). Prompts must never reach a log, so once requests can come only lines that are known to hold nothing but numbers
-pass whole; of warnings and errors the place in the code is left, other lines are dropped.
+llama.cpp quotes parts of a request when it rejects one (a JSON error shows the bytes before it, a schema error the
+schema). Prompts must never reach a log, so once requests can arrive, only lines that are known to hold nothing but
+numbers are printed whole; of warnings and errors only the location in the code is printed, other lines are dropped.
 """
 
 import re
 
-# The place is a function's name, after a tag when the server itself speaks; no other text may pass for one.
+# The location is a function's name, after a tag when the server itself logs; no other text may match.
 _LINE = re.compile(
-    r"^(?P<stamp>[\d.]+ )(?P<level>[A-Z]) (?P<place>(?:(?:srv|slot|cmn|que|res) +)?[\w~()]+: )(?P<text>.*)$"
+    r"^(?P<time>[\d.]+ )(?P<level>[A-Z]) (?P<location>(?:(?:srv|slot|cmn|que|res) +)?[\w~()]+: )(?P<text>.*)$"
 )
 _LISTENING = "listening on "
 # A minimal Debian lacks OpenMP's, which the wheel does not bring.
@@ -24,10 +24,10 @@ _NUMBERS_ONLY = re.compile(
 
 
 class LogParser:
-    """Follows the log of one engine's life.
+    """Parses the log of one run of the engine.
 
     Attributes:
-        reason: the best explanation seen so far of why it could not start; empty when there is none.
+        reason: the best explanation so far of why it could not start; empty when there is none.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class LogParser:
         self.reason = ""
 
     def feed(self, line: str) -> tuple[str | None, str | None]:
-        """Take one line.
+        """Take a line.
 
         Returns:
             What may be printed of it, if anything, and the start-up phase that it begins, if any.
@@ -67,5 +67,5 @@ def _safe(match: re.Match[str] | None) -> str | None:
     if _NUMBERS_ONLY.match(text):
         return match[0]
     if match["level"] in "WE":
-        return f"{match['stamp']}{match['level']} {match['place']}(text withheld: it may quote a request)"
+        return f"{match['time']}{match['level']} {match['location']}(text withheld: it may quote a request)"
     return None

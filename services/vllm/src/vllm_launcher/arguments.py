@@ -2,15 +2,15 @@
 
 from launcher.errors import ConfigurationError
 from vllm_launcher.options import Options, Value, canonical, known_options, option_kind
+from vllm_launcher.settings import LAUNCHER_OPTIONS
 
 _SOURCE = "The command line"
-OWN = frozenset({"model-file", "status-host", "status-port", "stop-grace", "drain-delay", "python"})
 
 
 def parse(arguments: list[str]) -> tuple[dict[str, str], Options]:
     """Split the command line into the launcher's own options and vLLM's.
 
-    Both `--name value` and `--name=value` are understood, and a model's name in front, as after `vllm serve`.
+    Accepts `--name value`, `--name=value`, and the model's name as first argument, as `vllm serve` does.
 
     Raises:
         ConfigurationError: an option does not exist or lacks its value.
@@ -23,12 +23,14 @@ def parse(arguments: list[str]) -> tuple[dict[str, str], Options]:
     while rest:
         written, has_value, value = rest.pop(0).partition("=")
         if not written.startswith("--"):
-            raise ConfigurationError(f"{_SOURCE}: {written} is no option; write it out, as in --max-model-len 4096.")
+            raise ConfigurationError(
+                f"{_SOURCE}: {written} is no option; write it in full, as in --max-model-len 4096."
+            )
         values = [value] if has_value else []
         while not has_value and rest and not _is_option(rest[0]):
             values.append(rest.pop(0))
         name = canonical(written.removeprefix("--"))
-        if name in OWN:
+        if name in LAUNCHER_OPTIONS:
             own[name] = _single_value(name, values)
         else:
             name, parsed = _option(name, values)

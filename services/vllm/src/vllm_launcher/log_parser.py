@@ -1,11 +1,11 @@
-"""What vLLM's log tells: the phase of the start-up, and why it failed."""
+"""Reads the start-up phase, and the reason of a failure, from vLLM's log."""
 
 import re
 from collections import deque
 
-_KEPT_LINES = 400  # a failure repeats its cause in every process, after which follow some tracebacks
+_MAX_LINES = 400  # every process repeats the cause of a failure, followed by tracebacks
 
-# vLLM 0.32; the first that matches counts.
+# Messages of vLLM 0.32; the first match wins.
 _PHASES = tuple(
     (re.compile(pattern), phase)
     for pattern, phase in (
@@ -27,7 +27,7 @@ _PREFIX = re.compile(r"^(\([^)]*pid=\d+\) )?((?P<level>[A-Z]+) \d\d-\d\d \d\d:\d
 _ERROR = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception): (?P<text>.+)")
 _USAGE_ERROR = re.compile(r"^\S+(?: serve)?: error: (?P<text>.+)")
 _VALUE_ERROR = re.compile(r"Value error, (?P<text>.+?)(?: \[type=|$)")
-# Errors that only say that another process has failed.
+# Errors that only report the failure of another process.
 _SECONDARY_ERRORS = (
     "Engine core initialization failed",
     "EngineCore encountered an issue",
@@ -51,19 +51,19 @@ _CUDA_OOM = re.compile(
 
 
 class LogParser:
-    """Follows the log of one run of vLLM."""
+    """Parses the log of one run of vLLM."""
 
     def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._lines: deque[str] = deque(maxlen=_MAX_LINES)
 
     def feed(self, line: str) -> str | None:
-        """Take a line, and name the start-up phase that it begins, if any."""
+        """Take a line, and return the start-up phase that it begins, if any."""
         text = _PREFIX.sub("", line, count=1).strip()
         self._lines.append(text)
         return next((phase for pattern, phase in _PHASES if pattern.search(text)), None)
 
     def reason(self) -> str:
-        """Give the line that says why vLLM ended, or an empty text when none does; memory comes first."""
+        """Return why vLLM exited, or an empty string when the log does not say; memory comes first."""
         for line in self._lines:
             if explained := _explain_memory(line):
                 return explained
@@ -79,22 +79,22 @@ def _explain_memory(line: str) -> str:
     if match := _KV_TOO_SMALL.search(line):
         advice = f"set max-model-len to {match['fits']} or less, or " if match["fits"] else ""
         return (
-            f"Out of memory: max-model-len {match['length']} needs {match['needed']} GiB of KV cache and there are "
-            f"{match['free']} GiB; {advice}raise gpu-memory-utilization, or take a smaller model."
+            f"Out of memory: max-model-len {match['length']} needs {match['needed']} GiB of KV cache and "
+            f"{match['free']} GiB are available; {advice}raise gpu-memory-utilization, or use a smaller model."
         )
     if match := _GPU_BUSY.search(line):
         return (
             f"Out of memory: gpu-memory-utilization {match['share']} needs {match['needed']} GiB and of the "
-            f"{match['total']} GiB only {match['free']} are free; lower it, or end what else is on the GPU."
+            f"{match['total']} GiB only {match['free']} are free; lower it, or stop what else uses the GPU."
         )
     if match := _CUDA_OOM.search(line):
         return (
             f"Out of memory: {match['needed']} more were needed and of {match['total']} only {match['free']} are free; "
-            "lower max-model-len, max-num-seqs or gpu-memory-utilization, or take a smaller model."
+            "lower max-model-len, max-num-seqs or gpu-memory-utilization, or use a smaller model."
         )
     if _NO_KV.search(line):
         return (
             "Out of memory: the weights leave nothing for the KV cache; raise gpu-memory-utilization, lower "
-            "max-model-len, or take a smaller model."
+            "max-model-len, or use a smaller model."
         )
     return ""

@@ -1,4 +1,4 @@
-"""A model file: one `vllm serve --config` file per model, keys are vLLM's own option names."""
+"""A model file: one `vllm serve --config` file per model, whose keys are vLLM's option names."""
 
 from pathlib import Path
 

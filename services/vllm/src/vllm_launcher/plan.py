@@ -1,4 +1,4 @@
-"""What vLLM shall be started with: model file, environment and command line merged and checked."""
+"""The options that vLLM starts with: model file, environment and command line merged and checked."""
 
 import math
 import os
@@ -11,19 +11,16 @@ from launcher.errors import ConfigurationError
 from vllm_launcher.environment import environment_options
 from vllm_launcher.model_file import read_model_file
 from vllm_launcher.options import Options
-from vllm_launcher.settings import Settings, read_port
+from vllm_launcher.settings import Settings
 
+_MAX_PORT = 65535
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_LOCAL_PREFIXES = (
-    "./",
-    "../",
-    "/",
-    "models/",
-)  # the last could be a repository's, but no owner of models is called so
+# "models/" could be the owner of a repository, but no such owner exists.
+_LOCAL_PREFIXES = ("./", "../", "/", "models/")
 _DEFAULTS: Options = {
     "host": ("127.0.0.1",),
     "port": ("8001",),
-    "disable-access-log-for-endpoints": ("/health,/metrics,/v1/models",),  # asked every few seconds
+    "disable-access-log-for-endpoints": ("/health,/metrics,/v1/models",),  # polled every few seconds
 }
 
 
@@ -33,10 +30,10 @@ class Plan:
 
     Attributes:
         model: repository name or directory.
-        served_name: what clients call it.
-        host: address of the engine.
+        served_name: the model's name for clients.
+        host: address that it listens on.
         port: its TCP port.
-        drain_seconds: how long vLLM lets running requests finish at a stop.
+        drain_seconds: how long running requests may take to finish at a stop.
         options: all options but the model.
     """
 
@@ -74,14 +71,14 @@ def make_plan(settings: Settings, environment: Mapping[str, str], arguments: Opt
         model=model,
         served_name=names[0] if isinstance(names, tuple) and names else model,
         host=_single(options["host"]),
-        port=read_port(_single(options["port"]), "VLLM_PORT"),
+        port=_port(_single(options["port"]), "VLLM_PORT"),
         drain_seconds=_seconds(_single(options["shutdown-timeout"])),
         options=options,
     )
 
 
 def local_files(plan: Plan) -> tuple[Path, ...]:
-    """Name the files of a local model by which a change can be seen."""
+    """Return the files of a local model that reveal a change of it."""
     directory = Path(plan.model)
     return tuple(sorted(directory.glob("*.json"))) + tuple(sorted(directory.glob("*.safetensors")))
 
@@ -95,6 +92,13 @@ def _require_pinned_code(model: str, options: Options) -> None:
             f"trust-remote-code runs the code of {model} on this machine, and revision={revision or '(not set)'} does "
             "not pin it; set revision to the 40 hexadecimal digits of the commit that you have read."
         )
+
+
+def _port(text: str, name: str) -> int:
+    port = int(text) if text.isdecimal() else 0
+    if not 1 <= port <= _MAX_PORT:
+        raise ConfigurationError(f"{name}={text} cannot be used; it must be a port from 1 to {_MAX_PORT}.")
+    return port
 
 
 def _seconds(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Values of options: from YAML, from environment variables, and to `vllm serve`'s arguments."""
+"""Option values: read from YAML and environment variables, written as `vllm serve`'s arguments."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "fals
 
 
 def from_yaml(raw: Any, kind: Kind, location: str) -> Value:
-    """Take a value of a model file.
+    """Read a value of a model file.
 
     Raises:
         ConfigurationError: its type does not suit the option.
@@ -31,10 +31,10 @@ def from_yaml(raw: Any, kind: Kind, location: str) -> Value:
 
 
 def from_text(text: str, kind: Kind, location: str) -> Value:
-    """Take a value of an environment variable.
+    """Read a value of an environment variable.
 
-    A list may be a JSON list, JSON objects one after another (as seed 002 wrote its LoRA modules, which systemd then
-    split at their blanks), or words.
+    A list may be a JSON list, JSON objects one after another (as LoRA modules are often written in a systemd unit),
+    or words.
 
     Raises:
         ConfigurationError: it does not suit the option.
@@ -49,9 +49,9 @@ def from_text(text: str, kind: Kind, location: str) -> Value:
 
 
 def to_arguments(options: Options) -> list[str]:
-    """Write options as arguments of `vllm serve`; a switch that is off is left out, since off is what it is by default.
+    """Write options as arguments of `vllm serve`; a switch that is off is left out, since off is its default.
 
-    vLLM's own reader of `--config` drops `false` in silence where it knows no `--no-x` (0.32).
+    vLLM 0.32's own reader of `--config` silently drops `false` for an option that has no `--no-x`.
     """
     arguments: list[str] = []
     for name, value in options.items():
@@ -85,6 +85,6 @@ def _json_items(text: str, location: str) -> Iterator[Any]:
             yield from item if isinstance(item, list) else [item]
     except json.JSONDecodeError as error:
         raise ConfigurationError(
-            f"{location} is not JSON ({error.msg} at character {error.pos + 1} of what was left); "
+            f"{location} is not JSON ({error.msg} at character {error.pos + 1} of the rest); "
             'write a list of objects like [{"name": "a", "path": "b"}].'
         ) from error
