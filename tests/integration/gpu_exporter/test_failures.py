@@ -97,7 +97,7 @@ def test_unknown_error_after_it_has_worked_asks_for_a_new_container(start: Start
     assert exporter.scrape().value("gpu_up") == 1
     machine.now("* error 999")
     absent(exporter.scrape())
-    assert exporter.get("/healthz") == (503, "NVML: Unknown Error: this container has to be made anew\n")
+    assert exporter.get("/healthz") == (503, "NVML: Unknown Error: this container has to be recreated\n")
     absent(exporter.scrape())
     machine.now()
     assert exporter.scrape().value("gpu_up") == 1
@@ -140,7 +140,7 @@ def test_a_hung_call_holds_up_a_scrape_no_longer_than_the_limit(start: Start, ma
     assert time.monotonic() - began < 1
     assert scrape.value("gpu_exporter_collect_duration_seconds") > 2
     status, reason = exporter.get("/healthz")
-    assert (status, reason) == (503, "NVML has not answered within 2 s: this container has to be made anew\n")
+    assert (status, reason) == (503, "NVML has not answered within 2 s: this container has to be recreated\n")
     machine.now()
     until(lambda: exporter.scrape().value("gpu_up") == 1, 5, "values after the call came back", pause=0.1)
     assert exporter.get("/healthz")[0] == 200

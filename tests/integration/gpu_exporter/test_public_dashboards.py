@@ -31,7 +31,7 @@ PANELS = {
 }
 # Panels without data, and why.
 EVERYWHERE = {"Tensor Core Utilization": "a profiling field, which NVML does not have"}
-UNDER_MIG = {"GPU Utilization": "NVML does not tell the utilisation of a GPU that is cut, nor of its instances"}
+UNDER_MIG = {"GPU Utilization": "NVML does not tell the utilisation of a partitioned GPU, nor of its instances"}
 REPLAYED = "a replay"
 
 

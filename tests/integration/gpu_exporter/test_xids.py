@@ -129,7 +129,7 @@ def test_a_hung_wait_holds_up_no_scrape_and_asks_for_a_new_container(start: Star
     assert scrape.value("gpu_up") == 1
     assert scrape.value("DCGM_FI_DEV_POWER_USAGE") == 71.962
     assert LAST not in scrape.names()
-    reason = "NVML has not come back from waiting for events within 0.5 s: this container has to be made anew\n"
+    reason = "NVML has not come back from waiting for events within 0.5 s: this container has to be recreated\n"
     assert exporter.get("/healthz") == (503, reason)
     machine.now()
     until(lambda: exporter.get("/healthz")[0] == 200, 10, "the wait came back", pause=0.1)

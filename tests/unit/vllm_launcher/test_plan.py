@@ -19,8 +19,8 @@ def _only_these_variables(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def settings(file: Path | None = None, **options: str) -> Settings:
-    return Settings.from_options({"model-file": str(file or ""), **options})
+def settings(file: Path | None = None, stop_grace: str = "") -> Settings:
+    return Settings.from_options({"model-file": str(file or ""), "stop-grace": stop_grace})
 
 
 def test_command_line_over_environment_over_file(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_model_by_its_variable_alone() -> None:
 
 
 def test_the_grace_is_vllms_shutdown_timeout_in_whole_seconds() -> None:
-    plan = make_plan(settings(**{"stop-grace": "1.5"}), {"VLLM_MODEL": "owner/name"}, {})
+    plan = make_plan(settings(stop_grace="1.5"), {"VLLM_MODEL": "owner/name"}, {})
 
     assert plan.options["shutdown-timeout"] == ("2",)
     assert plan.drain_seconds == 2

@@ -1,9 +1,9 @@
 from collections import Counter
 
-from gpu_exporter import processes, xid
-from gpu_exporter.catalogue import TABLE
-from gpu_exporter.group import Group, Row
-from gpu_exporter.metric import Metric
+from gpu_exporter import processes, xid_counters
+from gpu_exporter.collector import CallCollector, Field
+from gpu_exporter.collectors import COLLECTORS
+from launcher.exposition import Metric
 
 # Name and type as dcgm-exporter has them: `gauge` unless here.
 COUNTERS = {
@@ -17,12 +17,17 @@ GAUGES = {
 }
 
 
-def rows() -> list[Row]:
-    return [row for collector in TABLE if isinstance(collector, Group) for row in collector.rows]
+def fields() -> list[Field]:
+    return [field for collector in COLLECTORS if isinstance(collector, CallCollector) for field in collector.fields]
 
 
 def metrics() -> set[Metric]:
-    return {row.metric for row in rows()} | {processes.METRIC, xid.LAST, xid.TOTAL, xid.WHEN}
+    return {field.metric for field in fields()} | {
+        processes.METRIC,
+        xid_counters.LAST_XID,
+        xid_counters.TOTAL,
+        xid_counters.LAST_TIMESTAMP,
+    }
 
 
 def test_names_and_types_are_dcgms() -> None:
@@ -35,7 +40,7 @@ def test_names_and_types_are_dcgms() -> None:
 
 
 def test_no_series_comes_twice() -> None:
-    series = Counter((row.metric.name, row.labels) for row in rows())
+    series = Counter((field.metric.name, field.labels) for field in fields())
     assert max(series.values()) == 1
 
 
@@ -44,7 +49,7 @@ def test_one_metric_has_one_help_text() -> None:
 
 
 def test_the_clock_events_are_those_that_hold_clocks_down() -> None:
-    events = {dict(row.labels)["clock_event"] for row in rows() if row.metric.name.startswith("gpu_")}
+    events = {dict(field.labels)["clock_event"] for field in fields() if field.metric.name.startswith("gpu_")}
     assert events == {"power_cap", "hw_slowdown", "hw_thermal", "hw_power_brake", "sw_thermal"}
 
 
@@ -53,7 +58,7 @@ def test_nothing_that_nvml_cannot_know_is_made_up() -> None:
 
 
 def test_under_mig_memory_and_processes_are_those_of_the_instances() -> None:
-    assert [str(collector).split(", ")[0] for collector in TABLE if collector.per_instance] == [
+    assert [str(collector).split(", ")[0] for collector in COLLECTORS if collector.per_instance] == [
         "DCGM_FI_DEV_FB_TOTAL",
         "gpu_process_memory_bytes",
     ]

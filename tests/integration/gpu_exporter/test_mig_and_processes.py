@@ -1,4 +1,4 @@
-"""Parts of a GPU: its MIG instances, and the processes on it."""
+"""MIG instances of a GPU, and the processes on it."""
 
 from tests.integration.gpu_exporter.conftest import Start
 from tests.integration.gpu_exporter.exporter import Machine
@@ -6,7 +6,7 @@ from tests.integration.gpu_exporter.exporter import Machine
 MEMORY = "gpu_process_memory_bytes"
 
 
-def test_a_card_that_is_cut_tells_memory_by_instance_and_nothing_twice(start: Start, machine: Machine) -> None:
+def test_a_partitioned_gpu_exports_memory_by_instance_and_nothing_twice(start: Start, machine: Machine) -> None:
     machine = Machine(machine.file.parent, "a100-mig")
     machine.now("0.nvmlDeviceGetMemoryInfo_v2 42949672960 0 0 42949672960")  # with privileges the whole answers too
     scrape = start(machine).scrape()
@@ -32,7 +32,7 @@ def test_instances_come_and_go(start: Start, machine: Machine) -> None:
     assert scrape.value("gpu_up") == 1
 
 
-def test_a_card_that_could_be_cut_and_is_not_is_a_whole(start: Start, machine: Machine) -> None:
+def test_a_gpu_with_mig_disabled_is_exported_whole(start: Start, machine: Machine) -> None:
     machine.now("0.nvmlDeviceGetMigMode 0 1")
     scrape = start(machine).scrape()
     assert scrape.value("DCGM_FI_DEV_FB_USED") == 21000

@@ -1,8 +1,8 @@
-"""The table: which metric comes from which call of NVML, in which unit.
+"""All collectors: which metric comes from which call of NVML, in which unit.
 
 Names and units are those of dcgm-exporter up to 4.8.2, which the public dashboards read: MiB, MHz, mJ, percent 0-100.
-What begins with `gpu_` DCGM does not have. DCGM's profiling fields (DCGM_FI_PROF_*) cannot be had from NVML. XID events
-are not read but waited for: `xid`.
+DCGM has no metrics named `gpu_`. NVML does not provide DCGM's profiling fields (DCGM_FI_PROF_*). XID events are not
+read but listened for: `xid_listener`.
 """
 
 from collections.abc import Callable
@@ -10,20 +10,20 @@ from typing import Any
 
 import pynvml  # type: ignore[import-untyped]  # nvidia-ml-py ships no stubs
 
-from gpu_exporter.group import Collector, Group, Row
-from gpu_exporter.metric import Label, Metric
+from gpu_exporter.collector import CallCollector, Collector, Field
 from gpu_exporter.nvml import Handle
 from gpu_exporter.processes import Processes
+from launcher.exposition import Label, Metric
 
 _MIB = 1024 * 1024
 
 
-def _gauge(name: str, text: str, of: Callable[[Any], float] = int, labels: tuple[Label, ...] = ()) -> Row:
-    return Row(Metric(name, "gauge", text), of, labels)
+def _gauge(name: str, text: str, convert: Callable[[Any], float] = int, labels: tuple[Label, ...] = ()) -> Field:
+    return Field(Metric(name, "gauge", text), convert, labels)
 
 
-def _counter(name: str, text: str, of: Callable[[Any], float] = int) -> Row:
-    return Row(Metric(name, "counter", text), of)
+def _counter(name: str, text: str, convert: Callable[[Any], float] = int) -> Field:
+    return Field(Metric(name, "counter", text), convert)
 
 
 def _first(values: Any) -> int:
@@ -77,7 +77,7 @@ def _thermal_violation(gpu: Handle) -> Any:
     return pynvml.nvmlDeviceGetViolationStatus(gpu, pynvml.NVML_PERF_POLICY_THERMAL)
 
 
-def _clock_event(name: str, bit: int) -> Row:
+def _clock_event(name: str, bit: int) -> Field:
     return _gauge(
         "gpu_clock_event_active",
         "1 while this holds the clocks down, else 0.",
@@ -86,23 +86,23 @@ def _clock_event(name: str, bit: int) -> Row:
     )
 
 
-TABLE: tuple[Collector, ...] = (
-    Group(
+COLLECTORS: tuple[Collector, ...] = (
+    CallCollector(
         pynvml.nvmlDeviceGetUtilizationRates,
         _gauge("DCGM_FI_DEV_GPU_UTIL", "GPU utilisation (in %).", lambda rates: rates.gpu),
         _gauge(
             "DCGM_FI_DEV_MEM_COPY_UTIL", "Utilisation of the memory's bandwidth (in %).", lambda rates: rates.memory
         ),
     ),
-    Group(
+    CallCollector(
         pynvml.nvmlDeviceGetEncoderUtilization,
         _gauge("DCGM_FI_DEV_ENC_UTIL", "Utilisation of the video encoder (in %).", _first),
     ),
-    Group(
+    CallCollector(
         pynvml.nvmlDeviceGetDecoderUtilization,
         _gauge("DCGM_FI_DEV_DEC_UTIL", "Utilisation of the video decoder (in %).", _first),
     ),
-    Group(
+    CallCollector(
         _memory,
         _gauge("DCGM_FI_DEV_FB_TOTAL", "Memory of the GPU (in MiB).", lambda memory: memory.total // _MIB),
         _gauge("DCGM_FI_DEV_FB_USED", "Memory in use (in MiB).", lambda memory: memory.used // _MIB),
@@ -112,33 +112,39 @@ TABLE: tuple[Collector, ...] = (
         ),
         per_instance=True,
     ),
-    Group(_sm_clock, _gauge("DCGM_FI_DEV_SM_CLOCK", "Clock of the multiprocessors (in MHz).")),
-    Group(_memory_clock, _gauge("DCGM_FI_DEV_MEM_CLOCK", "Clock of the memory (in MHz).")),
-    Group(_temperature, _gauge("DCGM_FI_DEV_GPU_TEMP", "Temperature of the GPU (in C).")),
-    Group(_memory_temperature, _gauge("DCGM_FI_DEV_MEMORY_TEMP", "Temperature of the memory (in C).")),
-    Group(pynvml.nvmlDeviceGetPowerUsage, _gauge("DCGM_FI_DEV_POWER_USAGE", "Power draw (in W).", _watts)),
-    Group(
+    CallCollector(_sm_clock, _gauge("DCGM_FI_DEV_SM_CLOCK", "Clock of the multiprocessors (in MHz).")),
+    CallCollector(_memory_clock, _gauge("DCGM_FI_DEV_MEM_CLOCK", "Clock of the memory (in MHz).")),
+    CallCollector(_temperature, _gauge("DCGM_FI_DEV_GPU_TEMP", "Temperature of the GPU (in C).")),
+    CallCollector(_memory_temperature, _gauge("DCGM_FI_DEV_MEMORY_TEMP", "Temperature of the memory (in C).")),
+    CallCollector(pynvml.nvmlDeviceGetPowerUsage, _gauge("DCGM_FI_DEV_POWER_USAGE", "Power draw (in W).", _watts)),
+    CallCollector(
         pynvml.nvmlDeviceGetEnforcedPowerLimit,
         _gauge("DCGM_FI_DEV_ENFORCED_POWER_LIMIT", "Power limit that holds, the lowest of all (in W).", _watts),
     ),
-    Group(
+    CallCollector(
         pynvml.nvmlDeviceGetPowerManagementLimit,
         _gauge("DCGM_FI_DEV_POWER_MGMT_LIMIT", "Power limit that is set (in W).", _watts),
     ),
-    Group(
+    CallCollector(
         pynvml.nvmlDeviceGetTotalEnergyConsumption,
         _counter("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "Energy used since the driver was loaded (in mJ)."),
     ),
-    Group(
+    CallCollector(
         pynvml.nvmlDeviceGetPcieReplayCounter,
         _counter("DCGM_FI_DEV_PCIE_REPLAY_COUNTER", "Retries on the PCIe bus."),
     ),
-    Group(_corrected, _counter("DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", "Corrected memory errors since the last reset.")),
-    Group(_uncorrected, _counter("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", "Uncorrected memory errors since the last reset.")),
-    Group(
+    CallCollector(
+        _corrected, _counter("DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", "Corrected memory errors since the last reset.")
+    ),
+    CallCollector(
+        _uncorrected, _counter("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", "Uncorrected memory errors since the last reset.")
+    ),
+    CallCollector(
         pynvml.nvmlDeviceGetRemappedRows,
         _counter(
-            "DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS", "Memory rows remapped for corrected errors.", lambda rows: rows[0]
+            "DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS",
+            "Memory rows remapped for corrected errors.",
+            lambda rows: rows[0],
         ),
         _counter(
             "DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS",
@@ -148,15 +154,15 @@ TABLE: tuple[Collector, ...] = (
         _gauge("DCGM_FI_DEV_ROW_REMAP_PENDING", "1 when the GPU must be reset to remap a row.", lambda rows: rows[2]),
         _gauge("DCGM_FI_DEV_ROW_REMAP_FAILURE", "1 when a row could not be remapped.", lambda rows: rows[3]),
     ),
-    Group(
+    CallCollector(
         _power_violation,
         _counter("DCGM_FI_DEV_POWER_VIOLATION", "Time slowed down for want of power (in ns).", _nanoseconds),
     ),
-    Group(
+    CallCollector(
         _thermal_violation,
         _counter("DCGM_FI_DEV_THERMAL_VIOLATION", "Time slowed down because of heat (in ns).", _nanoseconds),
     ),
-    Group(
+    CallCollector(
         pynvml.nvmlDeviceGetCurrentClocksEventReasons,
         _gauge("DCGM_FI_DEV_CLOCKS_EVENT_REASONS", "Why the clocks are what they are, as NVML's bits."),
         _clock_event("power_cap", pynvml.nvmlClocksEventReasonSwPowerCap),
