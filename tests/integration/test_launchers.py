@@ -216,7 +216,7 @@ def test_llama_cpp_waits_for_a_broken_model_to_change(tmp_path: Path) -> None:
         assert launcher.until("ready")["model"] == "cut"
 
 
-def test_llama_cpp_does_not_outlive_a_killed_launcher(tmp_path: Path) -> None:
+def test_llama_cpp_dies_with_a_killed_launcher(tmp_path: Path) -> None:
     with launched(tmp_path, "llamacpp_server", {}, 30) as launcher:
         launcher.until("ready")
         engine = launcher.engine()
@@ -254,7 +254,7 @@ def test_vllm_from_start_to_stop(tmp_path: Path) -> None:
 
 @pytest.mark.vllm
 @pytest.mark.timeout(600)
-def test_vllm_says_which_length_fits_and_does_not_outlive_a_killed_launcher(tmp_path: Path) -> None:
+def test_vllm_reports_the_length_that_fits_and_dies_with_a_killed_launcher(tmp_path: Path) -> None:
     variables = {**VLLM, "VLLM_MAX_MODEL_LEN": "50000000", "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1"}
     with launched(tmp_path, "vllm_launcher", variables, 400) as launcher:
         reason = launcher.until("ready", "failed")["reason"]

@@ -131,7 +131,7 @@ class Program:
         return self._process.wait(seconds)
 
     def kill(self) -> None:
-        """Ends it and its group with SIGKILL; what it has started in groups of their own ends with it (the parent death signal)."""
+        """Ends it and its group with SIGKILL; programs in groups of their own get the parent death signal."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

@@ -87,7 +87,7 @@ def test_the_variables_have_values(instances: dict[str, str], prometheus: Promet
         assert set(answer.raise_for_status().json()["data"]) == values
 
 
-def test_the_numbers_are_those_of_the_machines(instances: dict[str, str], prometheus: Prometheus) -> None:
+def test_the_values_are_those_of_the_machine(instances: dict[str, str], prometheus: Prometheus) -> None:
     def value(title: str, kind: str) -> float:
         (series,) = _panel(prometheus, title, instances[kind], ".*")
         return float(series["value"][1])

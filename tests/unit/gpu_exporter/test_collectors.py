@@ -53,7 +53,7 @@ def test_the_clock_events_are_those_that_hold_clocks_down() -> None:
     assert events == {"power_cap", "hw_slowdown", "hw_thermal", "hw_power_brake", "sw_thermal"}
 
 
-def test_nothing_that_nvml_cannot_know_is_made_up() -> None:
+def test_profiling_fields_are_not_made_up() -> None:
     assert not [metric for metric in metrics() if "PROF" in metric.name]
 
 

@@ -112,17 +112,6 @@ def test_it_dies_with_its_launcher(number: signal.Signals) -> None:
     assert gone(child)
 
 
-def test_without_its_parent_nothing_is_started() -> None:
-    answer = subprocess.run(
-        [sys.executable, "-m", "launcher.parent_death", "1", "9", "echo", "started"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert (answer.returncode, answer.stdout, answer.stderr) == (1, "", "The launcher is gone.\n")
-
-
 @pytest.mark.parametrize(
     ("exit_code", "expected"),
     [

@@ -17,7 +17,7 @@ def test_the_key_without_its_newline(tmp_path: Path) -> None:
     assert read_keys(str(file)) == ("sekret",)
 
 
-def test_the_key_that_comes_next_is_accepted_too(tmp_path: Path) -> None:
+def test_the_next_key_is_accepted_as_well(tmp_path: Path) -> None:
     file, following = tmp_path / "key", tmp_path / "key.next"
     file.write_text("sekret\n")
     following.write_text("another\n")

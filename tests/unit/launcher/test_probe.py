@@ -16,15 +16,15 @@ def port() -> Iterator[int]:
         yield port
 
 
-def test_the_body_of_a_page(port: int) -> None:
+def test_the_body_of_a_response(port: int) -> None:
     assert probe.get("127.0.0.1", port, "/livez") == "ok\n"
 
 
-def test_an_engine_that_listens_everywhere_is_asked_through_loopback(port: int) -> None:
+def test_an_engine_that_listens_on_a_wildcard_is_reached_through_loopback(port: int) -> None:
     assert probe.get("0.0.0.0", port, "/livez", key="k") == "ok\n"
 
 
-def test_a_proxy_of_the_environment_is_not_asked(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_is_not_used(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
 
     assert probe.get("127.0.0.1", port, "/livez") == "ok\n"
@@ -35,7 +35,7 @@ def test_anything_but_200_is_none(port: int) -> None:
     assert probe.get("127.0.0.1", 1, "/livez") is None
 
 
-def test_a_silent_server_is_given_up() -> None:
+def test_a_silent_server_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert probe.get("127.0.0.1", silent.getsockname()[1], "/", seconds=0.1) is None
 

@@ -1,8 +1,10 @@
 import os
 import signal
+import socket
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from launcher.backoff import Backoff
 from launcher.child import Child, Command
 from launcher.errors import ConfigurationError, EngineError
 from launcher.status import Snapshot, Status
-from launcher.supervisor import Supervisor, file_fingerprint
+from launcher.supervisor import Supervisor, file_fingerprint, supervise
 
 SERVES = "import time; print('loading'); print('up', flush=True); time.sleep(99)"
 DIES = "print('loading'); raise SystemExit(7)"
@@ -214,3 +216,41 @@ def test_a_fingerprint_changes_with_the_file(tmp_path: Path) -> None:
 
     assert missing is None
     assert len({missing, first, file_fingerprint(file)}) == 3
+
+
+class UnstartableEngine:
+    """An engine that cannot be prepared, and stops the supervisor when it is asked to start."""
+
+    drain_delay = stop_seconds = 0.0
+
+    def __init__(self, status_port: int = 0) -> None:
+        self._status_port = status_port
+        self.pages: list[str] = []
+
+    def model(self) -> str:
+        return "demo"
+
+    def input_fingerprint(self) -> int:
+        return 0
+
+    def prepare(self) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._status_port}/livez", timeout=5) as response:
+            self.pages.append(response.read().decode())
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise EngineError("The port is taken.")
+
+
+def test_an_engine_is_supervised_behind_its_status_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    engine = UnstartableEngine(port)
+    supervise(engine, "127.0.0.1", port)  # type: ignore[arg-type]  # a fake that never gets as far as running
+
+    assert engine.pages == ["ok\n"]
+
+
+def test_a_status_port_in_use_is_a_configuration_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=rf"^The status port 127\.0\.0\.1:{port} cannot be listened at"):
+            supervise(UnstartableEngine(), "127.0.0.1", port)  # type: ignore[arg-type]  # likewise

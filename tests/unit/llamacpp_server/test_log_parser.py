@@ -72,7 +72,7 @@ def test_numbers_about_requests_are_printed(line: str) -> None:
         ),
     ],
 )
-def test_what_may_quote_a_request_is_not(line: str, printed: str | None) -> None:
+def test_lines_that_may_quote_a_request_are_not_printed(line: str, printed: str | None) -> None:
     log = LogParser()
     log.feed(LISTENING)
 

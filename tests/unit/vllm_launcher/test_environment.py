@@ -35,7 +35,7 @@ def test_none_of_them_reaches_vllm() -> None:
     assert child_environment(DEPLOYMENT) == {"VLLM_NO_USAGE_STATS": "1"}
 
 
-def test_what_vllm_reads_itself_is_kept() -> None:
+def test_variables_that_vllm_reads_itself_are_kept() -> None:
     own = {
         "PATH": "/bin",
         "HF_HOME": "/cache",

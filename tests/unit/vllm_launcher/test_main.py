@@ -95,7 +95,7 @@ def test_it_serves_and_drains(tmp_path: Path, number: int) -> None:
     assert launcher.log.read_text().endswith("fake: draining\nfake: drained\n")
 
 
-def test_of_two_keys_vllm_reads_a_file_that_is_then_gone_and_no_log_shows_them(tmp_path: Path) -> None:
+def test_several_keys_are_read_from_a_file_that_is_deleted_and_no_log_shows_them(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("sekret\n")
     (tmp_path / "key.next").write_text("another\n")
     with launched(tmp_path, FAKE_VLLM="serve", ENGINE_KEY_FILE=str(tmp_path / "key")) as launcher:
@@ -185,7 +185,7 @@ def test_help() -> None:
     assert "--model-file FILE" in answer.stdout
 
 
-def test_vllm_may_open_as_many_files_as_the_hard_limit_says_and_too_few_are_told(tmp_path: Path) -> None:
+def test_vllm_gets_the_hard_limit_of_open_files_and_a_low_one_is_reported(tmp_path: Path) -> None:
     with launched(tmp_path, before="ulimit -S -n 512; ulimit -H -n 1000", FAKE_VLLM="serve") as launcher:
         launcher.until("ready")
         (vllm,) = Path(f"/proc/{launcher.process.pid}/task/{launcher.process.pid}/children").read_text().split()

@@ -64,10 +64,10 @@ def test_a_removed_option_says_what_to_do_instead(name: str) -> None:
         ("zzz", "lists them"),
     ],
 )
-def test_what_is_not_accepted(name: str, message: str) -> None:
+def test_options_that_are_not_accepted(name: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         options.option_kind(name, "x.yaml")
 
 
-def test_a_part_of_a_json_option_has_its_kind() -> None:
+def test_a_key_of_a_json_option_has_the_options_kind() -> None:
     assert options.option_kind("compilation-config.mode", "x.yaml") == "value"

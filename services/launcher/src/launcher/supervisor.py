@@ -12,7 +12,10 @@ from typing import Protocol
 from launcher.backoff import Backoff
 from launcher.child import Child, Command
 from launcher.errors import ConfigurationError, EngineError
+from launcher.http_server import serve
+from launcher.open_files import raise_open_files_limit
 from launcher.status import Status
+from launcher.status_port import routes
 
 _POLL_SECONDS = 0.1
 _READY_POLL_SECONDS = 0.25
@@ -137,6 +140,19 @@ class Supervisor:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def supervise(engine: Engine, host: str, port: int) -> None:
+    """Keep an engine running until a signal, with its status served at this address.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on.
+    """
+    if warning := raise_open_files_limit():
+        print(f"launcher: {warning}", flush=True)  # noqa: T201 -- beside the engine's log
+    status = Status(engine.model())
+    with serve(routes(status), host, port, name=f"The status port {host}:{port}"):
+        Supervisor(engine, status, Backoff()).run()
 
 
 def file_fingerprint(path: str | os.PathLike[str]) -> Hashable:

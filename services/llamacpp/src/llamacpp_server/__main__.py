@@ -3,6 +3,7 @@
 import sys
 
 from launcher import program
+from launcher.supervisor import supervise
 from llamacpp_server.launch import LlamaCpp
 from llamacpp_server.settings import Settings
 
@@ -16,7 +17,7 @@ def _serve(arguments: list[str]) -> None:
     settings = Settings.read(arguments)
     engine = LlamaCpp(settings)
     engine.check()
-    program.supervise(engine, settings.status_host, settings.status_port)
+    supervise(engine, settings.status_host, settings.status_port)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 import sys
 
 from launcher import program
+from launcher.supervisor import supervise
 from vllm_launcher import arguments as command_line
 from vllm_launcher.launch import Vllm
 from vllm_launcher.settings import Settings
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
 def _serve(arguments: list[str]) -> None:
     own, options = command_line.parse(arguments)
     settings = Settings.from_options(own)
-    program.supervise(Vllm(settings, os.environ, options), settings.status_host, settings.status_port)
+    supervise(Vllm(settings, os.environ, options), settings.status_host, settings.status_port)
 
 
 if __name__ == "__main__":
