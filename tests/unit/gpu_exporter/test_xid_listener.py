@@ -10,7 +10,7 @@ import pynvml  # type: ignore[import-untyped]  # nvidia-ml-py ships no stubs
 import pytest
 
 from gpu_exporter.nvml import Gpu
-from gpu_exporter.xid_counters import XidCounters
+from gpu_exporter.xid_counters import TOTAL, XidCounters
 from gpu_exporter.xid_listener import MonitoredGpu, XidListener
 
 HANDLE = ctypes.c_void_p(4096)
@@ -60,6 +60,11 @@ def until(condition: Any) -> None:
         time.sleep(0.01)
 
 
+def total(counters: XidCounters, xid: int) -> float:
+    (reading,) = counters.readings()
+    return next(s.value for s in reading.samples if s.metric is TOTAL and s.labels == (("xid", str(xid)),))
+
+
 def test_an_event_is_counted_and_logged_once(nvml: FakeNvml) -> None:
     logged: list[str] = []
     counters = XidCounters()
@@ -68,13 +73,10 @@ def test_an_event_is_counted_and_logged_once(nvml: FakeNvml) -> None:
     assert listener.is_listening(GPU)
     for _ in range(2):
         nvml.events.put(79)
-    until(
-        lambda: (
-            sum(sample.value for r in counters.readings() for sample in r.samples if ("xid", "79") in sample.labels) > 2
-        )
-    )
+    until(nvml.events.empty)
     listener.stop()
 
+    assert total(counters, 79) == 2
     assert counters.last("GPU-a") == 79
     assert logged == ["GPU 0 (NVIDIA L4): XID 79; further ones of this number are counted only"]
     assert not listener.is_listening(GPU)
