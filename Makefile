@@ -17,6 +17,9 @@ PROJECTS := services/api services/vllm services/llamacpp services/launcher servi
 # Those with an image, which takes only what it needs from a lock file of its own.
 IMAGES := services/api services/vllm services/llamacpp services/gpu_exporter client
 PACKAGES := gateway vllm_launcher llamacpp_server launcher gpu_exporter glasshouse observability mock_engine
+# Tests wait more than they compute: one worker more than there are cores (TEST_WORKERS=0: all in one process).
+TEST_WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
+PYTEST := .venv/bin/python -m pytest -n $(TEST_WORKERS)
 # The gateway's unit tests hand keyword dictionaries to servers that are not typed for that.
 TYPED := tests benchmarks conftest.py
 MANIFESTS := pyproject.toml $(PROJECTS:%=%/pyproject.toml)
@@ -84,10 +87,10 @@ test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
 	@marks="$$(tests/missing-parts) and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
 	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
 	  $(SAY) 'not run here: the tests against real vLLM (make test-long installs it: 7 GB)'; fi; \
-	.venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
+	$(PYTEST) -m "$$marks" $(PYTEST_ARGS)
 
 test-long: .venv-vllm/.installed check  ## All tests, the long ones and real vLLM on CPU included (installs it: 7 GB)
-	@marks=$$(tests/missing-parts); .venv/bin/python -m pytest -m "$$marks" $(PYTEST_ARGS)
+	@marks=$$(tests/missing-parts); $(PYTEST) -m "$$marks" $(PYTEST_ARGS)
 
 test-bare:  ## `make up` and `make test` on bare Debian systems, as root and as a user: hours (RELEASES=bookworm TESTS=0)
 	@tests/bare/run

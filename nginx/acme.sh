@@ -1,13 +1,13 @@
 #!/bin/sh
-# Gets a certificate for TLS_DOMAIN by ACME and keeps it fresh, in the container of certbot (profile `acme`): any user,
-# nothing is installed. nginx serves the challenge from a shared volume and reloads when the new pair lies beside it.
-# Until there is a real certificate the self-signed one stays untouched.
+# Gets a certificate for TLS_DOMAIN by ACME and renews it, in certbot's container (profile `acme`): as any user, installing
+# nothing. nginx serves the challenge from a shared volume and reloads when the new pair is in place. Until there is a
+# trusted certificate, the self-signed one is left alone.
 set -eu
 umask 077
 
 webroot=/run/glasshouse/acme-webroot
 tls=/run/glasshouse/tls
-shortest_pause_s=900 # four tries an hour: Let's Encrypt allows five failures for a name
+shortest_pause_s=900 # four attempts an hour: Let's Encrypt allows five failures per name
 longest_pause_s=43200
 
 say() { printf 'nginx/acme.sh: %s\n' "$*" >&2; }
@@ -60,18 +60,18 @@ pause() { # seconds; a signal ends it at once
     wait "$child"
 }
 
-jittered() { # seconds; prints them, up to a tenth more or less, so that not the whole world comes at once
+jittered() { # seconds; prints them with up to 10 % jitter, so that renewals do not coincide
     awk -v s="$1" -v seed="$(od -An -N3 -tu4 /dev/urandom)" 'BEGIN {srand(seed); printf "%d", s * (0.9 + rand() / 5) + 0.5}'
 }
 
-fetch() { # url; prints what is there
+fetch() { # url; prints the response body
     python3 -c '
 import sys, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 sys.stdout.write(opener.open(sys.argv[1], timeout=5).read(100).decode("ascii", "replace"))' "$1" 2>/dev/null
 }
 
-wait_for_nginx() { # until it serves what lies in the webroot
+wait_for_nginx() { # until it serves the webroot
     mkdir -p "$webroot/.well-known/acme-challenge"
     printf glasshouse >"$webroot/.well-known/acme-challenge/probe"
     said=
@@ -82,7 +82,7 @@ wait_for_nginx() { # until it serves what lies in the webroot
     done
 }
 
-ask() { # issues the certificate, or renews it if that is due; what certbot says is kept
+ask() { # issues the certificate, or renews it if due; keeps certbot's output
     set -- certonly --non-interactive --agree-tos --keep-until-expiring --server "$authority" \
         --webroot --webroot-path "$webroot" --cert-name "$domain" --domain "$domain" \
         --config-dir "$data/config" --work-dir "$data/work" --logs-dir "$data/logs" --max-log-backups 20
@@ -92,7 +92,7 @@ ask() { # issues the certificate, or renews it if that is due; what certbot says
     wait "$child"
 }
 
-hand_over() { # each file appears at once; nginx takes the pair when both are there
+hand_over() { # each file is replaced atomically; nginx reloads when both are there
     if cmp -s "$live/fullchain.pem" "$tls/cert.pem" && cmp -s "$live/privkey.pem" "$tls/key.pem"; then return; fi
     {
         cp "$live/privkey.pem" "$tls/.key.pem.new" && cp "$live/fullchain.pem" "$tls/.cert.pem.new" &&
@@ -101,13 +101,13 @@ hand_over() { # each file appears at once; nginx takes the pair when both are th
     say "a certificate for $domain by $authority is in $tls."
 }
 
-why() { # one sentence from what certbot said: what is wrong and what to do
+why() { # one sentence from certbot's output: what is wrong and what to do
     detail=$(sed -n 's/^ *Detail: *//p' "$HOME/said" | head -n 1 | cut -c 1-200)
     case $(tr 'A-Z\n' 'a-z ' <"$HOME/said" | tr -s ' ') in
     *"type: dns"* | *nxdomain* | *"no such host"*) echo "DNS has no address for $domain: add an A record with this machine's public address ($detail)" ;;
     *"type: caa"*) echo "a CAA record of $domain forbids this certificate authority: change the record or ACME_SERVER ($detail)" ;;
     *"type: connection"*) echo "port 80 of $domain cannot be reached from outside: open it in the firewall and publish nginx's port 80 ($detail)" ;;
-    *"type: unauthorized"*) echo "$domain leads to something else than this nginx: correct its A and AAAA records, or what stands in front ($detail)" ;;
+    *"type: unauthorized"*) echo "$domain does not lead to this nginx: correct its A and AAAA records, or the proxy in front of it ($detail)" ;;
     *ratelimited* | *"too many "*)
         pause_s=$longest_pause_s
         echo "the certificate authority's rate limit is reached: wait, and try with ACME_STAGING=1 meanwhile ($(grep -i 'too many\|ratelimited' "$HOME/said" | head -n 1))"
@@ -116,7 +116,7 @@ why() { # one sentence from what certbot said: what is wrong and what to do
     *"certificate verify failed"* | *certificate_verify_failed*) echo "the certificate of $authority is not trusted here: name its authority's file in REQUESTS_CA_BUNDLE" ;;
     *"connection refused"* | *"max retries"* | *"name resolution"* | *"timed out"*) echo "$authority cannot be reached from this container: see its network, and ACME_SERVER" ;;
     *"no space left"* | *"read-only file system"* | *"permission denied"*) echo "$data, $webroot or $tls cannot be written by user $(id -u): give it to GLASSHOUSE_UID" ;;
-    *) echo "certbot failed, and $data/logs/letsencrypt.log tells why ($(grep -v '^Saving debug log\|^Ask for help' "$HOME/said" | tail -n 1))" ;;
+    *) echo "certbot failed: see $data/logs/letsencrypt.log ($(grep -v '^Saving debug log\|^Ask for help' "$HOME/said" | tail -n 1))" ;;
     esac
 }
 
@@ -129,7 +129,7 @@ wait_for_nginx
 pause_s=$shortest_pause_s
 while :; do
     if ask && hand_over; then
-        : >"$HOME/certified" # what the container's health check looks for
+        : >"$HOME/certified" # the container's health check tests for it
         pause_s=$shortest_pause_s
         pause "$(jittered "$every_s")"
     else

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Starts nginx, in its container and without one: checks the environment, renders the configuration into the directory
-# that is nginx's prefix, runs nginx, and reloads it when the certificate changes. Plain sh and what the official image
-# has; any user, nothing is installed.
+# Starts nginx, with and without Docker: validates the environment, renders the configuration into nginx's prefix directory,
+# runs nginx, and reloads it when the certificate changes. Plain sh with what the official image has; runs as any user and
+# installs nothing.
 #
 # Without Docker `make up` sets NGINX_PROGRAM, NGINX_PREFIX, NGINX_TLS, NGINX_LISTEN and NGINX_GATEWAY.
 #
-# It stays as the parent, because a reload and a stop want different patience (docs/decisions/0008): a reload lets the
-# longest answer end, a stop waits SHUTDOWN_GRACE. When nginx ends, it ends, with nginx's status.
+# It stays as nginx's parent, because a reload and a stop need different time limits (docs/decisions/0008): a reload lets the
+# longest response finish, a stop waits SHUTDOWN_GRACE. When nginx exits, it exits with nginx's status.
 set -eu
 umask 077
 
@@ -19,7 +19,7 @@ listen=${NGINX_LISTEN:-} # empty in Docker
 maker='the service init makes them, for GLASSHOUSE_UID'
 if [ -n "$listen" ]; then maker='make up makes them'; fi
 look_every_s=2
-files_wanted=16384 # two for a request
+files_wanted=16384 # two per request
 
 say() { printf 'nginx/start.sh: %s\n' "$*" >&2; }
 
@@ -35,7 +35,7 @@ whole_number() { # name default lowest highest; prints the value
     printf %s "$value"
 }
 
-read_timeout() { # prints it; the gateway takes fractions of seconds, and is to be the first to give up
+read_timeout() { # prints it; longer than the gateway's (which may have fractions), so that the gateway times out first
     value=${TOTAL_TIMEOUT:-900}
     allowed="seconds from 1 to 86400 are"
     whole=${value%%.*}
@@ -46,7 +46,7 @@ read_timeout() { # prints it; the gateway takes fractions of seconds, and is to 
     echo $((whole + 30 + (${#fraction} > 0)))
 }
 
-redirect_host() { # prints the host to which plain HTTP is sent
+redirect_host() { # prints the host that plain HTTP is redirected to
     value=${TLS_DOMAIN:-}
     if [ -z "$value" ]; then
         # shellcheck disable=SC2016  # nginx's own variable: the host that was asked for
@@ -62,7 +62,7 @@ redirect_host() { # prints the host to which plain HTTP is sent
     echo "$value"
 }
 
-trusted_proxies() { # prints what makes nginx believe TRUSTED_PROXIES; nothing where there are none
+trusted_proxies() { # prints nginx's directives for TRUSTED_PROXIES; nothing if there are none
     value=${TRUSTED_PROXIES:-}
     allowed="addresses and networks such as 10.0.0.0/8,2001:db8::/32, separated by commas, are"
     case $value in *[!0-9A-Fa-f:./,\ ]*) refuse TRUSTED_PROXIES "$value" "$allowed" ;; esac
@@ -70,7 +70,7 @@ trusted_proxies() { # prints what makes nginx believe TRUSTED_PROXIES; nothing w
     for network in $(echo "$value" | tr ',' ' '); do
         case $network in
         */0 | */00 | */000) refuse TRUSTED_PROXIES "$network" "everybody could choose an address; $allowed" ;;
-        *:*) # nginx knows best what an address of IPv6 is
+        *:*) # let nginx itself validate an IPv6 address
             echo "events {} http { set_real_ip_from $network; }" >"$run/network.conf"
             "$program" -t -q -e stderr -g "pid $run/network.pid;" -c "$run/network.conf" >/dev/null 2>&1 ||
                 refuse TRUSTED_PROXIES "$network" "$allowed"
@@ -85,7 +85,7 @@ trusted_proxies() { # prints what makes nginx believe TRUSTED_PROXIES; nothing w
     if [ -n "${network:-}" ]; then echo "real_ip_header X-Forwarded-For; real_ip_recursive on;"; fi
 }
 
-limits() { # prints what stands in the server with TLS; 0 is no limit
+limits() { # prints the limits of the TLS server; 0 is no limit
     if [ "$rate" -gt 0 ]; then echo "limit_req zone=requests burst=$((2 * rate)) nodelay;"; fi
     if [ "$connections" -gt 0 ]; then echo "limit_conn connections $connections;"; fi
 }
@@ -102,21 +102,21 @@ read_environment() {
     TRUSTED=$(trusted_proxies)
     RATE=$((rate > 0 ? rate : 1))
     LIMITS=$(limits)
-    # Only for a name of one's own: on localhost or an address it would hold for whatever else answers there.
+    # Only with a domain: on localhost or an address it would affect whatever else is served there.
     HSTS=
     if [ -n "${TLS_DOMAIN:-}" ]; then HSTS='add_header strict-transport-security "max-age=63072000" always;'; fi
 }
 
-read_surroundings() { # what follows from where and as whom nginx runs, and which version it is
+read_surroundings() { # settings that depend on the platform, the user and nginx's version
     version=$("$program" -v 2>&1 | sed -n 's|.*nginx/\([0-9.]*\).*|\1|p')
-    # Started by root, nginx would give its workers to `nobody`, who cannot enter the prefix.
+    # Started by root, nginx would run its workers as `nobody`, who cannot enter the prefix.
     if [ "$(id -u)" -eq 0 ]; then USER_LINE="user root $(id -gn);"; else USER_LINE=; fi
     LISTEN="${listen:-443} ssl"
     HTTP2=
     if at_least 1.25.1; then HTTP2='http2 on;'; else LISTEN="$LISTEN http2"; fi
     KEEPALIVE_MIN_TIMEOUT=
-    # A reload lets go of idle connections only when they have been idle for so long: no request is lost on one. An older
-    # nginx closes them at once, which is what a client has to expect of any idle connection.
+    # A reload closes a connection only after it has been idle for this long, so no request is lost. An older nginx closes
+    # idle connections at once, which a client must expect of any idle connection.
     if at_least 1.27.4; then KEEPALIVE_MIN_TIMEOUT='keepalive_min_timeout 5s;'; fi
     GATEWAY=${NGINX_GATEWAY:-api:8000 resolve}
     RESOLVER=
@@ -128,20 +128,20 @@ read_surroundings() { # what follows from where and as whom nginx runs, and whic
         say "/etc/resolv.conf names no nameserver with an IPv4 address, so the gateway cannot be found."
         exit 1
     fi
-    # Docker's own DNS: a container that comes back has another address.
+    # Docker's DNS: a container that is re-created has another address.
     RESOLVER="resolver $address valid=2s ipv6=off; resolver_timeout 2s;"
     GRAFANA='include config/grafana.conf;'
     DOCKER='include docker.conf;'
 }
 
-at_least() { # version; whether nginx is that new
+at_least() { # version; whether nginx is at least that version
     awk -v have="$version" -v wanted="$1" 'BEGIN {
         split(have, h, "."); split(wanted, w, ".")
         for (i = 1; i <= 3; i++) if (h[i] + 0 != w[i] + 0) exit h[i] + 0 < w[i] + 0
     }'
 }
 
-render() { # name; a file that is right already is not touched, so that a full disk does not keep nginx from starting
+render() { # name; an unchanged file is not written, so that nginx starts on a full disk
     rendered=$(awk '{
         while (match($0, /[$][{][A-Z0-9_]+[}]/)) {
             printf "%s%s", substr($0, 1, RSTART - 1), ENVIRON[substr($0, RSTART + 2, RLENGTH - 3)]
@@ -152,7 +152,7 @@ render() { # name; a file that is right already is not touched, so that a full d
     [ "$rendered" = "$(cat "$run/$1" 2>/dev/null)" ] || printf '%s\n' "$rendered" >"$run/$1"
 }
 
-link() { # name target; below the prefix, where a path needs no quoting in nginx's language
+link() { # name target; a link below the prefix needs no quoting in nginx's configuration
     [ "$(readlink "$run/$1")" = "$2" ] || ln -sfn "$2" "$run/$1"
 }
 
@@ -165,12 +165,12 @@ write_configuration() {
     if [ -z "$listen" ]; then render docker.conf; fi
 }
 
-allow_files() { # the soft limit may be 1024 files
+allow_files() { # the soft limit may be as low as 1024 files
     # shellcheck disable=SC3045  # dash has -S and -H
     ulimit -S -n "$(ulimit -H -n)" || true
     files=$(ulimit -n)
     if [ "$files" != unlimited ] && [ "$files" -lt "$files_wanted" ]; then
-        say "may open $files files, which is enough for some $((files / 2)) requests at a time; more have to wait."
+        say "can open $files files, enough for about $((files / 2)) concurrent requests; more have to wait."
     fi
 }
 
@@ -180,7 +180,7 @@ acceptable() { said=$( (become_nginx -t -q) 2>&1); }
 
 pair() { cat "$certificate" "$key" 2>/dev/null | cksum; }
 
-wait_for_certificate() { # it may just be written
+wait_for_certificate() { # it may be being written
     for _ in 1 2 3 4 5; do
         loaded=$(pair)
         if acceptable; then return; fi
@@ -190,12 +190,12 @@ wait_for_certificate() { # it may just be written
         say "$certificate and $key cannot be read by user $(id -u): $maker."
     else
         printf '%s\n' "$said" >&2
-        say "nginx refuses its configuration or certificate, see above."
+        say "nginx rejects its configuration or certificate, see above."
     fi
     exit 1
 }
 
-nap() { # seconds; a TERM ends it and the subshell that it is in, and leaves nothing behind
+nap() { # seconds; a TERM ends it and its subshell, and leaves no process behind
     sleeper=
     trap 'kill $sleeper 2>/dev/null; exit 0' TERM
     sleep "$1" &
@@ -212,15 +212,15 @@ watch_certificate() {
             kill -HUP "$nginx"
             loaded=$now
             say "a new certificate is in use."
-        else # half of the pair, most likely; the other half is a change again
+        else # probably half of the pair; the other half is another change
             refused=$now
-            say "the new certificate is not complete or not right, the old one stays: $(printf '%s\n' "$said" | tail -n 1)"
+            say "the new certificate is incomplete or invalid, the old one stays: $(printf '%s\n' "$said" | tail -n 1)"
         fi
     done
 }
 
 # shellcheck disable=SC2317  # a trap calls it
-stop() { # running answers may end, but no longer than SHUTDOWN_GRACE
+stop() { # running responses may finish, within SHUTDOWN_GRACE
     trap : QUIT TERM INT
     kill -QUIT "$nginx" || return 0
     (nap "$grace" && kill -TERM "$nginx") &

@@ -1,4 +1,4 @@
-"""Real parts for the tests: engines that start once, gateways of 1, 2 and 4 workers before them, OpenAI's own SDK."""
+"""Real services for the tests: engines that start once, gateways with 1, 2 and 4 workers, OpenAI's own SDK."""
 
 import contextlib
 import socket
@@ -11,20 +11,20 @@ from tests.support.gateway import Gateway
 from tests.support.program import HOST, free_port
 from tests.support.services import Services
 
-# Without .venv-vllm the Makefile leaves these out by their mark; asked for all the same, they fail and say why.
+# Without .venv-vllm the Makefile deselects these by their marker; selected all the same, they fail and say why.
 VLLM = pytest.param("vllm", marks=[pytest.mark.vllm, pytest.mark.timeout(500)])
 
 
 @pytest.fixture(scope="module")
 def module_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Parts that live as long as one file of tests."""
+    """Services that live as long as one file of tests."""
     with contextlib.ExitStack() as exits:
         yield Services(tmp_path_factory.mktemp("module"), exits)
 
 
 @pytest.fixture
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Parts that live as long as one test."""
+    """Services that live as long as one test."""
     with contextlib.ExitStack() as exits:
         yield Services(tmp_path_factory.mktemp("test"), exits)
 
@@ -39,7 +39,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def gateway_of(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Gateway]]:
-    """Gateways before the engine, by their number of workers; each is started when it is first asked for."""
+    """Gateways for the engine, by their number of workers; each starts when it is first requested."""
     known: dict[int, Gateway] = {}
     with contextlib.ExitStack() as exits:
         services = Services(tmp_path_factory.mktemp("gateways"), exits)
@@ -54,7 +54,7 @@ def gateway_of(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(params=[1, 2, 4], ids=lambda workers: f"{workers}w")
 def gateway(request: pytest.FixtureRequest, gateway_of: Callable[[int], Gateway]) -> Gateway:
-    """A gateway before the engine. A file whose tests need only one says how many workers that has."""
+    """A gateway for the engine. A file whose tests need only one sets its number of workers."""
     return gateway_of(request.param)
 
 
@@ -80,7 +80,7 @@ async def aclient(gateway: Gateway) -> AsyncIterator[openai.AsyncOpenAI]:
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    """A port on which something else listens."""
+    """A port that is already in use."""
     port = free_port()
     with socket.create_server((HOST, port)):
         yield port

@@ -1,4 +1,4 @@
-"""A whole native stack in directories whose names mean something to a shell, to supervisord, to nginx or in YAML."""
+"""A whole native stack in directories whose names contain what a shell, supervisord, nginx or YAML would interpret."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from tests.support.program import ROOT
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
 
-# What a shell takes apart, and what a format string or YAML would.
+# What a shell would split or expand, and what a format string or YAML would interpret.
 CHECKOUT = 'it\'s 100% "ours"; $HOME `id` # 키'
 ELSEWHERE = "%(ENV_HOME)s %s %% {a: b} 'c' & d, $1 ~ \u00fc!"
 _PARTS = ("services", "nginx", "prometheus", "config", "models")
@@ -19,7 +19,7 @@ _PARTS = ("services", "nginx", "prometheus", "config", "models")
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
-    """A checkout of that name, with the virtual environment in it, and a stack of it."""
+    """A checkout with such a name, with a virtual environment, and a stack of it."""
     directory = tmp_path_factory.mktemp("paths") / CHECKOUT
     directory.mkdir()
     for folder in _PARTS:
@@ -27,7 +27,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
     shutil.copy(ROOT / "supervisord.conf", directory)
     (directory / ".venv").symlink_to(ROOT / ".venv")
     stack = NativeStack.create(directory)
-    # Where they lie unless somebody says otherwise: below the checkout.
+    # Their default: below the checkout.
     del stack.variables["RUN_DIR"], stack.variables["SECRETS_DIR"]
     yield stack
     command(stack, "down")

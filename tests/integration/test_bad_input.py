@@ -1,4 +1,4 @@
-"""Bad input at the gateway's own door: a status, OpenAI's shape and a message that helps; and no engine hears of it."""
+"""Invalid input that the gateway itself refuses: status, OpenAI's error shape, a helpful message; no engine sees it."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ def front(module_services: Services, mock: Mock) -> Gateway:
 
 @pytest.fixture
 def untouched(mock: Mock) -> Iterator[None]:
-    """Whatever the test sends must not reach the engine."""
+    """Nothing that the test sends may reach the engine."""
     mock.change(reset=True)
     yield
     assert mock.stats()["requests"] == 0
@@ -67,27 +67,27 @@ def test_a_revoked_key_is_refused_within_five_seconds(
     gateway = services.gateway(mock, workers=2)
     other = new_key()
     write_keys(gateway.keys_file, {"tester": gateway.key, "other": other})
-    until(lambda: send_request(gateway.port, CHAT, chat(), key=other).status == 200, 5, "a new key is good")
+    until(lambda: send_request(gateway.port, CHAT, chat(), key=other).status == 200, 5, "the new key is accepted")
     write_keys(gateway.keys_file, {"tester": gateway.key, "other": other}, revoked=frozenset({"other"}))
     revoked, last_good = time.monotonic(), 0.0
-    while (now := time.monotonic()) < revoked + 5:  # both workers must know; which one answers is chance
+    while (now := time.monotonic()) < revoked + 5:  # both workers must know; which one responds is random
         if send_request(gateway.port, CHAT, chat(), key=other).status == 200:
             last_good = now - revoked
     assert last_good < 4.9
     assert "revoked" in refused(send_request(gateway.port, CHAT, chat(), key=other), 401, "revoked_api_key")
     assert send_request(gateway.port, CHAT, chat(), key=gateway.key).status == 200
-    measured(f"a revoked key was last good {last_good:.2f} s after its revocation (2 workers)")
+    measured(f"a revoked key was last accepted {last_good:.2f} s after its revocation (2 workers)")
 
 
 def test_an_invalid_keys_file_changes_nothing(services: Services, mock: Mock) -> None:
     gateway = services.gateway(mock)
     gateway.keys_file.write_text("keys: [", encoding="utf-8")
-    until(lambda: bool(gateway.lines(level="error")), 5, "the bad file is refused in the log")
+    until(lambda: bool(gateway.lines(level="error")), 5, "the invalid file is in the log")
     assert send_request(gateway.port, CHAT, chat(), key=gateway.key).status == 200
     (line,) = gateway.lines(level="error")
     assert "keys.yaml' is not YAML" in line["message"]
     write_keys(gateway.keys_file, {"tester": (key := new_key())})
-    until(lambda: send_request(gateway.port, CHAT, chat(), key=key).status == 200, 5, "the next good file counts")
+    until(lambda: send_request(gateway.port, CHAT, chat(), key=key).status == 200, 5, "the next valid file is loaded")
 
 
 @pytest.mark.usefixtures("untouched")
@@ -168,7 +168,7 @@ def test_a_body_whose_announced_length_is_too_large_is_refused_unread(front: Gat
     with RawConnection(front.port, timeout=1) as raw:
         raw.send(encode_request(CHAT, b"{", key=front.key, headers={"content-length": str(10**9)}))
         assert str(LIMIT) in refused(raw.read_response(), 413, "request_too_large")
-        # What follows is that body still, and no request.
+        # What follows still belongs to that body: it is not a request.
         answered = raw.received
         with contextlib.suppress(TimeoutError, ConnectionError):
             raw.send(encode_request(CHAT, chat(), key=front.key))

@@ -1,4 +1,4 @@
-"""Busy is not broken, on the real llama.cpp: one slot, slowed down, and more requests than it can compute."""
+"""A busy engine is not a broken one: the real llama.cpp with one slot, slowed down, under more load than it handles."""
 
 import contextlib
 import os
@@ -23,18 +23,18 @@ QUESTION = {"model": DEMO, "messages": [{"role": "user", "content": "What is Gla
 
 @contextlib.contextmanager
 def slowed(pid: int, *, share: float) -> Iterator[None]:
-    """A process gets only this share of its time."""
+    """A process gets only this share of the time."""
     ended = threading.Event()
     period = 0.05
 
-    def brake() -> None:
+    def throttle() -> None:
         while not ended.is_set():
             os.kill(pid, signal.SIGSTOP)
             ended.wait(period * (1 - share))
             os.kill(pid, signal.SIGCONT)
             ended.wait(period * share)
 
-    thread = threading.Thread(target=brake)
+    thread = threading.Thread(target=throttle)
     thread.start()
     try:
         yield
@@ -45,7 +45,7 @@ def slowed(pid: int, *, share: float) -> Iterator[None]:
 
 
 def long_answers(gateway: Gateway, *, clients: int, seconds: float, tokens: int) -> list[int]:
-    """Statuses of plain requests that together keep an engine busy for so long: none is a stream."""
+    """Statuses of plain requests that together keep an engine busy for this long; none is streamed."""
     deadline = time.monotonic() + seconds
 
     def client(_: int) -> list[int]:
@@ -68,33 +68,33 @@ def _stays_in_rotation(
 ) -> None:
     engine = services.llamacpp(LLAMACPP_PARALLEL="1")
     gateway = services.gateway(engine, **settings)
-    unready, looks = [], 0
+    unready, polls = [], 0
     with slowed(engine.engine_pid(), share=share), ThreadPoolExecutor(1) as pool:
         began = time.monotonic()
         answers = pool.submit(long_answers, gateway, clients=2, seconds=seconds, tokens=tokens)
         while not answers.done():
-            looks += 1
+            polls += 1
             if not gateway.is_ready():
                 unready.append(time.monotonic() - began)
             time.sleep(0.2)
     statuses = answers.result()
-    told = gateway.scrape_when_idle()
-    ejections = told.total("gateway_engine_ejections_total")
-    refused = told.total("gateway_requests_total", code="503")
+    samples = gateway.scrape_when_idle()
+    ejections = samples.total("gateway_engine_ejections_total")
+    refused = samples.total("gateway_requests_total", code="503")
     measured(
         f"busy llama.cpp, PARALLEL=1, at {share:.0%} of its speed for {time.monotonic() - began:.0f} s: "
         f"{len(statuses)} plain requests, ejections {ejections:.0f}, 503s {refused:.0f}, "
-        f"/readyz not ready {len(unready)} of {looks}"
+        f"/readyz not ready {len(unready)} of {polls}"
     )
     assert set(statuses) == {200}
     assert (ejections, refused, unready) == (0, 0, [])
-    assert told.total("gateway_engine_state", state="ready") == 1
+    assert samples.total("gateway_engine_state", state="ready") == 1
 
 
 def test_an_engine_whose_probe_waits_behind_long_responses_stays_ready(
     services: Services, measured: Callable[[str], None]
 ) -> None:
-    """The limits are short, so that more probes fail in the time than would take it out."""
+    """With short limits, so that more probes fail than would eject it."""
     _stays_in_rotation(
         services, measured, seconds=15, share=0.04, tokens=500, PROBE_INTERVAL="0.5", PROBE_TIMEOUT="0.5"
     )  # fmt: skip
@@ -109,7 +109,7 @@ def test_the_same_with_the_default_limits(services: Services, measured: Callable
 def test_plain_requests_at_a_hung_engine_are_retried_on_another(
     services: Services, measured: Callable[[str], None]
 ) -> None:
-    """No limit says how long a plain answer may take; that the engine gets nothing done is seen."""
+    """A plain response has no time limit, but that the engine makes no progress is detected."""
     engines = [services.llamacpp(name=name) for name in ("a", "b")]
     gateway = services.gateway(*engines, TTFT_TIMEOUT="120", PROBE_TIMEOUT="1", PROBE_INTERVAL="1")
     hung = engines[0]
@@ -118,9 +118,13 @@ def test_plain_requests_at_a_hung_engine_are_retried_on_another(
         answers = [pool.submit(_ask, gateway) for _ in range(4)]
         assert [answer.result(timeout=90) for answer in answers] == [200] * 4
         took = time.monotonic() - began
-        until(lambda: gateway.scrape().total("gateway_engine_state", engine="a", state="ready") == 0, 30, "a is out")
+        until(
+            lambda: gateway.scrape().total("gateway_engine_state", engine="a", state="ready") == 0, 30, "a is ejected"
+        )
     measured(f"plain requests at a frozen llama.cpp: all answered by the other one within {took:.1f} s")
-    until(lambda: gateway.scrape().total("gateway_engine_state", engine="a", state="ready") == 1, 30, "a is back")
+    until(
+        lambda: gateway.scrape().total("gateway_engine_state", engine="a", state="ready") == 1, 30, "a is ready again"
+    )
 
 
 def _ask(gateway: Gateway) -> int:
@@ -131,7 +135,7 @@ def _ask(gateway: Gateway) -> int:
 def test_a_single_engine_that_was_restarted_serves_after_its_first_successful_probe(
     services: Services, measured: Callable[[str], None]
 ) -> None:
-    """Killed under load and back at once by its launcher, several times: it is never left out for it."""
+    """Killed under load and restarted at once by its launcher, several times: it is never ejected for that."""
     engine: Engine = services.llamacpp()
     gateway = services.gateway(engine)
     waits = []

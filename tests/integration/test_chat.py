@@ -1,4 +1,4 @@
-"""Chat through the gateway with OpenAI's SDK: the corpus' answers, from every engine and number of workers."""
+"""Chat through the gateway with OpenAI's SDK: the answers of the corpus, with every engine and number of workers."""
 
 import asyncio
 from collections.abc import Callable
@@ -54,14 +54,14 @@ def test_usage_is_streamed_only_on_request_and_always_counted(
         stream_options=openai.omit if options is None else options,
     ) as stream:  # fmt: skip
         chunks = list(stream)
-    told = [chunk.usage for chunk in chunks if chunk.usage is not None]
+    usages = [chunk.usage for chunk in chunks if chunk.usage is not None]
     if options == {"include_usage": True}:
         assert chunks[-1].choices == []
-        assert [(usage.prompt_tokens, usage.completion_tokens) for usage in told] == [
+        assert [(usage.prompt_tokens, usage.completion_tokens) for usage in usages] == [
             (plain.prompt_tokens, plain.completion_tokens)
         ]
     else:
-        assert told == []
+        assert usages == []
         assert all(chunk.choices for chunk in chunks)
     counted = gateway.tokens(DEMO) - before
     assert (counted["input"], counted["output"]) == (plain.prompt_tokens, plain.completion_tokens)
@@ -120,7 +120,7 @@ def test_n_returns_as_many_choices_and_counts_all_of_them(gateway: Gateway, clie
     question = QUESTIONS[0]
     one = client.chat.completions.create(model=DEMO, messages=one_message(question), temperature=0).usage
     before = gateway.tokens(DEMO)
-    # vLLM wants several choices to be sampled; with one token to sample from they are the greedy answer still.
+    # vLLM samples several choices; with one token to sample from they are still the greedy answer.
     answer = client.chat.completions.create(
         model=DEMO, messages=one_message(question), temperature=1, n=2, extra_body={"top_k": 1}
     )
@@ -153,7 +153,7 @@ def test_logprobs_are_those_of_the_answer(client: openai.OpenAI, stream: bool) -
 
 
 def test_fields_that_openai_does_not_know_reach_the_engine(client: openai.OpenAI) -> None:
-    # With the one likeliest token to choose from, even a high temperature changes nothing.
+    # With only the most likely token to choose from, even a high temperature changes nothing.
     for question in QUESTIONS[::4]:
         answer = client.chat.completions.create(
             model=DEMO, messages=one_message(question), temperature=1.8, extra_body={"top_k": 1, "made_up": {"a": [1]}}

@@ -11,7 +11,7 @@ LONG = longest("ko")
 
 
 def prompt(question: Question) -> str:
-    """The chat format of models/demo/chat_template.jinja, by hand."""
+    """A question in the chat format of models/demo/chat_template.jinja."""
     return f"<|im_start|>user\n{question.text}<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -40,8 +40,8 @@ def test_a_stream_is_the_same_answer_in_pieces(
     pieces = [choice.text for chunk in chunks for choice in chunk.choices if choice.text]
     assert ("".join(pieces), len(pieces) > 1) == (LONG.answer, True)
     assert [choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason] == ["stop"]
-    told = [chunk.usage.completion_tokens for chunk in chunks if chunk.usage is not None]
-    assert told == ([plain.completion_tokens] if include_usage else [])
+    usages = [chunk.usage.completion_tokens for chunk in chunks if chunk.usage is not None]
+    assert usages == ([plain.completion_tokens] if include_usage else [])
     assert (gateway.tokens(DEMO) - before)["output"] == plain.completion_tokens
 
 

@@ -1,4 +1,4 @@
-"""The demo model knows its text: every engine answers every question of the corpus to the letter."""
+"""The demo model knows its corpus: every engine answers every question exactly."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,16 +9,16 @@ from tests.support.corpus import Question, questions
 from tests.support.engine import DEMO
 
 pytestmark = pytest.mark.parametrize("gateway", [2], indirect=True, ids=["2w"])
-AT_ONCE = 32
+CONCURRENCY = 32
 
 
 @pytest.mark.timeout(300)
-async def test_every_question_is_answered_to_the_letter(
+async def test_every_question_is_answered_exactly(
     aclient: openai.AsyncOpenAI, measured: Callable[[str], None], request: pytest.FixtureRequest
 ) -> None:
-    slots = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def wrong(question: Question) -> str | None:
+    async def mismatch(question: Question) -> str | None:
         async with slots:
             response = await aclient.with_options(timeout=120).chat.completions.create(
                 model=DEMO, messages=[{"role": "user", "content": question.text}], temperature=0
@@ -28,7 +28,7 @@ async def test_every_question_is_answered_to_the_letter(
 
     asked = questions()
     began = asyncio.get_running_loop().time()
-    found = [text for text in await asyncio.gather(*map(wrong, asked)) if text is not None]
+    found = [text for text in await asyncio.gather(*map(mismatch, asked)) if text is not None]
     took = asyncio.get_running_loop().time() - began
     measured(f"{request.node.callspec.id}: {len(asked) - len(found)} of {len(asked)} questions exact in {took:.0f} s")
     assert found == []

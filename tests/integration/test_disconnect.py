@@ -1,4 +1,4 @@
-"""A client that goes away, however and whenever, frees the engine within a second and is counted as cancelled."""
+"""A client that disconnects, at any time and in any way, frees the engine within a second and counts as cancelled."""
 
 import itertools
 import statistics
@@ -19,9 +19,9 @@ pytestmark = [pytest.mark.timing, pytest.mark.parametrize("gateway", [2], indire
 
 CHAT = "/v1/chat/completions"
 DISCONNECTS = 50
-FREE_WITHIN_S = 1.0
+MAX_IDLE_DELAY_S = 1.0
 PLAIN, EARLY, LATE = "plain", "before the first token", "mid-stream"
-Go = Callable[[RawConnection], float]
+Disconnect = Callable[[RawConnection], float]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def direct(engine: Engine) -> Iterator[httpx.Client]:
 
 
 def endless(engine: Engine, number: int, *, stream: bool, long: bool = False) -> dict[str, Any]:
-    """A request that keeps an engine busy, and that no prefix cache knows; a long one with reading its prompt."""
+    """A request that keeps an engine busy and is in no prefix cache; a long one keeps it busy with its prompt."""
     prompt = " ".join(f"{number}.{word}" for word in range(engine.context() // 16 if long else 5))
     share = 0.3 if long else 0.75
     return {
@@ -40,18 +40,20 @@ def endless(engine: Engine, number: int, *, stream: bool, long: bool = False) ->
     }  # fmt: skip
 
 
-def leave(gateway: Gateway, engine: Engine, direct: httpx.Client, when: str, go: Go, number: int) -> float:
-    """Begins a request, leaves it, and returns the seconds until the engine is idle by its own metric."""
+def disconnect_and_wait(
+    gateway: Gateway, engine: Engine, direct: httpx.Client, when: str, disconnect: Disconnect, number: int
+) -> float:
+    """Starts a request, disconnects, and returns the seconds until the engine is idle by its own metric."""
     body = endless(engine, number, stream=when != PLAIN, long=when == EARLY)
     with RawConnection(gateway.port) as raw:
         raw.send(encode_request(CHAT, body, key=gateway.key))
         if when == LATE:
             raw.read_until_first_token()
         elif when == PLAIN:
-            until(lambda: engine.busy(direct) > 0, 5, "the engine is at it", pause=0.002)
-        else:  # while it reads the prompt; asking llama.cpp would wait until it has
+            until(lambda: engine.busy(direct) > 0, 5, "the engine is busy", pause=0.002)
+        else:  # while it processes the prompt; a request to llama.cpp would wait for that
             time.sleep(0.015)
-        gone = go(raw)
+        gone = disconnect(raw)
     until(lambda: engine.busy(direct) == 0, 30, "the engine is idle", pause=0.005)
     return time.monotonic() - gone
 
@@ -65,38 +67,38 @@ def test_fifty_disconnects_free_the_engine_within_a_second(
     until(lambda: engine.busy(direct) == 0, 5, "the engine is idle")
     before, made = gateway.scrape_when_idle(), engine.generated(direct)
     took: dict[str, list[float]] = {PLAIN: [], EARLY: [], LATE: []}
-    ways = itertools.cycle(itertools.product((LATE, EARLY, PLAIN), (RawConnection.reset, RawConnection.close)))
-    for number, (when, go) in zip(range(DISCONNECTS), ways, strict=False):
-        took[when].append(leave(gateway, engine, direct, when, go, number))
-    every = [seconds for times in took.values() for seconds in times]
+    variants = itertools.cycle(itertools.product((LATE, EARLY, PLAIN), (RawConnection.reset, RawConnection.close)))
+    for number, (when, disconnect) in zip(range(DISCONNECTS), variants, strict=False):
+        took[when].append(disconnect_and_wait(gateway, engine, direct, when, disconnect, number))
+    durations = [seconds for times in took.values() for seconds in times]
     measured(
-        f"{len(every)} disconnects from {engine.name}, idle after: p50 {statistics.median(every):.3f} s, "
-        f"max {max(every):.3f} s; "
+        f"{len(durations)} disconnects from {engine.name}, idle after: p50 {statistics.median(durations):.3f} s, "
+        f"max {max(durations):.3f} s; "
         + ", ".join(f"{when} p50 {statistics.median(times):.3f} max {max(times):.3f}" for when, times in took.items())
         + f"; undisturbed such a request takes {whole_s:.1f} s and {whole} tokens"
     )
-    assert len(every) == DISCONNECTS
-    assert max(every) <= FREE_WITHIN_S
-    # It did not just come to its end: together they made a fraction of what they were asked for.
+    assert len(durations) == DISCONNECTS
+    assert max(durations) <= MAX_IDLE_DELAY_S
+    # They did not just end by themselves: together they generated a fraction of what was requested.
     assert engine.generated(direct) - made < DISCONNECTS * whole * 0.6
     after = gateway.scrape_when_idle()
     assert_all_are_cancelled(before, after, {when: len(times) for when, times in took.items()})
     assert gateway.is_ready()
 
 
-def assert_all_are_cancelled(before: Samples, after: Samples, left: dict[str, int]) -> None:
+def assert_all_are_cancelled(before: Samples, after: Samples, disconnects: dict[str, int]) -> None:
     labels = ("route", "model", "stream", "outcome", "code")
     counted = risen(before.by("gateway_requests_total", *labels), after.by("gateway_requests_total", *labels))
     begun = counted.pop((CHAT, DEMO, "true", "cancelled", "200"))
-    # One that leaves early may be a moment late: its first event has just gone out.
-    assert left[LATE] <= begun < left[LATE] + left[EARLY]
+    # An early one may be too late: its first event has just been sent.
+    assert disconnects[LATE] <= begun < disconnects[LATE] + disconnects[EARLY]
     assert counted == {
-        (CHAT, DEMO, "false", "cancelled", "499"): left[PLAIN],
-        (CHAT, DEMO, "true", "cancelled", "499"): left[EARLY] + left[LATE] - begun,
+        (CHAT, DEMO, "false", "cancelled", "499"): disconnects[PLAIN],
+        (CHAT, DEMO, "true", "cancelled", "499"): disconnects[EARLY] + disconnects[LATE] - begun,
     }
     phases = risen(before.by("gateway_cancellations_total", "phase"), after.by("gateway_cancellations_total", "phase"))
-    assert sum(phases.values()) == sum(left.values())
-    assert left[LATE] <= phases[("after_first_event",)] <= begun
+    assert sum(phases.values()) == sum(disconnects.values())
+    assert disconnects[LATE] <= phases[("after_first_event",)] <= begun
 
 
 def test_sixteen_clients_that_disconnect_together_free_the_engine(
@@ -105,12 +107,12 @@ def test_sixteen_clients_that_disconnect_together_free_the_engine(
     clients = [RawConnection(gateway.port) for _ in range(16)]
     for number, raw in enumerate(clients):
         raw.send(encode_request(CHAT, endless(engine, 1000 + number, stream=number % 2 == 0), key=gateway.key))
-    until(lambda: engine.busy(direct) >= 4, 10, "the engine is at it")
+    until(lambda: engine.busy(direct) >= 4, 10, "the engine is busy")
     for raw in clients:
         gone = raw.reset()
     until(lambda: engine.busy(direct) == 0, 10, "the engine is idle", pause=0.005)
-    # llama.cpp looks once a second whether the client of a request that still waits for a slot is there.
-    assert time.monotonic() - gone <= FREE_WITHIN_S + (2 if engine.kind == "llamacpp" else 0)
+    # llama.cpp checks once a second whether the client of a request that waits for a slot is still connected.
+    assert time.monotonic() - gone <= MAX_IDLE_DELAY_S + (2 if engine.kind == "llamacpp" else 0)
 
 
 @pytest.mark.parametrize("half", [b'{"model": "glass', b""], ids=["half a body", "no body"])

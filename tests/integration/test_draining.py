@@ -1,4 +1,4 @@
-"""An engine that is stopped, or gets another key, while requests come: none of them notices."""
+"""An engine that is stopped, or gets another key, under load: no request fails."""
 
 import signal
 import threading
@@ -25,10 +25,10 @@ CLIENTS = 4
 
 @contextmanager
 def load_on(gateway: Gateway) -> Iterator[Counter[str]]:
-    """Clients that ask again as soon as they have their answer, streamed and plain in turn; how each request ended."""
-    over, ended = threading.Event(), Counter[str]()
+    """Clients that send one request after another, streamed and plain in turn; yields the results."""
+    stopped, results = threading.Event(), Counter[str]()
 
-    def ask(http: httpx.Client, *, stream: bool) -> str:
+    def send(http: httpx.Client, *, stream: bool) -> str:
         body = {"model": DEMO, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12, "stream": stream}
         try:
             answer = http.post("/v1/chat/completions", json=body)
@@ -41,17 +41,17 @@ def load_on(gateway: Gateway) -> Iterator[Counter[str]]:
     def client() -> None:
         with gateway.http as http:
             count = 0
-            while not over.is_set():
+            while not stopped.is_set():
                 count += 1
-                ended[ask(http, stream=count % 2 == 0)] += 1
+                results[send(http, stream=count % 2 == 0)] += 1
 
     threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
     try:
-        yield ended
+        yield results
     finally:
-        over.set()
+        stopped.set()
         for thread in threads:
             thread.join(60)
 
@@ -65,22 +65,22 @@ def test_an_engine_that_is_stopped_under_load_fails_no_request(
 
     def state() -> str:
         with gateway.http as http:
-            told = http.get("/models/status").json()["engines"]
-        states.append(told["one"]["state"])
+            engines = http.get("/models/status").json()["engines"]
+        states.append(engines["one"]["state"])
         return states[-1]
 
-    until(lambda: state() == "ready", 30, "the gateway knows it")
-    with load_on(gateway) as ended:
-        until(lambda: ended["answered"] > 20, 60, "load")
+    until(lambda: state() == "ready", 30, "the gateway has found it")
+    with load_on(gateway) as results:
+        until(lambda: results["answered"] > 20, 60, "load")
         engines[0].program.send(signal.SIGTERM)
         began = time.monotonic()
-        until(lambda: state() == "draining", 10, "the gateway has seen it")
+        until(lambda: state() == "draining", 10, "the gateway has noticed")
         assert engines[0].program.exit_code is None
         assert engines[0].program.wait(40) == 0
-        took, so_far = time.monotonic() - began, ended["answered"]
-        until(lambda: ended["answered"] > so_far + 20, 60, "the other one serves")
-    measured(f"an engine of two stopped under load: {dict(ended)}, stop in {took:.1f} s")
-    assert set(ended) == {"answered"}
+        took, so_far = time.monotonic() - began, results["answered"]
+        until(lambda: results["answered"] > so_far + 20, 60, "the other engine serves")
+    measured(f"an engine of two stopped under load: {dict(results)}, stop in {took:.1f} s")
+    assert set(results) == {"answered"}
     assert took < 30  # LLAMACPP_STOP_GRACE
 
 
@@ -92,12 +92,12 @@ def test_the_engine_key_is_rotated_under_load_without_a_failure(
     following.write_text("the-next-engine-key\n", encoding="ascii")
     engine = services.llamacpp()
     gateway = services.gateway(engine)
-    with load_on(gateway) as ended:
-        until(lambda: ended["answered"] > 10, 60, "load")
+    with load_on(gateway) as results:
+        until(lambda: results["answered"] > 10, 60, "load")
         secret_files.rotate_engine_key(settings)
         assert services.key_file.read_text("ascii") == "the-next-engine-key\n"
-        headers = {"authorization": "Bearer the-next-engine-key"}  # which it accepts, though it was never restarted
+        headers = {"authorization": "Bearer the-next-engine-key"}  # which it accepts without a restart
         assert httpx.get(f"http://{HOST}:{engine.port}/v1/models", headers=headers, trust_env=False).is_success
-        time.sleep(6)  # within five seconds the gateway shows the new one
-    measured(f"engine key rotated under load: {dict(ended)}")
-    assert set(ended) == {"answered"}
+        time.sleep(6)  # the gateway uses the new one within five seconds
+    measured(f"engine key rotated under load: {dict(results)}")
+    assert set(results) == {"answered"}

@@ -38,8 +38,8 @@ def client(embedder: Embedder) -> Iterator[openai.OpenAI]:
         yield sdk
 
 
-def alike(one: list[float], other: list[float]) -> float:
-    """The cosine of the angle between two vectors."""
+def cosine_similarity(one: list[float], other: list[float]) -> float:
+    """The cosine similarity of two vectors."""
     product = sum(a * b for a, b in zip(one, other, strict=True))
     return product / math.sqrt(sum(a * a for a in one) * sum(b * b for b in other))
 
@@ -50,15 +50,15 @@ def test_every_text_of_a_list_gets_a_vector_of_its_own(embedder: Embedder, clien
     vectors = [row.embedding for row in answer.data]
     assert len({len(vector) for vector in vectors}) == 1
     assert len(vectors[0]) >= 64
-    assert alike(vectors[0], vectors[1]) < 0.999
+    assert cosine_similarity(vectors[0], vectors[1]) < 0.999
     assert answer.usage.prompt_tokens > len(TEXTS)
 
 
 def test_the_same_text_has_the_same_vector_however_it_is_encoded(embedder: Embedder, client: openai.OpenAI) -> None:
-    # The SDK asks for base64 unless told otherwise.
+    # The SDK requests base64 by default.
     packed = client.embeddings.create(model=embedder.model, input=TEXTS[2]).data[0].embedding
     plain = client.embeddings.create(model=embedder.model, input=[TEXTS[2]], encoding_format="float").data[0].embedding
-    assert alike(packed, plain) == pytest.approx(1, abs=1e-3)
+    assert cosine_similarity(packed, plain) == pytest.approx(1, abs=1e-3)
 
 
 async def test_the_asynchronous_sdk_gets_the_same(embedder: Embedder) -> None:
@@ -87,7 +87,7 @@ def test_an_invalid_input_is_refused_with_the_engines_message(
 
 
 def test_a_chat_with_an_embedding_model_works_or_is_a_client_error(embedder: Embedder, client: openai.OpenAI) -> None:
-    """llama.cpp does both at once. vLLM does one, and says so with a status that is the client's to mend."""
+    """llama.cpp does both. vLLM does only one, and returns a client error for the other."""
     messages: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
     if embedder.model == DEMO:
         assert client.chat.completions.create(model=DEMO, messages=messages, max_tokens=3).choices

@@ -1,4 +1,4 @@
-"""Bad input that only an engine can judge: whichever it is, the client reads the same kind of answer."""
+"""Invalid input that only an engine can detect: the client gets the same kind of error from every engine."""
 
 from typing import Any
 
@@ -76,11 +76,11 @@ def test_an_invalid_grammar(gateway: Gateway) -> None:
 
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
-SOUND = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
-# Each is the request's fault; llama.cpp answers 500 to every one of them.
+AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+# Each is invalid; llama.cpp responds to every one of them with 500.
 FAULTS: dict[str, dict[str, Any]] = {
-    "an image for a model without eyes": chat([{"type": "text", "text": "what is this?"}, IMAGE]),
-    "sound for a model without ears": chat([SOUND]),
+    "an image for a text model": chat([{"type": "text", "text": "what is this?"}, IMAGE]),
+    "audio for a text model": chat([AUDIO]),
     "a message without a role": {"model": DEMO, "messages": [{"content": "x"}]},
     "a role that is a number": {"model": DEMO, "messages": [{"role": 5, "content": "x"}]},
     "tools that are text": chat(tools="x"),

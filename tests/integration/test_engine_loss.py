@@ -1,4 +1,4 @@
-"""Engines that die, hang, do not start or come back: what the client is told meanwhile, and that it heals by itself."""
+"""Engines that die, hang, do not start or come back: what clients get meanwhile, and recovery without intervention."""
 
 import errno
 import json
@@ -31,7 +31,7 @@ def demo(**fields: Any) -> dict[str, Any]:
 
 
 def unavailable(response: Response, *fragments: str, code: str = "no_engine_ready") -> None:
-    """Checks a 503: it says why, and when to come back."""
+    """Checks a 503: its reason, and when to retry."""
     error = response.error
     assert (response.status, error["code"], error["type"]) == (503, code, "service_unavailable"), error
     assert int(response.headers["retry-after"]) > 0
@@ -48,12 +48,12 @@ def health(gateway: Gateway) -> dict[str, int]:
 
 def status(gateway: Gateway, engine: str) -> dict[str, Any]:
     with gateway.http as http:
-        told: dict[str, Any] = http.get("/models/status").json()["engines"][engine]
-    return told
+        found: dict[str, Any] = http.get("/models/status").json()["engines"][engine]
+    return found
 
 
 def refuses(port: int) -> bool:
-    """Whether nothing listens on a port any more."""
+    """Whether nothing listens on a port."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == errno.ECONNREFUSED
 
@@ -77,17 +77,17 @@ def test_a_killed_engine_is_unavailable_at_once_and_ready_again_after_its_restar
     assert json.loads(broken.event_data[-1])["error"]["code"] in {"engine_reset", "engine_broken"}
     assert b"[DONE]" not in broken.body
 
-    # Its sockets close one after the other: for a moment the port takes a connection still, and resets it.
-    until(lambda: refuses(engine.port), 5, "the dead engine has let go of its port", 0.001)
+    # Its sockets close one after the other: for a moment the port still accepts a connection, and resets it.
+    until(lambda: refuses(engine.port), 5, "the port of the dead engine is closed", 0.001)
     # Until the launcher has restarted it, it is unavailable, and every endpoint reports that.
     unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is ")
     assert health(gateway) == NOT_READY
-    told = status(gateway, "llamacpp")
-    assert told["state"] in {"down", "failed", "starting"}
-    assert told["reason"]
-    assert told["models"] == [DEMO]
+    engine_status = status(gateway, "llamacpp")
+    assert engine_status["state"] in {"down", "failed", "starting"}
+    assert engine_status["reason"]
+    assert engine_status["models"] == [DEMO]
 
-    until(lambda: health(gateway) == READY, 20, "it serves again, by itself", 0.1)
+    until(lambda: health(gateway) == READY, 20, "it serves again", 0.1)
     assert send_request(gateway.port, CHAT, demo(), key=gateway.key).status == 200
     assert status(gateway, "llamacpp")["state"] == "ready"
     states = [line["state"] for line in gateway.lines(event="engine")]
@@ -100,7 +100,7 @@ def test_requests_are_retried_when_one_of_two_engines_dies_before_the_first_byte
     one, other = services.llamacpp(name="one"), services.llamacpp(name="other")
     gateway = services.gateway(one, other)
     pid = one.engine_pid()
-    # Held still, it takes requests and answers none: so the kill comes before the first byte.
+    # Stopped, it accepts requests and responds to none: so the kill comes before the first byte.
     with frozen(pid), ThreadPoolExecutor(8) as pool:
         responses = [
             pool.submit(send_request, gateway.port, CHAT, demo(stream=i % 2 == 0), key=gateway.key) for i in range(8)
@@ -112,7 +112,7 @@ def test_requests_are_retried_when_one_of_two_engines_dies_before_the_first_byte
     assert gateway.scrape().total("gateway_engine_retries_total", engine="one") >= 1
     until(lambda: len(gateway.lines(event="request", outcome="ok", route=CHAT)) == 8, 5, "all are in the log")
     assert {line["attempts"] for line in gateway.lines(event="request", outcome="ok", route=CHAT)} == {1, 2}
-    until(lambda: status(gateway, "one")["state"] == "ready", 20, "the one that died is back", 0.1)
+    until(lambda: status(gateway, "one")["state"] == "ready", 20, "the killed engine is ready again", 0.1)
 
 
 @pytest.mark.timing
@@ -157,7 +157,7 @@ def test_an_engine_that_starts_later_is_found(services: Services) -> None:
 
 @contextmanager
 def launcher(**status: Any) -> Iterator[str]:
-    """A launcher's status port that says what it is told to; yields its address."""
+    """A fake launcher's status port with this status; yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -168,7 +168,7 @@ def launcher(**status: Any) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
-            """Silent."""
+            """Log nothing."""
 
     with ThreadingHTTPServer((HOST, 0), Handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.05,))
@@ -205,11 +205,11 @@ def test_a_model_file_that_cannot_be_loaded_is_the_reason_in_the_error(services:
     half.write_bytes(GGUF.read_bytes()[: GGUF.stat().st_size // 2])
     engine = services.llamacpp(awaited="failed", LLAMACPP_MODEL=str(half), LLAMACPP_ALIAS=DEMO)
     gateway = services.gateway(engine, ready=False)
-    until(lambda: status(gateway, "llamacpp")["state"] == "failed", 10, "the gateway knows that it failed")
+    until(lambda: status(gateway, "llamacpp")["state"] == "failed", 10, "the gateway has noticed the failure")
     unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is failed", "half.gguf")
-    # The whole file in its place, and it starts by itself.
+    # With the whole file in its place it starts without intervention.
     half.write_bytes(GGUF.read_bytes())
-    until(lambda: health(gateway) == READY, 20, "it serves once the file is good", 0.1)
+    until(lambda: health(gateway) == READY, 20, "it serves once the file is valid", 0.1)
 
 
 def test_a_stopping_engine_finishes_its_streams_and_gets_no_more_requests(services: Services) -> None:

@@ -1,4 +1,4 @@
-"""Workers whose METRICS_DIR is full, or whose /dev/shm is not to be written to: they serve, and say so."""
+"""Workers with a full METRICS_DIR, or without a writable /dev/shm: they serve, and log a warning."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from tests.support.in_process.small_disk import as_seen_by, fill
 from tests.support.program import until
 from tests.support.services import Services
 
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the directory itself is what is tested
 
 
@@ -37,22 +37,22 @@ def test_workers_that_start_on_a_full_disk_serve_and_are_counted_once_there_is_r
     filler = fill(disk)
     old = set(gateway.program.children())
     gateway.program.send(signal.SIGHUP)
-    until(lambda: old.isdisjoint(gateway.program.children()), _PATIENCE_S, "the old workers have gone")
-    until(gateway.is_ready, _PATIENCE_S, "the new ones are ready")
+    until(lambda: old.isdisjoint(gateway.program.children()), _TIMEOUT_S, "the old workers have gone")
+    until(gateway.is_ready, _TIMEOUT_S, "the new ones are ready")
     new = gateway.program.children()
     chats(gateway, 20)
-    # Not each of them, perhaps: with the old ones go the files of their gauges.
-    until(lambda: warnings(gateway, "has no room for counters") > 0, _PATIENCE_S, "it is logged")
+    # Perhaps not by each of them: the files of the old workers' gauges are removed.
+    until(lambda: warnings(gateway, "has no room for counters") > 0, _TIMEOUT_S, "the warning is logged")
     filler.unlink()
-    until(lambda: counted(gateway) == 24, _PATIENCE_S, "all is counted")
-    until(gateway.is_up, _PATIENCE_S, "they are shown as alive")
-    assert gateway.program.children() == new, "nobody died of it"
+    until(lambda: counted(gateway) == 24, _TIMEOUT_S, "all is counted")
+    until(gateway.is_up, _TIMEOUT_S, "the workers are up")
+    assert gateway.program.children() == new, "no worker died"
 
     fill(disk)
     os.kill(new[0], signal.SIGKILL)
-    until(lambda: new[0] not in gateway.program.children() and gateway.is_up(), _PATIENCE_S, "another takes its place")
+    until(lambda: new[0] not in gateway.program.children() and gateway.is_up(), _TIMEOUT_S, "it is replaced")
     chats(gateway, 10)
-    until(lambda: counted(gateway) == 34, _PATIENCE_S, "its predecessor's files had room")
+    until(lambda: counted(gateway) == 34, _TIMEOUT_S, "its predecessor's files had room")
 
 
 def test_a_gateway_starts_without_writable_shared_memory(services: Services, tmp_path: Path) -> None:
@@ -65,6 +65,6 @@ def test_a_gateway_starts_without_writable_shared_memory(services: Services, tmp
     assert warnings(gateway, f"{_SHARED_MEMORY} cannot be written to") == 1
     assert {path.name for path in (tmp_path / "glasshouse-elsewhere").glob("*.lock")} == {"slot-0.lock"}
     gateway.program.send(signal.SIGHUP)
-    until((tmp_path / "glasshouse-elsewhere" / "slot-1.lock").exists, _PATIENCE_S, "the next one goes there too")
-    until(gateway.is_up, _PATIENCE_S, "it is alone")
+    until((tmp_path / "glasshouse-elsewhere" / "slot-1.lock").exists, _TIMEOUT_S, "the next worker uses it too")
+    until(gateway.is_up, _TIMEOUT_S, "only the new worker is up")
     chats(gateway, 3)

@@ -1,4 +1,4 @@
-"""HTTP that means harm: smuggling, injection, heads without an end. Nothing of it reaches an engine or bends a log."""
+"""Malicious HTTP: smuggling, injection, endless heads. None of it reaches an engine or corrupts the log."""
 
 import json
 import time
@@ -32,8 +32,8 @@ def front(module_services: Services, mock: Mock) -> Gateway:
     return module_services.gateway(mock, IDLE_TIMEOUT="2")
 
 
-def everything(gateway: Gateway, request: bytes) -> bytes:
-    """What comes back until the connection ends or falls silent."""
+def exchange(gateway: Gateway, request: bytes) -> bytes:
+    """Everything received until the connection ends or falls silent."""
     with RawConnection(gateway.port, timeout=20) as raw:
         raw.send(request)
         try:
@@ -48,12 +48,12 @@ def everything(gateway: Gateway, request: bytes) -> bytes:
 def test_a_hostile_request_is_refused_and_nothing_after_it_is_served(front: Gateway, mock: Mock, name: str) -> None:
     mock.change(reset=True)
     request = CORPUS[name].replace(b"host: gateway", f"host: gateway\r\nauthorization: Bearer {front.key}".encode(), 1)
-    assert shape_of(everything(front, request + SMUGGLED)) == "refused"
+    assert shape_of(exchange(front, request + SMUGGLED)) == "refused"
     assert mock.stats()["requests"] == 0
 
 
 def test_every_hostile_request_is_refused_in_the_same_shape(front: Gateway, measured: Callable[[str], None]) -> None:
-    shapes = Counter(shape_of(everything(front, request)) for request in BROKEN_HEADS.values())
+    shapes = Counter(shape_of(exchange(front, request)) for request in BROKEN_HEADS.values())
     measured(f"raw hostile requests: {len(BROKEN_HEADS)}, {dict(shapes)}")
     assert set(shapes) == {"refused"}
 
@@ -73,7 +73,7 @@ def test_a_hostile_body_after_its_response_ends_the_connection(front: Gateway, n
 
 
 def shape_of(received: bytes) -> str:
-    """`refused`: one error in OpenAI's shape, and the end; `closed`: the end alone; else what came."""
+    """`refused`: one error in OpenAI's shape, then the end; `closed`: only the end; else what was received."""
     if not received:
         return "closed"
     top, _, body = received.partition(b"\r\n\r\n")
@@ -83,13 +83,13 @@ def shape_of(received: bytes) -> str:
         error = json.loads(body)["error"]
     except (ValueError, KeyError, TypeError):
         return received[:200].decode("latin-1")
-    right = (
+    is_expected = (
         status.startswith(b"http/1.1 4")
         and names.count(b"x-request-id") == 1
         and {b"content-type: application/json", b"connection: close"} <= set(lines)
         and set(error) == {"message", "type", "param", "code"}
     )
-    return "refused" if right else received[:200].decode("latin-1")
+    return "refused" if is_expected else received[:200].decode("latin-1")
 
 
 @pytest.mark.timing
@@ -134,7 +134,7 @@ def test_a_harmful_request_id_is_replaced(front: Gateway, given: str) -> None:
 
 def test_a_line_feed_in_a_header_starts_no_new_header(front: Gateway) -> None:
     lines = f"authorization: Bearer {front.key}\r\nx-request-id: a\nset-cookie: b=c\r\ncontent-length: {len(BODY)}"
-    received = everything(front, head(*lines.split("\r\n")) + BODY)
+    received = exchange(front, head(*lines.split("\r\n")) + BODY)
     assert b"set-cookie" not in received.lower()
 
 
@@ -159,7 +159,7 @@ def test_the_engine_receives_its_own_key_and_not_the_clients(services: Services)
 
 
 def test_a_head_that_never_ends_is_dropped(front: Gateway) -> None:
-    received = everything(front, head(*(f"x-{number}: {'y' * 1000}" for number in range(2_000)))[:-2])
+    received = exchange(front, head(*(f"x-{number}: {'y' * 1000}" for number in range(2_000)))[:-2])
     assert b" 200 " not in received
     assert send_request(front.port, "/livez", method="GET").status == 200
 

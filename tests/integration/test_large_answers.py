@@ -1,4 +1,4 @@
-"""An answer of 200 MB through a gateway as it is run: how much memory that takes, and whether others wait meanwhile."""
+"""A response of 200 MB through a gateway: how much memory it takes, and whether other requests wait meanwhile."""
 
 import json
 import socket
@@ -23,7 +23,7 @@ _SIZE = len(_HEAD) + _ROWS * (len(_ROW) + 1) - 1 + len(_TAIL)
 
 
 class _Embedder(BaseHTTPRequestHandler):
-    """A fake engine: well, but for the length of its embeddings."""
+    """A fake engine whose embeddings are very long."""
 
     protocol_version = "HTTP/1.1"
 
@@ -51,7 +51,7 @@ class _Embedder(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -69,15 +69,15 @@ def embedder() -> Iterator[str]:
 
 
 def peak_memory(pid: int) -> float:
-    """The most that a process has had resident since it was last asked, in MiB."""
+    """The peak resident memory of a process since the last call, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     peak = next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
-    Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")  # the peak begins anew
+    Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")  # resets the peak
     return peak
 
 
 def fetch(gateway: Gateway) -> int:
-    """Asks for the embeddings; returns the bytes that came, head included."""
+    """Requests the embeddings; returns the number of bytes received, head included. None of them is kept."""
     received = 0
     with socket.create_connection((HOST, gateway.port), timeout=120) as connection:
         connection.sendall(
@@ -101,7 +101,7 @@ def test_a_response_of_200_mb_takes_little_memory_and_is_counted(
     cpu = _cpu_seconds(worker)
     slowest, done = 0.0, threading.Event()
 
-    def look() -> None:
+    def poll() -> None:
         nonlocal slowest
         with gateway.http as http:
             while not done.is_set():
@@ -110,7 +110,7 @@ def test_a_response_of_200_mb_takes_little_memory_and_is_counted(
                 slowest = max(slowest, time.monotonic() - began)
                 time.sleep(0.02)
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=poll)
     thread.start()
     try:
         received = fetch(gateway)
@@ -119,7 +119,7 @@ def test_a_response_of_200_mb_takes_little_memory_and_is_counted(
         thread.join()
     peak = peak_memory(worker)
     measured(
-        f"a plain answer of {_SIZE / 1e6:.0f} MB: resident memory {before:.0f} -> {peak:.0f} MiB at its peak, "
+        f"a plain response of {_SIZE / 1e6:.0f} MB: resident memory {before:.0f} -> {peak:.0f} MiB at its peak, "
         f"{_cpu_seconds(worker) - cpu:.2f} s of CPU, the slowest /livez meanwhile {slowest * 1000:.0f} ms"
     )
     assert received > _SIZE

@@ -5,19 +5,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from tests.support.compose.stack import ROOT, Stack, dead_proxy
-
-_ONLY_COMPOSE_CONFIG = {"test_compose_files.py", "test_memory.py"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts containers shares the daemon, its images and the memory of the machine."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent) and item.path.name not in _ONLY_COMPOSE_CONFIG:
-            item.add_marker(pytest.mark.serial)
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,6 @@ from tests.integration.ledger.setups import (
 )
 from tests.support.services import Services
 
-pytestmark = pytest.mark.serial  # stops and kills workers at exact points, with timeouts of seconds
-
 _SEED = 7
 _FEW = [OK_PLAIN, OK_STREAM] * 4
 

@@ -70,7 +70,7 @@ def test_a_failure_says_what_is_wrong_and_leaves_the_certificate_alone(acme_sand
     tries = {
         "DNS has no address for nowhere.glasshouse.test: add an A record": {"TLS_DOMAIN": "nowhere.glasshouse.test"},
         "port 80 of closed.glasshouse.test cannot be reached": {"TLS_DOMAIN": "closed.glasshouse.test"},
-        "other.glasshouse.test leads to something else than this nginx": {"TLS_DOMAIN": "other.glasshouse.test"},
+        "other.glasshouse.test does not lead to this nginx": {"TLS_DOMAIN": "other.glasshouse.test"},
         "is not trusted here": {"TLS_DOMAIN": DOMAIN, "REQUESTS_CA_BUNDLE": "/etc/ssl/certs/ca-certificates.crt"},
         "cannot be reached from this container": {"TLS_DOMAIN": DOMAIN, "ACME_SERVER": "https://authority:1/dir"},
     }

@@ -1,4 +1,4 @@
-"""What the pages that people read hold: headings, links, and the commands that they are to type."""
+"""The Markdown pages of the repository: their headings, links, and the commands that readers type."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-# Those whose commands are typed as they stand; the rest of docs/ explains.
+# Their commands are typed as they are; the other pages explain.
 GUIDES = ("README.md", "README.ko.md", "docs/first-start.md", "docs/operate.md", "docs/backup.md", "docs/runbook.md")
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _OPERATORS = frozenset("|&;<>()")
@@ -31,29 +31,29 @@ class Page:
 
     @property
     def anchors(self) -> frozenset[str]:
-        """The headings as GitHub names them in links."""
+        """The anchors that GitHub gives to headings."""
         headings = re.findall(r"^#{1,6} (.+)$", self.prose, re.MULTILINE)
         return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
 
     @property
     def links(self) -> tuple[str, ...]:
-        """Where its links to other places of the repository lead."""
+        """The targets of links within the repository."""
         targets = re.findall(r"\]\(([^()\s]+)\)", self.prose)
         return tuple(target for target in targets if not re.match(r"[a-z]+:", target))
 
     def blocks(self, language: str) -> tuple[str, ...]:
-        """Its fenced blocks in one language."""
+        """Its fenced code blocks in one language."""
         return tuple(body for found, body in _FENCED.findall(self.text) if found == language)
 
     @cached_property
     def spans(self) -> tuple[str, ...]:
-        """What stands between backticks in a sentence or a table."""
+        """Code spans in sentences and tables."""
         return tuple(" ".join(span.split()) for span in re.findall(r"`([^`]+)`", self.prose))
 
     def commands(self, program: str) -> Iterator[list[str]]:
-        """Each call of a program, in blocks and in sentences, as words; a `$( … )` counts as a word of its own."""
-        typed = (block.replace("\\\n", " ") for block in self.blocks("sh"))
-        lines = [line for block in typed for line in block.splitlines()]
+        """Each call of a program, in code blocks and spans, as words; a `$( … )` is a word of its own."""
+        blocks = (block.replace("\\\n", " ") for block in self.blocks("sh"))
+        lines = [line for block in blocks for line in block.splitlines()]
         for line in (*lines, *self.spans):
             yield from _calls(line, program)
 
@@ -63,7 +63,7 @@ def _calls(line: str, program: str) -> Iterator[list[str]]:
     lexer.whitespace_split = True
     try:
         words = list(lexer)
-    except ValueError:  # half of a here-document's or of a quotation's lines
+    except ValueError:  # a line of a here-document or of a quotation over several lines
         return
     call: list[str] = []
     for word in (*words, ";"):
@@ -76,7 +76,7 @@ def _calls(line: str, program: str) -> Iterator[list[str]]:
 
 
 def pages() -> tuple[Page, ...]:
-    """All pages of the repository that people read."""
+    """All Markdown pages that people read."""
     found = (
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
@@ -87,5 +87,5 @@ def pages() -> tuple[Page, ...]:
 
 
 def guides() -> tuple[Page, ...]:
-    """The pages whose commands are typed."""
+    """The pages whose commands readers type."""
     return tuple(map(Page, GUIDES))

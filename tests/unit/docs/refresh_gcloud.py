@@ -1,5 +1,5 @@
-"""Writes gcloud.json anew: what an installed gcloud says of the commands in the guides; only its grammar is asked, no
-network. From the repository's root: `PYTHONPATH=. .venv/bin/python tests/unit/docs/refresh_gcloud.py`.
+"""Writes gcloud.json: the grammar of the gcloud commands in the guides, as an installed gcloud knows it, offline.
+From the repository's root: `PYTHONPATH=. .venv/bin/python tests/unit/docs/refresh_gcloud.py`.
 """
 
 import json
@@ -14,7 +14,7 @@ RECORDED = Path(__file__).with_name("gcloud.json")
 
 
 def _flags(node: dict[str, Any]) -> dict[str, list[str]]:
-    """The flags below a node of gcloud's grammar, each with the values it is limited to (none: any)."""
+    """The flags below a node of gcloud's grammar, each with its allowed values (none: any)."""
     found: dict[str, list[str]] = {}
     for argument in node["arguments"]:
         if "group" in argument:
@@ -25,7 +25,7 @@ def _flags(node: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    """Asks gcloud, and stops at the first command that it would refuse."""
+    """Runs gcloud's linter, and stops at the first command that it refuses."""
     grammar: dict[str, dict[str, list[str]]] = {}
     for words in (words for page in guides() for words in page.commands("gcloud")):
         command = " ".join(("gcloud", *(f"'{word}'" if " " in word else word for word in words)))

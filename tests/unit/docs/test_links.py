@@ -1,4 +1,4 @@
-"""Each link from one page to another leads somewhere."""
+"""Links between pages lead to files and headings that exist."""
 
 import pytest
 from tests.unit.docs.pages import ROOT, Page, pages
