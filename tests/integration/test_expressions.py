@@ -1,4 +1,4 @@
-"""Every expression of a dashboard or an alert, asked of a real Prometheus that scraped real parts under load."""
+"""Evaluates every expression of dashboards and alerts in a real Prometheus that scraped real services under load."""
 
 import contextlib
 import math
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prom
 
 _SPENT = "increase(gateway_output_equivalent_tokens_total[1m]) > 0"
 _JOB = re.compile(r'job=(~?)"([^"]+)"')
-# Alerts whose expression is a filter, and leaves nothing when all is well.
+# Alerts whose expression is a filter, which has no result when all is well.
 _FILTERS = {f"alert {name}" for name in (
     *("ErrorsBurnFast", "ErrorsBurnSlowly", "LatencyBurnsFast", "LatencyBurnsSlowly"),
     *("EngineStalled", "OutputCollapsed", "ClientsLeave", "ServiceLevelsUnknown", "GpuLost", "GpuXid"),
@@ -35,13 +35,13 @@ _FILTERS = {f"alert {name}" for name in (
 def prometheus(
     engine: Engine, module_services: Services, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    """A Prometheus with the stack's own jobs, in a hurry, after some traffic."""
+    """A Prometheus with the stack's own jobs and short intervals, after some traffic."""
     with contextlib.ExitStack() as exits:
         yield _watched(engine, module_services, tmp_path_factory.mktemp("prometheus"), exits)
 
 
 def _watched(engine: Engine, services: Services, directory: Path, exits: contextlib.ExitStack) -> Prometheus:
-    gateway = services.gateway(engine, ENGINE_PRICES=f"{engine.kind}=l4")  # nothing bad has happened to it
+    gateway = services.gateway(engine, ENGINE_PRICES=f"{engine.kind}=l4")  # without any failures
     port = free_port()
     build_stub(directory)
     exporter = Exporter(directory, directory, Machine(directory, "l4"), {})
@@ -67,8 +67,8 @@ def _watched(engine: Engine, services: Services, directory: Path, exits: context
     until(lambda: len(prometheus.ask("up == 1")) == len(addresses), 30, "every target is up")
     _traffic(gateway)
     until(lambda: _scraped(prometheus) == _counted(gateway), 10, "all of the traffic is scraped")
-    until(lambda: bool(prometheus.ask(_SPENT)), 10, "what it cost is in the books, which come later")
-    until(lambda: all(prometheus.ask(name) for name in recording.series()), 10, "rules have recorded it")
+    until(lambda: bool(prometheus.ask(_SPENT)), 10, "its cost is booked, which happens later")
+    until(lambda: all(prometheus.ask(name) for name in recording.series()), 10, "the recording rules have samples")
     return prometheus
 
 
@@ -82,7 +82,7 @@ def _moved(job: dict[str, Any], address: str, engine: Engine) -> dict[str, Any]:
 
 
 def _traffic(gateway: Gateway) -> None:
-    """Enough answers to be judged, and one stream that is left."""
+    """Enough responses for every series, and one stream whose client disconnects."""
     question = {"model": DEMO, "messages": [{"role": "user", "content": "What is Glasshouse?"}], "max_tokens": 8}
     with gateway.http as http:
         for number in range(12):
@@ -101,12 +101,12 @@ def _counted(gateway: Gateway) -> float:
 
 
 def _scraped(prometheus: Prometheus) -> float:
-    (told,) = prometheus.ask(f'sum(gateway_requests_total{{model="{DEMO}"}})')
-    return float(told["value"][1])
+    (sample,) = prometheus.ask(f'sum(gateway_requests_total{{model="{DEMO}"}})')
+    return float(sample["value"][1])
 
 
 def _is_asked_of(expression: str, scraped: set[str]) -> bool:
-    """Whether this stack has every part that an expression needs: some do without a part, and say `or vector(0)`."""
+    """Whether this stack has every job that an expression needs: one with `or vector(0)` needs only one of them."""
     needed = any if " or vector(0)" in expression else all
     return needed(
         any(re.fullmatch(name, job) if regular else name == job for job in scraped)
@@ -128,32 +128,32 @@ def test_every_expression_has_data_or_a_reason_for_none(
 
 
 def _panels(names: Iterable[str]) -> set[tuple[str, ...]]:
-    """Dashboard and title of each panel among the names of expressions."""
+    """The dashboard and title of each panel among the names of expressions."""
     named = (tuple(who.split(": ")) for who in names if who.startswith("glasshouse-"))
     return {parts[:2] for parts in named if parts[1] != "annotation"}
 
 
 def test_every_exemption_is_still_needed(prometheus: Prometheus) -> None:
-    """A panel that has data on a stack that is well must not keep its excuse."""
+    """A panel that has data on a healthy stack must not be exempt."""
     for who in exempt():
-        assert not prometheus.ask(expressions()[who]), f"{who} has data: take away its needs-…"
+        assert not prometheus.ask(expressions()[who]), f"{who} has data: remove its needs-…"
 
 
 def test_the_overview_shows_the_traffic(prometheus: Prometheus) -> None:
-    told = {
+    values = {
         who.split(": ")[1]: [float(series["value"][1]) for series in prometheus.ask(expr)]
         for who, expr in expressions().items()
         if who.startswith("glasshouse-overview")
     }
-    assert told["Availability"] == [1]
-    assert told["Failed requests"] == [0]
-    assert told["Targets down"] == [0]
-    assert told["Engines ready"] == [1]
-    assert told["In flight"] == [0]
-    assert told["Engine states"] == [1]
-    (cancelled,) = told["Cancelled"]
+    assert values["Availability"] == [1]
+    assert values["Failed requests"] == [0]
+    assert values["Targets down"] == [0]
+    assert values["Engines ready"] == [1]
+    assert values["In flight"] == [0]
+    assert values["Engine states"] == [1]
+    (cancelled,) = values["Cancelled"]
     assert 0 < cancelled < 0.2
-    (first_token,) = told["First token, p95"]
+    (first_token,) = values["First token, p95"]
     assert 0 < first_token < 10
 
 

@@ -1,4 +1,4 @@
-"""The launchers with the real engines and the demo model: start, answer, refuse, drain, leave nothing behind."""
+"""The launchers with the real engines and the demo model: start, respond, refuse, drain, leave no process behind."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CANARY = "canary-prompt"
 
 
 def group(session: int) -> set[int]:
-    """The running processes of a session: a launcher and what it has started lead sessions of their own."""
+    """The running processes of a session: a launcher and its engine each lead a session of their own."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -107,8 +107,8 @@ def launched(folder: Path, module: str, variables: dict[str, str], start_seconds
             launcher.process.wait(60)
 
 
-def stream_over_a_stop(launcher: Launched, **fields: Any) -> tuple[str, float]:
-    """Stop the launcher when a stream has begun; gives the stream's last line and how long the stop took."""
+def stream_during_a_stop(launcher: Launched, **fields: Any) -> tuple[str, float]:
+    """Stops the launcher during a stream; returns the stream's last line and the seconds that the stop took."""
     last = ""
     body = {
         "model": "glasshouse-demo",
@@ -132,7 +132,7 @@ def stream_over_a_stop(launcher: Launched, **fields: Any) -> tuple[str, float]:
 
 
 def check_engine(launcher: Launched) -> None:
-    """What holds for either engine."""
+    """Checks what is the same for both engines."""
     answer = launcher.chat(max_tokens=8)
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"] == "glasshouse-demo"
@@ -159,7 +159,7 @@ def check_nothing_is_left(launcher: Launched, session: int) -> None:
 
 
 def test_llama_cpp_from_start_to_stop(tmp_path: Path) -> None:
-    # One thread: two that wait for each other take many times as long where something else has one of the cores.
+    # One thread: two that wait for each other take many times as long when another process uses one of the cores.
     variables = {"LLAMACPP_STOP_GRACE": "60", "LLAMACPP_THREADS": "1"}
     with launched(tmp_path, "llamacpp_server", variables, 30) as launcher:
         assert launcher.until("ready", "failed")["state"] == "ready"
@@ -177,7 +177,7 @@ def test_llama_cpp_from_start_to_stop(tmp_path: Path) -> None:
         schema = {"type": "json_schema", "json_schema": {"schema": {"type": CANARY}}}
         assert launcher.chat(response_format=schema).status_code == 400
         engine = launcher.engine()
-        last, seconds = stream_over_a_stop(launcher, max_tokens=1500)
+        last, seconds = stream_during_a_stop(launcher, max_tokens=1500)
 
     assert last == "data: [DONE]"
     assert seconds < 60
@@ -190,7 +190,7 @@ def test_llama_cpp_aborts_requests_that_exceed_the_grace(tmp_path: Path) -> None
         launcher.until("ready")
         engine = launcher.engine()
         with pytest.raises(httpx.TransportError):
-            stream_over_a_stop(launcher, max_tokens=2000)
+            stream_during_a_stop(launcher, max_tokens=2000)
         assert launcher.process.wait(20) == 0
 
     check_nothing_is_left(launcher, engine)
@@ -238,8 +238,8 @@ def test_vllm_from_start_to_stop(tmp_path: Path) -> None:
         check_engine(launcher)
         assert launcher.chat(messages=CANARY).status_code == 400
         engine = launcher.engine()
-        assert len(group(engine)) > 1  # the engine's own processes are in the session that must end as a whole
-        last, seconds = stream_over_a_stop(launcher, max_tokens=1500)
+        assert len(group(engine)) > 1  # the engine's own processes belong to the session, which must end as a whole
+        last, seconds = stream_during_a_stop(launcher, max_tokens=1500)
 
     assert last == "data: [DONE]"
     assert seconds < 30 + 20

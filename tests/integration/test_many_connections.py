@@ -1,4 +1,4 @@
-"""More clients at once than there is room for: answered, or refused by a limit that has a name; none is dropped."""
+"""More connections at once than the limits allow: each is answered, or refused with a code; none is dropped."""
 
 import asyncio
 import contextlib
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.serial  # thousands of connections at once, on all core
 
 AT_ONCE = 2_000
 OPEN_AT_ONCE = 1_000
-# The one engine takes as many connections in one go, on the same cores: it is not the one that is tried here.
-PATIENCE = dict.fromkeys(("HEADER_TIMEOUT", "TTFT_TIMEOUT", "CONNECT_TIMEOUT"), "60")
+# The engine, on the same cores, gets as many connections at once: it is not what is tested here.
+LONG_TIMEOUTS = dict.fromkeys(("HEADER_TIMEOUT", "TTFT_TIMEOUT", "CONNECT_TIMEOUT"), "60")
 
 
 @pytest.fixture(autouse=True)
 def descriptors() -> Iterator[None]:
-    """The test itself opens thousands of connections."""
+    """Raises the limit of open files: the test itself opens thousands of connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
@@ -45,19 +45,19 @@ def mock(services: Services) -> Mock:
 
 
 async def all_at_once(gateway: Gateway, count: int, body: dict[str, Any] | None = None) -> Counter[str]:
-    """Connects so many clients, has each ask once all are connected, and says what became of them."""
+    """Connects this many clients, lets each send a request once all are connected, and counts the results."""
     request = encode_request("/v1/chat/completions", body or chat(), key=gateway.key)
-    gate = asyncio.Event()
-    waiting = 0
+    all_connected = asyncio.Event()
+    connected = 0
 
-    async def ask() -> str:
-        nonlocal waiting
+    async def send() -> str:
+        nonlocal connected
         try:
             connection = await AsyncConnection.open(gateway.port)
-            waiting += 1
-            if waiting == count:
-                gate.set()
-            await gate.wait()
+            connected += 1
+            if connected == count:
+                all_connected.set()
+            await all_connected.wait()
             connection.send(request)
             response = await connection.read_response()
         except (OSError, asyncio.IncompleteReadError) as error:
@@ -70,18 +70,18 @@ async def all_at_once(gateway: Gateway, count: int, body: dict[str, Any] | None 
         return "refused" if refused and content["error"]["code"] == "too_many_connections" else str(content)
 
     async with asyncio.timeout(90):
-        return Counter(await asyncio.gather(*(ask() for _ in range(count))))
+        return Counter(await asyncio.gather(*(send() for _ in range(count))))
 
 
 @pytest.mark.parametrize("most", ["2048", "500"])
 def test_thousands_of_connections_at_once_are_answered_or_refused_but_never_dropped(
     services: Services, mock: Mock, most: str, measured: Callable[[str], None]
 ) -> None:
-    gateway = services.gateway(mock, MAX_CONNECTIONS=most, **PATIENCE)
-    became = asyncio.run(all_at_once(gateway, AT_ONCE))
-    measured(f"{AT_ONCE} connections at once, MAX_CONNECTIONS={most}: {dict(became)}")
-    assert set(became) <= {"answered", "refused"}
-    assert became["answered"] >= min(int(most), AT_ONCE)
+    gateway = services.gateway(mock, MAX_CONNECTIONS=most, **LONG_TIMEOUTS)
+    results = asyncio.run(all_at_once(gateway, AT_ONCE))
+    measured(f"{AT_ONCE} connections at once, MAX_CONNECTIONS={most}: {dict(results)}")
+    assert set(results) <= {"answered", "refused"}
+    assert results["answered"] >= min(int(most), AT_ONCE)
     assert gateway.is_ready()
     assert gateway.scrape_when_idle().total("gateway_engine_ejections_total") == 0
 
@@ -91,25 +91,25 @@ def test_a_soft_limit_of_1024_files_fails_none_of_1000_open_streams(
     services: Services, measured: Callable[[str], None]
 ) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, hard))  # what gateway and launcher begin with
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, hard))  # the limit that gateway and launcher inherit
     engine = services.llamacpp(LLAMACPP_CTX="1024")
-    gateway = services.gateway(engine, **PATIENCE)
+    gateway = services.gateway(engine, **LONG_TIMEOUTS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     pids = [*gateway.program.children(), engine.engine_pid()]
     assert [resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids] == [(hard, hard)] * 2
     with contextlib.ExitStack() as exits:
-        # All slots are taken, one long answer behind another, until all streams are open.
-        long_ones = [exits.enter_context(stream(gateway, 1_000)) for _ in range(100)]
+        # Long responses occupy all slots until all streams are open.
+        long_streams = [exits.enter_context(stream(gateway, 1_000)) for _ in range(100)]
         streams: list[RawConnection] = []
         while len(streams) < OPEN_AT_ONCE:
             streams += [exits.enter_context(stream(gateway, 1)) for _ in range(50)]
             wait_until_open(gateway, len(streams))
         open_files = len(list(Path(f"/proc/{engine.engine_pid()}/fd").iterdir()))
-        for one in long_ones:
-            one.close()
-        became = Counter(what_became_of(one) for one in streams)
-    measured(f"{len(streams)} open streams, soft nofile 1024: {dict(became)}; llama.cpp had {open_files} files open")
-    assert became == {"streamed": OPEN_AT_ONCE}
+        for long_stream in long_streams:
+            long_stream.close()
+        results = Counter(result_of(open_stream) for open_stream in streams)
+    measured(f"{len(streams)} open streams, soft nofile 1024: {dict(results)}; llama.cpp had {open_files} files open")
+    assert results == {"streamed": OPEN_AT_ONCE}
     assert gateway.scrape_when_idle().total("gateway_engine_ejections_total") == 0
 
 
@@ -117,13 +117,13 @@ def test_a_soft_limit_of_1024_files_fails_none_of_1000_open_streams(
 def test_1500_requests_in_one_instant_are_all_answered_by_one_llama_cpp(
     services: Services, measured: Callable[[str], None]
 ) -> None:
-    """It takes the connections at once, and closes those on which nothing comes for 5 s."""
+    """It accepts the connections at once, and closes those on which nothing arrives for 5 s."""
     engine = services.llamacpp(LLAMACPP_CTX="1024")
     gateway = services.gateway(engine, HEADER_TIMEOUT="60")
     question = {"model": DEMO, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
-    became = asyncio.run(all_at_once(gateway, 1_500, question))
-    measured(f"1500 requests in one instant to one llama.cpp: {dict(became)}")
-    assert became == {"answered": 1_500}
+    results = asyncio.run(all_at_once(gateway, 1_500, question))
+    measured(f"1500 requests in one instant to one llama.cpp: {dict(results)}")
+    assert results == {"answered": 1_500}
     assert gateway.scrape_when_idle().total("gateway_engine_ejections_total") == 0
 
 
@@ -132,15 +132,15 @@ def wait_until_open(gateway: Gateway, count: int) -> None:
 
 
 def stream(gateway: Gateway, tokens: int) -> RawConnection:
-    """A stream that has been asked for."""
+    """A connection on which a stream has been requested."""
     question = {"model": DEMO, "messages": [{"role": "user", "content": "Hello"}]}
     body = {**question, "stream": True, "max_tokens": tokens, "ignore_eos": True}
     return RawConnection(gateway.port, timeout=120).send(encode_request("/v1/chat/completions", body, key=gateway.key))
 
 
-def what_became_of(one: RawConnection) -> str:
+def result_of(connection: RawConnection) -> str:
     try:
-        response = one.read_response()
+        response = connection.read_response()
     except (OSError, EOFError) as error:
         return f"dropped: {error!r}"
     return (
@@ -155,25 +155,25 @@ def test_with_64_descriptors_it_serves_warns_and_neither_spins_nor_ejects_an_eng
     gateway = services.gateway(mock, HEADER_TIMEOUT="60")
     (worker,) = gateway.program.children()
     resource.prlimit(gateway.program.pid, resource.RLIMIT_NOFILE, (64, 64))
-    # The next worker begins with what its master may open.
+    # The next worker inherits its master's limit.
     gateway.program.send(signal.SIGHUP)
     until(lambda: gateway.is_up() and worker not in gateway.program.children(), 30, "the new worker is up")
-    until(gateway.is_ready, 20, "the engine is seen again")
+    until(gateway.is_ready, 20, "the engine is ready again")
     (worker,) = gateway.program.children()
     assert any("MAX_CONNECTIONS" in str(line) and "descriptors" in str(line) for line in gateway.lines())
     idle = [RawConnection(gateway.port) for _ in range(200)]
     try:
         before = cpu_s(worker)
         time.sleep(2)
-        assert cpu_s(worker) - before < 1, "it spins"
+        assert cpu_s(worker) - before < 1, "it busy-waits"
         assert len(list(Path(f"/proc/{worker}/fd").iterdir())) < 64
     finally:
         for raw in idle:
             raw.socket.close()
-    became = asyncio.run(asyncio.wait_for(one_by_one(gateway), 60))
-    measured(f"with 64 descriptors, after 200 idle clients: {dict(became)}")
-    assert set(became) <= {"answered", "refused"}
-    assert became["answered"] > 0
+    results = asyncio.run(asyncio.wait_for(one_by_one(gateway), 60))
+    measured(f"with 64 descriptors, after 200 idle clients: {dict(results)}")
+    assert set(results) <= {"answered", "refused"}
+    assert results["answered"] > 0
     assert gateway.scrape_when_idle().total("gateway_engine_ejections_total") == 0
     assert hard > 64
 

@@ -1,4 +1,4 @@
-"""The list of models, and the errors that OpenAI's SDK makes of refusals, with OpenAI's SDK."""
+"""The list of models, and errors, as OpenAI's SDK sees them."""
 
 import openai
 import pytest

@@ -1,4 +1,4 @@
-"""The native stack when things go wrong around it: a full disk, a killed supervisor, secrets that cannot be written."""
+"""The native stack under external faults: a full disk, a killed supervisor, read-only secrets."""
 
 import json
 import os
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[NativeStack]:
-    """A place for a small stack: nothing but the gateway and llama.cpp."""
+    """A small stack, not yet started: only the gateway and llama.cpp."""
     stack = NativeStack.create(tmp_path, NGINX="off", PROMETHEUS="off")
     yield stack
     stack.make("down")
@@ -27,7 +27,7 @@ def stack(tmp_path: Path) -> Iterator[NativeStack]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB where RUN_DIR comes to lie."""
+    """A file system of 4 MiB for RUN_DIR."""
     run = tmp_path / "run"
     run.mkdir()
     done = subprocess.run(
@@ -40,7 +40,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(directory: Path) -> Path:
-    """Leaves no byte free; the file that takes the room."""
+    """Fills a file system completely; returns the file that takes the space."""
     ballast = directory / "ballast"
     with ballast.open("wb", buffering=0) as file:
         for size in (65536, 4096, 1):
@@ -61,7 +61,7 @@ def test_a_full_run_directory_loses_log_lines_and_nothing_else(small_disk: Path,
     assert stack.make("up").returncode == 0
     key = (stack.directory / "secrets" / "api-key").read_text()
     ballast = fill(small_disk)
-    for _ in range(200):  # each is a line of the gateway's log
+    for _ in range(200):  # each writes a line to the gateway's log
         assert stack.status_for(key) == 200
     before = stack.pid_of("gateway")
     os.kill(before, signal.SIGKILL)
@@ -73,7 +73,7 @@ def test_a_full_run_directory_loses_log_lines_and_nothing_else(small_disk: Path,
     ballast.unlink()
     assert stack.status_for(key) == 200
     log = small_disk / "logs" / "gateway.log"
-    until(lambda: "\n(here " in log.read_text(), 10, "it says how many lines were lost")
+    until(lambda: "\n(here " in log.read_text(), 10, "the number of lost lines is in the log")
     size = log.stat().st_size
     assert stack.status_for(key) == 200
     until(lambda: log.stat().st_size > size, 10, "it logs again")
@@ -131,7 +131,7 @@ def test_read_only_secrets_suffice(tmp_path: Path, stack: NativeStack) -> None:
 
 @pytest.mark.parametrize("words", ["up", "down", "ps", "key NAME=alice", "key"])
 def test_ctrl_c_in_the_first_second_prints_no_stack_trace(stack: NativeStack, words: str) -> None:
-    """The signal goes to the whole group of processes, as a terminal sends it: to make, its shell, and the command."""
+    """The signal goes to the whole process group, as from a terminal: to make, its shell, and the command."""
     for pause in (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.9):
         with subprocess.Popen(
             ["make", *words.split()], cwd=ROOT, env=stack.variables, text=True, start_new_session=True,
@@ -155,6 +155,6 @@ def test_the_engine_key_is_rotated_between_two_requests(stack: NativeStack) -> N
     again = stack.make("rotate-engine-key")
     assert again.returncode != 0
     assert "llamacpp started before the next engine key was made" in again.stderr
-    # The engine accepts both: no gateway that still shows the old key is refused, and none that shows the new one.
+    # The engine accepts both keys: a gateway is refused neither with the old one nor with the new one.
     for key in (old, file.read_text()):
         assert stack.status_for(key, f"http://127.0.0.1:{stack.variables['LLAMACPP_PORT']}") == 200

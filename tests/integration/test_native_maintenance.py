@@ -24,7 +24,7 @@ def stack(tmp_path: Path) -> Iterator[NativeStack]:
 
 
 def samples(stack: NativeStack, at: float | None = None) -> list[float]:
-    """When Prometheus saw its first target, now or at an earlier moment."""
+    """The timestamps of the gateway's `up` samples, now or at an earlier time."""
     query = urllib.parse.quote("timestamp(up{job='gateway'} == 1)", safe="")
     when = f"&time={at:.3f}" if at else ""
     body = stack.curl(f"'http://{HOST}:{stack.variables['PROMETHEUS_PORT']}/api/v1/query?query={query}{when}'")[1]
@@ -42,7 +42,7 @@ def test_a_stack_restored_from_a_backup_has_the_keys_and_the_history(stack: Nati
     done = stack.make("backup", f"FILE={file}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert stack.pid_of("gateway") == gateway
-    assert stack.pid_of("prometheus") not in (0, prometheus), "it was stopped, and started again"
+    assert stack.pid_of("prometheus") not in (0, prometheus), "Prometheus was stopped, and started again"
     refused = stack.make("restore", f"FILE={file}")
     assert refused.returncode != 0
     assert "is running; nothing has been changed" in refused.stderr
@@ -54,7 +54,7 @@ def test_a_stack_restored_from_a_backup_has_the_keys_and_the_history(stack: Nati
     assert done.returncode == 0, done.stdout + done.stderr
     assert stack.make("up").returncode == 0
     assert stack.status_for(key) == 200
-    until(lambda: samples(stack, seen) == [seen], 40, "what it had seen then", pause=0.5)
+    until(lambda: samples(stack, seen) == [seen], 40, "the samples from before the backup", pause=0.5)
 
 
 @pytest.mark.long

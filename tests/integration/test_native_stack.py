@@ -1,4 +1,4 @@
-"""The native stack as a person drives it: the real `make`, the real programs, ports and directories of its own."""
+"""The native stack as a person operates it: the real `make`, the real programs, ports and directories of its own."""
 
 import json
 import os
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NativeStack, str]]:
-    """A stack with everything that this machine has, and the output of its start."""
+    """A stack with every program that this machine has, and the output of its start."""
     stack = NativeStack.create(tmp_path_factory.mktemp("stack"))
     done = stack.make("up")
     try:
@@ -38,7 +38,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NativeSt
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[NativeStack]:
-    """A place for a small stack: nothing but the gateway and llama.cpp."""
+    """A small stack, not yet started: only the gateway and llama.cpp."""
     stack = NativeStack.create(tmp_path, NGINX="off", PROMETHEUS="off")
     yield stack
     stack.make("down")
@@ -83,7 +83,7 @@ def test_a_certificate_near_its_end_is_renewed_while_the_stack_runs(running: tup
         return ssl.get_server_certificate((HOST, int(stack.variables["HTTPS_PORT"])), timeout=5).strip()
 
     until(lambda: shown() == ending.strip(), 15, "nginx has taken the one that ends soon", pause=0.2)
-    os.kill(stack.pid_of("certificate"), signal.SIGTERM)  # it looks when it starts, and twice a day
+    os.kill(stack.pid_of("certificate"), signal.SIGTERM)  # it checks when it starts, and twice a day
     until(lambda: shown() != ending.strip(), 40, "nginx has taken a new one", pause=0.2)
     assert (tls / "key.pem").read_text() == key
     assert certificate.why_new(shown(), key) is None

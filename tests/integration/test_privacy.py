@@ -1,4 +1,4 @@
-"""What a client says is in no log and no metric, whatever becomes of its request."""
+"""The content of requests is in no log and no metric, whatever their outcome."""
 
 import json
 import secrets
@@ -18,8 +18,8 @@ CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/
 
 
 @pytest.fixture(scope="module")
-def talkative(engine: Engine, module_services: Services) -> Gateway:
-    """A gateway that logs all it ever logs."""
+def verbose_gateway(engine: Engine, module_services: Services) -> Gateway:
+    """A gateway with its most verbose log."""
     return module_services.gateway(engine, LOG_LEVEL="debug")
 
 
@@ -27,7 +27,7 @@ def chat(content: Any, model: str = DEMO, **fields: Any) -> dict[str, Any]:
     return {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 8, **fields}
 
 
-def leave(gateway: Gateway, body: dict[str, Any], *, late: bool) -> None:
+def disconnect(gateway: Gateway, body: dict[str, Any], *, late: bool) -> None:
     with RawConnection(gateway.port) as raw:
         raw.send(encode_request(CHAT, body, key=gateway.key))
         if late:
@@ -35,38 +35,38 @@ def leave(gateway: Gateway, body: dict[str, Any], *, late: bool) -> None:
         raw.reset()
 
 
-def everything_known(gateway: Gateway, engine: Engine | None) -> dict[str, str]:
-    """Every log and metric of every part."""
-    known = {"the gateway's log": gateway.program.text(), "the gateway's metrics": gateway.exposition()}
+def all_outputs(gateway: Gateway, engine: Engine | None) -> dict[str, str]:
+    """Every log and every metric of every service."""
+    outputs = {"the gateway's log": gateway.program.text(), "the gateway's metrics": gateway.exposition()}
     with gateway.http as http:
-        known["the gateway's status"] = http.get("/models/status").text
+        outputs["the gateway's status"] = http.get("/models/status").text
     if engine is not None:
-        known["the launcher's log"] = engine.program.text()
+        outputs["the launcher's log"] = engine.program.text()
         status = f"http://{HOST}:{engine.status_port}"
-        known["the launcher's status"] = httpx.get(f"{status}/status", trust_env=False).text
-        known["the launcher's metrics"] = httpx.get(f"{status}/metrics", trust_env=False).text
+        outputs["the launcher's status"] = httpx.get(f"{status}/status", trust_env=False).text
+        outputs["the launcher's metrics"] = httpx.get(f"{status}/metrics", trust_env=False).text
         with engine.http as direct:
-            known["the engine's metrics"] = direct.get("/metrics").text
-    return known
+            outputs["the engine's metrics"] = direct.get("/metrics").text
+    return outputs
 
 
-def assert_unknown(canary: str, gateway: Gateway, engine: Engine | None = None) -> None:
+def assert_absent(canary: str, gateway: Gateway, engine: Engine | None = None) -> None:
     gateway.scrape_when_idle()
-    told = [where for where, text in everything_known(gateway, engine).items() if canary in text]
-    assert told == []
+    found = [where for where, text in all_outputs(gateway, engine).items() if canary in text]
+    assert found == []
 
 
-def test_content_of_requests_is_in_no_log_and_no_metric(talkative: Gateway, engine: Engine) -> None:
+def test_content_of_requests_is_in_no_log_and_no_metric(verbose_gateway: Gateway, engine: Engine) -> None:
     canary = f"canary{secrets.token_hex(6)}"
-    many = f"{canary} " * engine.context()
+    long_text = f"{canary} " * engine.context()
     plain: list[tuple[str, Any, set[int]]] = [
         (CHAT, chat(canary), {200}),
         (CHAT, chat(canary, stream=True), {200}),
         (CHAT, chat(canary, user=canary, metadata={"a": canary}), {200}),
         (COMPLETIONS, {"model": DEMO, "prompt": canary, "max_tokens": 4}, {200}),
         (EMBEDDINGS, {"model": DEMO, "input": canary}, {200, 400, 404}),
-        (CHAT, chat(many), {400}),
-        (CHAT, chat(many, stream=True), {400}),
+        (CHAT, chat(long_text), {400}),
+        (CHAT, chat(long_text, stream=True), {400}),
         (CHAT, chat({"a": canary}), {400}),
         (CHAT, chat([{"type": canary}]), {400}),
         (CHAT, chat("x", temperature=canary), {400}),
@@ -82,19 +82,19 @@ def test_content_of_requests_is_in_no_log_and_no_metric(talkative: Gateway, engi
         (f"{CHAT}?q={canary}", chat("x"), {200}),
     ]
     for path, body, expected in plain:
-        response = send_request(talkative.port, path, body, key=talkative.key)
+        response = send_request(verbose_gateway.port, path, body, key=verbose_gateway.key)
         assert response.status in expected, (path, body if len(str(body)) < 500 else "…", response.body[:500])
     for late in (False, True):
-        leave(talkative, chat(canary, stream=True, max_tokens=900, ignore_eos=True), late=late)
-    leave(talkative, chat(canary, max_tokens=900, ignore_eos=True), late=False)
-    send_request(talkative.port, CHAT, chat("x"), key=canary)
-    assert_unknown(canary, talkative, engine)
+        disconnect(verbose_gateway, chat(canary, stream=True, max_tokens=900, ignore_eos=True), late=late)
+    disconnect(verbose_gateway, chat(canary, max_tokens=900, ignore_eos=True), late=False)
+    send_request(verbose_gateway.port, CHAT, chat("x"), key=canary)
+    assert_absent(canary, verbose_gateway, engine)
 
 
-def test_keys_are_in_no_log_and_no_metric(talkative: Gateway, engine: Engine) -> None:
-    assert send_request(talkative.port, CHAT, chat("x"), key=talkative.key).status == 200
-    assert_unknown(talkative.key, talkative, engine)
-    assert_unknown(engine.key_file.read_text("ascii"), talkative, engine)
+def test_keys_are_in_no_log_and_no_metric(verbose_gateway: Gateway, engine: Engine) -> None:
+    assert send_request(verbose_gateway.port, CHAT, chat("x"), key=verbose_gateway.key).status == 200
+    assert_absent(verbose_gateway.key, verbose_gateway, engine)
+    assert_absent(engine.key_file.read_text("ascii"), verbose_gateway, engine)
 
 
 @pytest.mark.parametrize(
@@ -109,4 +109,4 @@ def test_content_of_requests_is_in_no_log_when_the_engine_fails(services: Servic
             gateway.port, CHAT, chat(canary, model="mock", stream=stream, mock={"fault": fault}), key=gateway.key
         )
     until(lambda: len(gateway.lines(event="request", route=CHAT)) == 2, 5, "both are in the log")
-    assert_unknown(canary, gateway)
+    assert_absent(canary, gateway)

@@ -14,14 +14,14 @@ from tests.support.program import Program
 # Most of it is Python importing; a gateway that retried would take longer.
 _EXIT_S = 20.0
 ENGINE = "llamacpp=http://127.0.0.1:1"
-GOOD = "a good keys file"
+VALID = "a valid keys file"
 
 
-def refused(directory: Path, *, keys: str | None = GOOD, **variables: str) -> str:
-    """Starts a gateway that must refuse to start; returns what it says. `keys` None: there is no keys file."""
+def refused(directory: Path, *, keys: str | None = VALID, **variables: str) -> str:
+    """Starts a gateway that must refuse to start; returns its message. With `keys` None there is no keys file."""
     settings = environment(directory, ENGINE, **variables)
     path = Path(settings["KEYS_FILE"])
-    if keys == GOOD:
+    if keys == VALID:
         write_keys(path, {"tester": new_key()})
     elif keys is not None:
         path.write_text(keys, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""HUP under load: workers are replaced and no request is lost; TERM: the gateway ends promptly; USR2 is refused."""
+"""HUP under load replaces the workers and loses no request; TERM ends the gateway promptly; USR2 is refused."""
 
 import asyncio
 import signal
@@ -16,21 +16,26 @@ from tests.support.services import Services
 
 @pytest.fixture
 def gateway(services: Services) -> Gateway:
-    """A gateway before one mock engine."""
+    """A gateway with one mock engine."""
     return services.gateway(services.mock())
 
 
 async def reload_under_load(gateway: Gateway, clients: KeepAliveLoad, *, reloads: int, requests: int) -> None:
-    """Replaces the workers so often, at even distances, while the clients send at least so many requests."""
+    """Replaces the workers this often, at regular intervals, while the clients send at least this many requests."""
     done = 0
 
-    def enough() -> bool:
+    def is_enough() -> bool:
         return done == reloads and clients.outcomes.answered >= requests
 
-    load = asyncio.create_task(clients.run(enough))
+    load = asyncio.create_task(clients.run(is_enough))
     while done < reloads:
         due = requests * (done + 1) // (reloads + 1)
-        await asyncio.to_thread(until, lambda: clients.outcomes.answered >= due or load.done(), 300, "requests go on")  # noqa: B023 - awaited at once
+        await asyncio.to_thread(
+            until,
+            lambda: clients.outcomes.answered >= due or load.done(),  # noqa: B023 - awaited at once
+            300,
+            "requests continue",
+        )
         old = await wait_all_up(gateway)
         gateway.program.send(signal.SIGHUP)
         await wait_all_up(gateway, without=old)
@@ -83,7 +88,7 @@ def test_a_stop_ends_promptly_however_many_connections_are_idle(gateway: Gateway
 def test_usr2_is_logged_as_unsupported_and_changes_nothing(gateway: Gateway) -> None:
     before = gateway.program.children()
     gateway.program.send(signal.SIGUSR2)
-    until(lambda: any("USR2" in str(line) for line in gateway.lines()), 10, "it says that USR2 is not supported")
+    until(lambda: any("USR2" in str(line) for line in gateway.lines()), 10, "the log says that USR2 is not supported")
     (line,) = [line for line in gateway.lines() if "USR2" in str(line)]
     assert (line["level"], "not supported" in line["message"]) == ("warning", True)
     assert gateway.is_up()

@@ -1,4 +1,4 @@
-"""Uploads that take their time, through the real nginx to the real gateway: nothing fills up, and nobody waits."""
+"""Slow uploads through the real nginx to the real gateway: nothing is buffered, and no other request waits."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ pytestmark = needs_nginx
 
 CHAT = "/v1/chat/completions"
 TEN_MB = 10_000_000
-STRANGERS = 200
+CLIENTS = 200
 _PIECE = b" " * 250_000
 
 
@@ -46,7 +46,7 @@ def nginx(module_services: Services, gateway: Gateway) -> Iterator[Nginx]:
 
 
 def head(key: str | None, *, length: int | None = TEN_MB, coding: str = "identity", path: str = CHAT) -> bytes:
-    """The head of a request whose body is still to come; without a length it comes in chunks."""
+    """The head of a request whose body follows; without a length it is chunked."""
     lines = [f"POST {path} HTTP/1.1", "host: localhost", f"content-encoding: {coding}"]
     lines.append("transfer-encoding: chunked" if length is None else f"content-length: {length}")
     if key is not None:
@@ -64,7 +64,7 @@ def is_served(nginx: Nginx, key: str) -> bool:
 
 
 def resident(pid: int) -> int:
-    """MiB of memory that a process has."""
+    """The resident memory of a process in MiB."""
     text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     (kib,) = re.findall(r"^VmRSS:\s+(\d+)", text, re.MULTILINE)
     return int(kib) // 1024
@@ -77,25 +77,25 @@ def test_uploads_without_a_valid_key_are_refused_at_once_and_not_buffered(
     workers = [*gateway.program.children(), *nginx.program.children()]
     before = {pid: resident(pid) for pid in workers}
     with contextlib.ExitStack() as open_ones:
-        told: Counter[str] = Counter()
-        raws = [open_ones.enter_context(nginx.open()) for _ in range(STRANGERS)]
+        refused: Counter[str] = Counter()
+        raws = [open_ones.enter_context(nginx.open()) for _ in range(CLIENTS)]
         began = time.monotonic()
         for raw in raws:
             raw.send(head(key) + _PIECE)
         for raw in raws:
             response = raw.read_response()
-            told[f"{response.status} {response.error['code']}"] += 1
+            refused[f"{response.status} {response.error['code']}"] += 1
         took = time.monotonic() - began
-        for raw in raws:  # they go on all the same
+        for raw in raws:  # they continue all the same
             with contextlib.suppress(OSError):
                 raw.send(_PIECE)
         assert nginx.buffered_bytes() == 0
         assert is_served(nginx, gateway.key)
         grown = {pid: resident(pid) - before[pid] for pid in workers}
     measured(
-        f"{STRANGERS} uploads of 10 MB, key {key}: {dict(told)} in {took:.1f} s, memory {max(grown.values()):+} MiB"
+        f"{CLIENTS} uploads of 10 MB, key {key}: {dict(refused)} in {took:.1f} s, memory {max(grown.values()):+} MiB"
     )
-    assert told == {f"401 {'missing' if key is None else 'invalid'}_api_key": STRANGERS}
+    assert refused == {f"401 {'missing' if key is None else 'invalid'}_api_key": CLIENTS}
     assert max(grown.values()) < 40
 
 
@@ -125,14 +125,14 @@ def test_concurrent_uploads_with_a_key_are_limited(
         codes = Counter(raw.read_response().error["code"] for raw in refused)
         assert nginx.buffered_bytes() == 0
         assert is_served(nginx, gateway.key)
-    measured(f"26 uploads of 9.5 MB with a key: {dict(codes)}, the others are waited for; memory {grown:+} MiB")
+    measured(f"26 uploads of 9.5 MB with a key: {dict(codes)}, the gateway waits for the others; memory {grown:+} MiB")
     assert codes == {"too_many_uploads": 26 - 17}  # 17 of 9.5 MB are less than 16 of MAX_BODY_BYTES
     assert grown < 250
-    until(lambda: gateway.scrape_when_idle().total("gateway_inflight_requests") == 0, 10, "they are over")
+    until(lambda: gateway.scrape_when_idle().total("gateway_inflight_requests") == 0, 10, "all have ended")
 
 
 def has_response(raw: RawConnection) -> bool:
-    raw.socket.settimeout(0.05)  # it has come long since, while the next ones were sent
+    raw.socket.settimeout(0.05)  # it arrived long ago, while the next ones were sent
     with contextlib.suppress(TimeoutError):
         return bool(raw.read())
     return False
@@ -149,13 +149,13 @@ def test_a_slow_upload_with_a_key_is_answered(nginx: Nginx, gateway: Gateway) ->
 
 
 def test_a_body_that_is_too_large_is_413_wherever_that_is_detected(nginx: Nginx, gateway: Gateway) -> None:
-    """Never 502: an answer that comes while nginx still sends arrives."""
+    """Never 502: a response that arrives while nginx is still sending is relayed."""
     packer = zlib.compressobj()
     bomb = packer.compress(b" " * 11_000_000) + packer.flush()
     refused = {
         "announced": head(gateway.key, length=11_000_000) + _PIECE,
         "in chunks": head(gateway.key, length=None) + chunk(_PIECE) * 44,
-        "unfolded": head(gateway.key, coding="deflate", length=len(bomb) + TEN_MB // 2) + bomb + _PIECE,
+        "decompressed": head(gateway.key, coding="deflate", length=len(bomb) + TEN_MB // 2) + bomb + _PIECE,
     }
     for name, request in refused.items():
         with nginx.open() as raw:
@@ -176,7 +176,7 @@ def test_an_early_answer_arrives_however_fast_the_body_comes(nginx: Nginx, attem
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("key", ["good", "wrong"])
 def test_curl_uploads_ten_megabytes(nginx: Nginx, gateway: Gateway, tmp_path: Path, version: str, key: str) -> None:
-    """It asks before it sends (`expect: 100-continue`)."""
+    """curl waits for `100 Continue` before it sends the body."""
     file = tmp_path / "body"
     file.write_bytes(json.dumps(chat()).encode().ljust(TEN_MB))
     command = (
@@ -192,6 +192,6 @@ def test_curl_uploads_ten_megabytes(nginx: Nginx, gateway: Gateway, tmp_path: Pa
 def test_a_client_that_disconnects_during_its_upload_is_noticed(nginx: Nginx, gateway: Gateway) -> None:
     with nginx.open() as raw:
         raw.send(head(gateway.key) + _PIECE)
-        until(lambda: gateway.scrape().total("gateway_requests_started_total") > 0, 5, "it is there")
-    until(lambda: any(line.get("outcome") == "cancelled" for line in gateway.lines()), 5, "it is over")
+        until(lambda: gateway.scrape().total("gateway_requests_started_total") > 0, 5, "the request has started")
+    until(lambda: any(line.get("outcome") == "cancelled" for line in gateway.lines()), 5, "it is logged as cancelled")
     gateway.scrape_when_idle()
