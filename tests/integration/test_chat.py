@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import openai
 import pytest
-from tests.support.corpus import Question, longest, some
+from tests.support.corpus import Question, longest, sample
 from tests.support.engine import DEMO, Engine
 from tests.support.gateway import Gateway
 from tests.support.program import until
 
-QUESTIONS = [*some("ko", 4), *some("en", 4)]
+QUESTIONS = [*sample("ko", 4), *sample("en", 4)]
 LONG = longest("en")
 
 

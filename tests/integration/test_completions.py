@@ -2,11 +2,11 @@
 
 import openai
 import pytest
-from tests.support.corpus import Question, longest, some
+from tests.support.corpus import Question, longest, sample
 from tests.support.engine import DEMO
 from tests.support.gateway import Gateway
 
-QUESTIONS = [*some("ko", 2), *some("en", 2)]
+QUESTIONS = [*sample("ko", 2), *sample("en", 2)]
 LONG = longest("ko")
 
 

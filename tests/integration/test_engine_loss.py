@@ -203,7 +203,7 @@ def test_a_draining_engine_gets_no_new_requests(services: Services) -> None:
 def test_a_model_file_that_cannot_be_loaded_is_the_reason_in_the_error(services: Services) -> None:
     half = services.directory / "half.gguf"
     half.write_bytes(GGUF.read_bytes()[: GGUF.stat().st_size // 2])
-    engine = services.llamacpp(awaited="failed", LLAMACPP_MODEL=str(half), LLAMACPP_ALIAS=DEMO)
+    engine = services.llamacpp(expected_state="failed", LLAMACPP_MODEL=str(half), LLAMACPP_ALIAS=DEMO)
     gateway = services.gateway(engine, ready=False)
     until(lambda: status(gateway, "llamacpp")["state"] == "failed", 10, "the gateway has noticed the failure")
     unavailable(send_request(gateway.port, CHAT, demo(), key=gateway.key), "llamacpp is failed", "half.gguf")

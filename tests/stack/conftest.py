@@ -1,4 +1,4 @@
-"""One composed stack for all tests of this folder, started from nothing, and removed in the end."""
+"""One composed stack for all tests of this folder, started from scratch, and removed at the end."""
 
 import os
 import socket
@@ -12,10 +12,10 @@ from tests.support.compose.stack import ROOT, Stack, dead_proxy
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, measured: Callable[[str], None]) -> Iterator[Stack]:
-    """The CPU stack, healthy, on a machine whose Docker gives a proxy to every container, and the proxy is dead."""
+    """The CPU stack, healthy, on a machine whose Docker sets a dead proxy for every container."""
     stack = Stack(f"glasshouse-test-{os.getpid()}", tmp_path_factory.mktemp("stack"), free_port(), free_port())
     try:
-        # The images that stand in for the official ones: made once, in minutes.
+        # The images that replace the official ones: built once, in minutes.
         subprocess.run([ROOT / "tests/stack/images/make"], check=True, timeout=900)
         began = time.monotonic()
         stack.compose("build", "--quiet", timeout=900)
@@ -30,7 +30,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, measured: Callable[[str], No
 
 
 def free_port() -> int:
-    """A TCP port that nothing listens on now."""
+    """A TCP port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("0.0.0.0", 0))
         port: int = probe.getsockname()[1]

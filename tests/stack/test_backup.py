@@ -1,4 +1,4 @@
-"""A backup of a composed stack that serves, and what a stack that is started from it knows."""
+"""A backup of a running composed stack, and a stack that is restored from it."""
 
 import itertools
 import os
@@ -83,7 +83,7 @@ def test_a_backup_under_load_drops_nothing_and_a_stack_restored_from_it_has_keys
 
 @dataclass
 class Small:
-    """A project with a store and a program that writes, small enough to be started in a second."""
+    """A project with a store and a program that writes, small enough to start in a second."""
 
     settings: Settings
     name: str
@@ -97,7 +97,7 @@ class Small:
 
 @pytest.fixture
 def open_path() -> Iterator[Path]:
-    """A directory that other users may enter, too."""
+    """A directory that other users may enter too."""
     with TemporaryDirectory(prefix="glasshouse-") as directory:
         Path(directory).chmod(0o755)
         yield Path(directory)
@@ -105,7 +105,7 @@ def open_path() -> Iterator[Path]:
 
 @pytest.fixture
 def small(stack: Stack, open_path: Path) -> Iterator[Callable[[str], Small]]:
-    """Makes small projects, not yet started; they use the init image of the stack."""
+    """Creates small projects, not yet started; they use the init image of the stack."""
     made: list[Small] = []
 
     def make_one(name: str) -> Small:

@@ -1,4 +1,4 @@
-"""The certificate of the composed stack: made anew before its end, while everything runs."""
+"""The certificate of the composed stack: renewed before it expires, while everything runs."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def shown(stack: Stack) -> str:
 
 
 def put(stack: Stack, pem: str) -> None:
-    """As the services' user would: at once."""
+    """As the services' user would: atomically."""
     new = stack.certificate.with_name("new")
     new.write_text(pem)
     os.chown(new, 10001, 10001)
@@ -36,7 +36,7 @@ def test_a_certificate_near_its_expiry_is_renewed_without_a_restart_or_a_lost_re
     before = {row["Service"]: row["ID"] for row in stack.containers()}
     with Load(stack) as load:
         load.trust_any()
-        stack.compose("restart", "certificate")  # it looks when it starts, and twice a day
+        stack.compose("restart", "certificate")  # it checks when it starts, and twice a day
         until(lambda: shown(stack) != ending.strip(), 30, "nginx has taken a new one")
     assert load.failures() == []
     assert len(load.answers) > 20

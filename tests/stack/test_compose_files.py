@@ -1,4 +1,4 @@
-"""The compose files themselves: valid in each shape, and true to .env.example and to the services' settings."""
+"""The compose files: valid in each shape, and consistent with .env.example and the services' settings."""
 
 import json
 import os
@@ -31,7 +31,7 @@ EVERYWHERE = {
     "grafana",
 }
 ALL_PROFILES = "store,acme,llamacpp"
-# What the containers set themselves, since it follows from how they are put together.
+# What the compose files set themselves, since it follows from how the containers are connected.
 FIXED = {
     "GATEWAY_HOST", "GATEWAY_PORT", "METRICS_HOST", "METRICS_PORT", "METRICS_DIR", "KEYS_FILE", "ENGINE_KEY_FILE",
     "PRICES_FILE",
@@ -44,7 +44,7 @@ PINNED = re.compile(r"^[\w./-]+:v?\d+\.\d+\.\d+")
 def ask(
     files: tuple[str, ...], *question: str, env_file: Path | str = os.devnull, profiles: str = "", **settings: str
 ) -> str:
-    """What Compose answers of the files, with nothing of the environment of whoever runs the tests."""
+    """The output of `docker compose config`, without the environment of the tests."""
     arguments = [part for file in files for part in ("-f", file)]
     kept = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
     done = subprocess.run(
@@ -64,7 +64,7 @@ def ask(
 def config(
     files: tuple[str, ...], env_file: Path | str = os.devnull, profiles: str = "", **settings: str
 ) -> dict[str, Any]:
-    """What Compose makes of the files."""
+    """The configuration that Compose resolves from the files."""
     text = ask(files, "--format", "json", env_file=env_file, profiles=profiles, **settings)
     found: dict[str, Any] = json.loads(text)
     return found

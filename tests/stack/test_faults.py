@@ -1,4 +1,4 @@
-"""What breaks in the composed stack, and what its clients then see."""
+"""Failures in the composed stack, and what clients see meanwhile."""
 
 import re
 import time
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 
 def kill(stack: Stack, service: str) -> None:
-    """SIGKILL from outside for the container's first process, as the kernel does when memory runs out."""
+    """SIGKILL from outside to the container's first process, as from the kernel when memory runs out."""
     docker("kill", "--signal", "KILL", stack.container(service))
 
 

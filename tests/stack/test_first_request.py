@@ -1,4 +1,4 @@
-"""What a client of the composed stack gets at the front door."""
+"""Requests of clients to the composed stack, through nginx."""
 
 import itertools
 import statistics
@@ -15,7 +15,7 @@ from tests.support.readme import SdkExample
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 CHAT = "/v1/chat/completions"
-TRIES = 3  # an engine on a busy core pauses too; an nginx that held back would do so each time
+TRIES = 3  # an engine on a busy core pauses too; an nginx that buffered would do so every time
 
 
 def chat(text: str = "What is Glasshouse?", **fields: Any) -> dict[str, Any]:

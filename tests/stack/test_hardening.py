@@ -1,4 +1,4 @@
-"""What an intruder meets: no root, nothing to write on, no port but the two, no secret in plain sight."""
+"""The hardening of the composed stack: no root, nothing writable, only two ports, no visible secret."""
 
 import json
 import os

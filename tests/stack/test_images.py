@@ -1,4 +1,4 @@
-"""The images: readable whoever has cloned, on the base that is asked for; and what vLLM finds in its container."""
+"""The images: readable after any clone, on the configured base; and what vLLM finds in its container."""
 
 import os
 import re

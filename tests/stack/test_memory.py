@@ -1,4 +1,4 @@
-"""The limits of memory: of all containers together, and of what each keeps in memory as files."""
+"""Memory limits: of all containers together, and of the files that each keeps in memory."""
 
 import os
 import re
@@ -19,7 +19,7 @@ OTHER_ENGINES = {"gpu", "llamacpp"}  # profiles that add an engine to the shape'
 
 
 def profiles(files: tuple[str, ...]) -> set[str]:
-    """All that there are."""
+    """All profiles of the files."""
     arguments = [part for file in files for part in ("-f", file)]
     listed = subprocess.run(
         ["docker", "compose", "--env-file", os.devnull, *arguments, "config", "--profiles"],
@@ -28,8 +28,8 @@ def profiles(files: tuple[str, ...]) -> set[str]:
     return set(listed.stdout.split())
 
 
-def lasting(services: dict[str, Any]) -> dict[str, Any]:
-    """Without those that end before the others start, and give back what they had."""
+def long_running(services: dict[str, Any]) -> dict[str, Any]:
+    """Without the services that end before the others start, and release their memory."""
     return {name: service for name, service in services.items() if service.get("restart") != "no"}
 
 
@@ -39,14 +39,14 @@ def test_all_limits_together_leave_room_on_a_machine_with_16_gb(files: tuple[str
     assert chosen >= {"store", "acme"}
     limits = {
         name: int(service["mem_limit"])
-        for name, service in lasting(config(files, profiles=",".join(chosen))["services"]).items()
+        for name, service in long_running(config(files, profiles=",".join(chosen))["services"]).items()
     }
     assert sum(limits.values()) <= MACHINE - FOR_THE_SYSTEM, limits
 
 
 def test_a_second_engine_adds_its_own_memory_and_no_more() -> None:
     chosen = ",".join(profiles(GPU))
-    services = lasting(config(GPU, profiles=chosen)["services"])
+    services = long_running(config(GPU, profiles=chosen)["services"])
     limits = {name: int(service["mem_limit"]) for name, service in services.items()}
     assert "vllm" in limits
     assert sum(limits.values()) - limits["llamacpp"] <= MACHINE - FOR_THE_SYSTEM, limits

@@ -1,4 +1,4 @@
-"""What Prometheus knows of the composed stack, against what was sent."""
+"""The metrics of the composed stack in Prometheus, compared with what was sent."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""`make up` on containers that Docker has restarted at some time before, in real Docker; two small ones stand in."""
+"""`make up` with containers that Docker has restarted before, in real Docker, with two small containers."""
 
 import os
 import subprocess

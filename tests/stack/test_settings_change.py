@@ -1,4 +1,4 @@
-"""Settings that are changed while requests run: what is re-created, what a typo takes down, and what nobody notices."""
+"""Settings that change under load: what is re-created, what a typo stops, and that no request fails."""
 
 import os
 import ssl

@@ -1,4 +1,4 @@
-"""The profile `store`: two Valkeys in real Docker, one that may forget and one that may not."""
+"""The profile `store`: two Valkeys in real Docker, a cache that evicts and a job store that never does."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""From one version of the project to the next in real Docker: one that serves, and one whose gateway does not start."""
+"""Upgrades in real Docker: to a version that serves, and to one whose gateway does not start."""
 
 import os
 import time

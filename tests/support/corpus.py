@@ -23,13 +23,13 @@ def questions() -> list[Question]:
     return [Question(fact["id"], fact["lang"], text, fact["a"]) for fact in facts for text in fact["q"]]
 
 
-def some(lang: str, count: int) -> list[Question]:
-    """Questions of one language with different answers, spread over the corpus."""
+def sample(lang: str, count: int) -> list[Question]:
+    """Questions in one language with different answers, spread over the corpus."""
     first = {question.id: question for question in reversed(questions()) if question.lang == lang}
     found = list(first.values())
     return found[:: max(1, len(found) // count)][:count]
 
 
 def longest(lang: str) -> Question:
-    """The question with the longest answer: something to look at while it streams."""
+    """The question with the longest answer, whose stream takes longest."""
     return max((question for question in questions() if question.lang == lang), key=lambda found: len(found.answer))

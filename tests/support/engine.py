@@ -1,4 +1,4 @@
-"""The real engines, each behind its launcher, as they are run."""
+"""The real engines, each started by its launcher as in production."""
 
 import json
 import os
@@ -32,33 +32,33 @@ class Engine:
     port: int
     status_port: int
     key_file: Path
-    awaited: str = "ready"
+    expected_state: str = "ready"
 
     @property
     def address(self) -> str:
-        """As it stands in `ENGINES`."""
+        """As in `ENGINES`."""
         return f"{self.name}=http://{HOST}:{self.port}+http://{HOST}:{self.status_port}"
 
     @property
     def http(self) -> httpx.Client:
-        """A client straight to the engine, past the gateway; close it (`with`)."""
+        """A client of the engine itself, without the gateway; close it (`with`)."""
         headers = {"authorization": f"Bearer {self.key_file.read_text('ascii')}"}
         return httpx.Client(base_url=f"http://{HOST}:{self.port}", headers=headers, timeout=60, trust_env=False)
 
     def status(self) -> dict[str, Any]:
-        """What its launcher says."""
-        told: dict[str, Any] = httpx.get(f"http://{HOST}:{self.status_port}/status", trust_env=False).json()
-        return told
+        """The status that its launcher reports."""
+        found: dict[str, Any] = httpx.get(f"http://{HOST}:{self.status_port}/status", trust_env=False).json()
+        return found
 
     def is_ready(self) -> bool:
-        """Whether its launcher says that it is as awaited."""
+        """Whether its launcher reports the expected state."""
         try:
-            return bool(self.status()["state"] == self.awaited)
+            return bool(self.status()["state"] == self.expected_state)
         except (httpx.TransportError, json.JSONDecodeError):
             return False
 
     def context(self) -> int:
-        """Tokens that one request may use, prompt and answer together, by its own word."""
+        """The context length that it reports, in tokens of prompt and answer together."""
         with self.http as http:
             row = http.get("/v1/models").json()["data"][0]
         return int(row["max_model_len"] if self.kind == "vllm" else row["meta"]["n_ctx"])
@@ -67,37 +67,37 @@ class Engine:
         return Samples.parse(http.get("/metrics").raise_for_status().text)
 
     def busy(self, http: httpx.Client) -> int:
-        """Requests that it runs or holds waiting, by its own metric."""
+        """Requests that it runs or queues, by its own metrics."""
         running, waiting = (int(self.scrape(http).total(name)) for name in _BUSY[self.kind])
-        # llama.cpp's count of waiting ones holds the question itself when all slots are taken.
+        # llama.cpp's number of deferred requests includes the scrape itself when all slots are taken.
         return running + (waiting if self.kind == "vllm" or running else 0)
 
     def generated(self, http: httpx.Client) -> int:
-        """Tokens that it has generated since its start."""
+        """Tokens generated since its start."""
         return int(self.scrape(http).total(_GENERATED[self.kind]))
 
     def engine_pid(self) -> int:
-        """The engine's own process, under the launcher."""
+        """The pid of the engine itself, a child of the launcher."""
         (pid,) = self.program.children()
         return pid
 
 
 def start_llamacpp(
-    directory: Path, key_file: Path, *, name: str = "llamacpp", awaited: str = "ready", **settings: str
+    directory: Path, key_file: Path, *, name: str = "llamacpp", expected_state: str = "ready", **settings: str
 ) -> Engine:
-    """Starts llama.cpp with the demo model through its launcher, and waits until it is in the awaited state."""
+    """Starts llama.cpp with the demo model through its launcher, and waits for the expected state."""
     port, status_port = free_port(), free_port()
     variables = {
         "LLAMACPP_MODEL": str(GGUF),
         "LLAMACPP_PORT": str(port),
         "LLAMACPP_STATUS_PORT": str(status_port),
-        "LLAMACPP_THREADS": "1",  # the other core is for the gateway and the clients: small machines run these tests
+        "LLAMACPP_THREADS": "1",  # the other core is for the gateway and the clients: these tests run on small machines
         "ENGINE_KEY_FILE": str(key_file),
         **settings,
     }
     command = (str(PYTHON), "-m", "llamacpp_server")
     engine = Engine(
-        name, "llamacpp", Program(name, command, variables, directory), port, status_port, key_file, awaited
+        name, "llamacpp", Program(name, command, variables, directory), port, status_port, key_file, expected_state
     )
     return _started(engine, _LLAMACPP_START_S)
 
@@ -114,8 +114,8 @@ def start_vllm(directory: Path, key_file: Path, *, model_file: str = "demo.yaml"
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "ENGINE_KEY_FILE": str(key_file),
     }
-    # On one core. Its engine turns while it waits; given two, it leaves its own server no time to send what is made:
-    # answers come in bursts then (1,200 tokens in 6 reads, asked directly, against 1,200 reads so).
+    # On one core. Its engine busy-waits; with two cores it leaves its own server no time to send what is generated:
+    # responses then come in bursts (1,200 tokens in 6 reads from the engine itself, against 1,200 reads on one core).
     core = str(max(os.sched_getaffinity(0)))
     command = ("taskset", "-c", core, str(PYTHON), "-m", "vllm_launcher")
     engine = Engine(name, "vllm", Program(name, command, variables, directory), port, status_port, key_file)

@@ -1,4 +1,4 @@
-"""Programs under test: started with a log of their own, ended by their pid, and nothing else is."""
+"""Programs under test: each is started with a log of its own and stopped by its pid, and nothing else is."""
 
 import contextlib
 import os
@@ -24,11 +24,11 @@ _given: set[int] = set()
 
 
 class StartError(Exception):
-    """A program did not come up; the text holds the end of its log."""
+    """A program did not start; the message has the end of its log."""
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on, and that no other part of this session was given."""
+    """A port of this machine on which nothing listens, and that no other test of this session has been given."""
     while True:
         port = random.choice(_PORTS)  # noqa: S311 - not a secret
         with socket.socket() as probe:
@@ -41,7 +41,7 @@ def free_port() -> int:
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str, pause: float = 0.02) -> float:
-    """Waits for a condition; returns the seconds that it took. A failure says what did not happen."""
+    """Waits for a condition; returns the seconds that it took. A failure names what did not happen."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
@@ -51,20 +51,20 @@ def until(condition: Callable[[], bool], seconds: float, what: str, pause: float
 
 @contextlib.contextmanager
 def frozen(*pids: int) -> Iterator[None]:
-    """Processes stand still inside it. A signal alone lets a thread go on for a moment, which answers a request."""
+    """Stops processes within the context. A signal alone lets a thread run for a moment, long enough for a response."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
-        until(lambda: all(_stands_still(pid) for pid in pids), 10, "they stand still")
+        until(lambda: all(_is_stopped(pid) for pid in pids), 10, "the processes are stopped")
         yield
     finally:
         for pid in pids:
-            with contextlib.suppress(ProcessLookupError):  # it may be killed meanwhile
+            with contextlib.suppress(ProcessLookupError):  # it may have been killed meanwhile
                 os.kill(pid, signal.SIGCONT)
 
 
-def _stands_still(pid: int) -> bool:
-    """Whether each of its threads is stopped."""
+def _is_stopped(pid: int) -> bool:
+    """Whether every thread of a process is stopped."""
     try:
         threads = [file.read_text("utf-8", "replace") for file in Path(f"/proc/{pid}/task").glob("*/stat")]
     except OSError:  # one of them has just ended
@@ -73,13 +73,13 @@ def _stands_still(pid: int) -> bool:
 
 
 class Program:
-    """A running program, tied to the life of the tests: should they be killed, it is told to end.
+    """A running program that gets SIGTERM when the tests are killed.
 
     Args:
-        name: For messages and the log's name.
-        command: What to run, in the root of the repository.
-        environment: Its variables; of the tests' own only a few that every program needs are passed on.
-        directory: Where its log goes.
+        name: For messages and the name of the log.
+        command: The command line; it runs in the root of the repository.
+        environment: Its environment; only the few variables that every program needs are inherited.
+        directory: For its log.
     """
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
@@ -108,11 +108,11 @@ class Program:
         return self._process.poll()
 
     def text(self) -> str:
-        """Its whole log so far."""
+        """Its log so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def ready(self, condition: Callable[[], bool], seconds: float) -> None:
-        """Waits until it is up.
+        """Waits until a condition holds.
 
         Raises:
             StartError: It ended, or the time is over.
@@ -129,7 +129,7 @@ class Program:
         self._process.send_signal(number)
 
     def wait(self, seconds: float) -> int:
-        """Its exit code, once it has ended."""
+        """Waits for its end; returns its exit code."""
         return self._process.wait(seconds)
 
     def kill(self) -> None:
@@ -139,7 +139,7 @@ class Program:
         self._process.wait()
 
     def stop(self, seconds: float = 20.0) -> None:
-        """Ends it gently, and if that does not work, at once."""
+        """Ends it with SIGTERM, and if that does not suffice, with SIGKILL."""
         if self.exit_code is None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

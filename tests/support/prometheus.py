@@ -1,4 +1,4 @@
-"""A real Prometheus: its files written, started on a port of its own, asked."""
+"""A real Prometheus with files, a port and data of its own, and queries to it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ class Prometheus:
 
     Args:
         directory: For its files, data and log.
-        port: Where it listens; chosen before, since it may scrape itself.
+        port: Where it listens; chosen by the caller, since it may scrape itself.
         config: Its configuration.
         rules: Files of rules by their names, which the configuration names.
     """
@@ -41,12 +41,12 @@ class Prometheus:
         self._program.stop()
 
     def ask(self, expression: str) -> list[dict[str, Any]]:
-        """The series of an answer; none while it starts."""
+        """The series of an instant query; none while it starts."""
         try:
-            answer = self.client.get("/api/v1/query", params={"query": expression})
+            response = self.client.get("/api/v1/query", params={"query": expression})
         except httpx.TransportError:
             return []
-        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             return []
-        found: list[dict[str, Any]] = answer.raise_for_status().json()["data"]["result"]
+        found: list[dict[str, Any]] = response.raise_for_status().json()["data"]["result"]
         return found

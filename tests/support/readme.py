@@ -1,4 +1,4 @@
-"""The example for the OpenAI SDK, as it stands in a README."""
+"""The README's example for the OpenAI SDK."""
 
 import re
 import subprocess

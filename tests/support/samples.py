@@ -1,4 +1,4 @@
-"""One scrape of a metrics page, to ask and to compare."""
+"""The samples of one scrape: sums, selections and comparisons."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -19,7 +19,7 @@ class Samples:
 
     Args:
         values: By name and labels.
-        rising: The keys of `values` that may only rise: counters, and all parts of histograms.
+        rising: The keys of `values` that may only rise: counters, and all series of histograms.
     """
 
     def __init__(self, values: Mapping[Series, float], rising: frozenset[Series]) -> None:
@@ -47,17 +47,17 @@ class Samples:
         )
 
     def by(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
-        """The values of a metric by the values of some of its labels, zeros left out."""
+        """The values of a metric by the values of some of its labels, without zeros."""
         sums: dict[tuple[str, ...], float] = {}
         for (found, pairs), value in self._values.items():
             if found == name and value:
-                told = dict(pairs)
-                key = tuple(told[label] for label in labels)
+                values = dict(pairs)
+                key = tuple(values[label] for label in labels)
                 sums[key] = sums.get(key, 0.0) + value
         return sums
 
     def counted(self) -> dict[Series, float]:
-        """Every counter, and how often each histogram was used; zeros left out."""
+        """Every counter, and the count of each histogram, without zeros."""
         return {
             key: self._values[key]
             for key in self._rising
@@ -65,7 +65,7 @@ class Samples:
         }
 
     def fallen_since(self, earlier: Self) -> list[str]:
-        """What must only rise and has fallen, or is gone, since an earlier scrape."""
+        """The series that may only rise, but have fallen or disappeared since an earlier scrape."""
         fallen = []
         for key in earlier._rising:
             before, now = earlier._values[key], self._values.get(key)
@@ -75,6 +75,6 @@ class Samples:
 
 
 def risen(before: dict[tuple[str, ...], float], after: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
-    """What has been added between two readings of `Samples.by`, zeros left out."""
+    """The increases between two results of `Samples.by`, without zeros."""
     added = {key: value - before.get(key, 0.0) for key, value in after.items()}
     return {key: value for key, value in added.items() if value}

@@ -1,4 +1,4 @@
-"""A certificate for a domain by ACME, from a real authority: issue, renewal, and what a failure says."""
+"""A certificate for a domain by ACME, from a real ACME server: issue, renewal, and error messages."""
 
 import ssl
 import subprocess

@@ -1,4 +1,4 @@
-"""A new certificate is taken without a request lost; half of one is not taken at all."""
+"""A new certificate is loaded without a lost request; an incomplete one is not loaded."""
 
 import ssl
 import threading
@@ -21,7 +21,7 @@ def served_certificate(nginx: NginxContainer) -> str:
 
 
 class Load:
-    """Clients that ask as fast as they are answered, on kept and on new connections, and one that reads a stream."""
+    """Clients that send request after request, on reused and on new connections, and one that reads a stream."""
 
     def __init__(self, nginx: NginxContainer, trusted: Path, *, kept: bool) -> None:
         self._client = NginxClient(nginx, trusted)

@@ -1,4 +1,4 @@
-"""What nginx itself refuses: in the API's shape, with a name to ask for, and nothing of it reaches the gateway."""
+"""What nginx itself refuses: in the API's error shape, with a request id, and none of it reaches the gateway."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The access log: a JSON line for each answer that the gateway did not give, without what nobody may read there."""
+"""The access log: a JSON line for each response that the gateway did not give, without private content."""
 
 from tests.support.compose.stack import until
 from tests.support.nginx.client import NginxClient, encode_request

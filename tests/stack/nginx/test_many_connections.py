@@ -1,4 +1,4 @@
-"""Two thousand clients at once: each is answered, or told which limit it has met. None is dropped."""
+"""Two thousand clients at once: each is answered, or refused with the limit that it exceeds. None is dropped."""
 
 import asyncio
 import ssl

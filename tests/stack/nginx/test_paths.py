@@ -1,4 +1,4 @@
-"""Which paths reach the gateway, which Grafana, and what all others are told."""
+"""Which paths reach the gateway, which reach Grafana, and the errors for all others."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What passes through: streams at once, connections kept, headers that can be believed, clients that go away."""
+"""Relaying: immediate streams, reused connections, trusted headers, clients that disconnect."""
 
 import json
 import statistics

@@ -1,4 +1,4 @@
-"""How nginx starts, moves with its gateway, and ends."""
+"""How nginx starts, follows its gateway, and stops."""
 
 import subprocess
 import time

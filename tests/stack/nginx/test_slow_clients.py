@@ -1,4 +1,4 @@
-"""Clients that send one byte at a time, or none. The fixture `slow` starts most with the first test of this folder."""
+"""Clients that send one byte at a time, or none. Most start with the first test of this folder: `slow_clients`."""
 
 import contextlib
 from concurrent.futures import Future

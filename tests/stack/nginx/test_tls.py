@@ -1,4 +1,4 @@
-"""TLS as Mozilla's "intermediate" wants it: tried out suite by suite."""
+"""TLS as in Mozilla's "intermediate" configuration, tested suite by suite."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""A repository of a test's own with the code of this one, in which a test makes versions."""
+"""A repository of a test's own with the code of this one, in which the test creates versions."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.compose.stack import ROOT
 
-# What is not of the code, or is made anew: a checkout's own environment, secrets, caches.
+# What is not code, or is created anew: a checkout's own environment, secrets, caches.
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv*", ".run", ".env", "vllm.env", "secrets", "backups", ".*_cache", "__pycache__", "pictures"
 )
@@ -29,14 +29,14 @@ class Clone:
         (root / ".venv" / ".installed").touch()
 
     def git(self, *arguments: str) -> str:
-        """What git answers."""
+        """Runs git; returns its output."""
         author = ("-c", "user.name=a test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")
         return subprocess.run(
             ["git", "-C", self.root, *author, *arguments], check=True, capture_output=True, text=True
         ).stdout.strip()
 
     def version(self, tag: str, *changes: tuple[str, str, str]) -> None:
-        """Commits and tags the files as they are now, after `changes`: in a file, a text by another."""
+        """Commits and tags the files after `changes`, each a file, a text in it and its replacement."""
         for name, old, new in changes:
             text = (self.root / name).read_text(encoding="utf-8")
             assert old in text

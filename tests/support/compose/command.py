@@ -1,4 +1,4 @@
-"""`make` in the repository, for a composed stack of a test's own."""
+"""Runs `make` in the repository, for a composed stack of a test's own."""
 
 import subprocess
 from pathlib import Path
@@ -7,7 +7,7 @@ from tests.support.compose.stack import ROOT, Stack
 
 
 def make(stack: Stack, *words: str, root: Path = ROOT, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Runs a target as its owner does, with the settings in the environment."""
+    """Runs a target as its operator does, with the settings in the environment."""
     variables = {
         "COMPOSE_PROJECT_NAME": stack.name,
         "COMPOSE_FILE": ":".join(stack.files),
@@ -29,5 +29,5 @@ def make(stack: Stack, *words: str, root: Path = ROOT, timeout: float = 300) -> 
 
 
 def private(path: Path) -> bool:
-    """Whether nobody but its owner may do anything with a file."""
+    """Whether only its owner has access to a file."""
     return not path.stat().st_mode & 0o077

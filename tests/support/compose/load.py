@@ -1,4 +1,4 @@
-"""Requests that never stop while something happens to the stack, and which of them failed."""
+"""Continuous load while something happens to the stack, and the requests that failed."""
 
 import ssl
 import threading
@@ -16,7 +16,7 @@ def chat(**fields: Any) -> dict[str, Any]:
 
 
 class Load:
-    """Short chats, one after another from a few clients, while something happens. Used with `with`."""
+    """Short chats, one after another from a few clients. Use it with `with`."""
 
     def __init__(self, stack: Stack, clients: int = 3, pause: float = 0.02) -> None:
         self._stack, self._pause = stack, pause
@@ -28,7 +28,7 @@ class Load:
     def _run(self) -> None:
         with self._stack.client(verify=self._tls) as client:
             while not self._stop.is_set():
-                time.sleep(self._pause)  # below the front door's limit for one address
+                time.sleep(self._pause)  # below nginx's rate limit for one address
                 try:
                     self.answers.append(client.post(CHAT, json=chat(max_tokens=8)).status_code)
                 except httpx.HTTPError as error:
@@ -37,7 +37,7 @@ class Load:
     def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
-        until(lambda: len(self.answers) > 5, 20, "the load is on")
+        until(lambda: len(self.answers) > 5, 20, "the load has started")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,7 +46,7 @@ class Load:
             thread.join()
 
     def trust_any(self) -> None:
-        """From now on, whatever certificate is shown."""
+        """From now on, accepts any certificate."""
         self._tls.check_hostname = False
         self._tls.verify_mode = ssl.CERT_NONE
 

@@ -1,4 +1,4 @@
-"""The composed stack in real Docker, under a project of its own: what tests do to it, and what they ask it."""
+"""The composed stack in real Docker, under a project of its own: operations on it and queries to it."""
 
 import json
 import os
@@ -21,23 +21,23 @@ DEAD_PROXY = "http://127.0.0.1:9"
 
 
 def docker(*arguments: str, timeout: float = 60) -> str:
-    """Runs docker; its standard output. What it says on failure is in the error."""
+    """Runs docker; returns its standard output. A failure has its error output."""
     done = subprocess.run(("docker", *arguments), capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr or done.stdout}"
     return done.stdout
 
 
-def until(true: Callable[[], Any], seconds: float, what: str, pause: float = 0.2) -> float:
-    """Waits; the seconds that it took."""
+def until(condition: Callable[[], Any], seconds: float, what: str, pause: float = 0.2) -> float:
+    """Waits for a condition; returns the seconds that it took."""
     began = time.monotonic()
-    while not true():
+    while not condition():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s: {what}"
         time.sleep(pause)
     return time.monotonic() - began
 
 
 def dead_proxy(directory: Path) -> Path:
-    """A configuration of the docker command that names a proxy, at which nobody listens, for every container."""
+    """A configuration of the docker command that sets a proxy, on whose port nothing listens, for every container."""
     own = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"))
     file = own / "config.json"
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -51,7 +51,7 @@ def dead_proxy(directory: Path) -> Path:
 
 @dataclass
 class Stack:
-    """One project of Docker Compose. `directory` is empty at first; secrets come to lie in it."""
+    """One project of Docker Compose. `directory` is empty at first; the secrets are created in it."""
 
     name: str
     directory: Path
@@ -63,7 +63,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What Compose gets; nothing of whoever runs the tests but the way to Docker."""
+        """The environment of Compose; of the tests' own only what is needed to reach Docker."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ}
         configured = {"DOCKER_CONFIG": str(self.docker_config)} if self.docker_config else {}
         return (
@@ -91,13 +91,13 @@ class Stack:
         return self.secrets / "tls" / "cert.pem"
 
     def compose(self, *arguments: str, timeout: float = 120, check: bool = True) -> str:
-        """Runs docker compose; its standard output."""
+        """Runs docker compose; returns its standard output."""
         done = self._compose(arguments, timeout)
         assert not check or done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}\n{self.problems()}"
         return done.stdout
 
     def attempt(self, *arguments: str, timeout: float = 120) -> tuple[int, str]:
-        """Runs docker compose; its exit status and what it tells the person."""
+        """Runs docker compose; returns its exit status and its error output."""
         done = self._compose(arguments, timeout)
         return done.returncode, done.stderr
 
@@ -109,30 +109,30 @@ class Stack:
         )
 
     def up(self, *arguments: str) -> float:
-        """Starts what does not run yet and waits until it is healthy; the seconds that it took."""
+        """Starts what is not running and waits until it is healthy; returns the seconds that it took."""
         began = time.monotonic()
         self.compose("up", "--detach", "--wait", "--wait-timeout", str(UP_S), *arguments, timeout=UP_S + 60)
         return time.monotonic() - began
 
     def down(self) -> None:
-        """Removes everything of it, volumes and secrets too."""
+        """Removes all of it, volumes and secrets included."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
         shutil.rmtree(self.secrets, ignore_errors=True)
 
     def problems(self) -> str:
-        """The last lines of every container, for a failed start."""
+        """The last log lines of every container, for a failed start."""
         return "\n".join(
             f"{row['Service']}: {row['State']} {row['Health']}\n{self.logs(row['ID'], '--tail', '8')}"
             for row in self.containers()
         )
 
     def logs(self, container: str, *options: str) -> str:
-        """What a container has printed."""
+        """The output of a container."""
         done = subprocess.run(("docker", "logs", *options, container), capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
     def containers(self) -> list[dict[str, Any]]:
-        """A row for each container, those that have ended too."""
+        """A row for each container, ended ones included."""
         listed = docker(
             "ps", "--all", "--filter", f"label=com.docker.compose.project={self.name}", "--format", "{{.ID}}"
         )
@@ -174,7 +174,7 @@ class Stack:
         )
 
     def is_ready(self) -> bool:
-        """Whether the front door says that the stack serves."""
+        """Whether the stack is ready, as seen through nginx."""
         try:
             with self.client(key=None, timeout=5) as client:
                 return client.get("/readyz").status_code == httpx.codes.OK
@@ -182,7 +182,7 @@ class Stack:
             return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Asks Prometheus; the samples of an instant query."""
+        """Queries Prometheus; returns the samples of an instant query."""
         url = f"http://127.0.0.1:9090/api/v1/query?query={urllib.parse.quote(expression, safe='')}"
         answer = json.loads(self.execute("prometheus", "wget", "-q", "-O", "-", url))
         assert answer["status"] == "success"
@@ -190,7 +190,7 @@ class Stack:
         return result
 
     def value(self, expression: str) -> float:
-        """Asks Prometheus for one number; 0 where there is no sample."""
+        """Queries Prometheus for one number; 0 where there is no sample."""
         return sum(float(sample["value"][1]) for sample in self.query(expression))
 
     def gateway_metrics(self) -> str:
@@ -198,7 +198,7 @@ class Stack:
         return self.fetch("api", "http://127.0.0.1:9091/metrics")
 
     def fetch(self, service: str, url: str) -> str:
-        """What a service with Python in it gets from `url`, without the proxy that Docker gives to its container."""
+        """The response to a GET from a service with Python, without the proxy that Docker sets for its container."""
         code = (
             "import sys, urllib.request as r; "
             "print(r.build_opener(r.ProxyHandler({})).open(sys.argv[1], timeout=5).read().decode())"

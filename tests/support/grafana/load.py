@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import httpx
-from tests.support.corpus import some
+from tests.support.corpus import sample
 from tests.support.gateway import Gateway, new_key, write_keys
 
 _CLIENTS = ("tester", "batch", "editor")
@@ -54,7 +54,7 @@ class Load:
             thread.join()
 
     def _ask(self, key: str) -> None:
-        asked = [question.text for language in ("en", "ko") for question in some(language, 12)]
+        asked = [question.text for language in ("en", "ko") for question in sample(language, 12)]
         headers = {"authorization": f"Bearer {key}"}
         with httpx.Client(base_url=self._gateway.url, headers=headers, timeout=120, trust_env=False) as http:
             for number, text in enumerate(itertools.cycle(asked)):
