@@ -1,7 +1,7 @@
 """How the tests are spread over pytest-xdist's workers: in groups, the long ones first, and some last and alone.
 
-Tests of one file stay together, since they share what its fixtures start. Tests that use Docker share one composed stack
-and one tag of its images, and so are one group, as is the ledger; they begin first, because they take longest. Tests
+Tests of one file stay together, since they share what its fixtures start. Tests that use Docker share one composed
+stack and one tag of its images, and so are one group, as is the ledger; they begin first: they take longest. Tests
 marked `serial` or `timing` form the group `alone`: it runs when all other workers have ended, on the one that is left.
 Without xdist (`-n 0`) they run last, too.
 
