@@ -13,10 +13,10 @@ import yaml
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, build_stub
 from tests.support.engine import DEMO, Engine
 from tests.support.gateway import Gateway
+from tests.support.generated_files import exempt, expressions, generated_yaml
 from tests.support.program import HOST, ROOT, free_port, until
 from tests.support.prometheus import Prometheus
 from tests.support.stage import Stage
-from tests.unit.observability.generated_files import exempt, expressions, generated_yaml
 
 from observability import recording, settings
 
@@ -26,14 +26,15 @@ _SPENT = "increase(gateway_output_equivalent_tokens_total[1m]) > 0"
 _JOB = re.compile(r'job=(~?)"([^"]+)"')
 # Alerts whose expression is a filter, and leaves nothing when all is well.
 _FILTERS = {f"alert {name}" for name in (
-    *("ErrorsBurnFast", "ErrorsBurnSlowly", "LatencyBurnsFast", "LatencyBurnsSlowly"),
-    *("EngineStalled", "OutputCollapsed", "ClientsLeave", "ServiceLevelsUnknown", "GpuLost", "GpuXid"),
+    *("AvailabilityBudgetBurnFast", "AvailabilityBudgetBurnSlow", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow"),
+    *("EngineStalled", "EngineThroughputDegraded", "HighCancellationRate", "SloRecordingRulesMissing"),
+    *("GpuLost", "GpuXidError"),
 )}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def prometheus(engine: Engine, module_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus with the stack's own jobs, in a hurry, after some traffic."""
+    """A Prometheus with the stack's own jobs and short intervals, after some traffic."""
     with contextlib.ExitStack() as exits:
         yield _watched(engine, module_stage, tmp_path_factory.mktemp("prometheus"), exits)
 

@@ -2,13 +2,12 @@
 
 from observability import links
 from observability.dashboard import Dashboard, Row
-from observability.dashboards.tiles import tile
-from observability.panel import GREEN, GREY, ORANGE, RED, Key, Panel, Query, Thresholds, graph, table
+from observability.panel import GREEN, GREY, ORANGE, RED, Key, Panel, Query, Thresholds, graph, stat, table
 from observability.queries import cost
-from observability.variables import Choices
+from observability.variables import Variables
 
-CHOICES = Choices("vm", "model", "engine", "key")
-_AT, _PAGE, _NOW = CHOICES.at_each_point, CHOICES.over_the_page, CHOICES.now
+VARIABLES = Variables("vm", "model", "engine", "key")
+_INTERVAL, _FULL_RANGE, _NOW = VARIABLES.per_interval, VARIABLES.full_range, VARIABLES.now
 _NO_PRICE = "No price set (ENGINE_PRICES)"
 _DOLLARS = "currencyUSD"
 
@@ -24,52 +23,56 @@ def dashboard() -> Dashboard:
             Row("Who spends?", 8, (_keys(),)),
             Row("", 8, (_dollars_by_key(), _tokens_by_key())),
             Row("Where do the dollars go?", 8, (_by_part(), _by_model(), _by_engine())),
-            Row("What does a token cost?", 8, (_of_a_million(), _of_a_million_by_model(), _of_a_request())),
+            Row(
+                "What does a token cost?",
+                8,
+                (_cost_per_million_tokens(), _cost_per_million_tokens_by_model(), _cost_per_thousand_requests()),
+            ),
             Row("Can the numbers be trusted?", 7, (_accounted(), _ledger())),
         ),
-        CHOICES,
+        VARIABLES,
     )
 
 
 def _tiles() -> tuple[Panel, ...]:
     return (
-        tile(
+        stat(
             "Price of an hour",
             "What do the engines cost an hour, used or not?",
             "as it was set in ENGINE_PRICES: discounts, disks and traffic are not in it.",
-            _DOLLARS, cost.hourly_price(_NOW), nothing=_NO_PRICE, decimals=2,
+            _DOLLARS, cost.hourly_price(_NOW), no_value=_NO_PRICE, decimals=2,
         ),
-        tile(
+        stat(
             "Spent",
             "What was paid in the time shown?",
             "for the time in which the gateway ran; what runs now is counted when it ends.",
-            _DOLLARS, cost.spent(_PAGE), nothing=_NO_PRICE,
+            _DOLLARS, cost.spent(_FULL_RANGE), no_value=_NO_PRICE,
         ),
-        tile(
+        stat(
             "Idle",
             "How much of that was for waiting?",
             "nobody in flight: the gateway's own probes are idle time too.",
-            "percentunit", cost.share_of(_PAGE, "idle"),
-            nothing=_NO_PRICE, maximum=1, decimals=0,
-            then="idle most of the day: a smaller GPU, a spot VM, or one that is stopped at night.",
+            "percentunit", cost.share_of_part(_FULL_RANGE, "idle"),
+            no_value=_NO_PRICE, maximum=1, decimals=0,
+            action="idle most of the day: a smaller GPU, a spot VM, or one that is stopped at night.",
         ),
-        tile(
+        stat(
             "Lost",
             "How much was paid for nothing, since a worker was killed?",
             "at most half a second's worth each time, and the time until its successor.",
-            _DOLLARS, cost.spent_on(_PAGE, "lost"), Thresholds.notable(0.01), nothing=_NO_PRICE,
+            _DOLLARS, cost.spent_by_part(_FULL_RANGE, "lost"), Thresholds.warn(0.01), no_value=_NO_PRICE,
         ),
-        tile(
+        stat(
             "A million tokens",
             "What did a million tokens cost the requests, in the time shown?",
             "output-equivalent: a token read weighs less than one written (config/prices.yaml). Without idle time.",
-            _DOLLARS, cost.of_a_million(_PAGE), nothing="No price, or no traffic", decimals=2,
+            _DOLLARS, cost.cost_per_million_tokens(_FULL_RANGE), no_value="No price, or no traffic", decimals=2,
         ),
-        tile(
+        stat(
             "A million tokens, all in",
             "What did a million tokens really cost, idle time included?",
             "little traffic makes it large: the price of the machine is shared by few.",
-            _DOLLARS, cost.of_a_million_all_in(_PAGE), nothing="No price, or no traffic", decimals=2,
+            _DOLLARS, cost.total_cost_per_million_tokens(_FULL_RANGE), no_value="No price, or no traffic", decimals=2,
         ),
     )  # fmt: skip
 
@@ -83,14 +86,14 @@ def _keys() -> Panel:
         "short",
         24,
         (
-            Query(cost.key_tokens(_PAGE, "output"), "Output tokens"),
-            Query(cost.key_tokens(_PAGE, "input"), "Input tokens"),
-            Query(cost.key_requests(_PAGE), "Requests"),
-            Query(cost.of_key(_PAGE), "Dollars", _DOLLARS),
+            Query(cost.key_tokens(_FULL_RANGE, "output"), "Output tokens"),
+            Query(cost.key_tokens(_FULL_RANGE, "input"), "Input tokens"),
+            Query(cost.key_requests(_FULL_RANGE), "Requests"),
+            Query(cost.spent_by_key(_FULL_RANGE), "Dollars", _DOLLARS),
         ),
-        nothing="No key was used",
+        no_value="No key was used",
         keys=(Key("key", "Key", links.COST, "key"),),
-        then="a key that surprises: its owner's name is the key's; `make key NAME=… REVOKE=1` ends it within 5 s.",
+        action="a key that surprises: its owner's name is the key's; `make key NAME=… REVOKE=1` ends it within 5 s.",
     )
 
 
@@ -101,8 +104,8 @@ def _dollars_by_key() -> Panel:
         "counted when a request ends; idle time belongs to nobody.",
         _DOLLARS,
         12,
-        (Query(cost.by_key(_AT), "{{key}}"),),
-        nothing=_NO_PRICE,
+        (Query(cost.hourly_cost_by_key(_INTERVAL), "{{key}}"),),
+        no_value=_NO_PRICE,
         stacked=True,
         smooth=True,
     )
@@ -115,7 +118,7 @@ def _tokens_by_key() -> Panel:
         "read and written ones together, counted when a request ends.",
         "tokens/s",
         12,
-        (Query(cost.key_token_rate(_AT), "{{key}}"),),
+        (Query(cost.key_token_rate(_INTERVAL), "{{key}}"),),
         stacked=True,
     )
 
@@ -127,8 +130,8 @@ def _by_part() -> Panel:
         "the sum is the price of the hour, but for what runs right now. lost: a worker was killed.",
         _DOLLARS,
         8,
-        (Query(cost.by(_AT, "part"), "{{part}}"),),
-        nothing=_NO_PRICE,
+        (Query(cost.hourly_cost_by(_INTERVAL, "part"), "{{part}}"),),
+        no_value=_NO_PRICE,
         colours=(("requests", GREEN), ("idle", GREY), ("lost", RED)),
         stacked=True,
         smooth=True,
@@ -142,8 +145,8 @@ def _by_model() -> Panel:
         "of requests alone; idle time belongs to no model.",
         _DOLLARS,
         8,
-        (Query(cost.by_model(_AT), "{{model}}"),),
-        nothing=_NO_PRICE,
+        (Query(cost.hourly_cost_by_model(_INTERVAL), "{{model}}"),),
+        no_value=_NO_PRICE,
         stacked=True,
         smooth=True,
     )
@@ -156,50 +159,53 @@ def _by_engine() -> Panel:
         "engines without a price cost nothing here.",
         _DOLLARS,
         8,
-        (Query(cost.by(_AT, "engine"), "{{engine}}"),),
-        nothing=_NO_PRICE,
+        (Query(cost.hourly_cost_by(_INTERVAL, "engine"), "{{engine}}"),),
+        no_value=_NO_PRICE,
         stacked=True,
         smooth=True,
     )
 
 
-def _of_a_million() -> Panel:
+def _cost_per_million_tokens() -> Panel:
     return graph(
         "Dollars for a million tokens",
         "Is a token cheaper when there is more to do?",
         "output-equivalent tokens. The distance between the lines is idle time; without traffic there are none.",
         _DOLLARS,
         8,
-        (Query(cost.of_a_million(_AT), "requests alone"), Query(cost.of_a_million_all_in(_AT), "all in")),
-        nothing="No price, or no traffic",
+        (
+            Query(cost.cost_per_million_tokens(_INTERVAL), "requests alone"),
+            Query(cost.total_cost_per_million_tokens(_INTERVAL), "all in"),
+        ),
+        no_value="No price, or no traffic",
         colours=(("requests alone", GREEN), ("all in", ORANGE)),
         smooth=True,
-        opens=links.GPU,
+        drilldown=links.GPU,
     )
 
 
-def _of_a_million_by_model() -> Panel:
+def _cost_per_million_tokens_by_model() -> Panel:
     return graph(
         "Dollars for a million tokens by model",
         "Which model's tokens are dear?",
         "by the share of the engine's time that its requests took, idle time not included.",
         _DOLLARS,
         8,
-        (Query(cost.of_a_million(_AT, "model"), "{{model}}"),),
-        nothing="No price, or no traffic",
+        (Query(cost.cost_per_million_tokens(_INTERVAL, "model"), "{{model}}"),),
+        no_value="No price, or no traffic",
         smooth=True,
     )
 
 
-def _of_a_request() -> Panel:
+def _cost_per_thousand_requests() -> Panel:
     return graph(
         "Dollars for a thousand requests",
         "What do a model's requests cost?",
         "a mean over all that ended, failed and cancelled ones included. Each request's own is in the log: cost_usd.",
         _DOLLARS,
         8,
-        (Query(cost.of_a_thousand_requests(_AT), "{{model}}"),),
-        nothing="No price, or no traffic",
+        (Query(cost.cost_per_thousand_requests(_INTERVAL), "{{model}}"),),
+        no_value="No price, or no traffic",
         smooth=True,
     )
 
@@ -212,8 +218,8 @@ def _accounted() -> Panel:
         "counters are missing.",
         "percentunit",
         10,
-        (Query(cost.accounted_for(_AT), "of the hour's price"),),
-        nothing=_NO_PRICE,
+        (Query(cost.accounted_for(_INTERVAL), "of the hour's price"),),
+        no_value=_NO_PRICE,
         thresholds=Thresholds.limit(1),
         smooth=True,
     )
@@ -228,10 +234,10 @@ def _ledger() -> Panel:
         "short",
         14,
         (
-            Query(cost.written_by_engines(_PAGE), "By the engines"),
-            Query(cost.counted_by_gateway(_PAGE), "By the gateway"),
-            Query(cost.unread(_PAGE), "Unread"),
-            Query(cost.drift(_PAGE), "Not accounted for", "percentunit"),
+            Query(cost.engine_tokens(_FULL_RANGE), "By the engines"),
+            Query(cost.gateway_tokens(_FULL_RANGE), "By the gateway"),
+            Query(cost.wasted_events(_FULL_RANGE), "Unread"),
+            Query(cost.unaccounted_share(_FULL_RANGE), "Not accounted for", "percentunit"),
         ),
         keys=(Key("of", "Of"),),
         minimum=None,
