@@ -99,8 +99,8 @@ def _markdown(results: Results) -> list[str]:
         f"Evaluated without an error on the healthy stack: {_counted(results.rules)}.",
         "",
         f"Then the same rules with every window and duration divided by {results.scale:g}, evaluated every 10 s:",
-        "seconds from the start of the fault until the rule fired in Grafana and until the webhook was notified, and from",
-        "the end of the fault until the webhook was notified that it is resolved.",
+        "seconds from the start of the fault until the rule fired in Grafana and until the webhook was notified,",
+        "and from the end of the fault until the webhook was notified that it is resolved.",
         "",
         *_table(
             ("fault", "alert", "firing", "delivered", "resolved"),

@@ -76,8 +76,8 @@ def alerts() -> tuple[Alert, ...]:
             summary=f"The filesystem at {{{{ $labels.mountpoint }}}} has {VALUE} of its space left",
             value_format="humanizePercentage",
             description=f"Less than {settings.DISK_FREE_LIMIT:.0%} is free, or the trend of the last six hours fills "
-            "it within a day. On a full disk Prometheus and Grafana stop, and models cannot be downloaded. Check docker "
-            "system df.",
+            "it within a day. On a full disk Prometheus and Grafana stop, and models cannot be downloaded. Check "
+            "docker system df.",
             dashboard="Overview",
             panel="Disks, free",
         ),

@@ -27,6 +27,11 @@ def histogram_mean(scope: Scope, histogram: str, *by: str) -> str:
     return mean(scope, f"vllm:{histogram}", JOB, *by, model="model_name", instance="instance", vm="vm")
 
 
+def finished_requests(scope: Scope) -> str:
+    """Finished requests per second by reason."""
+    return counter_rate(scope, "request_success_total", "finished_reason")
+
+
 def running(scope: Scope, *by: str) -> str:
     """Requests in the batch."""
     return total(series(scope, "num_requests_running"), *by)

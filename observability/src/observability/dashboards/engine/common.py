@@ -15,50 +15,50 @@ from observability.queries import launchers, llamacpp, vllm
 from observability.queries.gateway import requests
 from observability.variables import Variables
 
-_NONE = "No engine is scraped"
+_NO_ENGINE = "No engine scraped"
 
 
 class CommonRows:
     """Each method is a row.
 
     Args:
-        choices: What the reader has narrowed the dashboard down to.
+        variables: those of the dashboard.
     """
 
     def __init__(self, variables: Variables) -> None:
         self.variables = variables
 
     def tiles(self) -> tuple[Panel, ...]:
-        """What must not be missed."""
+        """The most important numbers."""
         now, full_range = self.variables.now, self.variables.full_range
         return (
             stat(
-                "Ready for", "Since when can the engine that became ready last answer?",
-                "its launcher's word; a start resets it.", "s", f"min({launchers.ready_seconds(now)})",
-                no_value="No engine is ready", decimals=0,
+                "Ready for", "For how long has the engine that started last been ready?",
+                "as reported by its launcher; every start resets it.", "s", f"min({launchers.ready_seconds(now)})",
+                no_value="No engine ready", decimals=0,
             ),
             stat(
-                "Starts", "How often were engines started in the time shown?",
-                "a start that a deploy asked for counts like one after a crash.", "short",
-                f"sum({launchers.starts(full_range)})", Thresholds.warn(2), no_value="No launcher is scraped", decimals=0,
-                action="the launcher's log says why the engine before it ended.",
+                "Starts", "How often were engines started in the selected time range?",
+                "starts after a deployment and after a crash count alike.", "short",
+                f"sum({launchers.starts(full_range)})", Thresholds.warn(2), no_value="No launcher scraped", decimals=0,
+                action="the launcher's log says why the previous engine exited.",
             ),
             self._pair(
-                "Running", "How many requests are in work?", "the value at the latest scrape.", "short",
+                "Running", "How many requests are running?", "the value at the latest scrape.", "short",
                 vllm.running(now), llamacpp.running(now),
             ),
             self._pair(
-                "Waiting", "How many requests has an engine taken and not begun?", "the value at the latest scrape.",
+                "Waiting", "How many requests are queued in the engines?", "the value at the latest scrape.",
                 "short", vllm.waiting(now), llamacpp.waiting(now), Thresholds.warn(1),
             ),
             self._pair(
-                "Output, tokens a second", "How many tokens do the engines produce?",
-                "those that nobody reads to the end are among them; llama.cpp counts an answer when it ends.",
+                "Output, tokens a second", "How many tokens do the engines generate?",
+                "includes output that nobody reads to the end; llama.cpp counts an answer when it ends.",
                 "short", vllm.generated(now), llamacpp.generated(now),
             ),
             stat(
-                "Between tokens, p95", "Does the text come fast enough for a reader, in the time shown?",
-                "as the gateway measured it: each request counts with its mean; streams only.", "s",
+                "Between tokens, p95", "Is the text fast enough for a reader, in the selected time range?",
+                "measured by the gateway as the mean of each request; streams only.", "s",
                 requests.time_per_output_token(full_range, 0.95), palette.TPOT, drilldown=links.GATEWAY,
             ),
         )  # fmt: skip
@@ -69,9 +69,9 @@ class CommonRows:
         return (
             graph(
                 "Requests running and waiting",
-                "Do requests wait, and for what?",
-                "the value at each scrape. vLLM waits for room in the batch or the KV cache; deferred: for a LoRA "
-                "budget or a transfer. With all of llama.cpp's slots taken, the one that waits may be the scrape "
+                "Are requests waiting, and for what?",
+                "the value at each scrape. In vLLM, waiting is for the batch or the KV cache, deferred for a LoRA "
+                "budget or a transfer. While all slots of llama.cpp are busy, the waiting one can be the scrape "
                 "itself.",
                 "short",
                 12,
@@ -82,16 +82,16 @@ class CommonRows:
                     Query(llamacpp.running(interval), "llama.cpp running"),
                     Query(llamacpp.waiting(interval), "llama.cpp waiting"),
                 ),
-                no_value=_NONE,
+                no_value=_NO_ENGINE,
                 colours=palette.LOAD,
-                action="waiting for long: shorter answers, a smaller model, more slots (LLAMACPP_PARALLEL), or a second "
-                "VM.",
+                action="if they wait for long: shorter answers, a smaller model, more slots (LLAMACPP_PARALLEL), or a "
+                "second VM.",
             ),
             graph(
                 "Tokens in a step",
-                "How large are the batches: how much does one pass of the model do?",
-                "means. vLLM's steps hold prompts too, up to max_num_batched_tokens; llama.cpp's passes that only read "
-                "a prompt pull its line down.",
+                "How large are the batches?",
+                "means. vLLM's steps include prompt tokens, up to max_num_batched_tokens; llama.cpp's steps that only "
+                "process a prompt lower its mean.",
                 "tokens",
                 12,
                 (
@@ -110,9 +110,9 @@ class CommonRows:
         return (
             graph(
                 "Tokens by source",
-                "What are the tokens: prompts computed, prompts found in a cache, or text written?",
-                "vLLM counts with each step, a cancelled request's work too; llama.cpp a prompt when it was read, and "
-                "an answer when it ends.",
+                "Are the tokens computed prompts, cached prompts, or output?",
+                "vLLM counts every step, cancelled requests included; llama.cpp counts a prompt when it is processed "
+                "and an answer when it ends.",
                 "tokens/s",
                 10,
                 (
@@ -122,14 +122,14 @@ class CommonRows:
                     Query(llamacpp.cached_prompt_tokens(interval), "llama.cpp cached"),
                     Query(llamacpp.generated(interval), "llama.cpp output"),
                 ),
-                no_value=_NONE,
+                no_value=_NO_ENGINE,
                 colours=palette.SOURCES,
                 stacked=True,
             ),
             graph(
                 "Prompt cache hits",
-                "How much of the prompts need not be computed, since they began like an earlier one?",
-                "of the prompt tokens that were looked up; low is no fault where prompts have nothing in common.",
+                "What share of prompt tokens is reused from earlier requests with the same prefix?",
+                "of the looked-up prompt tokens; low is normal where prompts have no common prefix.",
                 "percentunit",
                 7,
                 (
@@ -142,9 +142,9 @@ class CommonRows:
             ),
             graph(
                 "Speed of one answer",
-                "How many tokens per second does a single reader get?",
-                "vLLM: of finished requests with two tokens or more. llama.cpp: tokens by the time spent on writing "
-                "them, the mean of all.",
+                "How many tokens per second does a single request get?",
+                "vLLM: finished requests with at least two tokens. llama.cpp: the mean of all requests, tokens by "
+                "generation time.",
                 "tokens/s",
                 7,
                 (
@@ -158,14 +158,13 @@ class CommonRows:
         )
 
     def llamacpp(self) -> tuple[Panel, ...]:
-        """What llama.cpp alone tells."""
+        """What only llama.cpp reports."""
         interval = self.variables.per_interval
         return (
             graph(
                 "llama.cpp speed of reading prompts",
-                "How fast is a prompt read, which a first token has to wait for?",
-                "tokens by the seconds spent on them: idle time does not count, unlike in its own averages, which are "
-                "of its whole life.",
+                "How fast are prompts processed before the first token?",
+                "tokens by processing time, without idle time; unlike its own averages, which cover its whole uptime.",
                 "tokens/s",
                 12,
                 (Query(llamacpp.prompt_speed(interval), "reading"),),
@@ -174,9 +173,9 @@ class CommonRows:
             ),
             graph(
                 "llama.cpp longest sequence",
-                "How near do requests come to the context that a slot has?",
-                "the longest since the server started, prompt and answer together; it never falls. What a slot may "
-                "hold is n_ctx of /v1/models.",
+                "How close do requests come to the context size of a slot?",
+                "the longest since the server started, prompt and answer together; it never decreases. The limit is "
+                "n_ctx in /v1/models.",
                 "tokens",
                 12,
                 (Query(llamacpp.longest_sequence(interval), "{{instance}} {{vm}}"),),
@@ -194,9 +193,9 @@ class CommonRows:
         of_llamacpp: str,
         thresholds: Thresholds | None = None,
     ) -> Panel:
-        """A number for each engine that there is."""
+        """One number for each engine."""
         return Panel(
             "stat", title, question, blind_spot, unit, STAT_WIDTH,
             (Query(of_vllm, "vLLM"), Query(of_llamacpp, "llama.cpp")),
-            no_value=_NONE, thresholds=thresholds or Thresholds(), decimals=0,
+            no_value=_NO_ENGINE, thresholds=thresholds or Thresholds(), decimals=0,
         )  # fmt: skip

@@ -17,12 +17,12 @@ _INTERVAL = VARIABLES.per_interval
 
 
 def dashboard() -> Dashboard:
-    """What both engines tell side by side, then what either tells alone."""
+    """First the rows that both engines fill, then those of one engine only."""
     both, vllm = CommonRows(VARIABLES), VllmRows(VARIABLES)
     return Dashboard(
         links.ENGINE,
         links.TITLES[links.ENGINE],
-        "Is an engine full, slow or ill? What engines say of themselves, and what only the gateway can tell of them.",
+        "Is an engine full, slow or faulty? The metrics of the engines, and what only the gateway knows about them.",
         (
             Row("", 4, both.tiles()),
             Row("Start and state", 9, (_states(), _phases(), _unfinished())),
@@ -42,17 +42,17 @@ def dashboard() -> Dashboard:
 def _states() -> Panel:
     return timeline(
         "States by the launcher",
-        "Which engine is up, which is starting or has failed, and since when?",
-        "the launcher's word on its own engine; whether the gateway reaches it is on the Gateway dashboard.",
+        "Which engine is ready, starting or failed, and since when?",
+        "as reported by its launcher; the Gateway dashboard shows whether the gateway reaches it.",
         "none",
         7,
         (Query(launchers.state_code(_INTERVAL), "{{job}} {{vm}}"),),
-        no_value="No launcher is scraped",
+        no_value="No launcher scraped",
         value_mappings=tuple(
             (code, state, palette.STATES[state]) for code, state in enumerate(launchers.STATES, start=1)
         ),
         minimum=None,
-        action="`failed` stays until something changes: the launcher's /status and its log say what to change.",
+        action="`failed`: the launcher's /status and its log say what to change.",
     )
 
 
@@ -60,26 +60,26 @@ def _phases() -> Panel:
     return Panel(
         "bargauge",
         "Phases of the latest start",
-        "Why does a start take so long?",
-        "a phase that runs grows until it ends; of earlier starts nothing is kept.",
+        "Which phase makes the start slow?",
+        "a running phase grows until it ends; earlier starts are not kept.",
         "s",
         10,
         (Query(launchers.phase_seconds(VARIABLES.now), "{{phase}} {{job}} {{vm}}"),),
-        no_value="No launcher is scraped",
-        action="loading weights: a slow disk, or a download. Compiling: keep the cache volume between starts.",
+        no_value="No launcher scraped",
+        action="loading weights: a slow disk or a download. Compiling: keep the cache volume between starts.",
     )
 
 
 def _unfinished() -> Panel:
     return graph(
         "Work that was cut short",
-        "How much of what an engine begins has nobody at its end, or fails?",
-        "engines do not count it: vLLM's own counter of aborted requests stays at 0 when a client leaves. Each attempt "
-        "counts, a retried request twice. Not by model.",
+        "How many attempts at engines are cancelled or fail?",
+        "not counted by engines: vLLM's counter of aborted requests stays at 0 when a client cancels. Counts attempts: "
+        "a retried request counts twice. Not by model.",
         "reqps",
         7,
         (Query(engines.unfinished_attempts(_INTERVAL), "{{result}}"),),
-        no_value="Nothing was cut short yet",
+        no_value="Nothing cut short yet",
         colours=palette.ATTEMPTS[1:],
         drilldown=links.GATEWAY,
     )

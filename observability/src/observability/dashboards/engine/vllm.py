@@ -32,7 +32,7 @@ class VllmRows:
     """Rows of panels.
 
     Args:
-        choices: What the reader has narrowed the dashboard down to.
+        variables: those of the dashboard.
     """
 
     def __init__(self, variables: Variables) -> None:
@@ -45,15 +45,16 @@ class VllmRows:
         return (
             self.quantiles(
                 "vLLM time to first token",
-                "How long until vLLM has a first token: queue, prefill and one step?",
-                "plain requests count too; what is lost between here and the client is Latency added by the gateway.",
+                "How long does vLLM take to the first token: queue, prefill and one step?",
+                "includes requests without streaming; the time between vLLM and the client is in Latency added by "
+                "the gateway.",
                 "time_to_first_token_seconds",
                 settings.TTFT_P95_LIMIT_SECONDS,
             ),
             graph(
                 "vLLM mean time by part of a request",
-                "Which part of a request is slow: waiting, reading the prompt, or writing the answer?",
-                "means, so that they add up: a few very slow requests can hide. Requests whose client left are not "
+                "Which part of a request is slow: queue, prefill or decode?",
+                "means, so that they add up: a few very slow requests can be hidden. Cancelled requests are not "
                 "counted.",
                 "s",
                 8,
@@ -64,14 +65,13 @@ class VllmRows:
                 colours=(("queue", ORANGE), ("prefill", "purple"), ("decode", BLUE)),
                 stacked=True,
                 smooth=True,
-                action="queue: see whether it is full. Prefill: prompts are long, and the prefix cache may not help. "
-                "Decode: long answers, or a batch too large for the GPU.",
+                action="queue: check whether it is full. Prefill: long prompts, or prompts that the prefix cache "
+                "cannot help. Decode: long answers, or a batch too large for the GPU.",
             ),
             self.quantiles(
                 "vLLM time between tokens",
-                "Does the text stutter while it is written?",
-                "each gap counts, so that one pause within an answer shows, as the gateway's own metric would not "
-                "tell.",
+                "Does the text stutter?",
+                "every gap counts, so that a pause within an answer is visible, unlike in the gateway's metric.",
                 "inter_token_latency_seconds",
                 settings.TPOT_P95_LIMIT_SECONDS,
             ),
@@ -83,9 +83,9 @@ class VllmRows:
         return (
             graph(
                 "vLLM KV cache in use",
-                "How much of the memory for running requests is taken?",
-                "blocks that hold a prefix for later count as free. Near 100 % is normal under load; waiting and "
-                "preemptions beside it are not.",
+                "How full is the memory for running requests?",
+                "blocks that cache a prefix count as free. Near 100 % is normal under load; waiting requests and "
+                "preemptions at the same time are not.",
                 "percentunit",
                 8,
                 (Query(vllm.kv_cache_used(interval, *vllm.SERVER), "{{instance}} {{vm}}"),),
@@ -95,8 +95,8 @@ class VllmRows:
             ),
             graph(
                 "vLLM preemptions",
-                "Are running requests thrown out to make room, and begun again?",
-                "says how often, not whose; the work done before is done twice.",
+                "Are running requests preempted for lack of KV cache?",
+                "shows how often, not which requests; a preempted request is computed again.",
                 "ops",
                 8,
                 (Query(vllm.counter_rate(interval, "num_preemptions_total", *vllm.SERVER), "{{instance}} {{vm}}"),),
@@ -105,9 +105,9 @@ class VllmRows:
             ),
             graph(
                 "vLLM refusals at admission",
-                "Does vLLM itself turn requests away?",
-                "only where max_num_queued_reqs or max_num_queued_tokens is set; without them all wait. The metric "
-                "does not say which engine of a server.",
+                "Does vLLM reject requests?",
+                "only where max_num_queued_reqs or max_num_queued_tokens is set; otherwise all wait. Not by engine "
+                "of a server.",
                 "reqps",
                 8,
                 (Query(vllm.counter_rate(interval, "admission_rejections_total", "reason"), "{{reason}}"),),
@@ -120,8 +120,8 @@ class VllmRows:
         return (
             table(
                 "vLLM by model",
-                "Which model is the load, and which one is slow? A click on it narrows this page down to it.",
-                "over the whole time shown; ITL is the time between tokens. LoRA adapters count under their base "
+                "Which model has the load, and which one is slow? Click a model to filter by it.",
+                "over the selected time range; ITL is the inter-token latency. LoRA adapters count under their base "
                 "model's server.",
                 "short",
                 12,
@@ -131,8 +131,8 @@ class VllmRows:
             ),
             table(
                 "vLLM by server",
-                "Which server differs from the others? A click on it narrows this page down to it.",
-                "with data parallelism the engines of one server are added up.",
+                "Which server differs from the others? Click a server to filter by it.",
+                "with data parallelism, the engines of a server are summed.",
                 "short",
                 12,
                 self._columns(*vllm.SERVER),
@@ -158,12 +158,12 @@ class VllmRows:
         return (
             graph(
                 "vLLM requests by how they ended",
-                "Do answers end by themselves, or at a limit?",
-                "requests whose client left are counted nowhere here: see Work that was cut short. length: max_tokens "
-                "or the context was reached.",
+                "Do answers end by themselves or at a limit?",
+                "cancelled requests are not counted here: see Work that was cut short. length: max_tokens or the "
+                "context size was reached.",
                 "reqps",
                 12,
-                (Query(vllm.counter_rate(interval, "request_success_total", "finished_reason"), "{{finished_reason}}"),),
+                (Query(vllm.finished_requests(interval), "{{finished_reason}}"),),
                 no_value=_NO_VLLM,
                 colours=(
                     ("stop", "green"), ("length", "blue"), ("abort", "#8e8e8e"), ("error", "purple"),
@@ -173,8 +173,8 @@ class VllmRows:
             ),
             graph(
                 "vLLM length of prompts and answers",
-                "What kind of requests are these?",
-                "interpolated between the bounds of buckets (1, 2, 5, 10, 20, 50 …).",
+                "How long are prompts and answers?",
+                "interpolated within buckets (1, 2, 5, 10, 20, 50 …).",
                 "tokens",
                 12,
                 tuple(
@@ -198,7 +198,7 @@ class VllmRows:
             graph(
                 "vLLM server's CPU",
                 "Is vLLM's own HTTP server the bottleneck?",
-                "the process that serves HTTP; the engine is another one and not in it. One core is its limit.",
+                "only the process that serves HTTP, not the engine. Its limit is one core.",
                 "short",
                 6,
                 (Query(vllm.cpu_cores(interval), "{{instance}} {{vm}}"),),
@@ -208,7 +208,7 @@ class VllmRows:
             graph(
                 "vLLM server's memory",
                 "Does vLLM's HTTP server leak memory?",
-                "main memory of the serving process alone, not of the engine, and not the GPU's.",
+                "main memory of the HTTP process only, not the engine's and not GPU memory.",
                 "bytes",
                 6,
                 (Query(vllm.resident_bytes(interval), "{{instance}} {{vm}}"),),
@@ -216,8 +216,8 @@ class VllmRows:
             ),
             table(
                 "vLLM cache configuration",
-                "With which memory for requests does it run?",
-                "as vLLM resolved it at its start, not as it was asked for.",
+                "How is the KV cache configured?",
+                "as vLLM resolved it at start, which can differ from its settings.",
                 "none",
                 12,
                 (Query(vllm.configuration(now, *(label for label, _ in _CONFIGURATION)), "Up"),),

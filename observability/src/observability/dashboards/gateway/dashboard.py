@@ -22,11 +22,11 @@ _FULL_RANGE, _NOW = VARIABLES.full_range, VARIABLES.now
 
 
 def dashboard() -> Dashboard:
-    """By route and model; then what was lost; then engines as the gateway sees them; then the gateway itself."""
+    """Requests by route and model, losses, engines as the gateway sees them, the gateway itself."""
     return Dashboard(
         links.GATEWAY,
         links.TITLES[links.GATEWAY],
-        "Who is served how, where does it go wrong, and is the gateway itself well?",
+        "Who is served well, what fails, and is the gateway itself healthy?",
         (
             Row("", 4, _tiles()),
             Row("By route", 8, requests_rows.by_route(VARIABLES)),
@@ -47,25 +47,25 @@ def _tiles() -> tuple[Panel, ...]:
     return (
         stat(
             "Requests",
-            "How many requests end each second, over the last minute?",
+            "How many requests finished per second in the last minute?",
             "a long stream counts when it ends.",
             "reqps",
             requests.finished(_NOW),
         ),
         stat(
             "Failed",
-            "How many fail through no fault of the client, in the time shown?",
-            "what clients caused or cancelled is left out, and what nginx refused.",
+            "What share of requests failed on the server's side, in the selected time range?",
+            "excludes client errors, cancelled requests and what nginx rejected.",
             "percentunit",
             requests.failed_share(_FULL_RANGE),
             Thresholds.high_is_bad(1 - settings.AVAILABILITY_OBJECTIVE, settings.ERROR_RATIO_LIMIT),
             decimals=2,
-            action="How requests end says which way; the gateway's log has a line for each, with its engine.",
+            action="How requests end shows the outcome; the gateway logs each request with its engine.",
         ),
         stat(
             "First token within 1 s",
-            "How many readers see something within a second?",
-            "streams only, and of those the ones that got a first token.",
+            "What share of streams got its first token within a second?",
+            "only streams that got a first token.",
             "percentunit",
             requests.first_tokens_within_share(_FULL_RANGE, "1.0"),
             Thresholds.low_is_bad(0.9, 0.95),
@@ -75,19 +75,19 @@ def _tiles() -> tuple[Panel, ...]:
         ),
         stat(
             "Workers missing",
-            "Do all workers live?",
-            "one that hangs lives: see Lag of the event loop.",
+            "Are all workers running?",
+            "a worker that hangs counts as running: see Lag of the event loop.",
             "short",
             process.workers_missing(_NOW),
             Thresholds(GREEN, ((1, RED),)),
             no_value="No gateway",
             decimals=0,
-            action="the log says why a worker ended: out of memory, or a time-out of gunicorn's own.",
+            action="the log says why a worker exited: out of memory, or gunicorn's timeout.",
         ),
         stat(
             "Lost with a worker",
-            "Did requests vanish without an end, since the gateway started?",
-            "only a killed worker loses requests; what nginx or the network lost is not known here.",
+            "How many requests were lost since the gateway started?",
+            "counts requests of killed workers; what nginx or the network lost is unknown.",
             "short",
             process.lost_requests(_NOW),
             Thresholds(GREEN, ((1, RED),)),
@@ -96,12 +96,12 @@ def _tiles() -> tuple[Panel, ...]:
         ),
         stat(
             "Lag of the event loop, p99",
-            "Is the gateway too busy to be on time?",
-            "measured twice a second in each worker: a shorter stall is seldom met.",
+            "Is the gateway short of CPU?",
+            "measured twice a second in each worker: shorter stalls are usually missed.",
             "s",
             process.loop_lag(_FULL_RANGE, 0.99),
             Thresholds.high_is_bad(settings.LOOP_LAG_WARN_SECONDS, settings.LOOP_LAG_LIMIT_SECONDS),
             no_value="No gateway",
-            action="more workers (WORKERS), or a smaller machine's neighbour is at fault: see the CPU of the VM.",
+            action="more workers (WORKERS); or another process takes the CPU: check the VM.",
         ),
     )

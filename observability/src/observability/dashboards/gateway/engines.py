@@ -16,22 +16,22 @@ from observability.panel import (
 from observability.queries.gateway import engines
 from observability.variables import Variables
 
-# What `engines.state_code` answers, in words.
+# The values of `engines.state_code`.
 STATE_MAPPINGS = tuple((code, state, palette.STATES[state]) for code, state in enumerate(engines.STATES, start=1))
 
 
 def states(variables: Variables) -> tuple[Panel, ...]:
-    """Whether they can answer, and what comes of asking them."""
+    """Whether engines can answer, what they serve, and how the load is spread."""
     interval = variables.per_interval
     return (
         timeline(
             "Engine states",
             "Which engines can answer, and since when?",
-            "as the gateway sees them, by its own one-token probe; why one failed is told by its launcher's /status.",
+            "as the gateway sees them through its one-token probe; the launcher's /status says why one failed.",
             "none",
             7,
             (Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
-            no_value="The gateway knows no engine",
+            no_value="No engine known to the gateway",
             value_mappings=STATE_MAPPINGS,
             minimum=None,
             drilldown=links.ENGINE,
@@ -39,11 +39,11 @@ def states(variables: Variables) -> tuple[Panel, ...]:
         table(
             "Models by engine",
             "Which engine serves which model?",
-            "by the engine's own list, which is kept while it is away; models beyond the sixth are one row, other.",
+            "from the engine's own list, which is kept while it is down; models after the sixth are `other`.",
             "none",
             10,
             (Query(engines.models_by_engine(variables.now), "State"),),
-            no_value="No engine has said what it serves",
+            no_value="No engine has listed its models",
             value_mappings=((0, "gone", GREY), (1, "served", GREEN)),
             keys=(
                 Key("model", "Model", links.GATEWAY, "model"),
@@ -55,7 +55,7 @@ def states(variables: Variables) -> tuple[Panel, ...]:
         graph(
             "Attempts by engine",
             "How is the load spread over the engines?",
-            "requests, not their weight: one engine may have the long ones.",
+            "the number of requests, not their size: one engine may have the long ones.",
             "reqps",
             7,
             (Query(engines.attempts_by_engine(interval), "{{engine}}"),),
@@ -65,13 +65,13 @@ def states(variables: Variables) -> tuple[Panel, ...]:
 
 
 def attempts(variables: Variables) -> tuple[Panel, ...]:
-    """Which engine is at fault, and what the gateway did about it."""
+    """Which engine fails, and how the gateway reacts."""
     interval = variables.per_interval
     return (
         graph(
             "Attempts by result",
-            "What comes of asking an engine?",
-            "a request that is tried again counts twice. rejected: the engine found it wrong; busy: it is full.",
+            "How do attempts at engines end?",
+            "a retried request counts twice. rejected: invalid for the engine; busy: the engine is full.",
             "reqps",
             6,
             (Query(engines.attempts_by_result(interval), "{{result}}"),),
@@ -81,7 +81,7 @@ def attempts(variables: Variables) -> tuple[Panel, ...]:
         graph(
             "Failing attempts by engine",
             "Which engine is at fault?",
-            "a share of the attempts at that engine; what the client caused or cancelled is left out.",
+            "a share of the attempts at that engine; excludes client errors and cancelled requests.",
             "percentunit",
             6,
             (Query(engines.failed_attempt_share(interval), "{{engine}}"),),
@@ -91,20 +91,20 @@ def attempts(variables: Variables) -> tuple[Panel, ...]:
         ),
         graph(
             "Retries by engine",
-            "How many requests did another engine save?",
-            "named after the engine that failed. Only before the first byte, and only while retries are affordable.",
+            "How many requests were retried on another engine?",
+            "by the engine that failed. Only before the first byte, and within the retry budget.",
             "reqps",
             6,
             (Query(engines.retries(interval), "{{engine}}"),),
-            no_value="Nothing was tried again yet",
+            no_value="No retries yet",
         ),
         graph(
             "Ejections by engine",
             "Which engine is taken out again and again?",
-            "how often within the window, not for how long: Engine states shows that.",
+            "the number within the window, not the duration: see Engine states.",
             "short",
             6,
             (Query(engines.ejections(interval), "{{engine}}"),),
-            no_value="No engine was ejected yet",
+            no_value="No ejections yet",
         ),
     )

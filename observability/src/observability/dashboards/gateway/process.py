@@ -19,37 +19,38 @@ from observability.variables import Variables
 
 
 def losses(variables: Variables) -> tuple[Panel, ...]:
-    """Cancels, timeouts, waste."""
+    """Cancellations, timeouts, wasted output."""
     interval = variables.per_interval
     return (
         graph(
             "Cancellations by phase",
-            "Do clients leave before or after the first word?",
-            "a client that left and one whose network broke look the same; not by model.",
+            "Do clients cancel before or after the first token?",
+            "a cancelled request and a broken connection look the same. Not by model.",
             "reqps",
             8,
             (Query(requests.cancellations(interval), "{{phase}}"),),
             no_value="No gateway",
             colours=palette.PHASES,
             stacked=True,
-            action="many before the first event: the wait is too long for them, see Time to first token.",
+            action="many before the first event: clients do not wait that long, see Time to first token.",
         ),
         graph(
             "Timeouts by phase",
             "Where do requests hang?",
-            "says in which phase the time ran out; Failing attempts says at which engine.",
+            "shows the phase; Failing attempts shows the engine.",
             "reqps",
             8,
             (Query(requests.timeouts(interval), "{{phase}}"),),
             no_value="No gateway",
             colours=palette.PHASES,
             stacked=True,
-            action="connect: the engine's port. ttft: overload or long prompts. idle: it hangs within an answer.",
+            action="connect: the engine's port. ttft: overload or long prompts. idle: the engine hangs within an "
+            "answer.",
         ),
         graph(
             "Wasted output",
-            "How much of what was sent did nobody read to the end, and why?",
-            "counted in events, since an unfinished stream has no usage: one event can be several tokens.",
+            "What share of the output did nobody read to the end?",
+            "counted in events, since an unfinished stream reports no usage: an event can be several tokens.",
             "percentunit",
             8,
             (Query(requests.wasted_share(interval), "wasted"),),
@@ -60,13 +61,13 @@ def losses(variables: Variables) -> tuple[Panel, ...]:
 
 
 def workers(variables: Variables) -> tuple[Panel, ...]:
-    """Its workers, its event loop, and what looking at it costs."""
+    """Workers, event loop, and the cost of scraping."""
     interval = variables.per_interval
     return (
         graph(
             "Workers",
-            "Do workers die or hang at their start?",
-            "the value at each scrape: one that is replaced within seconds may not show.",
+            "Do workers die or fail to start?",
+            "the value at each scrape: a worker that is replaced within seconds may not be visible.",
             "short",
             8,
             (Query(process.workers(interval), "live"), Query(process.workers_expected(interval), "expected")),
@@ -75,8 +76,8 @@ def workers(variables: Variables) -> tuple[Panel, ...]:
         ),
         graph(
             "Lag of the event loop",
-            "Is the gateway too busy to be on time?",
-            "measured twice a second in each worker: a shorter stall is seldom met. A busy machine looks the same.",
+            "Is the gateway short of CPU?",
+            "measured twice a second in each worker: shorter stalls are usually missed. A busy machine looks the same.",
             "s",
             8,
             tuple(Query(process.loop_lag(interval, q), name) for q, name in palette.QUANTILE_NUMBERS),
@@ -87,8 +88,8 @@ def workers(variables: Variables) -> tuple[Panel, ...]:
         ),
         graph(
             "Time to scrape the gateway",
-            "Is looking at the gateway cheap?",
-            "as Prometheus waits for it, the network's part included.",
+            "Is scraping the gateway cheap?",
+            "measured by Prometheus, network time included.",
             "s",
             8,
             (Query(process.scrape_seconds(interval), "{{vm}}"),),
@@ -99,13 +100,13 @@ def workers(variables: Variables) -> tuple[Panel, ...]:
 
 
 def ingress(variables: Variables) -> tuple[Panel, ...]:
-    """nginx, keys, and labels that ran out."""
+    """nginx, rejected keys, and label values beyond the limit."""
     interval = variables.per_interval
     return (
         graph(
             "Requests at the door and at the gateway",
-            "How much does nginx answer by itself?",
-            "nginx counts everything: Grafana, health checks, refusals. It does not say which; its log does.",
+            "How many requests does nginx answer itself?",
+            "nginx counts everything: Grafana, health checks, rejections. Only its log shows which.",
             "reqps",
             6,
             (Query(stack.nginx_requests(interval), "nginx"), Query(requests.finished(interval), "gateway")),
@@ -113,8 +114,8 @@ def ingress(variables: Variables) -> tuple[Panel, ...]:
         ),
         graph(
             "Connections at the door",
-            "How many clients hold a connection, and does nginx drop any?",
-            "the value at each scrape. dropped is per second: its limit of connections was reached.",
+            "How many connections are open, and does nginx drop any?",
+            "the value at each scrape. dropped is per second: the connection limit was reached.",
             "short",
             6,
             (
@@ -128,17 +129,17 @@ def ingress(variables: Variables) -> tuple[Panel, ...]:
         ),
         graph(
             "Turned away for their key",
-            "Is somebody guessing keys, or was one revoked that is still in use?",
-            "not by whom: an address is in nginx' log alone.",
+            "Is somebody guessing keys, or is a revoked key still in use?",
+            "addresses are only in nginx' log.",
             "reqps",
             6,
             (Query(process.auth_failures(interval), "{{reason}}"),),
-            no_value="Nobody was turned away yet",
+            no_value="No rejected keys yet",
         ),
         graph(
             "Requests without a series of their own",
-            "Are there more keys or models than the gateway keeps apart?",
-            "they are counted under `other`: the totals are right, their own numbers are missing.",
+            "Are there more keys or models than the gateway has series for?",
+            "they are counted as `other`: totals are right, their own series are missing.",
             "reqps",
             6,
             (Query(process.label_overflow(interval), "{{metric}}"),),

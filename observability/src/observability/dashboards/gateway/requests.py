@@ -37,8 +37,8 @@ def models(variables: Variables) -> Panel:
     """Each model's traffic, failures and latency."""
     return table(
         "Models",
-        "Which model is used, and which one fails or is slow? A click on it narrows this page down to it.",
-        "over the whole time shown. `none` named no model, `other` is one that no engine serves.",
+        "Which model is used, and which one fails or is slow? Click a model to filter by it.",
+        "over the selected time range. `none`: the request named no model; `other`: a model that no engine serves.",
         "short",
         24,
         model_columns(variables),
@@ -47,7 +47,7 @@ def models(variables: Variables) -> Panel:
 
 
 def model_columns(variables: Variables, *, brief: bool = False) -> tuple[Query, ...]:
-    """What a table of models shows; `brief` for half a page."""
+    """The columns of a table of models; `brief` for a narrow table."""
     full_range = variables.full_range
     columns = (
         Query(requests.finished(full_range, "model"), "Requests", "reqps"),
@@ -63,16 +63,16 @@ def model_columns(variables: Variables, *, brief: bool = False) -> tuple[Query, 
 
 
 def added_latency(variables: Variables) -> Panel:
-    """What the gateway itself adds to the time to first token."""
+    """The gateway's share of the time to first token."""
     return graph(
         "Latency added by the gateway",
-        "Is a slow first token ours or the engine's? The difference of the two medians, for each model.",
-        "vLLM only, and no model that another kind of engine serves too. A median is interpolated within a bucket, and "
-        "vLLM counts plain requests too, so that a few milliseconds below zero mean nothing.",
+        "Is a slow first token caused by the gateway or the engine? The difference of the medians, by model.",
+        "vLLM only, without models that another kind of engine serves too. Medians are interpolated within buckets, "
+        "and vLLM includes requests without streaming: a few milliseconds below zero are noise.",
         "s",
         8,
         (Query(requests.added_latency(variables.per_interval), "{{model}}"),),
-        no_value="No model of vLLM alone",
+        no_value="No model served only by vLLM",
         thresholds=Thresholds.limit(settings.ADDED_LATENCY_LIMIT_SECONDS),
         minimum=None,
         smooth=True,
@@ -83,7 +83,7 @@ def _by_route(interval: Scope) -> Panel:
     return graph(
         "Requests by route",
         "Which part of the API is used?",
-        "counted when a request ends; health checks are not among them.",
+        "counted when a request ends; health checks are excluded.",
         "reqps",
         8,
         (Query(f"{requests.finished(interval, 'route')} > 0", "{{route}}"),),
@@ -95,7 +95,7 @@ def _failed_by_route(interval: Scope) -> Panel:
     return graph(
         "Failures by route",
         "Which part of the API fails?",
-        "a share of the requests that we are judged by: with little traffic one request is much.",
+        "a share of successes and server-side failures: at low traffic a single request weighs a lot.",
         "percentunit",
         8,
         (Query(requests.failed_share(interval, "route"), "{{route}}"),),
@@ -108,7 +108,7 @@ def _duration_by_route(interval: Scope) -> Panel:
     return graph(
         "Duration by route, p95",
         "Which part of the API is slow?",
-        "until the last byte: a long answer takes long by itself. Interpolated within buckets, the last ends at 300 s.",
+        "to the last byte: long answers take long by themselves. Interpolated within buckets up to 300 s.",
         "s",
         8,
         (Query(requests.duration(interval, 0.95, "route"), "{{route}}"),),
@@ -120,7 +120,7 @@ def _outcomes(interval: Scope) -> Panel:
     return graph(
         "Requests by outcome",
         "How do requests end?",
-        "a request counts when it ends: long streams show late. What nginx refused is not in it.",
+        "a request counts when it ends: long streams appear late. Excludes what nginx rejected.",
         "reqps",
         8,
         (Query(requests.by_outcome(interval), "{{outcome}}"),),
@@ -132,8 +132,8 @@ def _outcomes(interval: Scope) -> Panel:
 def _codes(interval: Scope) -> Panel:
     return graph(
         "Answers by status code",
-        "What do clients see?",
-        "a stream that breaks has shown 200 before: its outcome tells. 499: the client left before an answer.",
+        "Which status codes do clients get?",
+        "a stream that breaks has already sent 200: see its outcome. 499: the client cancelled before the response.",
         "reqps",
         8,
         (Query(requests.by_code(interval), "{{code}}"),),
@@ -145,8 +145,8 @@ def _codes(interval: Scope) -> Panel:
 def _duration(interval: Scope) -> Panel:
     return graph(
         "Duration, streams and plain requests",
-        "How long does a whole answer take?",
-        "until the last byte: long answers take long by themselves. Interpolated within buckets, up to 300 s.",
+        "How long does a complete answer take?",
+        "to the last byte: long answers take long by themselves. Interpolated within buckets up to 300 s.",
         "s",
         8,
         tuple(
@@ -165,8 +165,8 @@ def _duration(interval: Scope) -> Panel:
 def _first_token(interval: Scope) -> Panel:
     return graph(
         "Time to first token by model, p95",
-        "Which model makes its readers wait?",
-        "streams only, and of those the ones that got a first token.",
+        "Which model is slow to the first token?",
+        "only streams that got a first token.",
         "s",
         8,
         (Query(requests.time_to_first_token(interval, 0.95, "model"), "{{model}}"),),
@@ -179,8 +179,8 @@ def _first_token(interval: Scope) -> Panel:
 def _per_token(interval: Scope) -> Panel:
     return graph(
         "Time per output token by model, p95",
-        "Which model writes slowly?",
-        "each request counts with its mean: a pause within an answer does not show. Answers of one token are left out.",
+        "Which model generates slowly?",
+        "the mean of each request: pauses within an answer are hidden. Excludes answers of one token.",
         "s",
         8,
         (Query(requests.time_per_output_token(interval, 0.95, "model"), "{{model}}"),),

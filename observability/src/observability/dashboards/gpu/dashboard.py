@@ -27,11 +27,11 @@ _NO_GPU = "No GPU in this stack"
 
 
 def dashboard() -> Dashboard:
-    """Use, power and heat, faults; then the exporter that tells of them."""
+    """Load, power and heat, faults, and the exporter itself."""
     return Dashboard(
         links.GPU,
         links.TITLES[links.GPU],
-        "Is the GPU used, does it run hot or slow, is it ill? And what does a token cost in energy?",
+        "Is the GPU used, does it run hot or slow, is it faulty? And how much energy does a token take?",
         (
             Row("", 4, _tiles()),
             Row("Every GPU", 6, (_gpus(),)),
@@ -49,19 +49,19 @@ def _tiles() -> tuple[Panel, ...]:
     return (
         stat(
             "GPUs missing",
-            "Are all GPUs there that should be?",
-            "how many there should be is set (GPU_EXPORTER_EXPECTED) or the most that were ever seen.",
+            "Are all expected GPUs visible?",
+            "the expected number is GPU_EXPORTER_EXPECTED, or the most that were ever visible.",
             "short",
             gpu.missing(_NOW),
             Thresholds(GREEN, ((1, RED),)),
             no_value=_NO_GPU,
             decimals=0,
-            action="nvidia-smi on the VM. After `systemctl daemon-reload` a container loses its GPU: create it anew.",
+            action="run nvidia-smi on the VM. After `systemctl daemon-reload` a container loses its GPU: recreate it.",
         ),
         stat(
             "Utilisation",
-            "Is the busiest GPU at work?",
-            "the share of time in which anything ran: 100 % can be one small kernel. Power says how hard it works.",
+            "How busy is the busiest GPU?",
+            "the share of time in which anything ran: 100 % can be one small kernel. Power shows the actual load.",
             "percent",
             f"max({gpu.per_gpu(_NOW, 'GPU_UTIL')})",
             no_value=_NO_GPU,
@@ -70,18 +70,18 @@ def _tiles() -> tuple[Panel, ...]:
         ),
         stat(
             "Memory free",
-            "Is there room left on the fullest GPU?",
-            "free for the driver, not for requests: vLLM keeps its own cache within what it took at start.",
+            "How much memory is free on the fullest GPU?",
+            "free for the driver, not for requests: vLLM manages its cache within the memory it reserved at start.",
             "mbytes",
             f"min({stack.vram_free(_NOW)})",
             Thresholds.low_is_bad(settings.VRAM_FREE_LIMIT_MIB, settings.VRAM_FREE_GOOD_MIB),
             no_value=_NO_GPU,
-            action="lower gpu_memory_utilization in the model's file; see which other process holds memory.",
+            action="lower gpu_memory_utilization in the model's file; check which other process uses memory.",
         ),
         stat(
             "Temperature",
             "How hot is the hottest GPU?",
-            "the core's. From which on it slows down, the GPU decides: see What slows the clocks.",
+            "of the core. The GPU itself decides when to throttle: see What slows the clocks.",
             "celsius",
             f"max({gpu.per_gpu(_NOW, 'GPU_TEMP')})",
             Thresholds("text", ((settings.GPU_HOT_CELSIUS, YELLOW),)),
@@ -90,8 +90,8 @@ def _tiles() -> tuple[Panel, ...]:
         ),
         stat(
             "Energy of a token",
-            "How much energy does a written token take, in the time shown?",
-            "of the GPUs alone, idle time included; by vLLM's own count of tokens, read to the end or not.",
+            "How much energy does an output token take, in the selected time range?",
+            "GPUs only, idle time included; tokens as vLLM counts them, read to the end or not.",
             "joule",
             gpu.joules_per_token(_FULL_RANGE),
             no_value="No traffic to vLLM",
@@ -99,8 +99,8 @@ def _tiles() -> tuple[Panel, ...]:
         ),
         stat(
             "Source",
-            "Are these numbers of a GPU, or played back from a recording?",
-            "says nothing of their age: see Age of the data.",
+            "Are these values from a GPU or from a recording?",
+            "does not show their age: see Age of the data.",
             "none",
             gpu.is_replay(_NOW),
             no_value=_NO_GPU,
@@ -113,8 +113,8 @@ def _gpus() -> Panel:
     identity = ("modelName",)
     return table(
         "GPUs",
-        "Which GPU differs from the others? A click on it narrows this page down to it.",
-        "the value at the latest scrape. A partitioned GPU (MIG) has no utilisation of its own.",
+        "Which GPU differs from the others? Click a GPU to filter by it.",
+        "the value at the latest scrape. A partitioned GPU (MIG) reports no utilisation.",
         "short",
         24,
         (

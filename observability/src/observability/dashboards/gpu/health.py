@@ -8,25 +8,27 @@ _NO_GPU = "No GPU in this stack"
 
 
 def throttling(variables: Variables) -> tuple[Panel, ...]:
-    """Clock events and the time that they took."""
+    """Clock events, and the time they took."""
     interval = variables.per_interval
     return (
         timeline(
             "What slows the clocks",
-            "Is the GPU held back, and by what?",
-            "the state at each scrape. power_cap under load is normal for a card with a low limit; the others are not.",
+            "Is the GPU throttled, and by what?",
+            "the state at each scrape. power_cap under load is normal for a card with a low limit; other events are "
+            "not.",
             "none",
             12,
             (Query(gpu.clock_events(interval), "{{clock_event}} GPU {{gpu}} {{vm}}"),),
             no_value=_NO_GPU,
             value_mappings=((0, "free", GREEN), (1, "held back", ORANGE)),
             minimum=None,
-            action="hw_thermal, hw_slowdown, hw_power_brake: the machine's cooling or power supply; tell the provider.",
+            action="hw_thermal, hw_slowdown, hw_power_brake: the machine's cooling or power supply; contact the "
+            "provider.",
         ),
         graph(
             "Time spent held back",
-            "How much of the time did it run slower than it was asked to?",
-            "counted by the driver, so that nothing between two scrapes is lost; not every GPU counts both.",
+            "For what share of the time was it throttled?",
+            "counted by the driver, so that nothing between two scrapes is missed; not every GPU counts both.",
             "percentunit",
             12,
             (
@@ -41,7 +43,7 @@ def throttling(variables: Variables) -> tuple[Panel, ...]:
 
 
 def faults(variables: Variables) -> tuple[Panel, ...]:
-    """Errors of the driver, and of the memory."""
+    """XID errors and memory errors."""
     full_range, now = variables.full_range, variables.now
     memory = (
         ("ECC_SBE_VOL_TOTAL", "ECC mended"),
@@ -55,27 +57,27 @@ def faults(variables: Variables) -> tuple[Panel, ...]:
     return (
         table(
             "XID errors",
-            "What did the driver report, in the time shown?",
-            "only what happens while the exporter runs; an estimate where the time shown begins between two scrapes.",
+            "Which errors did the driver report, in the selected time range?",
+            "only errors while the exporter runs; an estimate where the time range starts between two scrapes.",
             "short",
             7,
             (Query(gpu.xids(full_range), "Times"),),
-            no_value="None in the time shown",
+            no_value="None in the selected time range",
             needs="needs-fault",
             keys=(Key("xid", "XID"), Key("gpu", "GPU"), Key("vm", "VM")),
             decimals=0,
-            action="79: the GPU fell off the bus, the VM must be stopped and started. 48, 64, 95: its memory is broken; "
-            "ask for another machine. docs/runbook.md has each.",
+            action="79: the GPU fell off the bus; stop and start the VM. 48, 64, 95: faulty memory; move to another "
+            "machine. See GpuXidError in docs/runbook.md.",
         ),
         table(
             "Memory errors",
-            "Does the GPU's memory wear out?",
-            "since the driver was loaded; rows since the GPU was made: replaced after mended errors, and after others. "
-            "Consumer cards and T4s lack some of them.",
+            "Does the GPU have memory errors?",
+            "since the driver was loaded; remapped rows over the lifetime of the GPU, after corrected errors and after "
+            "uncorrectable ones. Consumer cards and T4s lack some counters.",
             "short",
             17,
             tuple(Query(gpu.per_gpu(now, name), title) for name, title in memory),
-            no_value="This GPU does not count them",
+            no_value="Not counted by this GPU",
             keys=(
                 Key("gpu", "GPU", width=60),
                 Key("vm", "VM", width=80),

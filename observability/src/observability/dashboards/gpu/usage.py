@@ -26,14 +26,14 @@ def load(variables: Variables) -> tuple[Panel, ...]:
 
 
 def power(variables: Variables) -> tuple[Panel, ...]:
-    """Watts, degrees, and joules for a token."""
+    """Power, temperature, and energy per token."""
     interval = variables.per_interval
     return (
         graph(
             "Power over its limit",
-            "Does the GPU work as hard as it may?",
-            "the limit that is enforced now; the driver's average over about a second. Near 100 % under load is normal "
-            "for an L4, and slows its clock.",
+            "How close is the GPU to its power limit?",
+            "relative to the enforced limit, averaged by the driver over about a second. Near 100 % under load is "
+            "normal for an L4, and lowers its clocks.",
             "percentunit",
             8,
             (Query(gpu.power_share(interval), "{{vm}} GPU {{gpu}}"),),
@@ -42,19 +42,19 @@ def power(variables: Variables) -> tuple[Panel, ...]:
         ),
         graph(
             "Temperatures",
-            "Does it get too hot?",
-            "a GPU without a sensor at its memory has no line for that. When it slows down, it decides itself.",
+            "Does the GPU get too hot?",
+            "of the core only. The GPU itself decides when to throttle.",
             "celsius",
             8,
             (Query(gpu.per_gpu(interval, "GPU_TEMP"), "{{vm}} GPU {{gpu}}"),),
             no_value=_NO_GPU,
             thresholds=Thresholds("text", ((settings.GPU_HOT_CELSIUS, YELLOW),)),
-            action="an L4 has no fan of its own: look at the air through the machine, or at its neighbours.",
+            action="an L4 has no fan of its own: check the machine's airflow and neighbouring cards.",
         ),
         graph(
             "Energy of a written token",
-            "What does a token cost in energy, and does a larger batch make it cheaper?",
-            "of all GPUs shown, idle time included, by the tokens that vLLM wrote; without the machine around them.",
+            "How much energy does an output token take, and do larger batches lower it?",
+            "all selected GPUs, idle time included, divided by vLLM's output tokens; without the rest of the machine.",
             "joule",
             8,
             (Query(gpu.joules_per_token(interval), "energy of a token"),),
@@ -70,18 +70,19 @@ def processes(variables: Variables) -> tuple[Panel, ...]:
     return (
         table(
             "Processes on the GPU",
-            "Who holds the GPU's memory?",
-            "a process in another container is seen only where the exporter shares its pid namespace with the host.",
+            "Which processes use GPU memory?",
+            "processes in other containers are visible only if the exporter shares the host's pid namespace.",
             "bytes",
             10,
             (Query(gpu.processes(now), "Memory"),),
-            no_value="None that the driver names",
+            no_value="No process visible",
             keys=(Key("name", "Process"), Key("pid", "Pid"), Key("gpu", "GPU"), Key("vm", "VM")),
         ),
         graph(
             "Age of the data",
-            "Are the numbers above current?",
-            "the exporter's clock against Prometheus'. Rising: it cannot read the GPU, whose series vanish meanwhile.",
+            "Are the values above current?",
+            "compares the exporter's clock with Prometheus'. Rising: the GPU cannot be read, and its series are "
+            "absent.",
             "s",
             7,
             (Query(gpu.data_age(interval), "{{vm}}"),),
@@ -91,8 +92,8 @@ def processes(variables: Variables) -> tuple[Panel, ...]:
         ),
         graph(
             "Time to read the GPUs",
-            "Is the driver quick to answer?",
-            "of the latest collection. One that hangs shows as age, not here.",
+            "How long does reading the GPUs take?",
+            "the latest collection. One that hangs shows in Age of the data.",
             "s",
             7,
             (Query(gpu.collect_seconds(interval), "{{vm}}"),),
@@ -104,8 +105,9 @@ def processes(variables: Variables) -> tuple[Panel, ...]:
 def _utilisation(interval: Scope) -> Panel:
     return graph(
         "Utilisation of GPU and memory",
-        "Is the GPU at work, and does it compute or wait for its memory?",
-        "shares of time in which anything ran, sampled by the driver: 100 % is not full. Decoding is bound by memory.",
+        "How busy is the GPU, and is it limited by computing or by memory?",
+        "shares of time in which anything ran, sampled by the driver: 100 % is not full load. Decoding is "
+        "memory-bound.",
         "percent",
         8,
         (
@@ -121,8 +123,8 @@ def _utilisation(interval: Scope) -> Panel:
 def _memory(interval: Scope) -> Panel:
     return graph(
         "GPU memory",
-        "How much memory of the GPU is left?",
-        "vLLM takes its share at start, whatever the load: what it uses of that is in vLLM KV cache in use.",
+        "How much GPU memory is free?",
+        "vLLM reserves its share at start, whatever the load; vLLM KV cache in use shows how much of it is used.",
         "mbytes",
         8,
         tuple(
@@ -138,8 +140,8 @@ def _memory(interval: Scope) -> Panel:
 def _clocks(interval: Scope) -> Panel:
     return graph(
         "Clocks",
-        "Does the GPU run as fast as it can?",
-        "an idle GPU lowers its clock by itself: low is a fault only under load.",
+        "Does the GPU run at full clock speed?",
+        "an idle GPU lowers its clocks: low is a problem only under load.",
         "hertz",
         8,
         (

@@ -11,11 +11,11 @@ VARIABLES = Variables("vm", "model", "engine")
 
 
 def dashboard() -> Dashboard:
-    """The page that opens first."""
+    """Grafana's home dashboard."""
     return Dashboard(
         links.OVERVIEW,
         links.TITLES[links.OVERVIEW],
-        "Is the service well, and if not, which part to look at?",
+        "Is the service healthy, and if not, which part is at fault?",
         (
             Row("", 4, tiles.service(VARIABLES)),
             Row("", 4, tiles.parts(VARIABLES)),
@@ -37,20 +37,20 @@ def _alerts() -> Panel:
     return Panel(
         kind="alertlist",
         title="Alerts that fire",
-        question="What has to be done now? Each has a heading in docs/runbook.md that ends in checks to paste.",
-        blind_spot="what no alert looks for. Without Prometheus only TargetDown fires, and the rest is silent.",
+        question="Which alerts are firing? Each has a section in docs/runbook.md, with commands to paste.",
+        blind_spot="faults without an alert. While Prometheus is down, only TargetDown can fire.",
         unit="none",
         width=8,
         queries=(),
-        no_value="Nothing fires",
+        no_value="No alerts firing",
     )
 
 
 def _models() -> Panel:
     return table(
         "Models",
-        "Which model is used, and which one fails or is slow? A click on it opens the Gateway dashboard for it.",
-        "over the whole time shown. `none` named no model, `other` is one that no engine serves.",
+        "Which model is used, and which one fails or is slow? Click a model to open its Gateway dashboard.",
+        "over the selected time range. `none`: the request named no model; `other`: a model that no engine serves.",
         "short",
         16,
         model_columns(VARIABLES, brief=True),

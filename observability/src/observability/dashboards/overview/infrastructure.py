@@ -18,7 +18,7 @@ from observability.queries import llamacpp, node, stack, vllm
 from observability.queries.gateway import engines, requests
 from observability.variables import Variables
 
-_NONE = "No node-exporter in this stack"
+_NO_NODE_EXPORTER = "No node-exporter in this stack"
 
 
 def engines_row(variables: Variables) -> tuple[Panel, ...]:
@@ -28,13 +28,13 @@ def engines_row(variables: Variables) -> tuple[Panel, ...]:
 
 
 def machines(variables: Variables) -> tuple[Panel, ...]:
-    """What each VM has left."""
+    """GPU memory, disks, CPU and memory of each VM."""
     interval = variables.per_interval
     return (
         graph(
             "GPU memory",
-            "How much memory of the GPU is left?",
-            "vLLM takes its share at start, whatever the load: what it uses of that is in its KV cache metrics.",
+            "How much GPU memory is free?",
+            "vLLM reserves its share at start, whatever the load; its KV cache metrics show how much of it is used.",
             "mbytes",
             8,
             tuple(
@@ -48,26 +48,24 @@ def machines(variables: Variables) -> tuple[Panel, ...]:
         ),
         graph(
             "Disks, free",
-            "Will a disk be full soon?",
-            "file systems in memory are left out. Prometheus and a model's cache fill disks; logs are cut off by "
-            "Docker.",
+            "Is a disk filling up?",
+            "excludes filesystems in memory. Prometheus and model caches fill disks; Docker rotates logs.",
             "percentunit",
             8,
             (Query(node.disk_free(interval), "{{vm}} {{mountpoint}}"),),
-            no_value=_NONE,
+            no_value=_NO_NODE_EXPORTER,
             thresholds=Thresholds("text", ((settings.DISK_FREE_LIMIT, RED),)),
             maximum=1,
             action="docker system df; du -xh --max-depth 2 / | sort -h | tail.",
         ),
         graph(
             "Processors and memory in use",
-            "Is the machine itself busy, or short of memory?",
-            "of all its processors together: one that is full and seven that idle read 13 %. Memory that only caches "
-            "files counts as free.",
+            "Is the machine short of CPU or memory?",
+            "over all CPUs: one busy and seven idle CPUs read 13 %. Memory used as file cache counts as free.",
             "percentunit",
             8,
             (Query(node.cpu_busy(interval), "{{vm}} processors"), Query(node.memory_used(interval), "{{vm}} memory")),
-            no_value=_NONE,
+            no_value=_NO_NODE_EXPORTER,
             colours=(("/ processors$/", BLUE), ("/ memory$/", "purple")),
             maximum=1,
         ),
@@ -75,17 +73,17 @@ def machines(variables: Variables) -> tuple[Panel, ...]:
 
 
 def targets(variables: Variables) -> tuple[Panel, ...]:
-    """Which parts answer."""
+    """Which targets are up."""
     return (
         timeline(
             "Targets",
-            "Which part does not answer Prometheus, and since when?",
-            "answering /metrics is not serving: the front door and engine states say that. Of several targets of a "
-            "part the worst counts.",
+            "Which target is down, and since when?",
+            "a target that is up may still not serve clients: see Front door and Engine states. A job with several "
+            "targets shows the worst.",
             "none",
             24,
             (Query(stack.targets_up(variables.per_interval), "{{job}} {{vm}}"),),
-            no_value="Prometheus scrapes nothing",
+            no_value="No targets",
             value_mappings=((0, "down", RED), (1, "up", GREEN)),
             minimum=None,
         ),
@@ -97,12 +95,12 @@ def _engine_states(interval: Scope) -> Panel:
         kind="state-timeline",
         title="Engine states",
         question="Which engines can answer, and since when?",
-        blind_spot="as the gateway sees them, by its own one-token probe; why one failed is told by its launcher's "
-        "/status and log.",
+        blind_spot="as the gateway sees them through its one-token probe; the launcher's /status and log say why one "
+        "failed.",
         unit="none",
         width=12,
         queries=(Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
-        no_value="The gateway knows no engine",
+        no_value="No engine known to the gateway",
         value_mappings=STATE_MAPPINGS,
         minimum=None,
     )
@@ -112,9 +110,9 @@ def _load(interval: Scope) -> Panel:
     return Panel(
         kind="timeseries",
         title="Requests in flight",
-        question="Is it full, and where do requests wait?",
-        blind_spot="the value at each scrape: short bursts between two are not seen. The gateway's own includes those "
-        "that an engine makes wait.",
+        question="How many requests are in flight, and where do they wait?",
+        blind_spot="the value at each scrape: short bursts are missed. The gateway's number includes requests that "
+        "wait in an engine.",
         unit="short",
         width=12,
         queries=(
@@ -124,6 +122,6 @@ def _load(interval: Scope) -> Panel:
             Query(llamacpp.running(interval), "llama.cpp running"),
             Query(llamacpp.waiting(interval), "llama.cpp waiting"),
         ),
-        no_value="Neither gateway nor engine is scraped",
+        no_value="No gateway and no engine scraped",
         colours=(("gateway in flight", "light-blue"), *palette.LOAD),
     )

@@ -35,8 +35,8 @@ def _first_token(interval: Scope) -> Panel:
     return Panel(
         kind="timeseries",
         title="Time to first token",
-        question="How long does a reader wait for the first word?",
-        blind_spot="streams only, and only those that got a first token; what timed out before is in Timeouts.",
+        question="How long do clients wait for the first token?",
+        blind_spot="only streams that got a first token; those that timed out before it are in Timeouts.",
         unit="s",
         width=8,
         queries=tuple(Query(requests.time_to_first_token(interval, q), name) for q, name in palette.QUANTILE_NUMBERS),
@@ -50,9 +50,9 @@ def _per_token(interval: Scope) -> Panel:
     return Panel(
         kind="timeseries",
         title="Time per output token",
-        question="How fast does the text appear, once it has begun?",
-        blind_spot="each request counts with its mean, so that a pause within an answer does not show; "
-        "answers of one token and broken streams are left out.",
+        question="How fast is the output after the first token?",
+        blind_spot="the mean of each request, so that pauses within an answer are hidden; "
+        "excludes answers of one token and broken streams.",
         unit="s",
         width=8,
         queries=tuple(Query(requests.time_per_output_token(interval, q), name) for q, name in palette.QUANTILE_NUMBERS),
@@ -66,8 +66,8 @@ def _requests(interval: Scope) -> Panel:
     return Panel(
         kind="timeseries",
         title="Requests by outcome",
-        question="How much comes in, and how does it end?",
-        blind_spot="a request counts when it ends: long streams show late. What nginx refused is not in it.",
+        question="How many requests are there, and how do they end?",
+        blind_spot="a request counts when it ends: long streams appear late. Excludes what nginx rejected.",
         unit="reqps",
         width=8,
         queries=(Query(requests.by_outcome(interval), "{{outcome}}"),),
@@ -80,8 +80,9 @@ def _shares(interval: Scope) -> Panel:
     return Panel(
         kind="timeseries",
         title="Share of requests by outcome, without ok",
-        question="Which way do requests go wrong, and how many of them?",
-        blind_spot="a share of all that finished, cancelled ones included; with little traffic one request is much.",
+        question="What share of requests fails, and with which outcome?",
+        blind_spot="a share of all finished requests, cancelled ones included; at low traffic a single request "
+        "weighs a lot.",
         unit="percentunit",
         width=8,
         queries=(Query(requests.share_by_outcome(interval), "{{outcome}}"),),
@@ -94,9 +95,9 @@ def _tokens(interval: Scope) -> Panel:
     return Panel(
         kind="timeseries",
         title="Output tokens per second",
-        question="How much text do we produce, for which model?",
-        blind_spot="tokens count when their request ends, by the engine's own usage; streams that were cut short have "
-        "none and are in Wasted output.",
+        question="How much output is there, by model?",
+        blind_spot="counted when a request ends, from the engine's usage; interrupted streams have none and are in "
+        "Wasted output.",
         unit="tokens/s",
         width=8,
         queries=(Query(requests.output_tokens(interval, "model"), "{{model}}"),),
@@ -108,8 +109,8 @@ def _cancellations(interval: Scope) -> Panel:
     return Panel(
         kind="timeseries",
         title="Cancellations",
-        question="Do clients leave, and before or after the first word?",
-        blind_spot="a client that left and one whose network broke look the same; not by model.",
+        question="Do clients cancel, and before or after the first token?",
+        blind_spot="a cancelled request and a broken connection look the same. Not by model.",
         unit="reqps",
         width=8,
         queries=(Query(requests.cancellations(interval), "{{phase}}"),),
@@ -124,7 +125,7 @@ def _timeouts(interval: Scope) -> Panel:
         kind="timeseries",
         title="Timeouts",
         question="Where do requests hang?",
-        blind_spot="says in which phase the time ran out, not which engine was at fault.",
+        blind_spot="shows the phase, not the engine.",
         unit="reqps",
         width=8,
         queries=(Query(requests.timeouts(interval), "{{phase}}"),),
@@ -138,8 +139,8 @@ def _wasted(interval: Scope) -> Panel:
     return Panel(
         kind="timeseries",
         title="Wasted output",
-        question="How much of the engines' work did nobody read to the end?",
-        blind_spot="counted in events, since an unfinished stream has no usage: one event can be several tokens.",
+        question="How much output did nobody read to the end?",
+        blind_spot="counted in events, since an unfinished stream reports no usage: an event can be several tokens.",
         unit="events/s",
         width=8,
         queries=(Query(requests.wasted_tokens(interval), "{{reason}}"),),
