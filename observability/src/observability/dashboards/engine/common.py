@@ -2,15 +2,7 @@
 
 from observability import links
 from observability.dashboards import palette
-from observability.panel import (
-    GREEN,
-    STAT_WIDTH,
-    Panel,
-    Query,
-    Thresholds,
-    graph,
-    stat,
-)
+from observability.panel import GREEN, STAT_WIDTH, Panel, Query, Thresholds, graph, stat
 from observability.queries import launchers, llamacpp, vllm
 from observability.queries.gateway import requests
 from observability.variables import Variables

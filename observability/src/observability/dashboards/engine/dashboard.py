@@ -11,8 +11,6 @@ from observability.queries.gateway import engines
 from observability.variables import Variables
 
 VARIABLES = Variables("vm", "model", "instance")
-
-
 _INTERVAL = VARIABLES.per_interval
 
 

@@ -2,22 +2,11 @@
 
 from observability import links, settings
 from observability.dashboards import palette
-from observability.panel import (
-    BLUE,
-    ORANGE,
-    Key,
-    Panel,
-    Query,
-    Thresholds,
-    graph,
-    table,
-)
+from observability.panel import BLUE, ORANGE, Key, Panel, Query, Thresholds, graph, table
 from observability.queries import vllm
 from observability.variables import Variables
 
 _NO_VLLM = "No vLLM, or no traffic"
-
-
 _CONFIGURATION = (
     ("num_gpu_blocks", "Blocks"),
     ("block_size", "Tokens a block"),

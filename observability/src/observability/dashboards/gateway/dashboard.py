@@ -5,19 +5,11 @@ from observability.dashboard import Dashboard, Row
 from observability.dashboards.gateway import engines as engines_rows
 from observability.dashboards.gateway import process as process_rows
 from observability.dashboards.gateway import requests as requests_rows
-from observability.panel import (
-    GREEN,
-    RED,
-    Panel,
-    Thresholds,
-    stat,
-)
+from observability.panel import GREEN, RED, Panel, Thresholds, stat
 from observability.queries.gateway import process, requests
 from observability.variables import Variables
 
 VARIABLES = Variables("vm", "model", "engine")
-
-
 _FULL_RANGE, _NOW = VARIABLES.full_range, VARIABLES.now
 
 

@@ -2,17 +2,7 @@
 
 from observability import links, settings
 from observability.dashboards import palette
-from observability.panel import (
-    GREEN,
-    GREY,
-    Key,
-    Panel,
-    Query,
-    Thresholds,
-    graph,
-    table,
-    timeline,
-)
+from observability.panel import GREEN, GREY, Key, Panel, Query, Thresholds, graph, table, timeline
 from observability.queries.gateway import engines
 from observability.variables import Variables
 

@@ -2,17 +2,7 @@
 
 from observability import settings
 from observability.dashboards import palette
-from observability.panel import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    RED,
-    Panel,
-    Query,
-    Thresholds,
-    graph,
-)
+from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, Panel, Query, Thresholds, graph
 from observability.queries import stack
 from observability.queries.gateway import process, requests
 from observability.variables import Variables

@@ -2,14 +2,7 @@
 
 from observability import links, settings
 from observability.dashboards import palette
-from observability.panel import (
-    Key,
-    Panel,
-    Query,
-    Thresholds,
-    graph,
-    table,
-)
+from observability.panel import Key, Panel, Query, Thresholds, graph, table
 from observability.promql import Scope
 from observability.queries.gateway import requests
 from observability.variables import Variables

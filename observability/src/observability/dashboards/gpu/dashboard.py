@@ -3,23 +3,11 @@
 from observability import links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards.gpu import health, usage
-from observability.panel import (
-    GREEN,
-    RED,
-    YELLOW,
-    Key,
-    Panel,
-    Query,
-    Thresholds,
-    stat,
-    table,
-)
+from observability.panel import GREEN, RED, YELLOW, Key, Panel, Query, Thresholds, stat, table
 from observability.queries import gpu, stack
 from observability.variables import Variables
 
 VARIABLES = Variables("vm", "gpu")
-
-
 _FULL_RANGE, _NOW = VARIABLES.full_range, VARIABLES.now
 
 

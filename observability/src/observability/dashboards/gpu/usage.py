@@ -2,16 +2,7 @@
 
 from observability import links, settings
 from observability.dashboards import palette
-from observability.panel import (
-    RED,
-    YELLOW,
-    Key,
-    Panel,
-    Query,
-    Thresholds,
-    graph,
-    table,
-)
+from observability.panel import RED, YELLOW, Key, Panel, Query, Thresholds, graph, table
 from observability.promql import Scope
 from observability.queries import gpu
 from observability.variables import Variables

@@ -3,16 +3,7 @@
 from observability import links, settings
 from observability.dashboards import palette
 from observability.dashboards.gateway.engines import STATE_MAPPINGS
-from observability.panel import (
-    BLUE,
-    GREEN,
-    RED,
-    Panel,
-    Query,
-    Thresholds,
-    graph,
-    timeline,
-)
+from observability.panel import BLUE, GREEN, RED, Panel, Query, Thresholds, graph, timeline
 from observability.promql import Scope
 from observability.queries import llamacpp, node, stack, vllm
 from observability.queries.gateway import engines, requests

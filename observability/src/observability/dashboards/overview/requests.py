@@ -3,11 +3,7 @@
 from observability import settings
 from observability.dashboards import palette
 from observability.dashboards.gateway.requests import added_latency
-from observability.panel import (
-    Panel,
-    Query,
-    Thresholds,
-)
+from observability.panel import Panel, Query, Thresholds
 from observability.promql import Scope
 from observability.queries.gateway import requests
 from observability.variables import Variables
