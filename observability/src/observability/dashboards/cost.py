@@ -58,7 +58,7 @@ def _tiles() -> tuple[Panel, ...]:
         ),
         stat(
             "Lost",
-            "How much was spent on requests that were lost with a killed worker?",
+            "How much was spent on engine time that a killed worker did not account for?",
             "at most half a second of engine time per kill, plus the time until the worker is replaced.",
             _DOLLARS, cost.spent_by_part(_FULL_RANGE, "lost"), Thresholds.warn(0.01), no_value=_NO_PRICE,
         ),

@@ -90,7 +90,7 @@ def attempts(variables: Variables) -> tuple[Panel, ...]:
         ),
         graph(
             "Ejections by engine",
-            "Which engine is taken out again and again?",
+            "Which engine is ejected repeatedly?",
             "the number within the window, not the duration: see Engine states.",
             "short",
             6,

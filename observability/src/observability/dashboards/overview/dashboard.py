@@ -11,7 +11,7 @@ VARIABLES = Variables("vm", "model", "engine")
 
 
 def dashboard() -> Dashboard:
-    """Grafana's home dashboard."""
+    """The dashboard to open first."""
     return Dashboard(
         links.OVERVIEW,
         links.TITLES[links.OVERVIEW],
@@ -49,7 +49,7 @@ def _alerts() -> Panel:
 def _models() -> Panel:
     return table(
         "Models",
-        "Which model is used, and which one fails or is slow? Click a model to open its Gateway dashboard.",
+        "Which model is used, and which one fails or is slow? Click a model to open the Gateway dashboard for it.",
         "over the selected time range. `none`: the request named no model; `other`: a model that no engine serves.",
         "short",
         16,
