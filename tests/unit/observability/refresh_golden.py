@@ -67,7 +67,7 @@ prometheus --config.file=/tmp/p.yml --storage.tsdb.path=/tmp/data >/dev/null 2>&
 scrape() { echo "==== $1"; curl -sf --retry 20 --retry-connrefused --retry-delay 1 "$2"; echo; }
 scrape nginx http://127.0.0.1:9113/metrics
 scrape node-exporter http://127.0.0.1:9100/metrics
-scrape probe "http://127.0.0.1:9115/probe?module=https_2xx&target=https://127.0.0.1:8443/"
+scrape probe "http://127.0.0.1:9115/probe?module=front_door&target=https://127.0.0.1:8443/"
 scrape prometheus http://127.0.0.1:9090/metrics
 """
 
