@@ -10,8 +10,8 @@ Config = dict[str, object]
 
 ENGINE_KEY_FILE = "/run/glasshouse/engine-key"
 RECORDING_RULES = "rules/recording.yml"  # beside the configuration; the alert rules there are only for promtool
-# Kept through upgrades: Prometheus and the blackbox exporter read their files when they are restarted, not at once, and a
-# probe with an unknown module fails.
+# Must not change in an upgrade: Prometheus and the blackbox exporter read their files when they are restarted, each at
+# its own time, and a probe with an unknown module fails.
 PROBE_MODULE = "front_door"
 
 
