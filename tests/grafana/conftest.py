@@ -1,4 +1,4 @@
-"""One native stack for these tests, and a real Grafana over it; what was seen goes into a page of docs/."""
+"""A native stack for these tests and a real Grafana on top; the results are written to docs/grafana-results.md."""
 
 import contextlib
 import shutil
@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 from tests.integration.gpu_exporter.exporter import build_stub
-from tests.support.grafana import page
+from tests.support.grafana import results as run_results
 from tests.support.grafana.browser import Browser
-from tests.support.grafana.home import Home, find
-from tests.support.grafana.receiver import Receiver
+from tests.support.grafana.installation import Installation, find
 from tests.support.grafana.server import Grafana, provisioning
 from tests.support.grafana.stack import NEEDED, Stack
+from tests.support.grafana.webhook import WebhookReceiver
 
-_RESULTS = pytest.StashKey[page.Results]()
+_RESULTS = pytest.StashKey[run_results.Results]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_RESULTS] = page.Results()
+    config.stash[_RESULTS] = run_results.Results()
 
 
 def pytest_terminal_summary(
@@ -27,29 +27,29 @@ def pytest_terminal_summary(
     results = config.stash[_RESULTS]
     if not results.version:
         return
-    terminalreporter.section(f"seen in Grafana {results.version}")
+    terminalreporter.section(f"results with Grafana {results.version}")
     for line in results.lines():
         terminalreporter.write_line(line)
-    if exitstatus == pytest.ExitCode.OK and results.whole:
-        terminalreporter.write_line(f"written: {page.write(results)}")
+    if exitstatus == pytest.ExitCode.OK and results.complete:
+        terminalreporter.write_line(f"written: {run_results.write(results)}")
 
 
 @pytest.fixture(scope="session")
-def results(request: pytest.FixtureRequest) -> page.Results:
-    """Takes what was seen."""
+def results(request: pytest.FixtureRequest) -> run_results.Results:
+    """Collects the results of this run."""
     return request.config.stash[_RESULTS]
 
 
 @pytest.fixture(scope="session")
-def home() -> Home:
+def installation() -> Installation:
     """The Grafana that GRAFANA_HOME names."""
     return find()
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, home: Home) -> Iterator[Stack]:
-    """Every part of the stack, under load; only Grafana is not there yet."""
-    assert home, "found before anything is started"
+def stack(tmp_path_factory: pytest.TempPathFactory, installation: Installation) -> Iterator[Stack]:
+    """Every part of the stack but Grafana, under load."""
+    assert installation, "found before anything is started"
     if missing := [package for program, package in NEEDED.items() if shutil.which(program) is None]:
         pytest.fail(f"Not installed; in Debian: apt-get install {' '.join(missing)}")
     library = tmp_path_factory.mktemp("nvml")
@@ -61,30 +61,34 @@ def stack(tmp_path_factory: pytest.TempPathFactory, home: Home) -> Iterator[Stac
 
 
 @pytest.fixture(scope="session")
-def receiver() -> Iterator[Receiver]:
-    """Who is told of alerts."""
-    with Receiver() as receiver:
+def receiver() -> Iterator[WebhookReceiver]:
+    """The webhook that Grafana notifies."""
+    with WebhookReceiver() as receiver:
         yield receiver
 
 
 @pytest.fixture(scope="session")
 def grafana(
-    stack: Stack, home: Home, receiver: Receiver, results: page.Results, tmp_path_factory: pytest.TempPathFactory
+    stack: Stack,
+    installation: Installation,
+    receiver: WebhookReceiver,
+    results: run_results.Results,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Grafana]:
-    """Grafana with the provisioned files as they are shipped."""
+    """Grafana with the provisioning files as shipped."""
     directory = tmp_path_factory.mktemp("grafana")
     provisioning(directory, receiver.url)
-    with running(home, directory, stack.grafana_port, stack.prometheus.url) as grafana:
+    with running(installation, directory, stack.grafana_port, stack.prometheus.url) as grafana:
         stack.prometheus.wait()
-        results.version = home.version
+        results.version = installation.version
         results.programs = {"Prometheus": stack.prometheus.version(), "engines": " and ".join(stack.engine_names())}
         yield grafana
 
 
 @contextlib.contextmanager
-def running(home: Home, directory: Path, port: int, prometheus_url: str) -> Iterator[Grafana]:
-    """A Grafana with what lies in `directory`, up."""
-    grafana = Grafana(home, directory, port, prometheus_url)
+def running(installation: Installation, directory: Path, port: int, prometheus_url: str) -> Iterator[Grafana]:
+    """A running Grafana with the provisioning in `directory`."""
+    grafana = Grafana(installation, directory, port, prometheus_url)
     try:
         grafana.wait()
         yield grafana

@@ -1,11 +1,11 @@
-"""Every panel's question, asked through Grafana, has an answer on a stack under load."""
+"""Every panel's queries, sent through Grafana, return data on a stack under load."""
 
 import contextlib
 from collections import Counter
 
 import pytest
-from tests.support.grafana.page import Results
-from tests.support.grafana.panels import Shown, dashboards, has_data, needs, shown
+from tests.support.grafana.panels import PanelQueries, dashboards, has_data, needs, panel_queries
+from tests.support.grafana.results import Results
 from tests.support.grafana.server import Grafana
 from tests.support.grafana.stack import Stack
 from tests.support.program import until
@@ -13,30 +13,32 @@ from tests.support.program import until
 pytestmark = [pytest.mark.grafana, pytest.mark.timeout(300)]
 
 _SECONDS = 120
-# What these tests have no part for; a GPU they have, made up as it is.
-_MISSING = {"needs-fault", "needs-store"}
+# Conditions that these tests do not create; they do have a (simulated) GPU.
+_NOT_PROVIDED = {"needs-fault", "needs-store"}
 
 
 @pytest.mark.parametrize("dashboard", dashboards(), ids=lambda dashboard: dashboard["uid"])
 def test_every_query_of_every_panel_has_data(
     dashboard: dict[str, object], grafana: Grafana, stack: Stack, results: Results
 ) -> None:
-    panels = shown(dashboard)
+    panels = panel_queries(dashboard)
     reasons = {panel.title: _reason(panel, stack) for panel in panels}
     empty: dict[str, list[str]] = {}
 
-    def absent(query: str) -> bool:
+    def not_installed(query: str) -> bool:
         return stack.vllm is None and _of_vllm(query)
 
     def all_answered() -> bool:
         empty.clear()
         for panel in panels:
-            asked = [query for query in _unanswered(panel, grafana) if reasons[panel.title] or not absent(query)]
-            if asked:
-                empty[panel.title] = asked
+            unanswered = [
+                query for query in _unanswered(panel, grafana) if reasons[panel.title] or not not_installed(query)
+            ]
+            if unanswered:
+                empty[panel.title] = unanswered
         return all(reasons[title] for title in empty)
 
-    with contextlib.suppress(AssertionError):  # said better below
+    with contextlib.suppress(AssertionError):  # the assertion below reports it better
         until(all_answered, 60, "data in every panel", pause=2)
     assert {panel: queries for panel, queries in empty.items() if not reasons[panel]} == {}
     title = str(dashboard["title"])
@@ -46,8 +48,8 @@ def test_every_query_of_every_panel_has_data(
     results.exempt[title] = [f"{panel}: {reasons[panel]}" for panel in empty]
 
 
-def _unanswered(panel: Shown, grafana: Grafana) -> list[str]:
-    """The queries without data; a query that fails ends the test."""
+def _unanswered(panel: PanelQueries, grafana: Grafana) -> list[str]:
+    """The queries without data; a query that fails fails the test."""
     if not panel.queries:
         return []
     answers = grafana.query(list(panel.queries), _SECONDS)
@@ -59,9 +61,9 @@ def _of_vllm(query: str) -> bool:
     return 'job="vllm' in query
 
 
-def _reason(panel: Shown, stack: Stack) -> str:
-    """Why a panel may be empty; nothing where it may not."""
-    if (tag := needs(panel.dashboard, panel.title)) in _MISSING:
+def _reason(panel: PanelQueries, stack: Stack) -> str:
+    """Why a panel may be empty, or an empty string."""
+    if (tag := needs(panel.dashboard, panel.title)) in _NOT_PROVIDED:
         return tag
     if stack.vllm is None and all(_of_vllm(query["expr"]) for query in panel.queries):
         return "needs vLLM, which is not installed here"

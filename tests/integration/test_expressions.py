@@ -1,4 +1,4 @@
-"""Evaluates every expression of dashboards and alerts in a real Prometheus that scraped real services under load."""
+"""Every expression of a dashboard or an alert, evaluated by a real Prometheus that scraped real parts under load."""
 
 import contextlib
 import math
@@ -13,10 +13,10 @@ import yaml
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, build_stub
 from tests.support.engine import DEMO, Engine
 from tests.support.gateway import Gateway
+from tests.support.generated_files import exempt, expressions, generated_yaml
 from tests.support.program import HOST, ROOT, free_port, until
 from tests.support.prometheus import Prometheus
 from tests.support.services import Services
-from tests.unit.observability.generated_files import exempt, expressions, generated_yaml
 
 from observability import recording, settings
 
@@ -24,10 +24,11 @@ pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prom
 
 _SPENT = "increase(gateway_output_equivalent_tokens_total[1m]) > 0"
 _JOB = re.compile(r'job=(~?)"([^"]+)"')
-# Alerts whose expression is a filter, which has no result when all is well.
+# Alerts whose expression is a filter, which returns nothing on a healthy stack.
 _FILTERS = {f"alert {name}" for name in (
-    *("ErrorsBurnFast", "ErrorsBurnSlowly", "LatencyBurnsFast", "LatencyBurnsSlowly"),
-    *("EngineStalled", "OutputCollapsed", "ClientsLeave", "ServiceLevelsUnknown", "GpuLost", "GpuXid"),
+    *("AvailabilityBudgetBurnFast", "AvailabilityBudgetBurnSlow", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow"),
+    *("EngineStalled", "EngineThroughputDegraded", "HighCancellationRate", "SloRecordingRulesMissing"),
+    *("GpuLost", "GpuXidError"),
 )}  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def prometheus(
 
 
 def _watched(engine: Engine, services: Services, directory: Path, exits: contextlib.ExitStack) -> Prometheus:
-    gateway = services.gateway(engine, ENGINE_PRICES=f"{engine.kind}=l4")  # without any failures
+    gateway = services.gateway(engine, ENGINE_PRICES=f"{engine.kind}=l4")  # nothing bad has happened to it
     port = free_port()
     build_stub(directory)
     exporter = Exporter(directory, directory, Machine(directory, "l4"), {})
@@ -67,8 +68,8 @@ def _watched(engine: Engine, services: Services, directory: Path, exits: context
     until(lambda: len(prometheus.ask("up == 1")) == len(addresses), 30, "every target is up")
     _traffic(gateway)
     until(lambda: _scraped(prometheus) == _counted(gateway), 10, "all of the traffic is scraped")
-    until(lambda: bool(prometheus.ask(_SPENT)), 10, "its cost is booked, which happens later")
-    until(lambda: all(prometheus.ask(name) for name in recording.series()), 10, "the recording rules have samples")
+    until(lambda: bool(prometheus.ask(_SPENT)), 10, "what it cost is in the books, which come later")
+    until(lambda: all(prometheus.ask(name) for name in recording.series()), 10, "rules have recorded it")
     return prometheus
 
 
@@ -82,7 +83,7 @@ def _moved(job: dict[str, Any], address: str, engine: Engine) -> dict[str, Any]:
 
 
 def _traffic(gateway: Gateway) -> None:
-    """Enough responses for every series, and one stream whose client disconnects."""
+    """Enough responses for every panel, and one cancelled stream."""
     question = {"model": DEMO, "messages": [{"role": "user", "content": "What is Glasshouse?"}], "max_tokens": 8}
     with gateway.http as http:
         for number in range(12):
@@ -101,12 +102,12 @@ def _counted(gateway: Gateway) -> float:
 
 
 def _scraped(prometheus: Prometheus) -> float:
-    (sample,) = prometheus.ask(f'sum(gateway_requests_total{{model="{DEMO}"}})')
-    return float(sample["value"][1])
+    (series,) = prometheus.ask(f'sum(gateway_requests_total{{model="{DEMO}"}})')
+    return float(series["value"][1])
 
 
-def _is_asked_of(expression: str, scraped: set[str]) -> bool:
-    """Whether this stack has every job that an expression needs: one with `or vector(0)` needs only one of them."""
+def _can_be_evaluated(expression: str, scraped: set[str]) -> bool:
+    """Whether this stack has every job of an expression; with `or vector(0)` one job is enough."""
     needed = any if " or vector(0)" in expression else all
     return needed(
         any(re.fullmatch(name, job) if regular else name == job for job in scraped)
@@ -118,61 +119,61 @@ def test_every_expression_has_data_or_a_reason_for_none(
     prometheus: Prometheus, measured: Callable[[str], None], engine: Engine
 ) -> None:
     scraped = {series["metric"]["job"] for series in prometheus.ask("up")}
-    asked = {who: expr for who, expr in expressions().items() if _is_asked_of(expr, scraped)}
-    answers = {who: prometheus.ask(expr) for who, expr in asked.items()}
-    assert {who for who, found in answers.items() if not found} - set(exempt()) - _FILTERS == set()
-    values = [float(series["value"][1]) for found in answers.values() for series in found]
+    evaluated = {name: expr for name, expr in expressions().items() if _can_be_evaluated(expr, scraped)}
+    results = {name: prometheus.ask(expr) for name, expr in evaluated.items()}
+    assert {name for name, series in results.items() if not series} - set(exempt()) - _FILTERS == set()
+    values = [float(sample["value"][1]) for series in results.values() for sample in series]
     assert all(math.isfinite(value) for value in values)
-    able, filled = _panels(asked), _panels(who for who, found in answers.items() if found)
-    measured(f"with {engine.kind}: {len(filled)} of {len(able)} panels that it can fill have data")
+    panels, filled = _panels(evaluated), _panels(name for name, series in results.items() if series)
+    measured(f"with {engine.kind}: {len(filled)} of {len(panels)} panels that it can fill have data")
 
 
 def _panels(names: Iterable[str]) -> set[tuple[str, ...]]:
-    """The dashboard and title of each panel among the names of expressions."""
-    named = (tuple(who.split(": ")) for who in names if who.startswith("glasshouse-"))
-    return {parts[:2] for parts in named if parts[1] != "annotation"}
+    """Dashboard and title of each panel among the names of expressions."""
+    split = (tuple(name.split(": ")) for name in names if name.startswith("glasshouse-"))
+    return {labels[:2] for labels in split if labels[1] != "annotation"}
 
 
-def test_every_exemption_is_still_needed(prometheus: Prometheus) -> None:
+def test_panels_with_a_reason_to_be_empty_are_empty(prometheus: Prometheus) -> None:
     """A panel that has data on a healthy stack must not be exempt."""
-    for who in exempt():
-        assert not prometheus.ask(expressions()[who]), f"{who} has data: remove its needs-…"
+    for name in exempt():
+        assert not prometheus.ask(expressions()[name]), f"{name} has data: remove its needs-…"
 
 
 def test_the_overview_shows_the_traffic(prometheus: Prometheus) -> None:
-    values = {
-        who.split(": ")[1]: [float(series["value"][1]) for series in prometheus.ask(expr)]
-        for who, expr in expressions().items()
-        if who.startswith("glasshouse-overview")
+    shown = {
+        name.split(": ")[1]: [float(series["value"][1]) for series in prometheus.ask(expr)]
+        for name, expr in expressions().items()
+        if name.startswith("glasshouse-overview")
     }
-    assert values["Availability"] == [1]
-    assert values["Failed requests"] == [0]
-    assert values["Targets down"] == [0]
-    assert values["Engines ready"] == [1]
-    assert values["In flight"] == [0]
-    assert values["Engine states"] == [1]
-    (cancelled,) = values["Cancelled"]
+    assert shown["Availability"] == [1]
+    assert shown["Failed requests"] == [0]
+    assert shown["Targets down"] == [0]
+    assert shown["Engines ready"] == [1]
+    assert shown["In flight"] == [0]
+    assert shown["Engine states"] == [1]
+    (cancelled,) = shown["Cancelled"]
     assert 0 < cancelled < 0.2
-    (first_token,) = values["First token, p95"]
+    (first_token,) = shown["First token, p95"]
     assert 0 < first_token < 10
 
 
 def test_the_other_dashboards_show_the_state_of_the_stack(prometheus: Prometheus, engine: Engine) -> None:
-    asked = expressions()
+    evaluated = expressions()
 
-    def told(panel: str, column: str = "") -> list[float]:
+    def shown(panel: str, column: str = "") -> list[float]:
         name = f"glasshouse-{panel}: {column or panel.partition(': ')[2]}"
-        return [float(series["value"][1]) for series in prometheus.ask(asked[name])]
+        return [float(series["value"][1]) for series in prometheus.ask(evaluated[name])]
 
     prices = yaml.safe_load((ROOT / "config" / "prices.yaml").read_text(encoding="utf-8"))["prices"]
-    assert told("cost: Price of an hour") == [prices["l4"]["usd_per_hour"]]
-    (idle,) = told("cost: Idle")
+    assert shown("cost: Price of an hour") == [prices["l4"]["usd_per_hour"]]
+    (idle,) = shown("cost: Idle")
     assert 0 < idle < 1
-    assert told("gpu: Memory free") == [1579]  # as the stub's machine has it, in MiB
-    assert told("gpu: Source") == [0]
-    assert told("gateway: Failed") == [0]
-    assert told("gateway: Lost with a worker") == [0]
-    assert told("gateway: Workers missing") == [0]
+    assert shown("gpu: Memory free") == [1579]  # as the stub's machine has it, in MiB
+    assert shown("gpu: Source") == [0]
+    assert shown("gateway: Failed") == [0]
+    assert shown("gateway: Lost with a worker") == [0]
+    assert shown("gateway: Workers missing") == [0]
     name = {"vllm": "vLLM", "llamacpp": "llama.cpp"}[engine.kind]
-    assert told("engine: Waiting", name) == [0]
-    assert told("engine: States by the launcher", "{{job}} {{vm}}") == [1]
+    assert shown("engine: Waiting", name) == [0]
+    assert shown("engine: States by the launcher", "{{job}} {{vm}}") == [1]

@@ -1,9 +1,9 @@
 """How the tests are spread over pytest-xdist's workers: in groups, the long ones first, and some last and alone.
 
-Tests of one file stay together, since they share what its fixtures start. Tests below the folders in `_TOGETHER` share
-one thing that there is only once (the composed stack with its image tag, the ledger's load), so each such folder is one
-group; it begins first, because it takes longest. Tests marked `serial` or `timing` form the group `alone`: it runs when
-all other workers have ended, on the one that is left. Without xdist (`-n 0`) they run last, too.
+Tests of one file stay together, since they share what its fixtures start. Tests that use Docker share one composed
+stack and one tag of its images, and so are one group, as is the ledger; they begin first: they take longest. Tests
+marked `serial` or `timing` form the group `alone`: it runs when all other workers have ended, on the one that is left.
+Without xdist (`-n 0`) they run last, too.
 
 A `timing` test that fails runs once more; the closing lines say so.
 """
@@ -23,18 +23,13 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 ALONE = "alone"
-_TOGETHER = ("tests/stack/", "tests/grafana/", "tests/integration/ledger/")
-_ALONE_MARKERS = ("serial", "timing")
-
-
-def group_of(nodeid: str) -> str:
-    """The group of a test that may run beside others: its folder of `_TOGETHER`, else its file."""
-    return next((folder for folder in _TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])
+_FIRST = ("docker", "ledger")
+_GROUPS = "groups"
 
 
 @pytest.hookimpl(trylast=True)  # what is deselected has gone
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts the tests that run alone at the end; a worker writes down for the controller which they are.
+    """Puts the tests that run alone at the end; a worker writes down for the controller which groups there are.
 
     xdist's own groups reach the controller as a part of a test's name, which pytest 9.2 no longer lets it change.
     """
@@ -44,17 +39,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=_is_alone)
     worker = getattr(config, "workerinput", {})
     if worker.get("workerid") == "gw0":
-        names = [item.nodeid for item in items if _is_alone(item)]
-        Path(worker[ALONE]).write_text(json.dumps(names), encoding="utf-8")
+        groups = {item.nodeid: group for item in items if (group := _group(item))}
+        Path(worker[_GROUPS]).write_text(json.dumps(groups), encoding="utf-8")
 
 
 def _is_alone(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(name) for name in _ALONE_MARKERS)
+    return _group(item) == ALONE
+
+
+def _group(item: pytest.Item) -> str | None:
+    """The group that a test is in, where it is not that of its file."""
+    if item.get_closest_marker("serial") or item.get_closest_marker("timing"):
+        return ALONE
+    if item.get_closest_marker("docker") or "tests/stack/" in item.nodeid:
+        return "docker"
+    return "ledger" if "integration/ledger/" in item.nodeid else None
 
 
 def pytest_configure_node(node: WorkerController) -> None:
     """See pytest-xdist. Tells a worker where to write."""
-    node.workerinput[ALONE] = str(_list_of_alone(node.workerinput["testrunuid"]))
+    node.workerinput[_GROUPS] = str(_file_of_groups(node.workerinput["testrunuid"]))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> AloneLastScheduling:
@@ -62,8 +66,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> AloneLa
     return AloneLastScheduling(config, log)
 
 
-def _list_of_alone(run: str) -> Path:
-    return Path(tempfile.gettempdir()) / f"pytest-alone-{run}.json"
+def _file_of_groups(run: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"pytest-groups-{run}.json"
 
 
 class AloneLastScheduling(LoadScopeScheduling):
@@ -72,7 +76,7 @@ class AloneLastScheduling(LoadScopeScheduling):
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)
         self._alone: dict[str, bool] = {}
-        self._names: frozenset[str] = frozenset()
+        self._groups: dict[str, str] = {}
 
     @property
     def tests_finished(self) -> bool:
@@ -90,14 +94,14 @@ class AloneLastScheduling(LoadScopeScheduling):
             super().schedule()
             return
         self.collection = list(next(iter(self.registered_collections.values())))
-        written = _list_of_alone(self.nodes[0].workerinput["testrunuid"])
-        self._names = frozenset(json.loads(written.read_text(encoding="utf-8")))
+        written = _file_of_groups(self.nodes[0].workerinput["testrunuid"])
+        self._groups = json.loads(written.read_text(encoding="utf-8"))
         written.unlink()
         groups: dict[str, dict[str, bool]] = {}
         for nodeid in self.collection:
             groups.setdefault(self._split_scope(nodeid), {})[nodeid] = False
         self._alone = groups.pop(ALONE, {})
-        for group in sorted(groups, key=lambda group: (group not in _TOGETHER, -len(groups[group]))):
+        for group in sorted(groups, key=lambda group: (group not in _FIRST, -len(groups[group]))):
             self.workqueue[group] = groups[group]
         for node in self.nodes * 2:  # each needs to know of the test behind the one that it runs
             self._reschedule(node)
@@ -110,7 +114,7 @@ class AloneLastScheduling(LoadScopeScheduling):
         return crashed
 
     def _split_scope(self, nodeid: str) -> str:
-        return ALONE if nodeid in self._names else group_of(nodeid)
+        return self._groups.get(nodeid) or nodeid.partition("::")[0]
 
     def _reschedule(self, node: WorkerController) -> None:
         if self._alone and not self.workqueue:

@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _COMMON_NAME = "Glasshouse (self-signed)"
 _LIFETIME = timedelta(days=199)  # clients refuse certificates that are valid for more than 200 days
-_RENEW_BEFORE = timedelta(days=21)  # the alert CertificateExpires comes at 14
+_RENEW_BEFORE = timedelta(days=21)  # the alert CertificateExpiringSoon comes at 14
 
 
 @dataclass(frozen=True, slots=True)

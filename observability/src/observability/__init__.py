@@ -1,1 +1,1 @@
-"""What Glasshouse watches and how it shows it: the one source of everything in grafana/ and prometheus/."""
+"""Dashboards, alerts, recording rules and scrape configurations as code: the source of grafana/ and prometheus/."""

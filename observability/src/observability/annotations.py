@@ -1,21 +1,21 @@
-"""Vertical lines on every graph: what happened to the stack at that moment.
+"""Annotations: vertical lines on every graph where a part of the stack was started.
 
-Alerts are Grafana's own, so that Prometheus has no series ALERTS: an alert that fires is marked by Grafana on the panel
-that it links to (the built-in entry). The others are asked of Prometheus. An expression whose value is a time, in
-milliseconds, is marked at that time, whenever it was scraped.
+Alerts are Grafana's own, so that Prometheus has no ALERTS series: Grafana itself marks a firing alert on the panel
+that it links to (the built-in annotation). The others are Prometheus queries. A query whose value is a time, in
+milliseconds, is drawn at that time, whenever it was scraped.
 """
 
 from dataclasses import dataclass
 
-from observability.drawing import DATASOURCE, Json
+from observability.grafana_json import DATASOURCE, Json
 from observability.panel import GREY
 from observability.promql import Scope
-from observability.queries import happened
+from observability.queries import events
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A kind of event: its name, the expression, its colour, what is written beside it."""
+class Annotation:
+    """A kind of event: its name, query, colour and text."""
 
     name: str
     expr: str
@@ -24,18 +24,20 @@ class Mark:
     value_is_time: bool
 
 
-def every(scope: Scope) -> tuple[Mark, ...]:
-    """All marks, for the VMs that a dashboard shows."""
+def all_annotations(scope: Scope) -> tuple[Annotation, ...]:
+    """All annotations, of the VMs that a dashboard shows."""
     return (
-        Mark("Gateway started", happened.gateway_started(scope), "light-blue", "gateway started {{vm}}", False),
-        Mark("Engine ready", happened.engine_ready(scope), "green", "{{job}}: its engine became ready {{vm}}", True),
-        Mark("Stack deployed", happened.deployed(scope), "purple", "{{job}} started {{vm}}", True),
+        Annotation("Gateway started", events.gateway_started(scope), "light-blue", "gateway started {{vm}}", False),
+        Annotation(
+            "Engine ready", events.engine_ready(scope), "green", "{{job}}: its engine became ready {{vm}}", True
+        ),
+        Annotation("Stack deployed", events.deployed(scope), "purple", "{{job}} started {{vm}}", True),
     )
 
 
-def listed(scope: Scope) -> list[Json]:
-    """The entries, as Grafana keeps them."""
-    # Grafana colours an alert that fires red and its end green; the colour here is for all else, such as a first look.
+def annotations_json(scope: Scope) -> list[Json]:
+    """The annotations as Grafana's JSON."""
+    # Grafana draws a firing alert red and a resolved one green; this colour is for other states, such as no data.
     built_in: Json = {
         "builtIn": 1,
         "datasource": {"type": "grafana", "uid": "-- Grafana --"},
@@ -46,20 +48,20 @@ def listed(scope: Scope) -> list[Json]:
         "target": {"limit": 100, "matchAny": False, "tags": [], "type": "dashboard"},
         "type": "dashboard",
     }
-    return [built_in, *(_entry(mark) for mark in every(scope))]
+    return [built_in, *(_annotation_json(annotation) for annotation in all_annotations(scope))]
 
 
-def _entry(mark: Mark) -> Json:
+def _annotation_json(annotation: Annotation) -> Json:
     return {
-        "name": mark.name,
+        "name": annotation.name,
         "datasource": DATASOURCE,
         "enable": True,
         "hide": False,
-        "iconColor": mark.colour,
-        "expr": mark.expr,
+        "iconColor": annotation.colour,
+        "expr": annotation.expr,
         "step": "15s",
-        "titleFormat": mark.name,
-        "textFormat": mark.text,
+        "titleFormat": annotation.name,
+        "textFormat": annotation.text,
         "tagKeys": "",
-        "useValueForTime": mark.value_is_time,
+        "useValueForTime": annotation.value_is_time,
     }

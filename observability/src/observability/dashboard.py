@@ -1,126 +1,132 @@
-"""A dashboard: rows of panels on Grafana's grid of 24 columns, and the variables that its queries use."""
+"""A dashboard: rows of panels on Grafana's grid of 24 columns, and the variables of its queries."""
 
 from dataclasses import dataclass
 
-from observability import annotations, drawing, provisioning, settings, variables
-from observability.drawing import Json
+from observability import annotations, grafana_json, provisioning, settings, variables
+from observability.grafana_json import Json
 from observability.panel import Panel
-from observability.variables import Choices
+from observability.variables import Variables
 
-COLUMNS = 24
+GRID_COLUMNS = 24
 TAG = "glasshouse"
-_LONGEST_UID = 40
-_FIRST_ROW_NUMBER = 1001  # apart from the panels, so that a new heading moves no panel's link
+_MAX_UID_LENGTH = 40
+_FIRST_ROW_ID = 1001  # apart from the panels' ids, so that a new row changes no link to a panel
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Panels beside one another, as wide as the page together.
+    """Panels side by side, which fill the grid's width.
 
     Attributes:
         title: the heading; without one the panels belong to the heading above.
-        height: of its panels.
+        height: of its panels, in grid units.
         panels: from left to right.
-        folded: whether it opens with a click only: what is rarely asked. It needs a title.
+        collapsed: hidden until the heading is clicked; needs a title.
     """
 
     title: str
     height: int
     panels: tuple[Panel, ...]
-    folded: bool = False
+    collapsed: bool = False
 
 
 class Dashboard:
-    """A page of Grafana.
+    """A Grafana dashboard.
 
     Args:
-        uid: part of its address; at most 40 characters.
+        uid: part of its URL; at most 40 characters.
         title: unique in the folder.
-        about: what the page is for.
+        description: what it is for.
         rows: from top to bottom.
-        choices: what its reader can narrow it down to.
+        variables: what its reader can filter by.
 
     Raises:
-        ValueError: a row does not fill the page, a title comes twice, or the uid is too long.
+        ValueError: a row does not fill the width, two panels have the same title, or the uid is too long.
     """
 
-    def __init__(self, uid: str, title: str, about: str, rows: tuple[Row, ...], choices: Choices | None = None) -> None:
-        self.choices = choices or Choices()
-        self.uid, self.title, self.about, self.rows = uid, title, about, rows
+    def __init__(
+        self, uid: str, title: str, description: str, rows: tuple[Row, ...], variables: Variables | None = None
+    ) -> None:
+        self.variables = variables or Variables()
+        self.uid, self.title, self.description, self.rows = uid, title, description, rows
         self.panels = tuple(panel for row in rows for panel in row.panels)
         titles = [panel.title for panel in self.panels]
-        if len(uid) > _LONGEST_UID or len(set(titles)) != len(titles):
-            raise ValueError(f"Dashboard {uid}: its uid is longer than {_LONGEST_UID}, or a panel's title comes twice.")
+        if len(uid) > _MAX_UID_LENGTH:
+            raise ValueError(f"Dashboard {uid}: the uid is longer than {_MAX_UID_LENGTH} characters.")
+        if len(set(titles)) != len(titles):
+            raise ValueError(f"Dashboard {uid}: two panels have the same title.")
         for row in rows:
-            if (width := sum(panel.width for panel in row.panels)) != COLUMNS:
+            if (width := sum(panel.width for panel in row.panels)) != GRID_COLUMNS:
                 raise ValueError(
-                    f"Dashboard {uid}: the row with {row.panels[0].title!r} is {width} wide, not {COLUMNS}."
+                    f"Dashboard {uid}: the row with {row.panels[0].title!r} is {width} wide, not {GRID_COLUMNS}."
                 )
 
-    def panel_number(self, title: str) -> int:
-        """The id of a panel, by which a link finds it.
+    def panel_id(self, title: str) -> int:
+        """The id of a panel, which links to it use.
 
         Raises:
             ValueError: no panel has that title.
         """
         titles = [panel.title for panel in self.panels]
-        if title not in titles:  # Python 3.14's own message names no title
+        if title not in titles:  # Python 3.14's own message does not contain the title
             raise ValueError(f"{self.title} has no panel {title!r}.")
         return titles.index(title) + 1
 
     def json(self) -> Json:
-        """The file that Grafana reads."""
+        """The dashboard model, as Grafana reads it from a file."""
         return {
             "id": None,
             "uid": self.uid,
             "title": self.title,
-            "description": self.about,
+            "description": self.description,
             "tags": [TAG],
-            "schemaVersion": 37,  # Grafana 9.4's; newer ones bring it up to theirs when they load it
+            "schemaVersion": 37,  # Grafana 9.4's; newer versions migrate it when they load it
             "version": 1,
             "editable": True,
             "graphTooltip": 1,
             "refresh": f"{settings.REFRESH_SECONDS}s",
             "time": {"from": "now-1h", "to": "now"},
             "timezone": "browser",
-            "annotations": {"list": annotations.listed(self.choices.at_each_point)},
-            "links": [_siblings()],
-            "templating": {"list": variables.listed(self.choices.names)},
-            "panels": self._placed(),
+            "annotations": {"list": annotations.annotations_json(self.variables.per_interval)},
+            "links": [_dashboard_links()],
+            "templating": {"list": variables.variables_json(self.variables.names)},
+            "panels": self._panels_json(),
         }
 
-    def _placed(self) -> list[Json]:
-        placed: list[Json] = []
+    def _panels_json(self) -> list[Json]:
+        documents: list[Json] = []
         y = 0
         for index, row in enumerate(self.rows):
-            if row.folded:
-                hidden = self._beside_one_another(row, y + 1)
-                placed.append(drawing.row(row.title, _FIRST_ROW_NUMBER + index, y, hidden))
-                y += 1  # what is hidden takes no room
+            if row.collapsed:
+                panels = self._row_panels_json(row, y + 1)
+                documents.append(grafana_json.row_json(row.title, _FIRST_ROW_ID + index, y, panels))
+                y += 1  # collapsed panels take no space
                 continue
             if row.title:
-                placed.append(drawing.row(row.title, _FIRST_ROW_NUMBER + index, y))
+                documents.append(grafana_json.row_json(row.title, _FIRST_ROW_ID + index, y))
                 y += 1
-            placed += self._beside_one_another(row, y)
+            documents += self._row_panels_json(row, y)
             y += row.height
-        return placed
+        return documents
 
-    def _beside_one_another(self, row: Row, y: int) -> list[Json]:
-        panels: list[Json] = []
+    def _row_panels_json(self, row: Row, y: int) -> list[Json]:
+        documents: list[Json] = []
         x = 0
         for panel in row.panels:
-            place = {"x": x, "y": y, "w": panel.width, "h": row.height}
-            panels.append(drawing.panel(panel, self.panel_number(panel.title), place, self.choices.names))
+            grid_pos = {"x": x, "y": y, "w": panel.width, "h": row.height}
+            panel_id = self.panel_id(panel.title)
+            documents.append(grafana_json.panel_json(panel, panel_id, grid_pos, self.variables.names))
             x += panel.width
-        return panels
+        return documents
 
 
-def path(dashboard: Dashboard) -> str:
-    """Where the file lies in the repository."""
+def file_path(dashboard: Dashboard) -> str:
+    """The dashboard's file in the repository."""
     return f"grafana{provisioning.DASHBOARD_PATH.removeprefix('/etc/grafana')}/{dashboard.uid}.json"
 
 
-def _siblings() -> Json:
+def _dashboard_links() -> Json:
+    """Links to all dashboards with our tag, on top of each of them."""
     return {
         "type": "dashboards",
         "title": "Glasshouse",

@@ -1,16 +1,45 @@
-"""Every file that this package writes: its path below the repository's root, and its text."""
+"""All generated files: their paths below the repository's root, and their text, the same bytes from the same source."""
 
+import json
 from pathlib import Path
 
-from observability import dashboards, provisioning, recording, reference, scrape
-from observability.alerts import contact, grafana, prometheus
-from observability.alerts import rules as alerts
-from observability.dashboard import path as dashboard_path
-from observability.text import as_json, as_yaml
+import yaml
+
+from observability import alerts, dashboards, panel_reference, provisioning, recording, scrape
+from observability.alerts import contact, rule_files
+from observability.dashboard import file_path
+
+_NOTICE = "Written by `make dashboards` from observability/: change it there."
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents list items below their key."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 -- the signature is pyyaml's
+        super().increase_indent(flow, False)
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Multi-line text as a block, so that it is readable."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def as_yaml(document: object, comment: str) -> str:
+    """A YAML file; `comment` is one line that says what reads it."""
+    body = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return f"# {comment}\n# {_NOTICE}\n\n{body}"
+
+
+def as_json(document: object) -> str:
+    """A JSON file, indented so that diffs are readable."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def generated() -> dict[str, str]:
-    """All files by their path relative to the repository's root."""
+    """The text of every generated file, by its path relative to the repository's root."""
     return {
         "prometheus/prometheus.gpu.yml": as_yaml(scrape.gpu(), "Read by Prometheus in compose.yaml."),
         "prometheus/prometheus.cpu.yml": as_yaml(scrape.cpu(), "Read by Prometheus in compose.cpu.yaml."),
@@ -21,12 +50,16 @@ def generated() -> dict[str, str]:
         "prometheus/rules/recording.yml": as_yaml(recording.rules(), "Read by Prometheus, in every shape."),
         "grafana/provisioning/datasources/prometheus.yaml": as_yaml(provisioning.datasources(), "Read by Grafana."),
         "grafana/provisioning/dashboards/glasshouse.yaml": as_yaml(provisioning.dashboards(), "Read by Grafana."),
-        "grafana/provisioning/alerting/rules.yaml": as_yaml(grafana.rules(alerts.every()), "Read by Grafana."),
-        # The files that the chosen kinds are mounted over.
-        "grafana/provisioning/alerting/contact-points.yaml": as_yaml(contact.kinds()["nobody"], "Read by Grafana."),
+        "grafana/provisioning/alerting/rules.yaml": as_yaml(
+            rule_files.grafana_rules(alerts.all_alerts()), "Read by Grafana."
+        ),
+        # Defaults; `grafana-init` replaces them with the files of ALERTS_TO and ALERTS_QUIET.
+        "grafana/provisioning/alerting/contact-points.yaml": as_yaml(
+            contact.contact_points()["nobody"], "Read by Grafana."
+        ),
         **{
             f"grafana/contact-points/{kind}.yaml": as_yaml(point, f"Read by Grafana where ALERTS_TO={kind}.")
-            for kind, point in contact.kinds().items()
+            for kind, point in contact.contact_points().items()
         },
         "grafana/provisioning/alerting/quiet-hours.yaml": as_yaml(contact.quiet_hours()["never"], "Read by Grafana."),
         **{
@@ -36,19 +69,19 @@ def generated() -> dict[str, str]:
         "grafana/provisioning/alerting/templates.yaml": as_yaml(contact.templates(), "Read by Grafana."),
         "grafana/provisioning/alerting/policies.yaml": as_yaml(contact.policies(), "Read by Grafana."),
         "prometheus/rules/alerts.yml": as_yaml(
-            prometheus.rules(alerts.every()),
+            rule_files.prometheus_rules(alerts.all_alerts()),
             "The alerts for promtool's tests; Grafana evaluates them, Prometheus does not.",
         ),
-        "docs/panels.md": reference.page(dashboards.every()),
-        **{dashboard_path(dashboard): as_json(dashboard.json()) for dashboard in dashboards.every()},
+        "docs/panels.md": panel_reference.markdown(dashboards.all_dashboards()),
+        **{file_path(dashboard): as_json(dashboard.json()) for dashboard in dashboards.all_dashboards()},
     }
 
 
 def write(root: Path) -> list[str]:
-    """Writes the files that differ from what is there; returns their paths.
+    """Writes the files that differ; returns their paths.
 
     Raises:
-        OSError: A file cannot be written.
+        OSError: a file cannot be written.
     """
     changed = stale(root)
     for path in changed:
@@ -59,9 +92,9 @@ def write(root: Path) -> list[str]:
 
 
 def stale(root: Path) -> list[str]:
-    """The paths whose file is missing or differs from the source."""
-    return [path for path, text in generated().items() if not _holds(root / path, text)]
+    """The paths of files that are missing or differ from the source."""
+    return [path for path, text in generated().items() if not _is_current(root / path, text)]
 
 
-def _holds(file: Path, text: str) -> bool:
+def _is_current(file: Path, text: str) -> bool:
     return file.is_file() and file.read_bytes() == text.encode()

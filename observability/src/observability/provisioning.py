@@ -1,6 +1,6 @@
-"""What Grafana reads at its start besides dashboards and alerts: where the data is, and where the dashboards lie.
+"""Grafana's provisioning files for the data source and the folder of dashboards.
 
-Both are variables of Grafana's environment, which compose.yaml sets: the same files serve a Grafana elsewhere.
+The URL and the path are environment variables, which compose.yaml sets: the same files serve a Grafana elsewhere.
 """
 
 from observability import settings
@@ -11,7 +11,7 @@ DASHBOARD_PATH = "/etc/grafana/dashboards"
 
 
 def datasources() -> dict[str, object]:
-    """The stack's Prometheus, under a fixed uid that alerts name."""
+    """The stack's Prometheus, with the fixed uid that alert rules refer to."""
     return {
         "apiVersion": 1,
         "datasources": [
@@ -24,7 +24,7 @@ def datasources() -> dict[str, object]:
                 "isDefault": True,
                 "editable": False,
                 "jsonData": {
-                    # $__rate_interval is derived from it: a larger number draws blunt rates, a smaller one gaps.
+                    # Grafana derives $__rate_interval from it: too large smooths rates, too small leaves gaps.
                     "timeInterval": f"{settings.SCRAPE_INTERVAL_SECONDS}s",
                     "httpMethod": "POST",
                     "prometheusType": "Prometheus",
@@ -35,7 +35,7 @@ def datasources() -> dict[str, object]:
 
 
 def dashboards() -> dict[str, object]:
-    """The folder of dashboards. They can be copied and changed, and the originals come back at the next start."""
+    """The folder of dashboards. Users change a copy; the originals come back at the next start."""
     return {
         "apiVersion": 1,
         "providers": [

@@ -1,8 +1,8 @@
-"""What Prometheus works out beforehand and keeps under a name of its own: shares of bad requests over long windows.
+"""Prometheus' recording rules: ratios of bad requests over the windows of service levels.
 
-Counters are read over five minutes only. Longer windows add up what was recorded of those, weighted by requests as the
-counters themselves would be: three days of counters, read every 15 s, would keep a core busy. The price is an edge that
-is five minutes soft.
+Only the five-minute window reads counters. Longer windows sum its recorded results, weighted by requests as the
+counters themselves would be: evaluating three days of counters every 15 s would keep a core busy. The price is that the
+edge of a long window is five minutes soft.
 """
 
 from observability import settings
@@ -15,20 +15,28 @@ GROUP = "glasshouse-slo"
 
 
 def rules(interval: str = f"{settings.EVALUATION_INTERVAL_SECONDS}s") -> Json:
-    """The file of rules; tests are in a hurry and look more often."""
+    """The rule file.
+
+    Args:
+        interval: how often the rules are evaluated.
+    """
     recorded = [{"record": name, "expr": expr} for name, expr in series().items()]
     return {"groups": [{"name": GROUP, "interval": interval, "rules": recorded}]}
 
 
 def series() -> dict[str, str]:
-    """Every recorded series and its expression, in an order in which each needs only those before it."""
-    found: dict[str, str] = {}
-    for level in slo.every():
-        bad, judged = f"{level.stem}:increase{slo.MEASURED}", f"slo:{level.name}_judged:increase{slo.MEASURED}"
-        found |= {f"slo:{level.name}_objective": f"vector({level.objective})", judged: level.judged, bad: level.bad}
+    """Every recorded series and its expression; each depends only on those before it."""
+    expressions: dict[str, str] = {}
+    for level in slo.all_service_levels():
+        bad, judged = f"{level.stem}:increase{slo.BASE_WINDOW}", f"slo:{level.name}_judged:increase{slo.BASE_WINDOW}"
+        expressions |= {
+            f"slo:{level.name}_objective": f"vector({level.objective})",
+            judged: level.judged,
+            bad: level.bad,
+        }
         for window in settings.SLO_WINDOWS:
-            parts = (f"{bad}{{}}", f"{judged}{{}}")
-            if window != slo.MEASURED:
-                parts = (f"sum_over_time({bad}{{}}[{window}])", f"sum_over_time({judged}{{}}[{window}])")
-            found[f"{level.stem}:ratio_rate{window}"] = share(*parts)
-    return found
+            operands = (f"{bad}{{}}", f"{judged}{{}}")
+            if window != slo.BASE_WINDOW:
+                operands = (f"sum_over_time({bad}{{}}[{window}])", f"sum_over_time({judged}{{}}[{window}])")
+            expressions[f"{level.stem}:ratio_rate{window}"] = share(*operands)
+    return expressions

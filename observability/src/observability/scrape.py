@@ -1,7 +1,7 @@
-"""What Prometheus scrapes, in the three shapes of the stack.
+"""Prometheus' scrape configurations for the three shapes of the stack, and the blackbox exporter's module.
 
-A job's name says which part answers, never how it is deployed: every query matches `job`, and one dashboard reads all
-shapes. Where a shape lacks a part it lacks the job too, so that "target down" means a part that should be there.
+A job is named after the part it scrapes, never after how it is deployed: queries match `job`, and one dashboard works
+for all shapes. A shape without a part has no job for it, so that "target down" means a part that should be there.
 """
 
 from observability import settings
@@ -9,7 +9,9 @@ from observability import settings
 Config = dict[str, object]
 
 ENGINE_KEY_FILE = "/run/glasshouse/engine-key"
-RECORDING_RULES = "rules/recording.yml"  # beside the configuration; the alerts there are promtool's alone
+RECORDING_RULES = "rules/recording.yml"  # beside the configuration; the alert rules there are only for promtool
+# Must not change in an upgrade: Prometheus and the blackbox exporter read their files when they are restarted, each at
+# its own time, and a probe with an unknown module fails.
 PROBE_MODULE = "front_door"
 
 
@@ -19,10 +21,10 @@ def gpu() -> Config:
         _gateway("api:9091"),
         _job("vllm", "vllm:8001"),
         _job("vllm-launcher", "vllm:8101"),
-        _if_there("llamacpp", 8002, authorization={"credentials_file": ENGINE_KEY_FILE}),
-        _if_there("llamacpp-launcher", 8102),
+        _optional_job("llamacpp", 8002, authorization={"credentials_file": ENGINE_KEY_FILE}),
+        _optional_job("llamacpp-launcher", 8102),
         _job("gpu-exporter", "gpu-exporter:9400"),
-        *_around(),
+        *_common_jobs(),
     )
 
 
@@ -32,12 +34,12 @@ def cpu() -> Config:
         _gateway("api:9091"),
         _llamacpp("llamacpp:8002", ENGINE_KEY_FILE),
         _job("llamacpp-launcher", "llamacpp:8102"),
-        *_around(),
+        *_common_jobs(),
     )
 
 
 def native() -> Config:
-    """`make up` without Docker, which fills in the ${…} and runs neither exporters nor Grafana."""
+    """The stack without Docker: `make up` fills in the ${…}, and runs neither exporters nor Grafana."""
     return _config(
         _gateway("${METRICS_ADDRESS}"),
         _llamacpp("127.0.0.1:${LLAMACPP_PORT}", "${ENGINE_KEY_FILE}"),
@@ -47,7 +49,7 @@ def native() -> Config:
 
 
 def blackbox() -> Config:
-    """The probe of the front door, from outside nginx as a client sees it."""
+    """The blackbox exporter's module: probes nginx over TLS as a client would."""
     return {
         "modules": {
             PROBE_MODULE: {
@@ -59,7 +61,7 @@ def blackbox() -> Config:
                     "follow_redirects": False,
                     "preferred_ip_protocol": "ip4",
                     "ip_protocol_fallback": True,
-                    # The first certificate is self-signed. Its expiry is read all the same.
+                    # The first certificate is self-signed; its expiry is exported all the same.
                     "tls_config": {"insecure_skip_verify": True},
                 },
             }
@@ -80,7 +82,7 @@ def _config(*jobs: Config) -> Config:
 
 
 def _job(name: str, target: str, **more: object) -> Config:
-    return {"job_name": name, **more, "static_configs": [_on_this_vm(target)]}
+    return {"job_name": name, **more, "static_configs": [_static_config(target)]}
 
 
 def _gateway(target: str) -> Config:
@@ -88,16 +90,16 @@ def _gateway(target: str) -> Config:
 
 
 def _llamacpp(target: str, key_file: str) -> Config:
-    """llama.cpp asks for the engines' key on /metrics too; vLLM does not."""
+    """llama.cpp requires the engine key on /metrics too; vLLM does not."""
     return _job("llamacpp", target, authorization={"credentials_file": key_file})
 
 
-def _if_there(name: str, port: int, **more: object) -> Config:
-    """llama.cpp beside vLLM is a choice (COMPOSE_PROFILES=llamacpp): where it was not made, nothing is down."""
+def _optional_job(name: str, port: int, **more: object) -> Config:
+    """A job without targets where its service does not run: llama.cpp beside vLLM (COMPOSE_PROFILES=llamacpp)."""
     return {
         "job_name": name,
         **more,
-        # Looked up once a minute: where it is not part of the stack, each look is a line in Prometheus' log.
+        # Looked up once a minute: without the service each lookup is a line in Prometheus' log.
         "dns_sd_configs": [{"names": ["llamacpp"], "type": "A", "port": port, "refresh_interval": "60s"}],
         "relabel_configs": [
             {
@@ -110,13 +112,13 @@ def _if_there(name: str, port: int, **more: object) -> Config:
     }
 
 
-def _on_this_vm(target: str) -> Config:
-    """Every target says on which machine it is: a Prometheus that watches several VMs tells them apart by that."""
+def _static_config(target: str) -> Config:
+    """A target with the label `vm`, by which a Prometheus that scrapes several VMs tells them apart."""
     return {"targets": [target], "labels": {"vm": settings.VM}}
 
 
-def _around() -> list[Config]:
-    """What every composed stack has around gateway and engines."""
+def _common_jobs() -> list[Config]:
+    """The jobs of every composed stack besides gateway and engines."""
     return [
         _job("nginx", "nginx-exporter:9113"),
         _job("node-exporter", "node-exporter:9100"),
@@ -134,8 +136,8 @@ def _probe(address: str) -> Config:
         "params": {"module": [PROBE_MODULE]},
         "scrape_interval": f"{settings.PROBE_INTERVAL_SECONDS}s",
         "scrape_timeout": f"{settings.PROBE_TIMEOUT_SECONDS}s",
-        "static_configs": [_on_this_vm(address)],
-        # The exporter is asked about the address, and `instance` names the address instead of the exporter.
+        "static_configs": [_static_config(address)],
+        # The probed address becomes a parameter and `instance`; the exporter is what is scraped.
         "relabel_configs": [
             {"source_labels": ["__address__"], "target_label": "__param_target"},
             {"source_labels": ["__param_target"], "target_label": "instance"},

@@ -1,4 +1,4 @@
-"""A table: the answers of several queries joined by their labels, one row for each combination."""
+"""The JSON that only tables have: several queries joined by their labels, one row for each combination."""
 
 from observability import links
 from observability.panel import Panel
@@ -7,14 +7,14 @@ _NAME_WIDTH = 190  # pixels: a name is longer than a number
 Json = dict[str, object]
 
 
-def transformations(drawn: Panel) -> list[Json]:
-    """Joins the queries by what they have in common, orders the columns and gives them their headings."""
-    values = _value_fields(drawn)
-    # What it is, then its numbers, then whatever else tells it apart: a narrow screen shows the first two or three.
-    first, *others = (key.label for key in drawn.keys)
+def transformations(panel: Panel) -> list[Json]:
+    """Joins the queries by their common labels, orders the columns and names them."""
+    values = _value_fields(panel)
+    # The first key, then the numbers, then the other keys: a narrow screen shows two or three columns.
+    first, *others = (key.label for key in panel.keys)
     order = [first, *values, *others]
-    names = {key.label: key.title for key in drawn.keys} | {
-        field: query.legend for field, query in zip(values, drawn.queries, strict=True)
+    names = {key.label: key.title for key in panel.keys} | {
+        field: query.legend for field, query in zip(values, panel.queries, strict=True)
     }
     return [
         {"id": "merge", "options": {}},
@@ -29,44 +29,44 @@ def transformations(drawn: Panel) -> list[Json]:
     ]
 
 
-def columns(drawn: Panel, choices: tuple[str, ...]) -> list[Json]:
-    """The units of columns, and where a click on a label leads."""
-    if drawn.kind != "table":
+def column_overrides(panel: Panel, variables: tuple[str, ...]) -> list[Json]:
+    """The units of columns, and the links of labels."""
+    if panel.kind != "table":
         return []
-    # An empty cell among full ones needs no sentence.
-    blank = [_override(query.legend, {"id": "noValue", "value": "–"}) for query in drawn.queries]  # noqa: RUF001 -- a dash
-    units = [_override(query.legend, {"id": "unit", "value": query.unit}) for query in drawn.queries if query.unit]
-    # A label is no number: 3 is the name of an engine and not "3.00".
-    texts = [_override(key.title, {"id": "unit", "value": "string"}) for key in drawn.keys]
-    opened = [
+    # An empty cell among others needs no sentence.
+    blank = [_override(query.legend, {"id": "noValue", "value": "–"}) for query in panel.queries]  # noqa: RUF001 -- a dash
+    units = [_override(query.legend, {"id": "unit", "value": query.unit}) for query in panel.queries if query.unit]
+    # A label is not a number: an engine called 3 is not "3.00".
+    texts = [_override(key.title, {"id": "unit", "value": "string"}) for key in panel.keys]
+    cell_links = [
         _override(
             key.title,
             {
                 "id": "links",
                 "value": [
                     {
-                        "title": f"Open {links.TITLES[key.opens]} for it",
-                        "url": links.choosing(key.opens, key.variable, choices),
+                        "title": f"Open {links.TITLES[key.drilldown]} for it",
+                        "url": links.filtered_url(key.drilldown, key.variable, variables),
                         "targetBlank": False,
                     }
                 ],
             },
         )
-        for key in drawn.keys
-        if key.opens
+        for key in panel.keys
+        if key.drilldown
     ]
-    first, *others = drawn.keys
+    first, *others = panel.keys
     widths = [(first.title, first.width or _NAME_WIDTH), *((key.title, key.width) for key in others if key.width)]
     fixed = [_override(title, {"id": "custom.width", "value": width}) for title, width in widths]
-    return [*blank, *fixed, *units, *texts, *opened]
+    return [*blank, *fixed, *units, *texts, *cell_links]
 
 
-def _value_fields(drawn: Panel) -> list[str]:
-    """Grafana's names for the numbers: by their query, but for a single one."""
-    if len(drawn.queries) == 1:
+def _value_fields(panel: Panel) -> list[str]:
+    """Grafana's names of the value fields: by query, unless there is only one."""
+    if len(panel.queries) == 1:
         return ["Value"]
-    return [f"Value #{chr(ord('A') + index)}" for index in range(len(drawn.queries))]
+    return [f"Value #{chr(ord('A') + index)}" for index in range(len(panel.queries))]
 
 
-def _override(column: str, what: Json) -> Json:
-    return {"matcher": {"id": "byName", "options": column}, "properties": [what]}
+def _override(column: str, setting: Json) -> Json:
+    return {"matcher": {"id": "byName", "options": column}, "properties": [setting]}

@@ -1,12 +1,12 @@
-"""What a reader chooses at the top of a dashboard: the Prometheus, and which VMs, models, engines, keys, GPUs."""
+"""Dashboard variables: the Prometheus, and which VMs, models, engines, keys and GPUs to show."""
 
-from observability.drawing import DATASOURCE, Json
+from observability.grafana_json import DATASOURCE, Json
 from observability.promql import Scope
 
-_EVERYTHING = ".*"
+_ALL_VALUE = ".*"
 
-# Name → heading, and the question that lists its values. A VM comes first: the other lists follow it.
-_CHOICES = {
+# Name → label, and the query of its values. The VM comes first: it filters the other lists.
+_VARIABLES = {
     "vm": ("VM", 'label_values(up{job=~".+"}, vm)'),
     "model": ("Model", 'label_values(gateway_requests_started_total{job="gateway", vm=~"$vm"}, model)'),
     "engine": ("Engine", 'label_values(gateway_engine_state{job="gateway", vm=~"$vm"}, engine)'),
@@ -15,25 +15,25 @@ _CHOICES = {
     "gpu": ("GPU", 'label_values(DCGM_FI_DEV_FB_TOTAL{job="gpu-exporter", vm=~"$vm"}, gpu)'),
 }
 
-NAMES = tuple(_CHOICES)
+NAMES = tuple(_VARIABLES)
 
 
-class Choices:
-    """The variables of one dashboard, and what its queries look at because of them."""
+class Variables:
+    """The variables of one dashboard, and the scopes of its queries that follow from them."""
 
     def __init__(self, *names: str) -> None:
         self.names = names
         filters = {name: f"${name}" for name in names}
-        # Graphs: the rate around each point. $__rate_interval follows from the datasource's timeInterval.
-        self.at_each_point = Scope("$__rate_interval", filters)
-        # Tiles that judge: the whole time that the reader has chosen.
-        self.over_the_page = Scope("$__range", filters)
-        # Tiles that tell of now.
+        # Graphs: the rate around each point. Grafana derives $__rate_interval from the datasource's timeInterval.
+        self.per_interval = Scope("$__rate_interval", filters)
+        # Stats with thresholds: the whole time range that the reader has chosen.
+        self.full_range = Scope("$__range", filters)
+        # Stats of the current value.
         self.now = Scope("1m", filters)
 
 
-def listed(names: tuple[str, ...]) -> list[Json]:
-    """The variables, as Grafana keeps them; the Prometheus is always one of them."""
+def variables_json(names: tuple[str, ...]) -> list[Json]:
+    """The variables as Grafana's JSON; the data source is always one of them."""
     return [
         {
             "name": "datasource",
@@ -48,11 +48,11 @@ def listed(names: tuple[str, ...]) -> list[Json]:
             "refresh": 1,
             "regex": "",
         },
-        *(_labels(name, *_CHOICES[name]) for name in names),
+        *(_label_variable(name, *_VARIABLES[name]) for name in names),
     ]
 
 
-def _labels(name: str, label: str, query: str) -> Json:
+def _label_variable(name: str, label: str, query: str) -> Json:
     return {
         "name": name,
         "label": label,
@@ -60,11 +60,11 @@ def _labels(name: str, label: str, query: str) -> Json:
         "datasource": DATASOURCE,
         "definition": query,
         "query": {"query": query, "refId": f"Variable-{name}"},
-        "refresh": 2,  # when the time range changes: a model that was served only yesterday can be chosen then
+        "refresh": 2,  # on time range change: lists models that were served only yesterday
         "sort": 1,
         "multi": True,
         "includeAll": True,
-        "allValue": _EVERYTHING,
+        "allValue": _ALL_VALUE,
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "hide": 0,
         "options": [],

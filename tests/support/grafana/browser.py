@@ -1,6 +1,6 @@
 """A headless Chromium, spoken to over a pipe in its own protocol (https://chromedevtools.github.io/devtools-protocol/).
 
-Of that protocol a picture needs half a dozen calls: that costs less than a driver with a browser's build of its own.
+Screenshots need half a dozen calls of it: that costs less than a driver with its own browser build.
 """
 
 import base64
@@ -17,18 +17,18 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_ANSWER_S = 60.0
+_ANSWER_TIMEOUT_S = 60.0
 _FLAGS = (
     "--headless=new", "--remote-debugging-pipe", "--no-first-run", "--no-default-browser-check", "--disable-gpu",
     "--disable-dev-shm-usage", "--disable-extensions", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--hide-scrollbars", "--force-color-profile=srgb", "--lang=en-US", "--no-proxy-server",
-    # Pages that are shown come from this machine alone.
+    # Only pages of this machine are opened.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip
 
 
 class BrowserError(Exception):
-    """Chromium is not there, did not answer, or says that a call was wrong."""
+    """Chromium is missing, did not answer, or rejected a call."""
 
 
 class Browser:
@@ -47,9 +47,9 @@ class Browser:
             raise BrowserError("Chromium is not installed (Debian: chromium fonts-noto-cjk); CHROMIUM names another.")
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
-        sandbox = () if os.geteuid() else ("--no-sandbox",)  # it refuses to start as root with one
+        sandbox = () if os.geteuid() else ("--no-sandbox",)  # as root it refuses to start with a sandbox
         command = (program, *_FLAGS, *sandbox, f"--user-data-dir={directory}/profile", "about:blank")
-        # It reads calls from descriptor 3 and writes answers to 4. When this end is closed, it ends.
+        # It reads calls from descriptor 3 and writes answers to 4, and exits when this end is closed.
         pipes = f'exec "$0" "$@" 3<&{to_read} 4>&{to_write}'
         with (directory / "chromium.log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -58,7 +58,7 @@ class Browser:
             )  # fmt: skip
         os.close(to_read)
         os.close(to_write)
-        self._rest, self._number, self._session = b"", 0, ""
+        self._buffer, self._number, self._session = b"", 0, ""
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
@@ -79,7 +79,7 @@ class Browser:
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def open(self, url: str) -> None:
-        """Goes to a page; what it loads by itself is not waited for."""
+        """Navigates to a page, without waiting for what it loads."""
         if reason := self._call("Page.navigate", url=url).get("errorText"):
             raise BrowserError(f"{url}: {reason}")
 
@@ -94,8 +94,8 @@ class Browser:
             raise BrowserError(json.dumps(answer["exceptionDetails"])[:2000])
         return answer["result"].get("value")
 
-    def picture(self) -> bytes:
-        """The window's content as PNG."""
+    def screenshot(self) -> bytes:
+        """The content of the window as PNG."""
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
     def _call(self, method: str, **parameters: Any) -> Json:
@@ -110,18 +110,18 @@ class Browser:
                     raise BrowserError(f"{method}: {answer['error']}")
                 result: Json = answer["result"]
                 return result
-        raise BrowserError(f"{method}: no answer within {_ANSWER_S:g} s")
+        raise BrowserError(f"{method}: no answer within {_ANSWER_TIMEOUT_S:g} s")
 
     def _answers(self) -> Iterator[Json]:
-        """Messages as they come, events among them, until the time is over or Chromium has ended."""
-        deadline = time.monotonic() + _ANSWER_S
+        """Messages as they arrive, events included, until the timeout or until Chromium exits."""
+        deadline = time.monotonic() + _ANSWER_TIMEOUT_S
         while True:
-            while b"\0" in self._rest:
-                first, _, self._rest = self._rest.partition(b"\0")
+            while b"\0" in self._buffer:
+                first, _, self._buffer = self._buffer.partition(b"\0")
                 yield json.loads(first)
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._read], [], [], left)[0]:
                 return
             if not (data := os.read(self._read, 1 << 20)):
                 return
-            self._rest += data
+            self._buffer += data

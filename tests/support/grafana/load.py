@@ -1,4 +1,4 @@
-"""Clients that ask as people do, until they are told to stop: most read to the end, a few leave, a few are wrong."""
+"""Realistic load until it is stopped: most requests complete, a few are cancelled, a few are invalid."""
 
 import itertools
 import threading
@@ -13,30 +13,32 @@ from tests.support.gateway import Gateway, new_key, write_keys
 
 _CLIENTS = ("tester", "batch", "editor")
 _PAUSE_S = 0.5
-# Of 40 requests one is cancelled, one names a model that nobody serves, one has a wrong key.
-_CANCELLED, _UNKNOWN, _STRANGER, _ROUND = 7, 19, 31, 40
+# Of 40 requests one is cancelled, one names an unknown model, one has an invalid key.
+_CANCELLED, _UNKNOWN_MODEL, _INVALID_KEY, _ROUND = 7, 19, 31, 40
 
 
 class Load:
-    """Traffic of several keys. Use as a context manager.
+    """Requests with several keys. Use as a context manager.
 
     Args:
-        gateway: who is asked; gets the keys of the clients.
-        models: which models are asked for, in turn.
+        gateway: receives the requests; gets the clients' keys.
+        models: requested in turn.
     """
 
     def __init__(self, gateway: Gateway, models: Sequence[str]) -> None:
         self._gateway, self._models = gateway, models
         self._keys = {name: new_key() for name in _CLIENTS} | {"tester": gateway.key}
-        self._over, self._lock = threading.Event(), threading.Lock()
+        self._stopped, self._lock = threading.Event(), threading.Lock()
         self.statuses: Counter[int] = Counter()
-        self._threads = [threading.Thread(target=self._ask, args=(key,), daemon=True) for key in self._keys.values()]
+        self._threads = [
+            threading.Thread(target=self._run_client, args=(key,), daemon=True) for key in self._keys.values()
+        ]
 
     def __enter__(self) -> Self:
         write_keys(self._gateway.keys_file, self._keys)
         for thread in self._threads:
             thread.start()
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -44,32 +46,32 @@ class Load:
 
     @property
     def seconds(self) -> float:
-        """How long they have been asking."""
-        return time.monotonic() - self._began
+        """How long the load has been running."""
+        return time.monotonic() - self._started
 
     def stop(self) -> None:
-        """They leave, each after its last answer."""
-        self._over.set()
+        """Stops the clients, each after its current request."""
+        self._stopped.set()
         for thread in self._threads:
             thread.join()
 
-    def _ask(self, key: str) -> None:
-        asked = [question.text for language in ("en", "ko") for question in sample(language, 12)]
+    def _run_client(self, key: str) -> None:
+        questions = [question.text for language in ("en", "ko") for question in sample(language, 12)]
         headers = {"authorization": f"Bearer {key}"}
         with httpx.Client(base_url=self._gateway.url, headers=headers, timeout=120, trust_env=False) as http:
-            for number, text in enumerate(itertools.cycle(asked)):
-                if self._over.wait(_PAUSE_S):
+            for number, text in enumerate(itertools.cycle(questions)):
+                if self._stopped.wait(_PAUSE_S):
                     return
                 model = self._models[number % len(self._models)]
-                status = self._one(http, number % _ROUND, model, text)
+                status = self._send(http, number % _ROUND, model, text)
                 with self._lock:
                     self.statuses[status] += 1
 
-    def _one(self, http: httpx.Client, number: int, model: str, text: str) -> int:
-        """One request; its status, or 0 where there was none."""
+    def _send(self, http: httpx.Client, number: int, model: str, text: str) -> int:
+        """Sends one request; returns its status, or 0 without a response."""
         body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 48}
-        headers = {"authorization": "Bearer gh-nobody"} if number == _STRANGER else {}
-        if number == _UNKNOWN:
+        headers = {"authorization": "Bearer gh-nobody"} if number == _INVALID_KEY else {}
+        if number == _UNKNOWN_MODEL:
             body["model"] = "not-served"
         try:
             if number % 4 == 0:

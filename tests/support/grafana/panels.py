@@ -1,4 +1,4 @@
-"""The panels of the shipped dashboards: what each asks Grafana, and why some have nothing to show here."""
+"""The queries of the shipped dashboards as Grafana receives them, and why some panels have no data here."""
 
 import json
 import re
@@ -12,17 +12,17 @@ from observability import dashboards as source
 Json = dict[str, Any]
 
 BY_UID: Json = {"datasource": {"type": "prometheus", "uid": "prometheus"}}
-# As many points as a panel half a screen wide asks for.
+# The number of points for a panel half a screen wide.
 _POINTS, _INTERVAL_MS = 700, 5_000
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A panel of a dashboard's file."""
+class PanelQueries:
+    """A panel of a dashboard's file, and its queries."""
 
     dashboard: str
     title: str
-    folded: bool
+    collapsed: bool
     queries: tuple[Json, ...]
 
 
@@ -31,18 +31,18 @@ def dashboards() -> list[Json]:
     return [json.loads(file.read_text("utf-8")) for file in sorted((ROOT / "grafana" / "dashboards").glob("*.json"))]
 
 
-def shown(dashboard: Json) -> list[Shown]:
-    """Its panels with the queries that Grafana gets, the variables filled in as when a reader has chosen nothing."""
+def panel_queries(dashboard: Json) -> list[PanelQueries]:
+    """A dashboard's panels with their queries, all variables at their defaults."""
     values = {variable["name"]: _value(variable) for variable in dashboard["templating"]["list"]}
-    found = []
-    for panel, folded in _flat(dashboard["panels"]):
+    panels = []
+    for panel, collapsed in _flat(dashboard["panels"]):
         queries = [_query(target, values) for target in panel.get("targets", ()) if not target.get("hide")]
-        found.append(Shown(dashboard["uid"], panel["title"], folded, tuple(queries)))
-    return found
+        panels.append(PanelQueries(dashboard["uid"], panel["title"], collapsed, tuple(queries)))
+    return panels
 
 
 def has_data(answer: Json) -> bool:
-    """Whether the answer to one query holds a number; NaN and nothing are none."""
+    """Whether the result of a query contains a number; NaN does not count."""
     columns = (
         values
         for frame in answer.get("frames", ())
@@ -53,15 +53,19 @@ def has_data(answer: Json) -> bool:
 
 
 def needs(dashboard: str, title: str) -> str:
-    """What a panel lacks on a stack that is well, by the word of its source; nothing for most."""
+    """Why a panel may be empty on a healthy stack, from its source; empty for most."""
     (panel,) = (
-        panel for known in source.every() if known.uid == dashboard for panel in known.panels if panel.title == title
+        panel
+        for known in source.all_dashboards()
+        if known.uid == dashboard
+        for panel in known.panels
+        if panel.title == title
     )
     return panel.needs
 
 
 def _flat(panels: list[Json]) -> list[tuple[Json, bool]]:
-    """All panels, those within folded rows too, and whether they are."""
+    """All panels, and whether they are in a collapsed row."""
     flat = []
     for panel in panels:
         if panel["type"] != "row":
@@ -71,12 +75,14 @@ def _flat(panels: list[Json]) -> list[tuple[Json, bool]]:
 
 
 def _value(variable: Json) -> str:
-    """What stands in a query where the variable's name stood."""
+    """The value of a variable in a query."""
     chosen = variable.get("current", {}).get("value", "")
     if variable["type"] == "datasource":
         return "prometheus"
     if variable.get("includeAll") and chosen in ("$__all", ["$__all"]):
-        assert variable.get("allValue"), f"${variable['name']}: what stands for all of them only the browser knows"
+        assert variable.get("allValue"), (
+            f"${variable['name']}: without an allValue only the browser knows the value of All"
+        )
         return str(variable["allValue"])
     return "|".join(chosen) if isinstance(chosen, list) else str(chosen or variable.get("query", ""))
 

@@ -1,4 +1,4 @@
-"""The Prometheus of the stack under test: the shipped jobs and recording rules, with the addresses of this machine."""
+"""The Prometheus of the stack under test: the shipped jobs and recording rules, with this machine's addresses."""
 
 import signal
 from collections.abc import Collection
@@ -7,11 +7,10 @@ from typing import Any
 
 import httpx
 import yaml
+from tests.support.generated_files import generated_yaml
 from tests.support.program import HOST, Program, free_port, until
 from tests.support.services import Services
-from tests.unit.observability.generated_files import generated_yaml
-
-from observability.alerts import hurry
+from tests.support.time_compression import compressed_evaluation_interval, compressed_recording_rules
 
 Json = dict[str, Any]
 
@@ -49,17 +48,18 @@ class Prometheus:
         self._program.stop()
 
     def version(self) -> str:
-        """As it says itself."""
-        told = httpx.get(f"{self.url}/api/v1/status/buildinfo", trust_env=False).raise_for_status().json()
-        return str(told["data"]["version"])
+        """As it reports itself."""
+        answer = httpx.get(f"{self.url}/api/v1/status/buildinfo", trust_env=False).raise_for_status().json()
+        return str(answer["data"]["version"])
 
-    def hurry(self, divisor: int) -> None:
-        """Recording rules whose windows are divided, for alerts whose windows are; more scrapes, so that they fit."""
-        self._write(hurry.recordings(divisor), scrape_s=1, evaluate=hurry.evaluation_interval(divisor))
+    def compress_time(self, divisor: int) -> None:
+        """Divides the windows of recording rules, for alerts whose windows are divided; scrapes more often to match."""
+        rules, interval = compressed_recording_rules(divisor), compressed_evaluation_interval(divisor)
+        self._write(rules, scrape_s=1, evaluate=interval)
         self._program.send(signal.SIGHUP)
 
     def ask(self, expression: str) -> list[Json]:
-        """What it answers; nothing while it starts."""
+        """The series of a query; none while it starts."""
         try:
             answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, trust_env=False, timeout=10)
         except httpx.TransportError:
@@ -68,7 +68,7 @@ class Prometheus:
         return found
 
     def wait(self, without: Collection[str] = ()) -> None:
-        """Until every target but those of these jobs has been reached lately."""
+        """Waits until every target, except those of the given jobs, has been scraped."""
         expected = {target for job, targets in self.targets.items() if job not in without for target in targets}
 
         def missing() -> set[str]:
@@ -85,20 +85,20 @@ class Prometheus:
         config["global"] = {"scrape_interval": f"{scrape_s}s", "evaluation_interval": evaluate}
         jobs = [job for job in config["scrape_configs"] if job["job_name"] in self.targets]
         self._labels = jobs[0]["static_configs"][0].get("labels", {})
-        config["scrape_configs"] = [self._moved(job, 2 * scrape_s) for job in jobs]
+        config["scrape_configs"] = [self._with_local_targets(job, 2 * scrape_s) for job in jobs]
         for name, document in (("prometheus.yml", config), ("rules/recording.yml", rules)):
             (self._directory / name).write_text(yaml.safe_dump(document), encoding="utf-8")
 
-    def _moved(self, job: Json, probe_s: int) -> Json:
+    def _with_local_targets(self, job: Json, probe_s: int) -> Json:
         """A shipped job with this machine's addresses."""
-        moved = {**job, "static_configs": [{"targets": self.targets[job["job_name"]], "labels": self._labels}]}
-        if moved.pop("dns_sd_configs", None):  # it finds the container of an engine that may be there
-            del moved["relabel_configs"]
-        if "authorization" in moved:
-            moved["authorization"] = {"credentials_file": str(self._key_file)}
-        if moved["job_name"] == "probe":
-            *labels, last = moved["relabel_configs"]
+        local = {**job, "static_configs": [{"targets": self.targets[job["job_name"]], "labels": self._labels}]}
+        if local.pop("dns_sd_configs", None):  # discovers the container of an optional engine
+            del local["relabel_configs"]
+        if "authorization" in local:
+            local["authorization"] = {"credentials_file": str(self._key_file)}
+        if local["job_name"] == "probe":
+            *labels, last = local["relabel_configs"]
             assert last["replacement"] == "blackbox:9115"
-            moved["relabel_configs"] = [*labels, {**last, "replacement": self._blackbox}]
-            moved["scrape_interval"] = moved["scrape_timeout"] = f"{probe_s}s"
-        return moved
+            local["relabel_configs"] = [*labels, {**last, "replacement": self._blackbox}]
+            local["scrape_interval"] = local["scrape_timeout"] = f"{probe_s}s"
+        return local

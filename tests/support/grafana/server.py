@@ -1,4 +1,4 @@
-"""A running Grafana, started as the composed stack starts it, and its API."""
+"""A running Grafana, started as in the composed stack, and its API."""
 
 import re
 import shutil
@@ -8,14 +8,14 @@ from typing import Any
 
 import httpx
 import yaml
-from tests.support.grafana.home import Home
+from tests.support.grafana.installation import Installation
 from tests.support.program import HOST, ROOT, Program
 
 from observability.alerts import contact
 
-# Where the composed stack mounts Grafana's secrets: files whose paths stand in its variables and contact points.
+# Where the composed stack mounts Grafana's secrets: variables and contact points contain these paths.
 _SECRETS = "/run/glasshouse/"
-_START_S = 180.0  # the first start writes a database
+_START_S = 180.0  # the first start creates the database
 PASSWORD = "a password for one test run"
 
 Json = dict[str, Any]
@@ -26,8 +26,8 @@ def provisioning(directory: Path, alert_url: str, replaced: Mapping[str, str] | 
 
     Args:
         directory: where the folder is made.
-        alert_url: who is told; in the file that the contact point reads.
-        replaced: texts of files to put in the place of shipped ones, by their path below the folder.
+        alert_url: the webhook; goes into the file that the contact point reads.
+        replaced: texts that replace shipped files, by path below the folder.
     """
     folder = directory / "provisioning"
     shutil.copytree(ROOT / "grafana" / "provisioning", folder)
@@ -35,7 +35,7 @@ def provisioning(directory: Path, alert_url: str, replaced: Mapping[str, str] | 
         (directory / name).write_text(text, encoding="ascii")
     point = (ROOT / "grafana" / "contact-points" / "webhook.yaml").read_text("utf-8")
     assert _SECRETS in point
-    # Compose mounts both: the file over the one of ALERTS_TO=nobody, and the secret where the file looks for it.
+    # Compose mounts both: the file of ALERTS_TO over the default, and the secret at the path in the file.
     point = point.replace(_SECRETS, f"{directory}/")
     (folder / "alerting" / "contact-points.yaml").write_text(point, encoding="utf-8")
     for path, text in (replaced or {}).items():
@@ -48,13 +48,13 @@ class Grafana:
     """A Grafana with the stack's files.
 
     Args:
-        home: which one.
-        directory: for its data, its log and its provisioning, which lies there already.
-        port: where it listens.
-        prometheus_url: where the data is.
+        installation: the Grafana to run.
+        directory: for its data and log; contains its provisioning.
+        port: to listen on.
+        prometheus_url: of the data source.
     """
 
-    def __init__(self, home: Home, directory: Path, port: int, prometheus_url: str) -> None:
+    def __init__(self, installation: Installation, directory: Path, port: int, prometheus_url: str) -> None:
         self.url = f"http://{HOST}:{port}/grafana"
         shipped = {name: value.replace(_SECRETS, f"{directory}/") for name, value in shipped_environment().items()}
         environment = {
@@ -70,20 +70,20 @@ class Grafana:
             "DASHBOARDS_PATH": str(ROOT / "grafana" / "dashboards"),
             "GF_UNIFIED_ALERTING_ALERTMANAGER_CONFIG_POLL_INTERVAL": "10s",  # instead of a minute
             "NO_PROXY": "*",
-            # For the pictures, in this test alone: nobody signs in.
+            # For screenshots, in tests only: no login.
             "GF_AUTH_ANONYMOUS_ENABLED": "true",
         }
-        command = (*home.command, "--homepath", str(home.path))
+        command = (*installation.command, "--homepath", str(installation.path))
         self.program = Program("grafana", command, environment, directory)
         self._client = httpx.Client(base_url=self.url, auth=("admin", PASSWORD), trust_env=False, timeout=30)
 
     def wait(self) -> None:
-        """Until it answers, and would tell of alerts: at first it does not know its contact points.
+        """Waits until it answers and would send notifications: at first it has not loaded its contact points.
 
         Raises:
-            StartError: it ended, as it does where a provisioned file is wrong, or takes too long.
+            StartError: it exited, as it does when a provisioning file is invalid, or took too long.
         """
-        self.program.ready(lambda: self._answers() and self._tells(), _START_S)
+        self.program.ready(lambda: self._answers() and self._notifies(), _START_S)
 
     def stop(self) -> None:
         self._client.close()
@@ -93,15 +93,15 @@ class Grafana:
         return self._client.get(path, params=parameters).raise_for_status().json()
 
     def health(self, datasource: str) -> Json:
-        """What the datasource says of itself; nothing where its plugin does not tell: Grafana 9.4's asks a query."""
+        """The data source's health; empty where its plugin has no health check, as in Grafana 9.4."""
         answer = self._client.get(f"/api/datasources/uid/{datasource}/health")
         if answer.status_code == httpx.codes.NOT_FOUND:
             return {}
-        told: Json = answer.raise_for_status().json()
-        return told
+        health: Json = answer.raise_for_status().json()
+        return health
 
     def query(self, queries: list[Json], seconds: int) -> Json:
-        """The answers to a panel's queries over the last seconds, by refId: Grafana's own query API."""
+        """The results of queries over the last seconds by refId, from Grafana's query API."""
         body = {"queries": queries, "from": f"now-{seconds}s", "to": "now"}
         answer = self._client.post("/api/ds/query", json=body)
         results: Json = answer.json().get("results", {})
@@ -113,10 +113,10 @@ class Grafana:
         groups = self.get("/api/prometheus/grafana/api/v1/rules")["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
-    def _tells(self) -> bool:
-        """Whether its Alertmanager has the provisioned contact point already."""
+    def _notifies(self) -> bool:
+        """Whether its Alertmanager has loaded the provisioned contact point."""
         answer = self._client.get("/api/alertmanager/grafana/api/v2/status")
-        return answer.is_success and answer.json()["config"]["route"]["receiver"] == contact.NAME
+        return answer.is_success and answer.json()["config"]["route"]["receiver"] == contact.CONTACT_POINT
 
     def _answers(self) -> bool:
         try:
@@ -126,7 +126,7 @@ class Grafana:
 
 
 def shipped_environment() -> dict[str, str]:
-    """What compose.yaml sets for Grafana, as it is where no variable of the machine's says otherwise."""
+    """Grafana's environment in compose.yaml, with the defaults of all variables."""
     services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
     environment: dict[str, str] = services["grafana"]["environment"]
     return {name: _resolved(value or "") for name, value in environment.items()}

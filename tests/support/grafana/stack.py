@@ -1,4 +1,4 @@
-"""The stack as programs of this machine: the parts that compose.yaml names, each scraped by a real Prometheus."""
+"""The stack of compose.yaml as native processes, scraped by a real Prometheus."""
 
 import contextlib
 import signal
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tests.support.engine import DEMO, VLLM_MODELS, VLLM_PYTHON
 from tests.support.gateway import Gateway
-from tests.support.grafana.gpu import Gpu
 from tests.support.grafana.load import Load
 from tests.support.grafana.prometheus import Prometheus
+from tests.support.grafana.simulated_gpu import SimulatedGpu
 from tests.support.program import HOST, ROOT, Program, free_port, until
 from tests.support.services import Services
 
@@ -23,8 +23,8 @@ NEEDED = {
     "gcc": "gcc libc6-dev",
     "openssl": "openssl",
 }
-_VLLMS_MODEL = f"{DEMO}-vllm"
-# In place of nginx/, which belongs into its container: what its exporter and the probe need.
+_VLLM_MODEL = f"{DEMO}-vllm"
+# Instead of nginx/, which needs its container: what the exporter and the probe require.
 _NGINX = """
 daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;
 events {{}}
@@ -42,28 +42,28 @@ http {{
 
 
 def listens(port: int) -> bool:
-    """Whether something takes connections at a port."""
+    """Whether a port accepts connections."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
 
 
 class Stack:
-    """Every part, up, scraped and under load; Grafana, at `grafana_port`, is to come.
+    """Every part, up, scraped and under load; Grafana is started later, on `grafana_port`.
 
     Args:
         directory: for logs and data.
-        exits: ends the parts.
-        library: where the compiled stub of NVML lies.
+        exits: stops the parts.
+        library: the directory of the compiled NVML stub.
     """
 
     def __init__(self, directory: Path, exits: contextlib.ExitStack, library: Path) -> None:
         self.directory, self._exits = directory, exits
         self.services = Services(directory, exits)
-        self.vllm = self.services.vllm(model_file=self._renamed()) if VLLM_PYTHON.exists() else None
+        self.vllm = self.services.vllm(model_file=self._renamed_model_file()) if VLLM_PYTHON.exists() else None
         self.engines = [engine for engine in (self.services.llamacpp(), self.vllm) if engine is not None]
         prices = ",".join(f"{engine.name}=l4" for engine in self.engines)
         self.gateway = self.services.gateway(*self.engines, ENGINE_PRICES=prices)
-        self.gpu = exits.enter_context(Gpu(directory, library))
+        self.gpu = exits.enter_context(SimulatedGpu(directory, library))
         self.grafana_port, self._tls, self._status = free_port(), free_port(), free_port()
         self._ports = {name: free_port() for name in ("node-exporter", "nginx-exporter", "blackbox")}
         self._nginx_directory = directory / "nginx"
@@ -79,24 +79,24 @@ class Stack:
             "blackbox", "prometheus-blackbox-exporter", f"--web.listen-address={self._at('blackbox')}",
             f"--config.file={ROOT}/prometheus/blackbox.yml",
         )  # fmt: skip
-        # vLLM on a CPU is the slower one. Seven, so that what recurs in the load's rounds meets either.
-        models = (*6 * (DEMO,), _VLLMS_MODEL) if self.vllm else (DEMO,)
+        # vLLM on a CPU is slower. Seven entries, so that every kind of request in a round of the load reaches both.
+        models = (*6 * (DEMO,), _VLLM_MODEL) if self.vllm else (DEMO,)
         self.load = exits.enter_context(Load(self.gateway, models))
         self.prometheus = Prometheus(directory / "prometheus", self._targets(), self._at("blackbox"), self.services)
         self.prometheus.start()
         exits.callback(self.prometheus.stop)
 
     def engine_names(self) -> list[str]:
-        """Which engines answer."""
+        """The names of the running engines."""
         return [engine.name for engine in self.engines]
 
     def serve_certificate(self, days: int) -> None:
-        """A new self-signed certificate, valid for so long, taken up by nginx."""
+        """Makes nginx serve a new self-signed certificate of that validity."""
         self._write_certificate(days)
         self.nginx.send(signal.SIGHUP)
 
     def restart_node_exporter(self) -> None:
-        """With the options that compose.yaml gives it, but for the mounted root."""
+        """Starts node-exporter with the options of compose.yaml, except the mounted root."""
         self.node_exporter = self._start(
             "node-exporter", "prometheus-node-exporter", f"--web.listen-address={self._at('node-exporter')}",
             "--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|var/lib/docker/.+)($|/)",
@@ -107,21 +107,21 @@ class Stack:
         file = self._nginx_directory / "nginx.conf"
         file.write_text(text, encoding="utf-8")
         self.nginx = self._start("nginx", "nginx", "-e", "stderr", "-p", str(self._nginx_directory), "-c", str(file))
-        # Its exporter ends at once where it finds none.
+        # Its exporter exits at once when it cannot connect.
         until(lambda: listens(self._status), 20, "nginx listens")
 
     def faulty_gateway(self, name: str) -> Gateway:
-        """A further gateway, before a mock engine that does as each request says; scraped like the other."""
+        """Another gateway, with a mock engine that behaves as each request says; scraped like the first."""
         gateway = self.services.gateway(self.services.mock(name=name))
         self.prometheus.targets["gateway"].append(f"{HOST}:{gateway.metrics_port}")
         return gateway
 
-    def _renamed(self) -> str:
-        """A model file for vLLM: the demo model under a name of its own, so that its numbers are told apart."""
+    def _renamed_model_file(self) -> str:
+        """A model file for vLLM: the demo model under another name, so that its metrics are separate."""
         text = (VLLM_MODELS / "demo.yaml").read_text(encoding="utf-8")
         assert text.count(f"served-model-name: {DEMO}\n") == 1
         file = self.directory / "demo-vllm.yaml"
-        file.write_text(text.replace(DEMO, _VLLMS_MODEL), encoding="utf-8")
+        file.write_text(text.replace(DEMO, _VLLM_MODEL), encoding="utf-8")
         return str(file)
 
     def _at(self, part: str) -> str:
@@ -140,7 +140,7 @@ class Stack:
         return program
 
     def _targets(self) -> dict[str, list[str]]:
-        """Where Prometheus finds the parts, by the names of its jobs."""
+        """The addresses of all targets by job."""
         engines: dict[str, list[str]] = {}
         for engine in self.engines:
             engines[engine.kind] = [f"{HOST}:{engine.port}"]

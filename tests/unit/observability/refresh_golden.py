@@ -1,11 +1,11 @@
-"""Writes golden/*.metrics anew, from the real parts: `make golden`. Needs Docker's test images and the real vLLM; its
-part `gpu` needs neither, but gcc.
+"""Records golden/*.metrics from real parts: `make golden`. Needs Docker's test images and the real vLLM; `gpu` needs
+neither, but gcc.
 
-A golden file is a scrape without what differs between machines: values are 0, and labels are empty but for those whose
-values our queries name. What is left is what an expression can rely on: which metrics there are, and their labels.
+A golden file is a scrape without what differs between machines: values are 0, and labels are empty except those whose
+values our queries match. What is left is what an expression can rely on: metrics and their labels.
 
-An engine's file carries its version, by the engine's own word: after an upgrade there is a new file, the old one is
-removed by hand once nobody runs that version, and test_breakage.py names what either leaves without data.
+An engine's file name contains the version that the engine reports: after an upgrade there is a new file, the old one is
+removed by hand once nobody runs that version, and test_missing_metrics.py reports what has no data with either.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from tests.support.services import Services
 
 GOLDEN = Path(__file__).parent / "golden"
 IMAGE = "glasshouse-test/debian:testing"
-# Labels with a closed set of values, which matchers in our queries name.
-TOLD = {
+# Labels with a closed set of values, which our queries match.
+KEPT_LABELS = {
     *(
         "clock_event",
         "code",
@@ -47,9 +47,9 @@ TOLD = {
     *("state", "stream", "type", "xid"),
 }
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_CUT = "==== "
+_SEPARATOR = "==== "
 
-# All of them in one container, as Debian ships them: what they export does not depend on what they watch.
+# All of them in one container, as Debian ships them: which metrics they export does not depend on what they monitor.
 _EXPORTERS = r"""
 openssl req -x509 -newkey rsa:2048 -nodes -keyout /tmp/k -out /tmp/c -days 30 -subj /CN=nginx 2>/dev/null
 cat >/tmp/nginx.conf <<END
@@ -72,54 +72,54 @@ scrape prometheus http://127.0.0.1:9090/metrics
 """
 
 
-def bare(scrape: str) -> str:
+def normalized(scrape: str) -> str:
     """A scrape without what differs between machines."""
-    return "\n".join(dict.fromkeys(_bare_line(line) for line in scrape.splitlines() if line.strip())) + "\n"
+    return "\n".join(dict.fromkeys(_normalized_line(line) for line in scrape.splitlines() if line.strip())) + "\n"
 
 
-def _bare_line(line: str) -> str:
+def _normalized_line(line: str) -> str:
     if line.startswith("#"):
         return line
     name, brace, labels = line.partition("{")
     if not brace:
         return f"{line.split(maxsplit=1)[0]} 0"
-    kept = ",".join(f'{key}="{value if key in TOLD else ""}"' for key, value in _LABEL.findall(labels))
+    kept = ",".join(f'{key}="{value if key in KEPT_LABELS else ""}"' for key, value in _LABEL.findall(labels))
     return f"{name}{{{kept}}} 0"
 
 
 def exporters() -> Iterable[tuple[str, str]]:
-    """The job and the scrape of each part that is not ours."""
+    """The job and the scrape of each third-party exporter."""
     mount = f"{ROOT / 'prometheus'}:/etc/prometheus:ro"
-    told = subprocess.run(
+    completed = subprocess.run(
         ["docker", "run", "--rm", "--network", "none", "-v", mount, IMAGE, "bash", "-c", _EXPORTERS],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
-    for part in told.stdout.split(_CUT)[1:]:
+    for part in completed.stdout.split(_SEPARATOR)[1:]:
         job, _, scrape = part.partition("\n")
         yield job, scrape
 
 
-def ours(engines: set[str]) -> Iterable[tuple[str, str]]:
-    """The job and the scrape of the gateway, and of each engine and its launcher, after some traffic and faults."""
+def gateway_and_engines(engines: set[str]) -> Iterable[tuple[str, str]]:
+    """The job and the scrape of the gateway, and of each engine and its launcher, after traffic and faults."""
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as exits:
         services = Services(Path(directory), exits)
         running = [getattr(services, name)() for name in sorted(engines)]
-        sick = services.mock(name="sick")
+        failing = services.mock(name="failing")
         prices = ",".join(f"{engine.kind}=l4" for engine in running)
-        gateway = services.gateway(*running, sick, services.mock(name="well"), ENGINE_PRICES=prices)
+        gateway = services.gateway(*running, failing, services.mock(name="healthy"), ENGINE_PRICES=prices)
         with gateway.http as http:
             for _ in running:
                 _ask(http, DEMO)
-            sick.change(fault="status:500")
-            until(lambda: _spoiled(http, gateway), 30, "an engine that fails is left out")
-        until(lambda: "gateway_key_cost_usd_total{" in gateway.exposition(), 10, "what it cost is in the books")
+            failing.change(fault="status:500")
+            until(lambda: _faults_counted(http, gateway), 30, "the failing engine is ejected")
+        until(lambda: "gateway_key_cost_usd_total{" in gateway.exposition(), 10, "the cost is booked")
         yield "gateway", gateway.exposition()
         for engine in running:
             yield from _of_engine(engine)
 
 
 def _ask(http: httpx.Client, model: str) -> None:
-    """One whole answer, and one that is left after its first line."""
+    """One complete response, and one that is cancelled after its first events."""
     question = {"model": model, "stream": True, "messages": [{"role": "user", "content": "What is Glasshouse?"}]}
     http.post("/v1/chat/completions", json={**question, "max_tokens": 8}).raise_for_status()
     endless = {**question, "max_tokens": 200, "ignore_eos": True}
@@ -129,15 +129,15 @@ def _ask(http: httpx.Client, model: str) -> None:
             next(lines)
 
 
-def _spoiled(http: httpx.Client, gateway: Gateway) -> bool:
-    """Asks the mock engines, one of which fails, and once with a wrong key; whether that has made all its counters."""
-    http.post("/v1/chat/completions", json=chat())  # a retry must be affordable: some fail
+def _faults_counted(http: httpx.Client, gateway: Gateway) -> bool:
+    """Whether a failing engine and an invalid key have created all their counters; sends the requests for it."""
+    http.post("/v1/chat/completions", json=chat())  # retries need a budget, so some fail
     refused = http.get("/v1/models", headers={"authorization": "Bearer wrong"})
     return refused.status_code == httpx.codes.UNAUTHORIZED and "gateway_engine_ejections_total{" in gateway.exposition()
 
 
 def _version(engine: Engine, http: httpx.Client) -> str:
-    """vLLM tells it; llama.cpp's wheel is built without one, so that the wheel's own stands for it."""
+    """vLLM reports it; llama.cpp's wheel is built without one, so the wheel's version is used."""
     if engine.kind == "vllm":
         return str(http.get("/version").raise_for_status().json()["version"])
     return importlib.metadata.version("xllamacpp")
@@ -151,12 +151,12 @@ def _of_engine(engine: Engine) -> Iterable[tuple[str, str]]:
 
 
 def gpu_exporter() -> Iterable[tuple[str, str]]:
-    """The job and the scrape of the GPU exporter, over a stub of NVML that looks like an L4 and has seen an XID."""
+    """The job and the scrape of the GPU exporter, with a stub of NVML that looks like an L4 and has reported an XID."""
     yield "gpu-exporter", golden.page("l4", 79)
 
 
 def main(arguments: list[str]) -> None:
-    """Writes the files of the parts that are named, or of all."""
+    """Records the named parts, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=["exporters", "gpu", "llamacpp", "vllm", []], metavar="PART")
     parts = set(parser.parse_args(arguments).parts) or {"exporters", "gpu", "llamacpp", "vllm"}
@@ -164,10 +164,10 @@ def main(arguments: list[str]) -> None:
     scrapes = [
         *(exporters() if "exporters" in parts else ()),
         *(gpu_exporter() if "gpu" in parts else ()),
-        *(ours(engines) if engines else ()),
+        *(gateway_and_engines(engines) if engines else ()),
     ]
     for job, scrape in scrapes:
-        (GOLDEN / f"{job}.metrics").write_text(bare(scrape), encoding="utf-8")
+        (GOLDEN / f"{job}.metrics").write_text(normalized(scrape), encoding="utf-8")
         sys.stderr.write(f"wrote golden/{job}.metrics\n")
 
 

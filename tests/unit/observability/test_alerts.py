@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.observability.generated_files import ROOT, dashboard_files, generated_yaml, panels
+from tests.support.generated_files import ROOT, dashboard_files, generated_yaml, panels
 
-from observability.alerts import grafana, rules
+from observability.alerts import all_alerts, rule_files
 from observability.alerts.alert import VALUE
 from observability.provisioning import DASHBOARD_FOLDER, DATASOURCE_UID
 
 CASES = sorted((Path(__file__).parent / "alerts").glob("*.test.yml"))
-# What a quick check may begin with, so that it can be pasted as it stands.
+# What a command of the runbook may start with, so that it can be pasted as it is.
 RUNNABLE = (
     "docker ",
     "curl ",
@@ -26,8 +26,8 @@ RUNNABLE = (
     "uptime",
     "# without Docker",
 )
-# About parts that the native stack does not have: GPUs and the exporters.
-ONLY_IN_DOCKER = {"GpuLost", "GpuXid", "GpuThrottled", "GpuMemoryLow"}
+# Parts that the native stack does not have: GPUs and the exporters.
+ONLY_IN_DOCKER = {"GpuLost", "GpuXidError", "GpuThrottled", "GpuMemoryLow"}
 _RULES = ("alerts", "recording")
 _NEEDS_PROMTOOL = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)"
@@ -41,7 +41,7 @@ def provisioned() -> list[dict[str, Any]]:
 
 
 def summaries_alone(path: Path) -> dict[str, Any]:
-    """Rules without the annotations that no case could make differ: promtool wants all of them repeated."""
+    """Rules with the summary as their only annotation: promtool requires all annotations in every case."""
     rules: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     for rule in rules["groups"][0]["rules"]:
         if "alert" in rule:
@@ -70,12 +70,12 @@ def test_prometheus_accepts_the_rules() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_is_seen_to_fire_and_to_be_silent_when_well_and_when_idle() -> None:
+def test_every_alert_has_a_firing_case_and_two_silent_ones() -> None:
     tests = {case["name"]: case for path in CASES for case in yaml.safe_load(path.read_text("utf-8"))["tests"]}
-    names = {alert.name for alert in rules.every()}
+    names = {alert.name for alert in all_alerts()}
     checks = [check for case in tests.values() for check in case["alert_rule_test"]]
     assert {check["alertname"] for check in checks if check.get("exp_alerts")} == names
-    for quiet in ("A well stack under load is silent", "An idle stack without a GPU is silent"):
+    for quiet in ("A healthy stack under load is silent", "An idle stack without a GPU is silent"):
         silent = tests[quiet]["alert_rule_test"]
         assert {check["alertname"] for check in silent if not check.get("exp_alerts")} == names, quiet
 
@@ -96,26 +96,27 @@ def test_each_rule_has_what_grafana_needs_to_start() -> None:
             assert span["from"] > span["to"]
 
 
-def test_uids_and_titles_are_unique_and_the_folder_is_not_the_dashboards() -> None:
+def test_uids_and_titles_are_unique_and_the_folder_is_not_that_of_dashboards() -> None:
     for key in ("uid", "title"):
         values = [rule[key] for rule in provisioned()]
         assert len(set(values)) == len(values)
-    assert grafana.FOLDER != DASHBOARD_FOLDER
+    assert rule_files.FOLDER != DASHBOARD_FOLDER
 
 
-def test_what_is_retired_is_deleted_and_is_no_alert_any_more() -> None:
-    deleted = {one["uid"] for one in generated_yaml("grafana/provisioning/alerting/rules.yaml")["deleteRules"]}
-    assert deleted == {"glasshouse-requestsfail", "glasshouse-firsttokenslow"}
+def test_retired_rules_are_deleted_and_no_longer_provisioned() -> None:
+    deleted = {rule["uid"] for rule in generated_yaml("grafana/provisioning/alerting/rules.yaml")["deleteRules"]}
+    assert deleted == {f"glasshouse-{name.lower()}" for name in rule_files.RETIRED}
+    assert {"glasshouse-requestsfail", "glasshouse-frontdoorshut", "glasshouse-clientsleave"} <= deleted
     assert not deleted & {rule["uid"] for rule in provisioned()}
 
 
-def test_labels_hold_nothing_that_grafana_would_fill_in_from_its_environment() -> None:
+def test_grafana_expands_nothing_in_labels_and_annotations() -> None:
     for rule in provisioned():
         assert "$" not in "".join(rule["labels"].values())
         assert "${" not in str(rule["annotations"])
 
 
-def test_only_the_alert_on_targets_fires_when_prometheus_is_gone() -> None:
+def test_only_target_down_fires_while_prometheus_is_unreachable() -> None:
     assert [rule["title"] for rule in provisioned() if rule["execErrState"] != "OK"] == ["TargetDown"]
 
 
@@ -126,33 +127,34 @@ def test_each_alert_links_to_a_panel_that_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"), [({"dashboard": "Nowhere"}, "Nowhere"), ({"panel": "No panel"}, "No panel")]
+    ("change", "message"), [({"dashboard": "Nowhere"}, "Nowhere"), ({"panel": "No panel"}, "No panel")]
 )
-def test_a_link_to_nothing_is_refused(change: dict[str, str], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        grafana.rules([replace(rules.every()[0], **change)])  # type: ignore[arg-type]  # the field is a string
+def test_a_link_to_a_missing_panel_is_refused(change: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        rule_files.grafana_rules([replace(all_alerts()[0], **change)])  # type: ignore[arg-type]  # the field is a string
 
 
-def test_each_alert_has_a_severity_and_says_in_numbers_what_is_wrong() -> None:
-    told_by_name = {"TargetDown", "FrontDoorShut", "ServiceLevelsUnknown"}  # yes or no: there is nothing to count
-    for alert in rules.every():
+def test_each_alert_has_a_severity_and_the_measured_value() -> None:
+    without_value = {"TargetDown", "EndpointDown", "SloRecordingRulesMissing"}  # yes or no: there is no number
+    for alert in all_alerts():
         assert alert.severity in {"page", "ticket"}
-        assert (VALUE in alert.summary) == (alert.name not in told_by_name), alert.name
+        assert (VALUE in alert.summary) == (alert.name not in without_value), alert.name
         assert bool(alert.value_format) == (VALUE in alert.summary), alert.name
-    assert {alert.name for alert in rules.every() if alert.severity == "page"} == {
-        *("TargetDown", "FrontDoorShut", "ErrorsBurnFast", "LatencyBurnsFast", "EngineStalled", "GpuLost", "GpuXid"),
+    assert {alert.name for alert in all_alerts() if alert.severity == "page"} == {
+        *("TargetDown", "EndpointDown", "AvailabilityBudgetBurnFast", "LatencyBudgetBurnFast"),
+        *("EngineStalled", "GpuLost", "GpuXidError"),
     }  # fmt: skip
 
 
-def test_each_alert_has_its_heading_in_the_runbook_which_ends_in_checks_to_paste() -> None:
+def test_each_alert_has_a_section_in_the_runbook_that_ends_in_commands() -> None:
     text = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
-    assert list(sections) == [alert.name for alert in rules.every()]
-    for alert in rules.every():
+    assert list(sections) == [alert.name for alert in all_alerts()]
+    for alert in all_alerts():
         assert alert.runbook == f"docs/runbook.md#{alert.name.lower()}"
-        (checks,) = re.findall(r"```sh\n(.*?)```\s*\Z", sections[alert.name], re.DOTALL)
-        for line in checks.splitlines():
+        (commands,) = re.findall(r"```sh\n(.*?)```\s*\Z", sections[alert.name], re.DOTALL)
+        for line in commands.splitlines():
             assert line.startswith(RUNNABLE), f"{alert.name}: {line}"
-        in_docker, _, natively = checks.partition("# without Docker\n")
+        in_docker, _, natively = commands.partition("# without Docker\n")
         assert in_docker, alert.name
         assert natively or alert.name in ONLY_IN_DOCKER, alert.name

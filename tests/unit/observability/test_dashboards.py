@@ -4,14 +4,14 @@ import re
 from typing import Any, get_args
 
 import pytest
-from tests.unit.observability.generated_files import dashboard_files, panels
+from tests.support.generated_files import dashboard_files, panels
 
 from observability import dashboards
 from observability.dashboard import Dashboard, Row
 from observability.panel import Needs, Panel, Query, Thresholds
 
 FILES = {dashboard["uid"]: dashboard for dashboard in dashboard_files()}
-# Ids of Grafana's own units; anything else is shown as a suffix, which is what tokens are.
+# Unit ids of Grafana; any other text, such as tokens, is shown as a suffix.
 UNITS = {
     *(
         "s",
@@ -38,28 +38,28 @@ def dashboard(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_uids_are_unique_and_short() -> None:
-    uids = [dashboard.uid for dashboard in dashboards.every()]
+    uids = [dashboard.uid for dashboard in dashboards.all_dashboards()]
     assert len(set(uids)) == len(uids)
     assert all(re.fullmatch(r"[a-z-]{1,40}", uid) for uid in uids)
 
 
-def test_panels_have_ids_of_their_own(dashboard: dict[str, Any]) -> None:
-    numbers = [panel["id"] for panel in dashboard["panels"]]
-    assert len(set(numbers)) == len(numbers)
+def test_panel_ids_are_unique(dashboard: dict[str, Any]) -> None:
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(set(ids)) == len(ids)
 
 
-def test_every_panel_says_what_it_answers_reads_and_misses(dashboard: dict[str, Any]) -> None:
+def test_every_description_has_question_metrics_and_blind_spot(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
-        question, reads, blind_spot, *then = panel["description"].split("\n\n")
+        question, reads, blind_spot, *action = panel["description"].split("\n\n")
         assert "?" in question, panel["title"]
         if panel["type"] != "alertlist":
             assert re.fullmatch(r"Reads: (`[\w:]+`(, )?)+\.", reads), panel["title"]
         assert blind_spot.startswith("Blind spot: "), panel["title"]
-        assert len(then) <= 1
-        assert all(text.startswith("What to do: ") for text in then), panel["title"]
+        assert len(action) <= 1
+        assert all(text.startswith("What to do: ") for text in action), panel["title"]
 
 
-def test_every_panel_has_a_unit_and_says_what_emptiness_means(dashboard: dict[str, Any]) -> None:
+def test_every_panel_has_a_unit_and_a_text_for_no_value(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         defaults = panel["fieldConfig"]["defaults"]
         columns = [
@@ -72,19 +72,21 @@ def test_every_panel_has_a_unit_and_says_what_emptiness_means(dashboard: dict[st
         assert defaults["noValue"], panel["title"]
 
 
-def test_rows_fill_the_page_without_overlap_or_gap(dashboard: dict[str, Any]) -> None:
-    _filled(dashboard["panels"], top=0)
+def test_panels_fill_the_grid_without_overlap_or_gap(dashboard: dict[str, Any]) -> None:
+    _check_grid(dashboard["panels"], top=0)
     for row in dashboard["panels"]:
         if row["type"] == "row" and row["collapsed"]:
-            _filled(row["panels"], top=row["gridPos"]["y"] + 1)
+            _check_grid(row["panels"], top=row["gridPos"]["y"] + 1)
 
 
-def _filled(placed: list[dict[str, Any]], top: int) -> None:
+def _check_grid(panels_json: list[dict[str, Any]], top: int) -> None:
     cells: set[tuple[int, int]] = set()
-    for panel in placed:
-        place = panel["gridPos"]
+    for panel in panels_json:
+        grid_pos = panel["gridPos"]
         own = set(
-            itertools.product(range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"]))
+            itertools.product(
+                range(grid_pos["x"], grid_pos["x"] + grid_pos["w"]), range(grid_pos["y"], grid_pos["y"] + grid_pos["h"])
+            )
         )
         assert not cells & own, panel["title"]
         cells |= own
@@ -92,13 +94,13 @@ def _filled(placed: list[dict[str, Any]], top: int) -> None:
     assert cells == set(itertools.product(range(24), range(top, bottom)))
 
 
-def test_every_variable_is_used_and_every_one_that_is_used_exists(dashboard: dict[str, Any]) -> None:
+def test_variables_are_those_that_queries_use(dashboard: dict[str, Any]) -> None:
     names = {variable["name"] for variable in dashboard["templating"]["list"]} - {"datasource"}
-    asked = " ".join(target["expr"] for panel in panels(dashboard) for target in panel["targets"])
-    assert set(re.findall(r"\$([a-z]\w*)", asked)) == names
+    expressions = " ".join(target["expr"] for panel in panels(dashboard) for target in panel["targets"])
+    assert set(re.findall(r"\$([a-z]\w*)", expressions)) == names
 
 
-def test_links_lead_to_dashboards_and_variables_that_exist(dashboard: dict[str, Any]) -> None:
+def test_links_use_dashboards_and_variables_that_exist(dashboard: dict[str, Any]) -> None:
     for url in re.findall(r'"url": "(/d/[^"]*)"', json.dumps(dashboard)):
         uid, _, query = url.removeprefix("/d/").partition("?")
         assert uid in FILES
@@ -109,7 +111,7 @@ def test_links_lead_to_dashboards_and_variables_that_exist(dashboard: dict[str, 
         assert set(re.findall(r"\$\{(\w+):queryparam\}", query)) <= here, url
 
 
-def test_a_click_on_a_cell_narrows_down_what_it_opens() -> None:
+def test_a_cell_link_filters_the_dashboard_that_it_opens() -> None:
     (models,) = (panel for panel in panels(FILES["glasshouse-gateway"]) if panel["title"] == "Models")
     (link,) = (
         part["value"][0]["url"]
@@ -122,7 +124,7 @@ def test_a_click_on_a_cell_narrows_down_what_it_opens() -> None:
     assert "${model:queryparam}" not in link
 
 
-def test_a_legend_is_hidden_for_one_series_and_a_table_for_many(dashboard: dict[str, Any]) -> None:
+def test_legends_are_hidden_for_one_series_and_tables_for_many(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         if panel["type"] != "timeseries":
             continue
@@ -134,16 +136,16 @@ def test_a_legend_is_hidden_for_one_series_and_a_table_for_many(dashboard: dict[
             assert sum(len(name) + 4 for name in names) <= 10 * panel["gridPos"]["w"], panel["title"]
 
 
-def test_the_same_name_has_the_same_colour_everywhere() -> None:
+def test_a_series_name_has_one_colour_everywhere() -> None:
     colours: dict[str, set[str]] = {}
-    for dashboard in dashboards.every():
+    for dashboard in dashboards.all_dashboards():
         for panel in dashboard.panels:
             for name, colour in panel.colours:
                 colours.setdefault(name, set()).add(colour)
     assert {name: found for name, found in colours.items() if len(found) > 1} == {}
 
 
-def test_quantiles_and_closed_sets_have_their_colours(dashboard: dict[str, Any]) -> None:
+def test_quantiles_and_closed_sets_have_fixed_colours(dashboard: dict[str, Any]) -> None:
     closed = {"p50", "p95", "p99", "{{outcome}}", "{{phase}}", "{{result}}", "{{code}}", "{{part}}"}
     for panel in panels(dashboard):
         names = {target["legendFormat"] for target in panel["targets"]}
@@ -151,30 +153,30 @@ def test_quantiles_and_closed_sets_have_their_colours(dashboard: dict[str, Any])
             assert panel["fieldConfig"]["overrides"], panel["title"]
 
 
-def test_what_can_be_stacked_adds_up(dashboard: dict[str, Any]) -> None:
+def test_quantiles_are_never_stacked(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         custom = panel["fieldConfig"]["defaults"].get("custom", {})
         if custom.get("stacking", {}).get("mode") == "normal":
             assert not any("histogram_quantile" in target["expr"] for target in panel["targets"]), panel["title"]
 
 
-def test_at_most_ten_panels_may_be_empty_on_a_loaded_stack_each_with_a_reason() -> None:
-    empty = [panel for dashboard in dashboards.every() for panel in dashboard.panels if panel.needs]
+def test_at_most_ten_panels_may_be_empty_each_with_a_reason() -> None:
+    empty = [panel for dashboard in dashboards.all_dashboards() for panel in dashboard.panels if panel.needs]
     assert len(empty) <= 10
     assert {panel.needs for panel in empty} <= set(get_args(Needs)) - {""}
 
 
-def test_graphs_are_marked_with_starts_and_alerts(dashboard: dict[str, Any]) -> None:
-    built_in, *marks = dashboard["annotations"]["list"]
+def test_annotations_mark_starts_and_alerts(dashboard: dict[str, Any]) -> None:
+    built_in, *others = dashboard["annotations"]["list"]
     assert built_in["builtIn"] == 1
     assert built_in["enable"]
-    assert {mark["name"] for mark in marks} == {"Gateway started", "Engine ready", "Stack deployed"}
-    for mark in marks:
-        assert mark["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
-        assert mark["useValueForTime"] == mark["expr"].endswith("* 1000")
+    assert {annotation["name"] for annotation in others} == {"Gateway started", "Engine ready", "Stack deployed"}
+    for annotation in others:
+        assert annotation["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert annotation["useValueForTime"] == annotation["expr"].endswith("* 1000")
 
 
-def test_every_query_goes_to_the_chosen_prometheus(dashboard: dict[str, Any]) -> None:
+def test_every_query_uses_the_datasource_variable(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         sources = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
         assert all(source == {"type": "prometheus", "uid": "${datasource}"} for source in sources)
@@ -183,14 +185,14 @@ def test_every_query_goes_to_the_chosen_prometheus(dashboard: dict[str, Any]) ->
     assert "${DS_" not in str(dashboard)
 
 
-def test_a_tile_shows_now_and_not_the_last_value_that_there_was(dashboard: dict[str, Any]) -> None:
+def test_single_values_are_instant_queries(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         for target in panel["targets"]:
             assert target["instant"] == (panel["type"] in {"stat", "table", "bargauge"})
             assert target["range"] != target["instant"]
 
 
-def test_thresholds_rise(dashboard: dict[str, Any]) -> None:
+def test_threshold_steps_are_ascending(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         first, *rest = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
         assert first["value"] is None
@@ -202,19 +204,19 @@ def _panel(title: str = "t", width: int = 24) -> Panel:
     return Panel("stat", title, "q?", "b", "s", width, (Query('m{job="j"}', "l"),), thresholds=Thresholds())
 
 
-def test_a_row_that_does_not_fill_the_page_is_refused() -> None:
+def test_a_row_that_does_not_fill_the_width_is_refused() -> None:
     with pytest.raises(ValueError, match="is 23 wide, not 24"):
         Dashboard("u", "U", "", (Row("", 4, (_panel(width=23),)),))
 
 
-def test_a_title_that_comes_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match="comes twice"):
+def test_duplicate_panel_titles_are_refused() -> None:
+    with pytest.raises(ValueError, match="two panels have the same title"):
         Dashboard("u", "U", "", (Row("", 4, (_panel(),)), Row("", 4, (_panel(),))))
 
 
 def test_a_panel_is_found_by_its_title() -> None:
     built = Dashboard("u", "U", "", (Row("R", 4, (_panel("a", 12), _panel("b", 12))),))
-    (number,) = (panel["id"] for panel in panels(built.json()) if panel["title"] == "b")
-    assert built.panel_number("b") == number
+    (panel_id,) = (panel["id"] for panel in panels(built.json()) if panel["title"] == "b")
+    assert built.panel_id("b") == panel_id
     with pytest.raises(ValueError, match="U has no panel 'c'"):
-        built.panel_number("c")
+        built.panel_id("c")

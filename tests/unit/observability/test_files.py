@@ -2,17 +2,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.observability.generated_files import ROOT
+from tests.support.generated_files import ROOT
 
 from observability import __main__ as command
 from observability import files
 
 
-def test_the_committed_files_are_what_the_source_writes() -> None:
+def test_committed_files_are_current() -> None:
     assert files.stale(ROOT) == []
 
 
-def test_no_file_of_grafana_or_prometheus_is_written_by_hand() -> None:
+def test_grafana_and_prometheus_contain_only_generated_files() -> None:
     there = {
         str(path.relative_to(ROOT))
         for top in ("grafana", "prometheus")
@@ -22,7 +22,7 @@ def test_no_file_of_grafana_or_prometheus_is_written_by_hand() -> None:
     assert there == {path for path in files.generated() if path.startswith(("grafana/", "prometheus/"))}
 
 
-def test_the_command_writes_what_is_missing_and_then_nothing(tmp_path: Path) -> None:
+def test_the_command_writes_files_that_are_missing_or_differ(tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", command.__package__, *arguments],

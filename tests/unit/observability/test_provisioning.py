@@ -1,9 +1,9 @@
-"""What the files that Grafana reads at its start expect of the environment, compose.yaml gives them."""
+"""compose.yaml sets the environment variables of Grafana's provisioning files."""
 
 import re
 
 import yaml
-from tests.unit.observability.generated_files import ROOT
+from tests.support.generated_files import ROOT
 
 from observability import files, provisioning
 

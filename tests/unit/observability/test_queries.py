@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.observability.generated_files import (
-    OF_PROMETHEUS_ITSELF,
+from tests.support.generated_files import (
+    TARGET_METRICS,
     dashboard_files,
     expressions,
     filled_in,
@@ -18,81 +18,82 @@ from tests.unit.observability.generated_files import (
 from gateway import gateway_app
 from gateway.telemetry import metrics
 from observability import promql, recording, settings
-from observability.promql import Scope
-from observability.queries import gateway
+from observability.queries.gateway import engines
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
-_EXPORTED = {part: golden(part) for part in goldens()}
+_EXPORTED = {scrape: golden(scrape) for scrape in goldens()}
 
 
 def selectors() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
     return [
-        (who, name, _MATCHER.findall(matchers))
-        for who, expression in expressions().items()
+        (used_by, name, _MATCHER.findall(matchers))
+        for used_by, expression in expressions().items()
         for name, matchers in _SELECTOR.findall(expression)
     ]
 
 
-def test_every_metric_is_exported_by_the_job_that_is_asked() -> None:
-    for who, name, matchers in selectors():
+def test_every_metric_is_exported_by_the_job_that_is_queried() -> None:
+    for used_by, name, matchers in selectors():
         if name in recording.series():
-            assert not matchers, f"{who}: {name} has no labels"
+            assert not matchers, f"{used_by}: {name} has no labels"
             continue
-        assert matchers, f"{who}: {name} is asked of every job"
+        assert matchers, f"{used_by}: {name} is queried from every job"
         label, operator, job = matchers[0]
-        assert label == "job", f"{who}: {name} does not match job first"
-        if name in OF_PROMETHEUS_ITSELF:
+        assert label == "job", f"{used_by}: {name} does not match job first"
+        if name in TARGET_METRICS:
             continue
-        asked = [
-            part for part in _EXPORTED if job_of(part) == job or (operator == "=~" and re.fullmatch(job, job_of(part)))
+        scrapes = [
+            scrape
+            for scrape in _EXPORTED
+            if job_of(scrape) == job or (operator == "=~" and re.fullmatch(job, job_of(scrape)))
         ]
-        assert asked, f"{who}: there is no scrape of {job}"
-        assert all(name in _EXPORTED[known] for known in asked), f"{who}: {job} does not export {name}"
+        assert scrapes, f"{used_by}: there is no scrape of {job}"
+        assert all(name in _EXPORTED[scrape] for scrape in scrapes), f"{used_by}: {job} does not export {name}"
 
 
 def test_every_label_and_value_that_is_matched_exists() -> None:
-    unseen_yet = {"queue_full"}  # an outcome of the request queue, which is not there yet
-    for who, name, matchers in selectors():
+    unused_values = {"queue_full"}  # an outcome of the request queue, which does not exist yet
+    for used_by, name, matchers in selectors():
         for label, operator, value in matchers[1:]:
-            if label in {"instance", "vm"}:  # given by Prometheus
+            if label in {"instance", "vm"}:  # added by Prometheus
                 continue
             known = next((metrics[name] for metrics in _EXPORTED.values() if name in metrics), dict[str, set[str]]())
-            assert label in known, f"{who}: {name} has no label {label}"
+            assert label in known, f"{used_by}: {name} has no label {label}"
             if value == ".*" or operator == "!~":
                 continue
             for wanted in value.split("|") if operator == "=~" else [value]:
-                assert wanted in known[label] | unseen_yet, f"{who}: {name}{{{label}}} is never {wanted}"
+                assert wanted in known[label] | unused_values, f"{used_by}: {name}{{{label}}} is never {wanted}"
 
 
-def test_what_is_grouped_by_is_a_label_of_what_is_summed() -> None:
-    for who, expression in expressions().items():
+def test_grouping_labels_exist_on_the_metrics() -> None:
+    for used_by, expression in expressions().items():
         grouped = {label for labels in re.findall(r"by \(([^)]*)\)", expression) for label in labels.split(", ")}
         names = promql.metric_names(expression)
         known = {"job", "instance", "vm"} | {
             label for metrics in _EXPORTED.values() for name in names for label in metrics.get(name, {})
         }
         renamed = {"model"} if "label_replace" in expression else set()
-        assert grouped <= known | renamed, f"{who}: {grouped - known}"
+        assert grouped <= known | renamed, f"{used_by}: {grouped - known}"
 
 
-def test_no_metric_is_asked_for_without_matchers() -> None:
-    words = {
+def test_every_metric_has_matchers() -> None:
+    functions = {
         *("sum", "min", "max", "count", "by", "on", "or", "and", "unless", "rate", "increase", "group_left", "resets"),
         *("histogram_quantile", "label_replace", "absent", "vector", "time", "sum_over_time", "min_over_time"),
         *("max_over_time", "avg_over_time", "count_over_time", "predict_linear", "round", "clamp_min"),
     }
-    for who, expression in expressions().items():
+    for used_by, expression in expressions().items():
         bare = re.sub(r'"[^"]*"', "", re.sub(r"\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|on \([^)]*\)", "", expression))
         named = set(re.findall(r"[A-Za-z_:][\w:]*", bare))
-        assert named - words == set(promql.metric_names(expression)), who
+        assert named - functions == set(promql.metric_names(expression)), used_by
 
 
-def test_every_denominator_is_above_zero() -> None:
-    for who, expression in expressions().items():
+def test_every_denominator_is_filtered_to_be_above_zero() -> None:
+    for used_by, expression in expressions().items():
         for match in re.finditer(r" / (?!\d)(?:on \(\) group_left \(\) )?", expression):
             divisor = _bracketed(expression[match.end() :])
-            assert divisor.endswith("> 0)"), f"{who}: divides by {divisor}"
+            assert divisor.endswith("> 0)"), f"{used_by}: divides by {divisor}"
 
 
 def _bracketed(text: str) -> str:
@@ -105,31 +106,25 @@ def _bracketed(text: str) -> str:
     raise AssertionError(text)
 
 
-def test_a_filter_takes_the_name_that_the_metric_has_for_it() -> None:
-    scope = Scope("1m", {"model": "$model", "engine": "$engine"})
-    assert scope.series("m", "j", 'a="b"', model="model_name") == 'm{job="j", a="b", model_name=~"$model"}'
-    assert Scope("1m").series("m", "j", model="model_name") == 'm{job="j"}'
+def test_engine_states_are_those_of_the_gateway() -> None:
+    assert set(engines.STATES) == _EXPORTED["gateway"]["gateway_engine_state"]["state"]
 
 
-def test_the_states_of_engines_are_those_that_the_gateway_has() -> None:
-    assert set(gateway.ENGINE_STATES) == _EXPORTED["gateway"]["gateway_engine_state"]["state"]
-
-
-def test_what_is_no_request_is_what_the_gateway_calls_a_health_check() -> None:
+def test_health_routes_are_those_of_the_gateway() -> None:
     assert set(settings.HEALTH_ROUTES) == gateway_app.HEALTH_PATHS
-    for who, name, matchers in selectors():
-        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "Lost with" not in who:
-            assert any(label == "route" and operator == "!~" for label, operator, _ in matchers), who
+    for used_by, name, matchers in selectors():
+        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "Lost with" not in used_by:
+            assert any(label == "route" and operator == "!~" for label, operator, _ in matchers), used_by
 
 
-def test_limits_of_latency_are_bounds_of_buckets() -> None:
+def test_latency_thresholds_are_bucket_bounds() -> None:
     for limit in (settings.TTFT_P95_GOOD_SECONDS, settings.TTFT_P95_LIMIT_SECONDS, settings.TTFT_SLOW_SECONDS):
         assert limit in metrics.TTFT_BUCKETS
     for limit in (settings.TPOT_P95_GOOD_SECONDS, settings.TPOT_P95_LIMIT_SECONDS):
         assert limit in metrics.TPOT_BUCKETS
 
 
-def test_a_bound_is_written_as_it_is_exposed() -> None:
+def test_bucket_bounds_are_written_as_exposed() -> None:
     asked = {
         (name, value) for _, name, matchers in selectors() for label, _, value in matchers if label == "le"
     }  # fmt: skip
@@ -139,7 +134,7 @@ def test_a_bound_is_written_as_it_is_exposed() -> None:
     assert {value for _, value in asked} <= exposed
 
 
-def test_the_variables_ask_for_labels_that_exist() -> None:
+def test_variable_queries_use_labels_that_exist() -> None:
     for dashboard in dashboard_files():
         for variable in dashboard["templating"]["list"]:
             if variable["type"] != "query":
@@ -151,14 +146,14 @@ def test_the_variables_ask_for_labels_that_exist() -> None:
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
-def test_prometheus_can_read_every_expression(tmp_path: Path) -> None:
-    rules = [{"record": f"asked:{number}", "expr": expr} for number, expr in enumerate(expressions().values())]
+def test_promtool_parses_every_expression(tmp_path: Path) -> None:
+    rules = [{"record": f"expression:{number}", "expr": expr} for number, expr in enumerate(expressions().values())]
     file = tmp_path / "expressions.yml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
+    file.write_text(yaml.safe_dump({"groups": [{"name": "expressions", "rules": rules}]}))
     done = subprocess.run(["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_no_variable_of_grafana_is_left_unknown() -> None:
-    for who, expression in expressions().items():
-        assert not re.search(r"\$(?!1\b)", filled_in(expression)), who
+def test_every_grafana_variable_is_filled_in() -> None:
+    for used_by, expression in expressions().items():
+        assert not re.search(r"\$(?!1\b)", filled_in(expression)), used_by

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.observability.generated_files import ROOT, generated_yaml
+from tests.support.generated_files import ROOT, generated_yaml
 
 from observability import scrape, settings
 
@@ -26,7 +26,7 @@ def jobs(path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("path", "names"), SHAPES.items())
-def test_each_shape_scrapes_its_own_parts(path: str, names: set[str]) -> None:
+def test_each_shape_has_its_own_jobs(path: str, names: set[str]) -> None:
     assert set(jobs(path)) == names
 
 
@@ -48,13 +48,13 @@ def test_every_target_is_a_service_of_the_composed_stack() -> None:
             assert hosts <= services | {"127.0.0.1"}
 
 
-def test_beside_a_gpu_llamacpp_is_scraped_only_where_it_runs() -> None:
+def test_llamacpp_beside_vllm_is_discovered_by_dns() -> None:
     job = jobs("prometheus/prometheus.gpu.yml")["llamacpp"]
     assert "static_configs" not in job
     assert job["dns_sd_configs"] == [{"names": ["llamacpp"], "type": "A", "port": 8002, "refresh_interval": "60s"}]
 
 
-def test_the_probe_is_asked_about_the_front_door_and_named_after_it() -> None:
+def test_the_probe_targets_the_public_endpoint_and_its_instance_is_the_address() -> None:
     probe = jobs("prometheus/prometheus.gpu.yml")["probe"]
     assert probe["static_configs"] == [{"targets": ["https://nginx/healthz"], "labels": {"vm": settings.VM}}]
     assert probe["params"]["module"] == [scrape.PROBE_MODULE]
@@ -62,7 +62,7 @@ def test_the_probe_is_asked_about_the_front_door_and_named_after_it() -> None:
     assert generated_yaml("prometheus/blackbox.yml")["modules"][scrape.PROBE_MODULE]["http"]["fail_if_not_ssl"]
 
 
-def test_intervals_fit_into_one_another() -> None:
+def test_timeouts_are_shorter_than_intervals() -> None:
     assert settings.SCRAPE_TIMEOUT_SECONDS < settings.SCRAPE_INTERVAL_SECONDS
     assert settings.PROBE_TIMEOUT_SECONDS < settings.PROBE_INTERVAL_SECONDS
     assert settings.ALERT_INTERVAL_SECONDS % 10 == 0

@@ -3,7 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.unit.observability.generated_files import ROOT, generated_yaml
+from tests.support.generated_files import ROOT, generated_yaml
 
 from observability import recording, settings
 from observability.queries import slo
@@ -12,7 +12,7 @@ CASES = Path(__file__).parent / "recording.test.yml"
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
-def test_what_is_recorded_of_good_and_bad_requests(tmp_path: Path) -> None:
+def test_recorded_ratios(tmp_path: Path) -> None:
     text = CASES.read_text(encoding="utf-8")
     for place, value in {
         "[RULES]": f'["{ROOT / "prometheus/rules/recording.yml"}"]',
@@ -28,27 +28,27 @@ def test_what_is_recorded_of_good_and_bad_requests(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_each_promise_is_recorded_over_every_window_and_in_order() -> None:
+def test_each_service_level_is_recorded_over_every_window_and_in_order() -> None:
     (group,) = generated_yaml("prometheus/rules/recording.yml")["groups"]
     names = [rule["record"] for rule in group["rules"]]
     assert len(set(names)) == len(names)
-    for level in slo.every():
+    for level in slo.all_service_levels():
         assert f"slo:{level.name}_objective" in names
         assert {f"{level.stem}:ratio_rate{window}" for window in settings.SLO_WINDOWS} <= set(names)
-    for at, rule in enumerate(group["rules"]):
+    for index, rule in enumerate(group["rules"]):
         needed = {name for name in names if f"{name}{{" in rule["expr"]}
-        assert needed <= set(names[:at])
-    assert {slo.ratio(level.name, "1h").removesuffix("{}") for level in slo.every()} <= set(names)
+        assert needed <= set(names[:index])
+    assert {slo.ratio(level.name, "1h").removesuffix("{}") for level in slo.all_service_levels()} <= set(names)
 
 
-def test_a_look_sees_whole_windows() -> None:
-    assert slo.MEASURED == "5m"
+def test_the_base_window_is_a_multiple_of_the_evaluation_interval() -> None:
+    assert slo.BASE_WINDOW == "5m"
     assert 5 * 60 % settings.EVALUATION_INTERVAL_SECONDS == 0
     assert generated_yaml("prometheus/prometheus.gpu.yml")["rule_files"] == ["rules/recording.yml"]
     assert recording.rules() == generated_yaml("prometheus/rules/recording.yml")
 
 
-def test_an_unknown_promise_or_window_is_an_error() -> None:
+def test_an_unknown_service_level_or_window_is_an_error() -> None:
     with pytest.raises(KeyError):
         slo.burn_rate("beauty", "1h")
     with pytest.raises(ValueError, match="5m, 30m, 1h"):

@@ -1,4 +1,4 @@
-"""Two VMs can be seen apart and together: each target has a label `vm`, and every panel asks for the chosen ones."""
+"""Several VMs are told apart: each target has a label `vm`, and every panel filters by it."""
 
 import re
 import shutil
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.observability.generated_files import filled_in, generated_yaml
+from tests.support.generated_files import filled_in, generated_yaml
 
 from observability import dashboards, recording, settings
 from observability.panel import Query
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
-# Of each VM; what it shows. Both call their parts the same, as two copies of one stack do.
+# The value of each series on each VM. Both VMs use the same instance names, as two copies of one stack do.
 SERIES = {
     'gateway_requests_total{{job="gateway", instance="api:9091", vm="{vm}", model="m", outcome="ok"}}': {
         "a": 1,
@@ -28,13 +28,13 @@ SERIES = {
 def queries() -> dict[tuple[str, str], Query]:
     return {
         (dashboard.title, panel.title): query
-        for dashboard in dashboards.every()
+        for dashboard in dashboards.all_dashboards()
         for panel in dashboard.panels
         for query in panel.queries[:1]
     }
 
 
-def test_every_target_says_on_which_vm_it_is() -> None:
+def test_every_target_has_the_vm_label() -> None:
     for path in ("prometheus/prometheus.gpu.yml", "prometheus/prometheus.cpu.yml", "prometheus/native.yml.template"):
         for job in generated_yaml(path)["scrape_configs"]:
             if "static_configs" in job:
@@ -43,8 +43,8 @@ def test_every_target_says_on_which_vm_it_is() -> None:
                 assert job["relabel_configs"][-1] == {"target_label": "vm", "replacement": settings.VM}
 
 
-def test_every_panel_asks_for_the_chosen_vms() -> None:
-    for dashboard in dashboards.every():
+def test_every_panel_filters_by_vm() -> None:
+    for dashboard in dashboards.all_dashboards():
         for panel in dashboard.panels:
             for query in panel.queries:
                 for metric, matchers in _SELECTOR.findall(query.expr):
@@ -54,13 +54,13 @@ def test_every_panel_asks_for_the_chosen_vms() -> None:
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
-def test_two_vms_are_seen_apart_and_together(tmp_path: Path) -> None:
-    """Asked of Prometheus' own engine, with the variable filled in as Grafana does."""
-    shown = {
+def test_two_vms_are_shown_apart_and_together(tmp_path: Path) -> None:
+    """Evaluated by promtool, with the variable filled in as Grafana does."""
+    expected = {
         ("Gateway", "Requests by outcome"): {"a": [1], "b": [3], "(a|b)": [4], ".*": [4]},
         ("Overview", "In flight"): {"a": [2], "b": [5], "(a|b)": [7], ".*": [7]},
         ("Overview", "Engines ready"): {"a": [1], "b": [1], "(a|b)": [2], ".*": [2]},
-        # Each has a GPU 0: together they are two lines and not one.
+        # Each VM has a GPU 0: together they are two series.
         ("GPU", "GPU memory"): {"a": [100], "b": [200], "(a|b)": [100, 200], ".*": [100, 200]},
     }
     cases = [
@@ -69,7 +69,7 @@ def test_two_vms_are_seen_apart_and_together(tmp_path: Path) -> None:
             "eval_time": "10m",
             "exp_samples": [{"labels": _labels(panel, chosen, n), "value": value} for n, value in enumerate(values)],
         }
-        for panel, answers in shown.items()
+        for panel, answers in expected.items()
         for chosen, values in answers.items()
     ]
     series = [

@@ -1,45 +1,45 @@
-"""An alert, apart from the two forms in which it is written: Grafana's, which runs, and Prometheus', for tests."""
+"""An alert, independent of the formats it is written in: Grafana's, which runs, and Prometheus', for tests."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["page", "ticket"]
 
-VALUE = "VALUE"  # stands in `summary` for the number that was measured
+VALUE = "VALUE"  # placeholder in `summary` for the measured number
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """When somebody is told.
+    """An alert rule.
 
     Attributes:
-        name: CamelCase, unique: the heading in docs/runbook.md.
-        expr: in PromQL; each series of the answer is judged by itself.
+        name: CamelCase, unique; its heading in docs/runbook.md.
+        expr: PromQL; each resulting series is evaluated on its own.
         limit: fires while the value is greater than this, or smaller with `below`.
-        lasting: for so long, e.g. "5m".
-        severity: page: somebody gets up; ticket: somebody looks tomorrow.
-        summary: one line; `{{ $labels.x }}` is filled in by both readers, and VALUE is the number.
-        meaning: what it means for the clients, and what it does not.
-        dashboard: the title of the page to look at.
-        panel: the title of the panel there; what writes the files looks both up.
-        value_format: a template function, of those that both readers have.
-        fires_when_blind: also when the query itself fails, i.e. when Prometheus is gone.
+        for_: how long the condition must hold, e.g. "5m".
+        severity: page: act now; ticket: act within a working day.
+        summary: one line; both formats fill in `{{ $labels.x }}`, and VALUE stands for the number.
+        description: what is wrong, the effect on clients, and the first check.
+        dashboard: title of the dashboard to look at.
+        panel: title of the panel there; both are resolved when the rule file is written.
+        value_format: a template function that both formats have.
+        fires_on_error: also fires when the query itself fails, i.e. when Prometheus is unreachable.
     """
 
     name: str
     expr: str
     limit: float
-    lasting: str
+    for_: str
     severity: Severity
     summary: str
-    meaning: str
+    description: str
     dashboard: str
     panel: str
     below: bool = False
     value_format: Literal["", "humanizePercentage", "humanizeDuration", "humanize"] = ""
-    fires_when_blind: bool = False
+    fires_on_error: bool = False
 
     @property
     def runbook(self) -> str:
-        """The heading of docs/runbook.md that tells what to do."""
+        """Its section in docs/runbook.md."""
         return f"docs/runbook.md#{self.name.lower()}"

@@ -1,4 +1,4 @@
-"""Alerts on engines that are up and do not work as they should."""
+"""Alerts on engines that answer but do not perform."""
 
 from observability import settings
 from observability.alerts.alert import VALUE, Alert
@@ -6,7 +6,7 @@ from observability.promql import Scope
 from observability.queries import engine_faults
 
 _MINUTE, _FIVE_MINUTES, _TEN_MINUTES = Scope("1m"), Scope("5m"), Scope("10m")
-_WHO = "{{ $labels.job }} ({{ $labels.instance }})"
+_ENGINE = "{{ $labels.job }} ({{ $labels.instance }})"
 
 
 def alerts() -> tuple[Alert, ...]:
@@ -16,51 +16,53 @@ def alerts() -> tuple[Alert, ...]:
             name="EngineStalled",
             expr=engine_faults.stalled(_MINUTE),
             limit=0,
-            lasting="1m",
+            for_="1m",
             severity="page",
-            summary=f"{_WHO} has {VALUE} requests in work and has not moved for two minutes",
+            summary=f"{_ENGINE} has {VALUE} running requests and has made no progress for two minutes",
             value_format="humanize",
-            meaning="The engine's server answers and its engine does not: requests wait until they time out, and new "
-            "ones join them.",
+            description="The HTTP server responds but the engine behind it computes nothing: running requests time out "
+            "and new ones queue behind them. Check the engine's log and nvidia-smi, then restart it.",
             dashboard="Engine",
             panel="Requests running and waiting",
         ),
         Alert(
-            name="OutputCollapsed",
-            expr=engine_faults.collapsed(_FIVE_MINUTES, "6h:5m"),
-            limit=settings.OUTPUT_COLLAPSED_SHARE,
+            name="EngineThroughputDegraded",
+            expr=engine_faults.degraded_throughput(_FIVE_MINUTES, "6h:5m"),
+            limit=settings.THROUGHPUT_DEGRADED_SHARE,
             below=True,
-            lasting="5m",
+            for_="5m",
             severity="ticket",
-            summary=f"{_WHO} lets requests wait and writes {VALUE} of the tokens per second that it can",
+            summary=f"{_ENGINE} generates {VALUE} of its best tokens per second while requests wait",
             value_format="humanizePercentage",
-            meaning="It has work and does little of it, against its best five minutes in six hours: a throttled GPU, "
-            "memory that is swapped, preemptions, a neighbour on the same GPU. Very long prompts look the same for a "
-            "while: they are computed before anything is written.",
+            description="Requests are queued, but throughput is far below the best five minutes of the last six hours. "
+            "Check for a throttled GPU, KV cache preemptions, swapping, or another process on the same GPU. Very long "
+            "prompts look the same for a while, since they are computed before any output.",
             dashboard="Overview",
             panel="Output tokens per second",
         ),
         Alert(
-            name="EngineQueueLong",
+            name="EngineQueueDepthHigh",
             expr=engine_faults.waiting(_FIVE_MINUTES),
             limit=settings.QUEUE_LIMIT,
-            lasting="5m",
+            for_="5m",
             severity="ticket",
-            summary=f"{_WHO} lets {VALUE} requests wait",
+            summary=f"{_ENGINE} has {VALUE} queued requests",
             value_format="humanize",
-            meaning="More comes in than it can compute, and has for five minutes. Clients wait for their first token.",
+            description="Requests have arrived faster than the engine computes them for five minutes, and clients wait "
+            "for their first token. Check which key or model sends the load.",
             dashboard="Engine",
             panel="Requests running and waiting",
         ),
         Alert(
-            name="KvCacheThrashes",
+            name="KvCachePreemptions",
             expr=engine_faults.preemptions(_TEN_MINUTES),
             limit=settings.PREEMPTIONS_LIMIT,
-            lasting="5m",
+            for_="5m",
             severity="ticket",
-            summary=f"{_WHO} took requests out of its batch {VALUE} times in ten minutes, for want of KV cache",
+            summary=f"{_ENGINE} preempted requests {VALUE} times in ten minutes because its KV cache was full",
             value_format="humanize",
-            meaning="Each of them is computed again from its beginning: the GPU is busy and clients get less.",
+            description="Preempted requests are recomputed from the beginning: the GPU is busy but clients get fewer "
+            "tokens. Lower VLLM_MAX_NUM_SEQS or give the KV cache more memory.",
             dashboard="Engine",
             panel="vLLM preemptions",
         ),

@@ -1,56 +1,68 @@
-"""Alerts on what clients get: requests that fail or start late, against what is promised, and clients that leave."""
+"""Alerts on what clients get: the burn rates of the service levels, and cancellations."""
 
 from observability import settings
 from observability.alerts.alert import VALUE, Alert, Severity
 from observability.promql import Scope
-from observability.queries import gateway, slo
+from observability.queries import slo
+from observability.queries.gateway import requests
 
 _TEN_MINUTES = Scope("10m")
 _FAILED = (
-    "Timeouts, engine errors, broken streams and faults of our own, of all requests that we are judged by; what "
-    "clients caused, cancelled or may not do is not in it. "
+    "Counts timeouts, engine errors, broken streams and internal errors; leaves out client errors, cancelled and "
+    "rejected requests. "
 )
-_LATE = "Streams that got a first token. A long prompt takes long by itself, a queue takes long for all. "
-_FAST = "At this pace the requests that may fail in three days are used up within hours."
-_SLOW = "Not urgent: at this pace the objective is missed, though no single hour looks bad."
+_LATE = "Counts streams that got a first token; long prompts are slow by themselves, a queue slows all. "
+_FAST = "At this rate the error budget of three days is spent within hours. Check {panel} for the cause."
+_SLOW = "At this rate the objective is missed, although no single hour looks bad. Check {panel} for the trend."
 
 
 def alerts() -> tuple[Alert, ...]:
     """All of them."""
-    share, outcomes = f"{VALUE} of the requests failed", "Burn rate of availability"
+    failed, outcomes = f"{VALUE} of the requests failed", "Requests by outcome"
     late = f"{VALUE} of the streams waited more than {settings.TTFT_SLOW_SECONDS:g} s for the first token"
+    availability, latency = "Burn rate of availability", "Burn rate of first tokens"
+    queue = "Requests in flight"
     return (
-        _burn("ErrorsBurnFast", "availability", "page", share, _FAILED + _FAST, outcomes),
-        _burn("ErrorsBurnSlowly", "availability", "ticket", share, _FAILED + _SLOW, outcomes),
-        _burn("LatencyBurnsFast", "ttft", "page", late, _LATE + _FAST, "Burn rate of first tokens"),
-        _burn("LatencyBurnsSlowly", "ttft", "ticket", late, _LATE + _SLOW, "Burn rate of first tokens"),
+        _burn(
+            "AvailabilityBudgetBurnFast", "availability", "page", failed, _FAILED + _FAST.format(panel=outcomes),
+            availability,
+        ),
+        _burn(
+            "AvailabilityBudgetBurnSlow", "availability", "ticket", failed, _FAILED + _SLOW.format(panel=outcomes),
+            availability,
+        ),
+        _burn("LatencyBudgetBurnFast", "ttft", "page", late, _LATE + _FAST.format(panel=queue), latency),
+        _burn("LatencyBudgetBurnSlow", "ttft", "ticket", late, _LATE + _SLOW.format(panel=queue), latency),
         Alert(
-            name="ClientsLeave",
-            expr=gateway.cancelled_share_of_many(_TEN_MINUTES, settings.LEAST_CANCELLED_REQUESTS),
+            name="HighCancellationRate",
+            expr=requests.cancelled_share_of_many(_TEN_MINUTES, settings.MIN_CANCELLED_REQUESTS),
             limit=settings.CANCELLED_SHARE_LIMIT,
-            lasting="5m",
+            for_="5m",
             severity="ticket",
-            summary=f"In {VALUE} of the requests of ten minutes the client left before the end",
+            summary=f"Clients cancelled {VALUE} of the requests of the last ten minutes",
             value_format="humanizePercentage",
-            meaning="No fault that we can see: impatience, a client's own time limit, a network that breaks. No other "
-            "number tells of it, since what was cancelled neither failed nor ended well.",
+            description="Nothing failed on the server's side: impatient users, client timeouts or a broken network. No "
+            "other alert covers this, since cancelled requests count as neither good nor bad. Check Cancellations by "
+            "phase, and whether one key causes them.",
             dashboard="Overview",
             panel="Cancellations",
         ),
-    )
+    )  # fmt: skip
 
 
-def _burn(name: str, level: str, severity: Severity, what: str, meaning: str, panel: str) -> Alert:
+def _burn(name: str, level: str, severity: Severity, what: str, description: str, panel: str) -> Alert:
+    """An alert on a burn rate: fast burns page, slow ones open a ticket."""
     burns = settings.FAST_BURNS if severity == "page" else (settings.SLOW_BURN,)
     return Alert(
         name=name,
-        expr=" or ".join(slo.burning(level, *burn) for burn in burns),
+        expr=" or ".join(slo.burn_rate_exceeded(level, *burn) for burn in burns),
         limit=0,
-        lasting="2m" if severity == "page" else "15m",
+        for_="2m" if severity == "page" else "15m",
         severity=severity,
-        summary=f"{what} over {{{{ $labels.window }}}}, where {1 - slo.named(level).objective:.1%} may",
+        summary=f"{what} over {{{{ $labels.window }}}}; the objective allows "
+        f"{1 - slo.service_level(level).objective:.1%}",
         value_format="humanizePercentage",
-        meaning=meaning,
+        description=description,
         dashboard="Overview",
         panel=panel,
     )

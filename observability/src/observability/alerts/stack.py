@@ -1,98 +1,102 @@
-"""Alerts on the parts of the stack: whether they are there, and what they need to stay."""
+"""Alerts on the parts of the stack: whether they are up, and what they need to stay up."""
 
 from observability import settings
 from observability.alerts.alert import VALUE, Alert
 from observability.promql import Scope
-from observability.queries import hardware, slo, stack
+from observability.queries import slo, stack
+from observability.queries.gateway import process
 
 _FIVE_MINUTES = Scope("5m")
 _DAY_SECONDS = 86400
 
 
-def reachable() -> tuple[Alert, ...]:
-    """What has to answer."""
+def availability() -> tuple[Alert, ...]:
+    """Whether targets and the public endpoint respond."""
     return (
         Alert(
             name="TargetDown",
             expr=stack.down_or_absent(_FIVE_MINUTES),
             limit=0,
-            lasting="2m",
+            for_="2m",
             severity="page",
-            # Without labels it is the query itself that failed.
-            summary="{{ with $labels.job }}{{ . }}{{ with $labels.instance }} ({{ . }}){{ end }} does not answer "
-            "Prometheus{{ else }}Prometheus does not answer Grafana{{ end }}",
-            meaning="A part is down, or Prometheus is not told of it any more; while it is blind, nothing else can be "
-            "relied on. An engine whose launcher says that it is starting is not counted.",
+            # Without labels the query itself failed.
+            summary="{{ with $labels.job }}{{ . }}{{ with $labels.instance }} ({{ . }}){{ end }} does not respond to "
+            "Prometheus{{ else }}Prometheus does not respond to Grafana{{ end }}",
+            description="The target is down or missing from Prometheus' configuration; while Prometheus is unreachable "
+            "no other alert can fire. Engines that their launcher reports as starting are not counted. Check "
+            "docker compose ps -a and the log of the target.",
             dashboard="Overview",
             panel="Targets",
-            fires_when_blind=True,
+            fires_on_error=True,
         ),
         Alert(
-            name="FrontDoorShut",
-            expr=stack.front_door(_FIVE_MINUTES),
+            name="EndpointDown",
+            expr=stack.endpoint_up(_FIVE_MINUTES),
             limit=1,
             below=True,
-            lasting="2m",
+            for_="2m",
             severity="page",
-            summary="{{ $labels.instance }} does not answer with 200 over TLS",
-            meaning="No client gets an answer, or no engine has passed its probe: a load balancer would take this "
-            "machine out. Seen from inside the stack's network.",
+            summary="{{ $labels.instance }} does not respond with 200 over TLS",
+            description="Clients get no answers, or no engine is ready, and a load balancer would remove this machine. "
+            "Probed from inside the stack's network. Check the status code of /healthz and the log of nginx.",
             dashboard="Overview",
             panel="Front door",
         ),
     )
 
 
-def housekeeping() -> tuple[Alert, ...]:
-    """What has to be seen to before it hurts."""
+def maintenance() -> tuple[Alert, ...]:
+    """What needs attention before clients notice."""
     return (
         Alert(
-            name="ServiceLevelsUnknown",
-            expr=slo.unknown(),
+            name="SloRecordingRulesMissing",
+            expr=slo.recording_missing(),
             limit=0,
-            lasting="5m",
+            for_="5m",
             severity="ticket",
-            summary="Prometheus records no service levels",
-            meaning="It has not read its rules. The alerts on failing and late requests see nothing, and are silent "
-            "whatever happens.",
+            summary="Prometheus does not record the service levels",
+            description="Prometheus has not loaded its recording rules: the burn rate alerts cannot fire, whatever "
+            "happens. Check the log of Prometheus.",
             dashboard="Overview",
             panel="Targets",
         ),
         Alert(
             name="GatewayWorkersMissing",
-            expr=hardware.workers_missing(_FIVE_MINUTES),
+            expr=process.workers_missing_by_instance(_FIVE_MINUTES),
             limit=0,
-            lasting="2m",
+            for_="2m",
             severity="ticket",
             summary=f"{VALUE} worker(s) of the gateway at {{{{ $labels.instance }}}} are missing",
             value_format="humanize",
-            meaning="A worker that dies is started again at once; one that is missing for minutes cannot start. The "
-            "others carry its load.",
+            description="A worker that dies is restarted at once; one that is missing for minutes cannot start. The "
+            "remaining workers carry its load. Check the log of the gateway.",
             dashboard="Gateway",
             panel="Workers",
         ),
         Alert(
-            name="EventLoopLags",
-            expr=hardware.loop_lag(_FIVE_MINUTES),
+            name="EventLoopLagHigh",
+            expr=process.loop_lag_by_instance(_FIVE_MINUTES),
             limit=settings.LOOP_LAG_LIMIT_SECONDS,
-            lasting="5m",
+            for_="5m",
             severity="ticket",
-            summary=f"One timer in twenty of the gateway at {{{{ $labels.instance }}}} is {VALUE} late, or more",
+            summary=f"p95 event loop lag of the gateway at {{{{ $labels.instance }}}} is {VALUE}",
             value_format="humanizeDuration",
-            meaning="The gateway itself has no time: every stream through it stutters, whatever the engines do.",
+            description="The gateway is short of CPU: every stream through it stutters, whatever the engines do. Check "
+            "the machine's load and the number of requests in flight.",
             dashboard="Gateway",
             panel="Lag of the event loop",
         ),
         Alert(
-            name="CertificateExpires",
+            name="CertificateExpiringSoon",
             expr=stack.certificate_seconds_left(_FIVE_MINUTES),
             limit=settings.CERTIFICATE_LIMIT_DAYS * _DAY_SECONDS,
             below=True,
-            lasting="10m",
+            for_="10m",
             severity="ticket",
             summary=f"The certificate at {{{{ $labels.instance }}}} expires in {VALUE}",
             value_format="humanizeDuration",
-            meaning="After that no client connects. Renewal was due and did not happen, or the file is not watched.",
+            description="Clients cannot connect once it has expired. Renewal was due and did not happen, or nginx "
+            "still serves the old file. Check the log of the certificate service or of acme.",
             dashboard="Overview",
             panel="Certificate",
         ),

@@ -1,75 +1,78 @@
-"""Cost and keys: what does it cost, who spends it, and can the numbers be trusted?"""
+"""Cost and keys: what does the stack cost, who causes it, and are the numbers reliable?"""
 
 from observability import links
 from observability.dashboard import Dashboard, Row
-from observability.dashboards.tiles import tile
-from observability.panel import GREEN, GREY, ORANGE, RED, Key, Panel, Query, Thresholds, graph, table
+from observability.panel import GREEN, GREY, ORANGE, RED, Key, Panel, Query, Thresholds, graph, stat, table
 from observability.queries import cost
-from observability.variables import Choices
+from observability.variables import Variables
 
-CHOICES = Choices("vm", "model", "engine", "key")
-_AT, _PAGE, _NOW = CHOICES.at_each_point, CHOICES.over_the_page, CHOICES.now
+VARIABLES = Variables("vm", "model", "engine", "key")
+_INTERVAL, _FULL_RANGE, _NOW = VARIABLES.per_interval, VARIABLES.full_range, VARIABLES.now
 _NO_PRICE = "No price set (ENGINE_PRICES)"
 _DOLLARS = "currencyUSD"
 
 
 def dashboard() -> Dashboard:
-    """Without a price the rows on keys and tokens still tell who uses how much."""
+    """Without prices, the panels on keys and tokens still show who uses how much."""
     return Dashboard(
         links.COST,
         links.TITLES[links.COST],
-        "What does it cost, who spends it, and can the numbers be trusted?",
+        "What does the stack cost, who causes it, and are the numbers reliable?",
         (
             Row("", 4, _tiles()),
             Row("Who spends?", 8, (_keys(),)),
             Row("", 8, (_dollars_by_key(), _tokens_by_key())),
             Row("Where do the dollars go?", 8, (_by_part(), _by_model(), _by_engine())),
-            Row("What does a token cost?", 8, (_of_a_million(), _of_a_million_by_model(), _of_a_request())),
+            Row(
+                "What does a token cost?",
+                8,
+                (_cost_per_million_tokens(), _cost_per_million_tokens_by_model(), _cost_per_thousand_requests()),
+            ),
             Row("Can the numbers be trusted?", 7, (_accounted(), _ledger())),
         ),
-        CHOICES,
+        VARIABLES,
     )
 
 
 def _tiles() -> tuple[Panel, ...]:
     return (
-        tile(
+        stat(
             "Price of an hour",
-            "What do the engines cost an hour, used or not?",
-            "as it was set in ENGINE_PRICES: discounts, disks and traffic are not in it.",
-            _DOLLARS, cost.hourly_price(_NOW), nothing=_NO_PRICE, decimals=2,
+            "What do the engines cost per hour, used or not?",
+            "the prices of ENGINE_PRICES; discounts, disks and network traffic are not included.",
+            _DOLLARS, cost.hourly_price(_NOW), no_value=_NO_PRICE, decimals=2,
         ),
-        tile(
+        stat(
             "Spent",
-            "What was paid in the time shown?",
-            "for the time in which the gateway ran; what runs now is counted when it ends.",
-            _DOLLARS, cost.spent(_PAGE), nothing=_NO_PRICE,
+            "How much was spent in the selected time range?",
+            "only while the gateway was running; running requests are counted when they end.",
+            _DOLLARS, cost.spent(_FULL_RANGE), no_value=_NO_PRICE,
         ),
-        tile(
+        stat(
             "Idle",
-            "How much of that was for waiting?",
-            "nobody in flight: the gateway's own probes are idle time too.",
-            "percentunit", cost.share_of(_PAGE, "idle"),
-            nothing=_NO_PRICE, maximum=1, decimals=0,
-            then="idle most of the day: a smaller GPU, a spot VM, or one that is stopped at night.",
+            "How much of that was spent on idle time?",
+            "idle means no request in flight; the gateway's own probes count as idle time.",
+            "percentunit", cost.share_of_part(_FULL_RANGE, "idle"),
+            no_value=_NO_PRICE, maximum=1, decimals=0,
+            action="idle most of the day: use a smaller GPU, a spot VM, or stop the VM at night.",
         ),
-        tile(
+        stat(
             "Lost",
-            "How much was paid for nothing, since a worker was killed?",
-            "at most half a second's worth each time, and the time until its successor.",
-            _DOLLARS, cost.spent_on(_PAGE, "lost"), Thresholds.notable(0.01), nothing=_NO_PRICE,
+            "How much was spent on engine time that a killed worker did not account for?",
+            "at most half a second of engine time per kill, plus the time until the worker is replaced.",
+            _DOLLARS, cost.spent_by_part(_FULL_RANGE, "lost"), Thresholds.warn(0.01), no_value=_NO_PRICE,
         ),
-        tile(
+        stat(
             "A million tokens",
-            "What did a million tokens cost the requests, in the time shown?",
-            "output-equivalent: a token read weighs less than one written (config/prices.yaml). Without idle time.",
-            _DOLLARS, cost.of_a_million(_PAGE), nothing="No price, or no traffic", decimals=2,
+            "What did a million tokens cost in the selected time range, without idle time?",
+            "output-equivalent tokens: an input token weighs less than an output token (config/prices.yaml).",
+            _DOLLARS, cost.cost_per_million_tokens(_FULL_RANGE), no_value="No price, or no traffic", decimals=2,
         ),
-        tile(
+        stat(
             "A million tokens, all in",
-            "What did a million tokens really cost, idle time included?",
-            "little traffic makes it large: the price of the machine is shared by few.",
-            _DOLLARS, cost.of_a_million_all_in(_PAGE), nothing="No price, or no traffic", decimals=2,
+            "What did a million tokens cost in the selected time range, idle time included?",
+            "high at low traffic, since few tokens share the price of the machine.",
+            _DOLLARS, cost.total_cost_per_million_tokens(_FULL_RANGE), no_value="No price, or no traffic", decimals=2,
         ),
     )  # fmt: skip
 
@@ -77,32 +80,33 @@ def _tiles() -> tuple[Panel, ...]:
 def _keys() -> Panel:
     return table(
         "Keys",
-        "Who spends how much, in the time shown? A click on it narrows this page down to it.",
-        "the first 60 keys; those beyond are `other`. Tokens of streams that were cut short are not known: they are in "
-        "Wasted output on the Gateway dashboard.",
+        "Which key used how much in the selected time range? Click a key to filter by it.",
+        "the first 60 keys; all others are `other`. Tokens of interrupted streams are unknown: see Wasted output on "
+        "the Gateway dashboard.",
         "short",
         24,
         (
-            Query(cost.key_tokens(_PAGE, "output"), "Output tokens"),
-            Query(cost.key_tokens(_PAGE, "input"), "Input tokens"),
-            Query(cost.key_requests(_PAGE), "Requests"),
-            Query(cost.of_key(_PAGE), "Dollars", _DOLLARS),
+            Query(cost.key_tokens(_FULL_RANGE, "output"), "Output tokens"),
+            Query(cost.key_tokens(_FULL_RANGE, "input"), "Input tokens"),
+            Query(cost.key_requests(_FULL_RANGE), "Requests"),
+            Query(cost.spent_by_key(_FULL_RANGE), "Dollars", _DOLLARS),
         ),
-        nothing="No key was used",
+        no_value="No key used",
         keys=(Key("key", "Key", links.COST, "key"),),
-        then="a key that surprises: its owner's name is the key's; `make key NAME=… REVOKE=1` ends it within 5 s.",
+        action="unexpected usage: the name of the key is its owner's; `make key NAME=… REVOKE=1` revokes it within 5 "
+        "s.",
     )
 
 
 def _dollars_by_key() -> Panel:
     return graph(
         "Dollars an hour by key",
-        "Who spends now?",
-        "counted when a request ends; idle time belongs to nobody.",
+        "Which keys cause the cost at the moment?",
+        "counted when a request ends; idle time belongs to no key.",
         _DOLLARS,
         12,
-        (Query(cost.by_key(_AT), "{{key}}"),),
-        nothing=_NO_PRICE,
+        (Query(cost.hourly_cost_by_key(_INTERVAL), "{{key}}"),),
+        no_value=_NO_PRICE,
         stacked=True,
         smooth=True,
     )
@@ -111,11 +115,11 @@ def _dollars_by_key() -> Panel:
 def _tokens_by_key() -> Panel:
     return graph(
         "Tokens by key",
-        "Who uses how much now, in tokens?",
-        "read and written ones together, counted when a request ends.",
+        "Which keys use how many tokens at the moment?",
+        "input and output tokens together, counted when a request ends.",
         "tokens/s",
         12,
-        (Query(cost.key_token_rate(_AT), "{{key}}"),),
+        (Query(cost.key_token_rate(_INTERVAL), "{{key}}"),),
         stacked=True,
     )
 
@@ -123,12 +127,12 @@ def _tokens_by_key() -> Panel:
 def _by_part() -> Panel:
     return graph(
         "Dollars an hour by what they pay for",
-        "Does the money go into requests, or into waiting?",
-        "the sum is the price of the hour, but for what runs right now. lost: a worker was killed.",
+        "Is the money spent on requests or on idle time?",
+        "adds up to the hourly price, except for running requests. lost: a worker was killed.",
         _DOLLARS,
         8,
-        (Query(cost.by(_AT, "part"), "{{part}}"),),
-        nothing=_NO_PRICE,
+        (Query(cost.hourly_cost_by(_INTERVAL, "part"), "{{part}}"),),
+        no_value=_NO_PRICE,
         colours=(("requests", GREEN), ("idle", GREY), ("lost", RED)),
         stacked=True,
         smooth=True,
@@ -138,12 +142,12 @@ def _by_part() -> Panel:
 def _by_model() -> Panel:
     return graph(
         "Dollars an hour by model",
-        "Which model costs how much?",
-        "of requests alone; idle time belongs to no model.",
+        "How much does each model cost?",
+        "requests only; idle time belongs to no model.",
         _DOLLARS,
         8,
-        (Query(cost.by_model(_AT), "{{model}}"),),
-        nothing=_NO_PRICE,
+        (Query(cost.hourly_cost_by_model(_INTERVAL), "{{model}}"),),
+        no_value=_NO_PRICE,
         stacked=True,
         smooth=True,
     )
@@ -152,54 +156,57 @@ def _by_model() -> Panel:
 def _by_engine() -> Panel:
     return graph(
         "Dollars an hour by engine",
-        "Which engine costs how much, used or not?",
-        "engines without a price cost nothing here.",
+        "How much does each engine cost, used or not?",
+        "engines without a price are counted as free.",
         _DOLLARS,
         8,
-        (Query(cost.by(_AT, "engine"), "{{engine}}"),),
-        nothing=_NO_PRICE,
+        (Query(cost.hourly_cost_by(_INTERVAL, "engine"), "{{engine}}"),),
+        no_value=_NO_PRICE,
         stacked=True,
         smooth=True,
     )
 
 
-def _of_a_million() -> Panel:
+def _cost_per_million_tokens() -> Panel:
     return graph(
         "Dollars for a million tokens",
-        "Is a token cheaper when there is more to do?",
-        "output-equivalent tokens. The distance between the lines is idle time; without traffic there are none.",
+        "Do tokens get cheaper under load?",
+        "output-equivalent tokens. The distance between the lines is idle time; there are no lines without traffic.",
         _DOLLARS,
         8,
-        (Query(cost.of_a_million(_AT), "requests alone"), Query(cost.of_a_million_all_in(_AT), "all in")),
-        nothing="No price, or no traffic",
+        (
+            Query(cost.cost_per_million_tokens(_INTERVAL), "requests alone"),
+            Query(cost.total_cost_per_million_tokens(_INTERVAL), "all in"),
+        ),
+        no_value="No price, or no traffic",
         colours=(("requests alone", GREEN), ("all in", ORANGE)),
         smooth=True,
-        opens=links.GPU,
+        drilldown=links.GPU,
     )
 
 
-def _of_a_million_by_model() -> Panel:
+def _cost_per_million_tokens_by_model() -> Panel:
     return graph(
         "Dollars for a million tokens by model",
-        "Which model's tokens are dear?",
-        "by the share of the engine's time that its requests took, idle time not included.",
+        "Which model's tokens are expensive?",
+        "by the share of engine time that its requests used; idle time is not included.",
         _DOLLARS,
         8,
-        (Query(cost.of_a_million(_AT, "model"), "{{model}}"),),
-        nothing="No price, or no traffic",
+        (Query(cost.cost_per_million_tokens(_INTERVAL, "model"), "{{model}}"),),
+        no_value="No price, or no traffic",
         smooth=True,
     )
 
 
-def _of_a_request() -> Panel:
+def _cost_per_thousand_requests() -> Panel:
     return graph(
         "Dollars for a thousand requests",
-        "What do a model's requests cost?",
-        "a mean over all that ended, failed and cancelled ones included. Each request's own is in the log: cost_usd.",
+        "What do the requests of each model cost?",
+        "a mean over all finished requests, failed and cancelled ones included. The log has each one's cost_usd.",
         _DOLLARS,
         8,
-        (Query(cost.of_a_thousand_requests(_AT), "{{model}}"),),
-        nothing="No price, or no traffic",
+        (Query(cost.cost_per_thousand_requests(_INTERVAL), "{{model}}"),),
+        no_value="No price, or no traffic",
         smooth=True,
     )
 
@@ -207,13 +214,13 @@ def _of_a_request() -> Panel:
 def _accounted() -> Panel:
     return graph(
         "Dollars accounted for",
-        "Is every dollar somewhere: paid by a request, idle, or lost?",
-        "requests pay when they end: long ones pull it below 1 and then above. Far off for long: a gateway or its "
-        "counters are missing.",
+        "Is all engine time accounted for, as requests, idle or lost?",
+        "requests are counted when they end: long ones pull it below 1 and then above. If it stays off, a gateway or "
+        "its counters are missing.",
         "percentunit",
         10,
-        (Query(cost.accounted_for(_AT), "of the hour's price"),),
-        nothing=_NO_PRICE,
+        (Query(cost.accounted_for(_INTERVAL), "of the hour's price"),),
+        no_value=_NO_PRICE,
         thresholds=Thresholds.limit(1),
         smooth=True,
     )
@@ -222,16 +229,16 @@ def _accounted() -> Panel:
 def _ledger() -> Panel:
     return table(
         "The gateway's ledger against the engines'",
-        "Do the engines count the same tokens as the gateway?",
-        "the gateway's own probes, and callers that went past it, are in the engines' count alone. Unread events can "
-        "be several tokens each. Not by model or key.",
+        "Do the engines and the gateway count the same tokens?",
+        "only the engines count the gateway's own probes and clients that bypass it. An unread event can be several "
+        "tokens. Not by model or key.",
         "short",
         14,
         (
-            Query(cost.written_by_engines(_PAGE), "By the engines"),
-            Query(cost.counted_by_gateway(_PAGE), "By the gateway"),
-            Query(cost.unread(_PAGE), "Unread"),
-            Query(cost.drift(_PAGE), "Not accounted for", "percentunit"),
+            Query(cost.engine_tokens(_FULL_RANGE), "By the engines"),
+            Query(cost.gateway_tokens(_FULL_RANGE), "By the gateway"),
+            Query(cost.wasted_events(_FULL_RANGE), "Unread"),
+            Query(cost.unaccounted_share(_FULL_RANGE), "Not accounted for", "percentunit"),
         ),
         keys=(Key("of", "Of"),),
         minimum=None,

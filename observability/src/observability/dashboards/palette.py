@@ -1,4 +1,4 @@
-"""Colours that mean the same on every dashboard: red is ours to mend, grey is the client's doing, green is well."""
+"""Colours with one meaning on every dashboard: red is a server-side fault, grey is up to clients, green is good."""
 
 from observability import settings
 from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, YELLOW, Thresholds
@@ -10,7 +10,7 @@ OUTCOMES = (
 STATES = {
     "ready": GREEN, "starting": BLUE, "draining": YELLOW, "ejected": ORANGE, "down": RED, "failed": "dark-red",
 }  # fmt: skip
-# The higher the quantile, the fewer it is about and the darker it is drawn.
+# The higher the quantile, the darker.
 QUANTILES = (("p50", "light-blue"), ("p95", BLUE), ("p99", "purple"))
 QUANTILE_NUMBERS = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
 QUANTILES_AND_MEAN = (*QUANTILES, ("mean", GREY))
@@ -18,22 +18,22 @@ PHASES = (
     ("queue", ORANGE), ("connect", RED), ("ttft", YELLOW), ("idle", GREY), ("total", "dark-red"),
     ("before_first_event", ORANGE), ("after_first_event", GREY),
 )  # fmt: skip
-# Of engines side by side.
+# Engines side by side.
 ENGINES = (("vLLM", BLUE), ("llama.cpp", GREEN))
 LOAD = (
     ("vLLM running", BLUE), ("vLLM waiting", ORANGE), ("vLLM deferred", "purple"), ("llama.cpp running", GREEN),
     ("llama.cpp waiting", YELLOW),
 )  # fmt: skip
-# A hue is an engine, as above, and a shade is where a token comes from.
+# The hue is the engine, the shade the source of the tokens.
 SOURCES = (
     ("vLLM output", BLUE), ("vLLM local_compute", "dark-blue"), ("vLLM local_cache_hit", "light-blue"),
     ("vLLM external_kv_transfer", "purple"), ("llama.cpp output", GREEN),
     ("llama.cpp computed", "dark-green"), ("llama.cpp cached", "light-green"),
 )  # fmt: skip
 TPOT = Thresholds.high_is_bad(settings.TPOT_P95_GOOD_SECONDS, settings.TPOT_P95_LIMIT_SECONDS)
-# Of a GPU; names end so.
+# GPU memory; matched by the end of the series name.
 MEMORY = (("/ used$/", BLUE), ("/ reserved$/", GREY), ("/ free$/", GREEN))
-# What came of an attempt at an engine.
+# Results of attempts at engines.
 ATTEMPTS = (
     ("ok", GREEN), ("cancelled", GREY), ("rejected", BLUE), ("busy", YELLOW), ("timeout", ORANGE),
     ("unreachable", "dark-red"), ("reset", RED), ("broken", "light-red"), ("error", "purple"),

@@ -1,1 +1,1 @@
-"""The questions in PromQL, apart from how a panel draws them or an alert words them; one module a source."""
+"""PromQL queries, apart from the panels and alerts that use them; one module for each source of metrics."""

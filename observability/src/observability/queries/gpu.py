@@ -1,10 +1,13 @@
-"""What the GPU exporter says, under DCGM's names and in its units: MiB, MHz, millijoules, percent from 0 to 100."""
+"""What the GPU exporter reports, under DCGM's names and in its units: MiB, MHz, millijoules, percent from 0 to 100."""
 
+from observability import settings
 from observability.promql import Scope, share, total
 from observability.queries import vllm
 
 JOB = "gpu-exporter"
-EACH = ("gpu", "vm")  # every VM counts its GPUs from 0
+GPU_LABELS = ("gpu", "vm")  # every VM numbers its GPUs from 0
+# What throttles a GPU unintentionally. The power limit is left out: an L4 under load is always at it.
+_THROTTLE_EVENTS = "hw_slowdown|hw_thermal|hw_power_brake|sw_thermal"
 _THOUSAND, _MILLION, _BILLION = 1_000, 1_000_000, 1_000_000_000
 
 
@@ -13,78 +16,98 @@ def field(scope: Scope, name: str) -> str:
     return scope.series(f"DCGM_FI_DEV_{name}", JOB, vm="vm", gpu="gpu")
 
 
-def of_each(scope: Scope, name: str, *by: str) -> str:
+def per_gpu(scope: Scope, name: str, *by: str) -> str:
     """A field of each GPU."""
-    return f"max by ({', '.join((*EACH, *by))}) ({field(scope, name)})"
+    return f"max by ({', '.join((*GPU_LABELS, *by))}) ({field(scope, name)})"
 
 
 def memory(scope: Scope, kind: str) -> str:
-    """MiB of each GPU, the instances of a partitioned one added up; kind is USED, FREE, RESERVED or TOTAL."""
-    return total(field(scope, f"FB_{kind}"), *EACH)
+    """MiB of each GPU, summed over the instances of a partitioned one; kind is USED, FREE, RESERVED or TOTAL."""
+    return total(field(scope, f"FB_{kind}"), *GPU_LABELS)
 
 
 def power_share(scope: Scope) -> str:
-    """Power over the limit that is enforced."""
-    return share(of_each(scope, "POWER_USAGE"), of_each(scope, "ENFORCED_POWER_LIMIT"))
+    """Power draw relative to the enforced limit."""
+    return share(per_gpu(scope, "POWER_USAGE"), per_gpu(scope, "ENFORCED_POWER_LIMIT"))
 
 
 def hertz(scope: Scope, clock: str, *by: str) -> str:
     """A clock of each GPU: SM or MEM."""
-    return f"{of_each(scope, f'{clock}_CLOCK', *by)} * {_MILLION}"
+    return f"{per_gpu(scope, f'{clock}_CLOCK', *by)} * {_MILLION}"
 
 
-def held_back(scope: Scope, cause: str) -> str:
-    """The share of time in which a GPU ran slower than asked; cause is POWER or THERMAL."""
+def throttled_time(scope: Scope, cause: str) -> str:
+    """The share of time in which a GPU ran below the requested clock; cause is POWER or THERMAL."""
     return f"max by (gpu, vm) ({scope.rate(field(scope, f'{cause}_VIOLATION'))}) / {_BILLION}"
 
 
+def throttled_share(scope: Scope) -> str:
+    """The share of the window in which heat or a fault throttled a GPU, by clock event."""
+    active = _exporter(scope, "gpu_clock_event_active", f'clock_event=~"{_THROTTLE_EVENTS}"')
+    return f"max by (gpu, clock_event) (avg_over_time({active}[{scope.window}]))"
+
+
 def clock_events(scope: Scope) -> str:
-    """1 while something holds a GPU's clock down, by what."""
-    return f"max by (gpu, vm, clock_event) ({_own(scope, 'gpu_clock_event_active', gpu='gpu')})"
+    """1 while a clock event throttles a GPU."""
+    return f"max by (gpu, vm, clock_event) ({_exporter(scope, 'gpu_clock_event_active', gpu='gpu')})"
 
 
 def missing(scope: Scope) -> str:
-    """GPUs that there should be and cannot be seen."""
-    expected, visible = (total(_own(scope, f"gpu_exporter_gpus_{what}")) for what in ("expected", "visible"))
+    """Expected GPUs that are not visible."""
+    expected, visible = (total(_exporter(scope, f"gpu_exporter_gpus_{kind}")) for kind in ("expected", "visible"))
     return f"{expected} - {visible}"
 
 
-def is_recorded(scope: Scope) -> str:
-    """1 where the exporter plays a recording back instead of reading a GPU."""
-    return f"max({_own(scope, 'gpu_exporter_replay')})"
+def lost(scope: Scope) -> str:
+    """Expected GPUs that cannot be read, of each exporter; at least 1 while it cannot read all of them."""
+    expected, visible = (_exporter(scope, f"gpu_exporter_gpus_{kind}") for kind in ("expected", "visible"))
+    return f"clamp_min({expected} - {visible}, 1) and on (job, instance) {_exporter(scope, 'gpu_up')} == 0"
 
 
-def age_of_data(scope: Scope) -> str:
-    """Seconds since the exporter could last read its GPUs."""
-    return f"time() - min by (vm) ({_own(scope, 'gpu_exporter_last_success_timestamp_seconds')})"
+def is_replay(scope: Scope) -> str:
+    """1 where the exporter replays a recording instead of reading a GPU."""
+    return f"max({_exporter(scope, 'gpu_exporter_replay')})"
+
+
+def data_age(scope: Scope) -> str:
+    """Seconds since the exporter last read its GPUs."""
+    return f"time() - min by (vm) ({_exporter(scope, 'gpu_exporter_last_success_timestamp_seconds')})"
 
 
 def collect_seconds(scope: Scope) -> str:
-    """How long it takes to read all GPUs."""
-    return f"max by (vm) ({_own(scope, 'gpu_exporter_collect_duration_seconds')})"
+    """How long reading all GPUs takes."""
+    return f"max by (vm) ({_exporter(scope, 'gpu_exporter_collect_duration_seconds')})"
 
 
 def xids(scope: Scope) -> str:
-    """Errors that the driver reported in the window, by their code; absent when there was none."""
-    errors = _own(scope, "gpu_xid_errors_total", gpu="gpu")
-    return f"{total(f'increase({errors}[{scope.window}])', *EACH, 'xid')} > 0"
+    """XID errors in the window by code; empty when there were none."""
+    errors = _exporter(scope, "gpu_xid_errors_total", gpu="gpu")
+    return f"{total(f'increase({errors}[{scope.window}])', *GPU_LABELS, 'xid')} > 0"
+
+
+def critical_xids(scope: Scope) -> str:
+    """XID errors of the GPU itself in the window, by GPU and code."""
+    errors = _exporter(scope, "gpu_xid_errors_total", f'xid=~"{"|".join(map(str, settings.CRITICAL_XIDS))}"')
+    # The exporter exports these codes from zero, so that the first error is an increase. `increase` extrapolates to the
+    # edges of its window: a little more than a whole number.
+    return total(f"round(increase({errors}[{scope.window}]))", "gpu", "xid")
 
 
 def processes(scope: Scope) -> str:
     """Bytes of GPU memory of each process."""
-    return total(_own(scope, "gpu_process_memory_bytes", gpu="gpu"), *EACH, "name", "pid")
+    return total(_exporter(scope, "gpu_process_memory_bytes", gpu="gpu"), *GPU_LABELS, "name", "pid")
 
 
 def watts(scope: Scope) -> str:
-    """Power of all GPUs, from their counters of energy: no peak between two scrapes is lost."""
+    """Power of all GPUs, from their energy counters: no peak between two scrapes is missed."""
     return f"{total(scope.rate(field(scope, 'TOTAL_ENERGY_CONSUMPTION')))} / {_THOUSAND}"
 
 
 def joules_per_token(scope: Scope) -> str:
-    """Energy of the GPUs by the tokens that vLLM wrote with it."""
+    """Energy of the GPUs per token generated by vLLM."""
     tokens = total(scope.rate(scope.series("vllm:generation_tokens_total", vllm.JOB, vm="vm")))
     return share(f"({watts(scope)})", tokens)
 
 
-def _own(scope: Scope, name: str, **labels: str) -> str:
-    return scope.series(name, JOB, vm="vm", **labels)
+def _exporter(scope: Scope, name: str, *matchers: str, **labels: str) -> str:
+    return scope.series(name, JOB, *matchers, vm="vm", **labels)

@@ -1,6 +1,7 @@
-"""What llama.cpp's server says of itself: counters and gauges, no histograms, one model a server and no label for it.
+"""What llama.cpp's server reports: counters and gauges, no histograms; one model per server, without a label for it.
 
-Its own averages (`prompt_tokens_seconds`, `n_busy_slots_per_decode`) are of its whole life; its counters tell of now.
+Its own averages (`prompt_tokens_seconds`, `n_busy_slots_per_decode`) cover its whole uptime; rates of its counters are
+used instead.
 """
 
 from observability.promql import Scope, share, total
@@ -14,7 +15,7 @@ def series(scope: Scope, name: str) -> str:
 
 
 def running(scope: Scope) -> str:
-    """Requests in slots."""
+    """Requests in a slot."""
     return total(series(scope, "requests_processing"))
 
 
@@ -24,7 +25,7 @@ def waiting(scope: Scope) -> str:
 
 
 def generated(scope: Scope) -> str:
-    """Tokens produced per second."""
+    """Generated tokens per second."""
     return _rate(scope, "tokens_predicted_total")
 
 
@@ -34,33 +35,33 @@ def prompt_tokens(scope: Scope) -> str:
 
 
 def cached_prompt_tokens(scope: Scope) -> str:
-    """Prompt tokens per second that were there from an earlier request."""
+    """Prompt tokens per second reused from an earlier request."""
     return _rate(scope, "prompt_tokens_cached_total")
 
 
-def prefix_hits(scope: Scope) -> str:
-    """The share of prompt tokens that were there from an earlier request."""
+def prefix_cache_hit_ratio(scope: Scope) -> str:
+    """The share of prompt tokens reused from an earlier request."""
     cached, computed = cached_prompt_tokens(scope), prompt_tokens(scope)
     return share(cached, f"({cached} + {computed})")
 
 
 def generation_speed(scope: Scope) -> str:
-    """Tokens per second of generating: of one answer, while it is made."""
+    """Tokens per second of generation time: the speed of one response."""
     return share(generated(scope), _rate(scope, "tokens_predicted_seconds_total"))
 
 
 def prompt_speed(scope: Scope) -> str:
-    """Prompt tokens per second of reading them."""
+    """Prompt tokens per second of prompt processing time."""
     return share(prompt_tokens(scope), _rate(scope, "prompt_seconds_total"))
 
 
 def tokens_per_step(scope: Scope) -> str:
-    """Tokens generated in one pass of the model: how many requests share one."""
+    """Tokens generated per decode step: how many requests share one."""
     return share(generated(scope), _rate(scope, "n_decode_total"))
 
 
-def longest(scope: Scope) -> str:
-    """Tokens of the longest sequence so far, prompt and answer together."""
+def longest_sequence(scope: Scope) -> str:
+    """Tokens of the longest sequence so far, prompt and response together."""
     return f"max by (instance, vm) ({series(scope, 'n_tokens_max')})"
 
 

@@ -1,0 +1,100 @@
+"""Rows of the Gateway dashboard on engines as the gateway sees them."""
+
+from observability import links, settings
+from observability.dashboards import palette
+from observability.panel import GREEN, GREY, Key, Panel, Query, Thresholds, graph, table, timeline
+from observability.queries.gateway import engines
+from observability.variables import Variables
+
+# The values of `engines.state_code`.
+STATE_MAPPINGS = tuple((code, state, palette.STATES[state]) for code, state in enumerate(engines.STATES, start=1))
+
+
+def states(variables: Variables) -> tuple[Panel, ...]:
+    """Whether engines can answer, what they serve, and how the load is spread."""
+    interval = variables.per_interval
+    return (
+        timeline(
+            "Engine states",
+            "Which engines can answer, and since when?",
+            "as the gateway sees them through its one-token probe; the launcher's /status says why one failed.",
+            "none",
+            7,
+            (Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
+            no_value="No engine known to the gateway",
+            value_mappings=STATE_MAPPINGS,
+            minimum=None,
+            drilldown=links.ENGINE,
+        ),
+        table(
+            "Models by engine",
+            "Which engine serves which model?",
+            "from the engine's own list, which is kept while it is down; models after the sixth are `other`.",
+            "none",
+            10,
+            (Query(engines.models_by_engine(variables.now), "State"),),
+            no_value="No engine has listed its models",
+            value_mappings=((0, "gone", GREY), (1, "served", GREEN)),
+            keys=(
+                Key("model", "Model", links.GATEWAY, "model"),
+                Key("engine", "Engine"),
+                Key("kind", "Kind"),
+                Key("vm", "VM", width=80),
+            ),
+        ),
+        graph(
+            "Attempts by engine",
+            "How is the load spread over the engines?",
+            "the number of requests, not their size: one engine may have the long ones.",
+            "reqps",
+            7,
+            (Query(engines.attempts_by_engine(interval), "{{engine}}"),),
+            stacked=True,
+        ),
+    )
+
+
+def attempts(variables: Variables) -> tuple[Panel, ...]:
+    """Which engine fails, and how the gateway reacts."""
+    interval = variables.per_interval
+    return (
+        graph(
+            "Attempts by result",
+            "How do attempts at engines end?",
+            "a retried request counts twice. rejected: invalid for the engine; busy: the engine is full.",
+            "reqps",
+            6,
+            (Query(engines.attempts_by_result(interval), "{{result}}"),),
+            colours=palette.ATTEMPTS,
+            stacked=True,
+        ),
+        graph(
+            "Failing attempts by engine",
+            "Which engine is at fault?",
+            "a share of the attempts at that engine; excludes client errors and cancelled requests.",
+            "percentunit",
+            6,
+            (Query(engines.failed_attempt_share(interval), "{{engine}}"),),
+            no_value="No traffic",
+            thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT),
+            smooth=True,
+        ),
+        graph(
+            "Retries by engine",
+            "How many requests were retried on another engine?",
+            "by the engine that failed. Only before the first byte, and within the retry budget.",
+            "reqps",
+            6,
+            (Query(engines.retries(interval), "{{engine}}"),),
+            no_value="No retries yet",
+        ),
+        graph(
+            "Ejections by engine",
+            "Which engine is ejected repeatedly?",
+            "the number within the window, not the duration: see Engine states.",
+            "short",
+            6,
+            (Query(engines.ejections(interval), "{{engine}}"),),
+            no_value="No ejections yet",
+        ),
+    )

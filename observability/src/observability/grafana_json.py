@@ -1,0 +1,205 @@
+"""A panel as Grafana's JSON, in the format of Grafana 9.4, which later versions read too."""
+
+import re
+
+from observability import links, settings, tables
+from observability.panel import GREY, INSTANT_KINDS, Panel, Query, Thresholds
+
+Json = dict[str, object]
+
+# A variable, so that a dashboard can be imported into a Grafana whose Prometheus has another uid.
+DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+
+# Soft maximum of an axis by unit: without one Grafana draws a row of zeros on an axis up to 100, and puts fractions
+# beside counts.
+_SOFT_MAX = {"reqps": 0.1, "ops": 0.1, "percentunit": 0.01, "short": 5, "tokens/s": 1, "events/s": 1, "x": 1}
+# Labels with an open set of values: there may be many, with long names.
+_OPEN_ENDED_LABELS = frozenset({"model", "key", "instance", "engine", "gpu", "job", "vm", "route", "name"})
+_LABEL = re.compile(r"\{\{(\w+)\}\}")
+_LATEST: Json = {
+    "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+    "orientation": "auto",
+}
+
+
+def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variables: tuple[str, ...] = ()) -> Json:
+    """The JSON of a panel; `grid_pos` is x, y, w and h on the grid, `variables` are those of its dashboard."""
+    document: Json = {
+        "id": panel_id,
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.description,
+        "datasource": DATASOURCE,
+        "gridPos": grid_pos,
+        "targets": [_target(panel, query, chr(ord("A") + index)) for index, query in enumerate(panel.queries)],
+        "fieldConfig": {
+            "defaults": _defaults(panel),
+            "overrides": [*_colour_overrides(panel), *tables.column_overrides(panel, variables)],
+        },
+        "options": panel_options(panel),
+    }
+    if panel.kind == "table":
+        document["transformations"] = tables.transformations(panel)
+    if panel.drilldown and panel.kind != "stat":
+        document["links"] = [_link(panel.drilldown)]
+    if panel.smooth and panel.kind not in INSTANT_KINDS:
+        document["interval"] = f"{settings.SMOOTH_INTERVAL_SECONDS}s"
+    return document
+
+
+def row_json(title: str, row_id: int, y: int, collapsed_panels: list[Json] | None = None) -> Json:
+    """The JSON of a row heading; a collapsed row contains its panels."""
+    return {
+        "id": row_id,
+        "type": "row",
+        "title": title,
+        "collapsed": collapsed_panels is not None,
+        "gridPos": {"x": 0, "y": y, "w": 24, "h": 1},
+        "panels": collapsed_panels or [],
+    }
+
+
+def panel_options(panel: Panel) -> Json:
+    """The `options` of a panel: what only its kind has, such as legend, tooltip and which of many values to show."""
+    match panel.kind:
+        case "stat":
+            return {**_LATEST, "colorMode": "value", "graphMode": "none", "textMode": "auto", "justifyMode": "auto"}
+        case "bargauge":
+            return {**_LATEST, "displayMode": "basic", "orientation": "horizontal", "showUnfilled": True}
+        case "timeseries":
+            return {"legend": _legend(panel), "tooltip": {"mode": "multi", "sort": "desc"}}
+        case "state-timeline":
+            return {
+                "mergeValues": True,
+                "showValue": "auto",
+                "alignValue": "left",
+                "rowHeight": 0.85,
+                # The text in the bars and their colours say it already.
+                "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom"},
+                "tooltip": {"mode": "single", "sort": "none"},
+            }
+        case "table":
+            # Sorted by the first number, largest first.
+            sort_by = [{"displayName": panel.queries[0].legend, "desc": True}]
+            return {"showHeader": True, "footer": {"show": False}, "cellHeight": "sm", "sortBy": sort_by}
+        case "alertlist":
+            return {
+                "viewMode": "list",
+                "groupMode": "default",
+                "groupBy": [],
+                "maxItems": 20,
+                "sortOrder": 3,  # by importance
+                "dashboardAlerts": False,
+                "alertName": "",
+                "alertInstanceLabelFilter": "",
+                "stateFilter": {"firing": True, "pending": False, "noData": False, "normal": False, "error": True},
+            }
+
+
+def _legend(panel: Panel) -> Json:
+    """Hidden for one series, a line of names for a few, a scrolling table where names are many or long."""
+    labels = {label for query in panel.queries for label in _LABEL.findall(query.legend)}
+    shown = len(panel.queries) > 1 or bool(labels)
+    table = bool(labels & _OPEN_ENDED_LABELS)
+    return {
+        "showLegend": shown,
+        "displayMode": "table" if table else "list",
+        "placement": "bottom",
+        "calcs": ["lastNotNull", "max"] if table else [],
+    }
+
+
+def _target(panel: Panel, query: Query, ref_id: str) -> Json:
+    # A single number is the current value: the last point of a range could be long past.
+    instant = panel.kind in INSTANT_KINDS
+    return {
+        "refId": ref_id,
+        "datasource": DATASOURCE,
+        "editorMode": "code",
+        "expr": query.expr,
+        "legendFormat": query.legend,
+        "format": "table" if panel.kind == "table" else "time_series",
+        "instant": instant,
+        "range": not instant,
+    }
+
+
+def _link(uid: str) -> Json:
+    return {"title": f"Open {links.TITLES[uid]}", "url": links.dashboard_url(uid), "targetBlank": False}
+
+
+def _defaults(panel: Panel) -> Json:
+    defaults: Json = {
+        "unit": panel.unit,
+        "noValue": panel.no_value,
+        "color": _colour_mode(panel),
+        "thresholds": _thresholds(panel.thresholds),
+        "mappings": _mappings(panel),
+    }
+    limits = {"min": panel.minimum, "max": panel.maximum, "decimals": panel.decimals}
+    defaults.update({key: value for key, value in limits.items() if value is not None})
+    if panel.drilldown and panel.kind == "stat":
+        defaults["links"] = [_link(panel.drilldown)]  # makes the number itself a link
+    if panel.kind == "timeseries":
+        custom: Json = {
+            "drawStyle": "line",
+            # In a stack the line of a zero would lie on its neighbour's, in a colour that means something else.
+            "lineWidth": 0 if panel.stacked else 1,
+            "fillOpacity": 70 if panel.stacked else 8,
+            "showPoints": "auto",  # a single point between two gaps is invisible as a line
+            "spanNulls": False,
+            "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
+            "thresholdsStyle": {"mode": "dashed" if panel.thresholds.steps else "off"},
+        }
+        soft_max = panel.soft_max or _SOFT_MAX.get(panel.unit)
+        if soft_max and panel.maximum is None:
+            custom["axisSoftMax"] = soft_max
+        defaults["custom"] = custom
+    elif panel.kind == "state-timeline":
+        defaults["custom"] = {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False}
+    elif panel.kind == "table":
+        defaults["custom"] = {"align": "auto", "minWidth": 70}  # the default, 150, cuts columns off
+    return defaults
+
+
+def _colour_mode(panel: Panel) -> Json:
+    match panel.kind:
+        case "timeseries":
+            return {"mode": "palette-classic"}
+        case "state-timeline":
+            # Value mappings bring their colours; with "thresholds" Grafana 9.4 merges bars by those and drops the text.
+            return {"mode": "fixed", "fixedColor": "text"}
+        case _:
+            return {"mode": "thresholds"}
+
+
+def _thresholds(thresholds: Thresholds) -> Json:
+    base: Json = {"color": thresholds.base, "value": None}
+    steps = [{"color": colour, "value": value} for value, colour in thresholds.steps]
+    return {"mode": "absolute", "steps": [base, *steps]}
+
+
+def _mappings(panel: Panel) -> list[Json]:
+    """Text for values; on a stat for no value too, which would otherwise take the colour of the best or the worst."""
+    empty = {
+        "match": "null",
+        "result": {"text": panel.no_value, "color": GREY, "index": len(panel.value_mappings)},
+    }
+    no_value: list[Json] = [{"type": "special", "options": empty}] if panel.kind == "stat" else []
+    if not panel.value_mappings:
+        return no_value
+    mappings = {
+        str(value): {"text": text, "color": colour, "index": index}
+        for index, (value, text, colour) in enumerate(panel.value_mappings)
+    }
+    return [{"type": "value", "options": mappings}, *no_value]
+
+
+def _colour_overrides(panel: Panel) -> list[Json]:
+    return [
+        {
+            "matcher": {"id": "byRegexp" if name.startswith("/") else "byName", "options": name},
+            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
+        }
+        for name, colour in panel.colours
+    ]

@@ -1,0 +1,3 @@
+"""Queries of the gateway's metrics: its requests, its engines, its own processes."""
+
+JOB = "gateway"

@@ -1,0 +1,62 @@
+"""The gateway's own processes: workers, event loop, lost requests, rejected keys."""
+
+from observability.promql import Scope, quantile, total
+from observability.queries.gateway import JOB
+from observability.queries.gateway.requests import in_flight
+
+
+def _series(scope: Scope, name: str) -> str:
+    return scope.series(f"gateway_{name}", JOB, vm="vm")
+
+
+def workers(scope: Scope) -> str:
+    """Live workers."""
+    return total(_series(scope, "worker_up"))
+
+
+def workers_expected(scope: Scope) -> str:
+    """Configured workers."""
+    return total(_series(scope, "workers_expected"))
+
+
+def workers_missing(scope: Scope) -> str:
+    """Configured workers that are not live."""
+    return f"{workers_expected(scope)} - {workers(scope)}"
+
+
+def workers_missing_by_instance(scope: Scope) -> str:
+    """Missing workers of each gateway."""
+    expected, live = _series(scope, "workers_expected"), _series(scope, "worker_up")
+    return f"sum by (instance) ({expected}) - sum by (instance) ({live})"
+
+
+def loop_lag(scope: Scope, number: float, *by: str) -> str:
+    """How late the event loop's timers fire, in seconds."""
+    return quantile(number, scope.rate(_series(scope, "event_loop_lag_seconds_bucket")), *by)
+
+
+def loop_lag_by_instance(scope: Scope) -> str:
+    """The 95th percentile of each gateway's event loop lag, in seconds."""
+    return loop_lag(scope, 0.95, "instance")
+
+
+def lost_requests(scope: Scope) -> str:
+    """Requests that started, never finished and are not in flight: lost with a killed worker."""
+    started = total(scope.series("gateway_requests_started_total", JOB, model="model", vm="vm"))
+    ended = total(scope.series("gateway_requests_total", JOB, model="model", vm="vm"))
+    return f"{started} - {ended} - {in_flight(scope)}"
+
+
+def auth_failures(scope: Scope) -> str:
+    """Requests per second with a missing or invalid key, by reason."""
+    return total(scope.rate(_series(scope, "auth_failures_total")), "reason")
+
+
+def label_overflow(scope: Scope) -> str:
+    """Requests per second counted as `other`, because the limit of label values was reached."""
+    return total(scope.rate(_series(scope, "label_overflow_total")), "metric")
+
+
+def scrape_seconds(scope: Scope) -> str:
+    """How long Prometheus' scrape of the gateway takes."""
+    return f"max by (vm) ({scope.series('scrape_duration_seconds', JOB, vm='vm')})"

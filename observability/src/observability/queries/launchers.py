@@ -1,0 +1,32 @@
+"""What engine launchers report: state, start phases and starts."""
+
+from observability.promql import Scope, total
+
+STATES = ("ready", "starting", "draining", "failed")
+_LAUNCHER = ".+-launcher"
+
+
+def state_code(scope: Scope) -> str:
+    """The state of each launcher's engine as its index in STATES, from 1."""
+    selectors = [_launcher(scope, "launcher_state", f'state="{state}"') for state in STATES]
+    codes = (f"({selector} == 1) * {code}" for code, selector in enumerate(selectors, start=1))
+    return f"max by (job, vm) ({' or '.join(codes)})"
+
+
+def phase_seconds(scope: Scope) -> str:
+    """The duration of each phase of the latest start."""
+    return f"max by (job, vm, phase) ({_launcher(scope, 'launcher_phase_seconds')})"
+
+
+def starts(scope: Scope) -> str:
+    """Starts of each engine in the window."""
+    return total(f"increase({_launcher(scope, 'launcher_start_attempts_total')}[{scope.window}])", "job")
+
+
+def ready_seconds(scope: Scope) -> str:
+    """Seconds since each engine became ready."""
+    return f"time() - min by (job) ({_launcher(scope, 'launcher_up_since_timestamp_seconds')})"
+
+
+def _launcher(scope: Scope, name: str, *matchers: str) -> str:
+    return scope.series(name, _LAUNCHER, *matchers, vm="vm")

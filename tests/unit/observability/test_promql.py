@@ -1,0 +1,28 @@
+from observability import promql
+from observability.promql import Scope
+
+
+def test_a_filter_uses_the_label_of_the_metric() -> None:
+    scope = Scope("1m", {"model": "$model", "engine": "$engine"})
+    assert scope.series("m", "j", 'a="b"', model="model_name") == 'm{job="j", a="b", model_name=~"$model"}'
+    assert Scope("1m").series("m", "j", model="model_name") == 'm{job="j"}'
+
+
+def test_a_job_pattern_is_matched_as_a_regular_expression() -> None:
+    assert Scope("1m").series("up", ".+-launcher") == 'up{job=~".+-launcher"}'
+
+
+def test_rates_use_the_window_of_the_scope() -> None:
+    assert Scope("5m").rate("m{}") == "rate(m{}[5m])"
+
+
+def test_a_share_is_empty_without_a_denominator() -> None:
+    assert promql.share("a", "b") == "a / (b > 0)"
+
+
+def test_a_quantile_keeps_the_bucket_label_and_the_grouping() -> None:
+    assert promql.quantile(0.95, "r", "model") == "histogram_quantile(0.95, sum by (le, model) (r)) >= 0"
+
+
+def test_metric_names_are_listed_once_and_in_order() -> None:
+    assert promql.metric_names('sum(b{x="1"}) / (a{} > 0) + b{}') == ["b", "a"]
