@@ -95,11 +95,8 @@ class Generation:
         if kind == "hang":
             return
         if kind == "headers_then_hang":
-            self._transport.write(
-                responses.head(200, responses.SSE, None)
-                if self._request.stream
-                else responses.head(200, responses.JSON, 99)
-            )
+            content_type, length = (responses.SSE, None) if self._request.stream else (responses.JSON, 99)
+            self._transport.write(responses.head(200, content_type, length))
             return
         streaming = self._request.stream and (kind == "none" or self._fault_at >= 0)
         if streaming:  # vLLM sends the head at once and the first event with the first token
@@ -251,7 +248,7 @@ class Generation:
         elif kind in {"break", "stall", "end_without_done"}:
             self._send_partial()
         else:
-            self._transport.write(self._wrong_response())
+            self._transport.write(responses.faulty(self._fault, self._max_model_len))
             self._finish(faulted=True)
 
     def _send_partial(self) -> None:
@@ -267,20 +264,6 @@ class Generation:
         self._transport.write(responses.head(200, responses.JSON, len(body)) + half)
         if self._fault.kind == "break":  # later, so that the half is out before the reset overtakes it
             self._timer = self._loop.call_later(TRICKLE_S, self._reset)
-
-    def _wrong_response(self) -> bytes:
-        """Return a complete HTTP response that is not the requested one."""
-        kind = self._fault.kind
-        if kind == "html":
-            return responses.plain(200, responses.HTML, b"text/html; charset=utf-8")
-        if kind == "garbage":
-            return responses.plain(200, responses.GARBAGE, responses.SSE)
-        if kind in {"context_length", "context_event"}:
-            return responses.plain(HTTPStatus.BAD_REQUEST, responses.context_length_body(self._max_model_len))
-        status = self._fault.number if kind == "status" else HTTPStatus.INTERNAL_SERVER_ERROR
-        return responses.plain(
-            status, responses.error_body(status, "mock engine failure", responses.error_kind(status))
-        )
 
     def _whole_body(self) -> bytes:
         """Return the whole body, that of a stream without its chunks, and count it as sent."""

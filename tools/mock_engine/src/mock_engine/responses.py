@@ -18,6 +18,7 @@ import orjson
 from mock_engine.behaviour import CHAT, EMBEDDINGS
 
 if TYPE_CHECKING:
+    from mock_engine.fault import Fault
     from mock_engine.request import GenerationRequest
 
 SERVER = b"glasshouse-mock-engine"
@@ -189,3 +190,15 @@ def error_kind(status: int) -> str:
         return "BadRequestError"
     phrase = PHRASES.get(status, b"Mock Error").decode().replace(" ", "")
     return phrase if phrase.endswith("Error") else phrase + "Error"
+
+
+def faulty(fault: Fault, max_model_len: int) -> bytes:
+    """Return a complete HTTP response that is not the requested one."""
+    if fault.kind == "html":
+        return plain(200, HTML, b"text/html; charset=utf-8")
+    if fault.kind == "garbage":
+        return plain(200, GARBAGE, SSE)
+    if fault.kind in {"context_length", "context_event"}:
+        return plain(HTTPStatus.BAD_REQUEST, context_length_body(max_model_len))
+    status = fault.number if fault.kind == "status" else HTTPStatus.INTERNAL_SERVER_ERROR
+    return plain(status, error_body(status, "mock engine failure", error_kind(status)))
