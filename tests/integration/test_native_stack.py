@@ -16,7 +16,7 @@ from tests.support.native import Place, needs_curl, needs_nginx, needs_prometheu
 from tests.support.program import HOST, ROOT, free_port, until
 from tests.support.readme import SdkExample
 
-from glasshouse import certificate
+from glasshouse.secrets import certificate
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -86,7 +86,7 @@ def test_a_certificate_near_its_end_is_renewed_while_the_stack_runs(running: tup
     os.kill(place.pid_of("certificate"), signal.SIGTERM)  # it looks when it starts, and twice a day
     until(lambda: shown() != ending.strip(), 40, "nginx has taken a new one", pause=0.2)
     assert (tls / "key.pem").read_text() == key
-    assert certificate.why_new(shown(), key) is None
+    assert certificate.renewal_reason(shown(), key) is None
     assert place.make("smoke").returncode == 0
     assert "the old one was about to expire" in place.make("logs", "SERVICE=certificate").stdout
 

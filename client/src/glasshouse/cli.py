@@ -9,24 +9,24 @@ from typing import Annotated
 import typer
 
 from glasshouse import (
-    alerting,
+    alert_provisioning,
     composed,
     container,
-    key_commands,
     logs,
     machine,
     native,
-    secret_files,
     shutdown,
     smoke,
     start,
 )
+from glasshouse.console import duration
 from glasshouse.doctor import command
 from glasshouse.errors import GlasshouseError, SettingsError
-from glasshouse.files import who_owns
+from glasshouse.files import ownership_hint
 from glasshouse.front import Front
 from glasshouse.maintenance import commands as maintenance
-from glasshouse.screen import duration
+from glasshouse.secrets import bootstrap, engine_key
+from glasshouse.secrets import commands as key_commands
 from glasshouse.settings import Settings, settings_here
 
 app = typer.Typer(
@@ -49,7 +49,7 @@ def main() -> None:
         print(f"\n{error}" if "\n" in str(error) else str(error), file=sys.stderr)
         raise SystemExit(2 if isinstance(error, SettingsError) else 1) from None
     except OSError as error:
-        print(f"That did not work: {error}.{who_owns(error)}", file=sys.stderr)
+        print(f"That did not work: {error}.{ownership_hint(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -130,20 +130,20 @@ def init(
 ) -> None:
     """Make the secrets that are missing: keys, certificate. Shows where, never what."""
     settings = settings_here()
-    made = container.init(settings, uid, gid, data) if data else secret_files.init(settings)
-    secret_files.print_made(settings, made)
+    made = container.init(settings, uid, gid, data) if data else bootstrap.create_missing(settings)
+    bootstrap.print_created(settings, made)
     if not made:
-        print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
+        print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to do.")
 
 
 @app.command(name="certificate")
 def make_certificate() -> None:
     """Make the self-signed certificate if there is none, it ends soon, or it lacks TLS_DOMAIN or PUBLIC_ADDRESS."""
     settings = settings_here()
-    made = secret_files.make_certificate(settings)
-    secret_files.print_made(settings, made)
+    made = bootstrap.ensure_certificate(settings)
+    bootstrap.print_created(settings, made)
     if not made:
-        print(f"The certificate {settings.shown(settings.certificate)} is good; nothing to make.")
+        print(f"The certificate {settings.shown(settings.certificate)} is good; nothing to do.")
 
 
 @app.command(name="alerting", hidden=True)
@@ -152,14 +152,14 @@ def lay_out_alerting(
     target: Annotated[Path, typer.Option(help="Where Grafana reads its alerts' files.")],
 ) -> None:
     """In the container: check who is told of alerts, and lay out the files that tell Grafana."""
-    alerting.lay_out(settings_here(), source, target)
+    alert_provisioning.write(settings_here(), source, target)
 
 
 @app.command(name="rotate-engine-key")
 def rotate_engine_key() -> None:
     """Change the key between the gateway and the engines, without a restart and without losing a request."""
     settings = settings_here()
-    made = secret_files.next_engine_key_made_at(settings)
+    made = engine_key.next_created_at(settings)
     stack = composed.find(settings)
     since = native.engines(settings) | (stack.engines if stack is not None else {})
     if late := [name for name, started in since.items() if int(started) < int(made)]:
@@ -167,7 +167,7 @@ def rotate_engine_key() -> None:
             f"{' and '.join(late)} started before the next engine key was made, and would refuse it. Restart first: "
             + ("make down, make up" if stack is None else f"docker compose restart {' '.join(late)}")
         )
-    secret_files.rotate_engine_key(settings)
+    engine_key.rotate(settings)
     print("The engine key has been rotated; the gateway takes the new one within 5 s. Engines accept the old one, too,")
     print("until they are restarted, which they must be before the next rotation.")
 

@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from glasshouse import certificate, composed_watch, mounts, ports, secret_layout
+from glasshouse import composed_watch, mounts, ports
+from glasshouse.console import table
 from glasshouse.docker import Container, Docker
 from glasshouse.errors import GlasshouseError, ImagesMissing, SettingsError, StackError
 from glasshouse.front import Front, model, print_closing
-from glasshouse.screen import table
+from glasshouse.secrets import certificate, layout
 from glasshouse.settings import Kind, Settings
 from glasshouse.shape import NAMES, Shape, print_shape, url
 
@@ -177,7 +178,7 @@ def _start(settings: Settings, docker: Docker, chosen: tuple[Kind, str], files: 
     kind, reason = chosen
     restarts = composed_watch.Restarts.so_far(docker.containers())
     # Directories that are mounted and not there Docker would make as root's, or refuse; init sees to their owner.
-    for name in secret_layout.DIRECTORIES:
+    for name in layout.DIRECTORIES:
         with suppress(FileExistsError, PermissionError):
             (settings.secrets_dir / name).mkdir(mode=0o700, parents=True)
     if docker.compose(files, "up", "--detach", "--no-build"):
@@ -252,7 +253,7 @@ def _front(settings: Settings, containers: tuple[Container, ...]) -> Front:
     public, is_trusted = local, False
     readable = True
     try:
-        is_own = certificate.is_own(settings.certificate.read_text(encoding="utf-8"))
+        is_own = certificate.is_managed(settings.certificate.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         is_own, readable = True, False
     outside = local.replace("localhost", settings.public_host or "localhost")

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Self
 
 from glasshouse.api import Api
+from glasshouse.console import Progress, duration, indented
 from glasshouse.docker import Container, Docker
 from glasshouse.errors import ApiError, StackError
 from glasshouse.front import Front
 from glasshouse.machine import TOOLKIT
 from glasshouse.readiness import not_ready
-from glasshouse.screen import Progress, duration, indented
 from glasshouse.settings import Kind, Settings
 
 # Without the others requests are answered all the same.

@@ -8,15 +8,15 @@ change under load: alerts and the names in the certificate have containers of th
 import os
 from pathlib import Path
 
-from glasshouse import secret_files, secret_layout
 from glasshouse.errors import SecretsError, SettingsError
 from glasshouse.files import is_unwritable, write_atomically
+from glasshouse.secrets import bootstrap, layout
 from glasshouse.settings import Settings
 
 _NOBODY = 65_534
 
 
-def init(settings: Settings, uid: int, gid: int, data: Path) -> tuple[secret_files.Made, ...]:
+def init(settings: Settings, uid: int, gid: int, data: Path) -> tuple[bootstrap.CreatedSecret, ...]:
     """Makes what is missing, and sees to owners; a second run changes nothing.
 
     Args:
@@ -41,7 +41,7 @@ def init(settings: Settings, uid: int, gid: int, data: Path) -> tuple[secret_fil
     try:
         settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _give_secrets(settings, uid, gid)
-        made = secret_files.init(settings, docker=True)
+        made = bootstrap.create_missing(settings, docker=True)
         _make_empty_mail_password(settings)
         _give_secrets(settings, uid, gid)
         for mounted in data.iterdir():
@@ -51,11 +51,11 @@ def init(settings: Settings, uid: int, gid: int, data: Path) -> tuple[secret_fil
     return tuple(_told(one, settings, data) for one in made)
 
 
-def _told(made: secret_files.Made, settings: Settings, data: Path) -> secret_files.Made:
+def _told(made: bootstrap.CreatedSecret, settings: Settings, data: Path) -> bootstrap.CreatedSecret:
     """Grafana keeps the password of its first start: one that is made later is not the one that it knows."""
     if made.path == settings.grafana_password_file and (data / "grafana" / "grafana.db").exists():
         reset = "docker compose exec grafana grafana cli admin reset-admin-password NEW"
-        return secret_files.Made(made.path, f"the old one was lost, and Grafana still has it: {reset}")
+        return bootstrap.CreatedSecret(made.path, f"the old one was lost, and Grafana still has it: {reset}")
     return made
 
 
@@ -69,8 +69,8 @@ def _make_empty_mail_password(settings: Settings) -> None:
 def _give_secrets(settings: Settings, uid: int, gid: int) -> None:
     """Hands the secrets over. Where nothing can be changed they have to be readable as they are."""
     try:
-        for directory in secret_layout.DIRECTORIES:
-            secret_layout.make_directory(settings, settings.secrets_dir / directory)
+        for directory in layout.DIRECTORIES:
+            layout.make_directory(settings, settings.secrets_dir / directory)
             _give(settings.secrets_dir / directory, uid, gid)
         _give(settings.secrets_dir, uid, gid)
     except OSError as error:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glasshouse.api import Api
+from glasshouse.console import table
 from glasshouse.errors import ApiError
-from glasshouse.screen import table
 from glasshouse.settings import Settings
 
 

@@ -16,16 +16,16 @@ from glasshouse import (
     ports,
     processes,
     readiness,
-    secret_files,
     shape,
     shutdown,
     state,
     supervisor,
 )
 from glasshouse.configuration import url_host
+from glasshouse.console import duration, table
 from glasshouse.errors import GlasshouseError
 from glasshouse.front import Front, model, print_closing
-from glasshouse.screen import duration, table
+from glasshouse.secrets import bootstrap
 from glasshouse.settings import Settings
 
 _FILES = 65_536
@@ -91,7 +91,7 @@ def start(settings: Settings, chosen: shape.Shape, *, attach: bool) -> None:
     if shutdown.stop(settings) is not None:
         print("Ended processes of an earlier start whose supervisor is gone.")
     configuration.write(settings)
-    secret_files.print_made(settings, secret_files.init(settings))
+    bootstrap.print_created(settings, bootstrap.create_missing(settings))
     ports.check(wanted_ports(settings, chosen))
     log_ends = logs.sizes(settings.logs)
     _allow_files()

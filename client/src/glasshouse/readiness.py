@@ -9,8 +9,8 @@ from pathlib import Path
 from glasshouse import logs, supervisor
 from glasshouse.api import Api
 from glasshouse.configuration import url_host
+from glasshouse.console import Progress, indented
 from glasshouse.errors import ApiError, StackError
-from glasshouse.screen import Progress, indented
 from glasshouse.settings import Settings
 
 _POLL_S = 0.05

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from glasshouse import processes, state, supervisor
+from glasshouse.console import Progress
 from glasshouse.errors import StackError
-from glasshouse.screen import Progress
 from glasshouse.settings import Settings
 
 _POLL_S = 0.1  # supervisord looks at its programs once a second, or when it is asked something; so it is asked

@@ -9,7 +9,7 @@ from typing import Any
 
 from glasshouse.api import Api, error_message
 from glasshouse.errors import ApiError
-from glasshouse.files import who_owns
+from glasshouse.files import ownership_hint
 
 _QUESTION = "What is Glasshouse?"
 _INDENT = " " * 10
@@ -36,7 +36,7 @@ def run(target: Target) -> None:
         key = target.key_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ApiError(
-            f"The key file {target.key_file} cannot be read: {error}.{who_owns(error) or ' Made by: make up'}"
+            f"The key file {target.key_file} cannot be read: {error}.{ownership_hint(error) or ' Made by: make up'}"
         ) from error
     with Api(target.url, certificate=target.certificate, key=key, timeout=_SILENCE_S) as api:
         model = api.first_model()

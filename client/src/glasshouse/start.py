@@ -3,11 +3,11 @@
 from contextlib import ExitStack
 
 from glasshouse import composed, machine, native, shape
+from glasshouse.console import table
 from glasshouse.doctor import command
 from glasshouse.errors import ImagesMissing, StackError
 from glasshouse.files import locked
 from glasshouse.front import model, print_closing
-from glasshouse.screen import table
 from glasshouse.settings import Kind, Settings
 from glasshouse.shape import Shape
 from glasshouse.signals import interrupting

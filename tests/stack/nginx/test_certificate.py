@@ -13,7 +13,7 @@ from tests.support.compose.stack import until
 from tests.support.nginx.edge import Edge, NativeEdge, Place
 from tests.support.nginx.talk import Client, encode
 
-from glasshouse import certificate
+from glasshouse.secrets import certificate
 
 
 def presented(edge: Edge) -> str:

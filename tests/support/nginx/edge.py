@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.support.compose.stack import ROOT, docker, until
 
-from glasshouse import certificate
+from glasshouse.secrets import certificate
 
 NGINX, PYTHON = "glasshouse-test/debian:testing", "glasshouse-test/python:3.11"
 UID = os.getuid() or 10001
@@ -67,7 +67,7 @@ class Place:
         """From where containers see this machine's requests come."""
         return docker("network", "inspect", self.network, "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
 
-    def put_certificate(self, pair: certificate.Pair) -> None:
+    def put_certificate(self, pair: certificate.CertificatePair) -> None:
         self.put("key.pem", pair.key)
         self.put("cert.pem", pair.certificate)
 

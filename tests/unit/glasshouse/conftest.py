@@ -154,5 +154,5 @@ def healthy(docker: FakeDocker, fake_api: FakeApi) -> list[dict[str, Any]]:
         docker.container("llamacpp"),
         docker.container("grafana"),
     ]
-    docker.plan(after_up=containers, logs={"id-init": ["Made secrets:", "  secrets/api-key  (your first)"]})
+    docker.plan(after_up=containers, logs={"id-init": ["Created secrets:", "  secrets/api-key  (your first)"]})
     return containers

@@ -10,8 +10,8 @@ from cryptography.x509.oid import NameOID
 from tests.unit.glasshouse.conftest import FakeApi, serving
 
 from glasshouse.api import Api
-from glasshouse.certificate import make
 from glasshouse.errors import ApiError
+from glasshouse.secrets.certificate import make
 
 
 def test_the_key_is_sent_and_the_first_model_found(fake_api: FakeApi) -> None:

@@ -12,7 +12,8 @@ import pytest
 from tests.unit.glasshouse.conftest import FakeApi
 from tests.unit.glasshouse.docker_plan import FakeDocker
 
-from glasshouse import cli, keys, state
+from glasshouse import cli, state
+from glasshouse.secrets import keys
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def test_init_says_where_and_never_what(run: Run, root: Path) -> None:
         assert name in done.out
     for name in ("api-key", "engine/engine-key", "engine/engine-key.next"):
         assert (root / "secrets" / name).read_text().strip() not in done.out + done.err
-    assert "nothing to make" in run("init").out
+    assert "nothing to do" in run("init").out
 
 
 def test_doctor_ends_with_the_status_of_what_it_found(run: Run) -> None:
@@ -62,10 +63,10 @@ def test_doctor_ends_with_the_status_of_what_it_found(run: Run) -> None:
 
 def test_a_certificate_is_made_for_a_name_that_is_set_and_left_alone_when_it_is_good(run: Run) -> None:
     run("init")
-    assert "nothing to make" in run("certificate").out
+    assert "nothing to do" in run("certificate").out
     made = run("certificate", PUBLIC_ADDRESS="198.51.100.7")
     assert "secrets/tls/cert.pem  (the old one did not name 198.51.100.7" in made.out
-    assert "nothing to make" in run("certificate", PUBLIC_ADDRESS="198.51.100.7").out
+    assert "nothing to do" in run("certificate", PUBLIC_ADDRESS="198.51.100.7").out
     wrong = run("certificate", PUBLIC_ADDRESS="https://198.51.100.7")
     assert (wrong.status, wrong.err.count("\n")) == (2, 1)
     assert "PUBLIC_ADDRESS='https://198.51.100.7' is not allowed" in wrong.err
@@ -75,7 +76,7 @@ def test_a_wrong_alert_setting_is_one_sentence(run: Run, tmp_path: Path) -> None
     shipped = Path(__file__).resolve().parents[3] / "grafana"
     done = run("alerting", "--source", str(shipped), "--target", str(tmp_path), ALERTS_TO="pager")
     assert (done.status, done.out) == (2, "")
-    assert done.err == "ALERTS_TO='pager' is not allowed: discord, email, nobody, slack or webhook is.\n"
+    assert done.err == "ALERTS_TO='pager' is not allowed: use discord, email, nobody, slack or webhook.\n"
 
 
 @pytest.mark.parametrize("charset", ["ascii", "latin-1"])

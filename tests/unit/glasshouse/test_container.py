@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from glasshouse import certificate, container, keys, secret_files
+from glasshouse import container
 from glasshouse.errors import SecretsError, SettingsError
+from glasshouse.secrets import bootstrap, certificate, keys
 from glasshouse.settings import Settings, load
 
 UID, GID = (10001, 10001) if os.geteuid() == 0 else (os.getuid(), os.getgid())
@@ -55,11 +56,11 @@ def test_a_lost_password_of_grafana_is_made_and_the_owner_is_told_that_grafana_h
     container.init(settings, UID, GID, data)
     settings.grafana_password_file.unlink()
     (before_its_first_start,) = container.init(settings, UID, GID, data)
-    assert "takes it at its first start" in before_its_first_start.what
+    assert "takes it at its first start" in before_its_first_start.description
     (data / "grafana" / "grafana.db").touch()
     settings.grafana_password_file.unlink()
     (later,) = container.init(settings, UID, GID, data)
-    assert "reset-admin-password" in later.what
+    assert "reset-admin-password" in later.description
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -96,10 +97,10 @@ def test_it_makes_a_certificate_where_there_is_none_and_leaves_one_that_lacks_a_
     assert container.init(named, UID, GID, data) == ()
     assert settings.certificate.read_text() == first
 
-    (made,) = secret_files.make_certificate(named)
-    assert "did not name 198.51.100.7" in made.what
-    assert certificate.why_new(settings.certificate.read_text(), settings.certificate_key.read_text()) is None
-    assert secret_files.make_certificate(named) == ()
+    (made,) = bootstrap.ensure_certificate(named)
+    assert "did not name 198.51.100.7" in made.description
+    assert certificate.renewal_reason(settings.certificate.read_text(), settings.certificate_key.read_text()) is None
+    assert bootstrap.ensure_certificate(named) == ()
 
 
 def test_services_that_would_be_nobody_are_refused_since_an_exporter_sees_the_disk_as_nobody(

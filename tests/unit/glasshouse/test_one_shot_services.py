@@ -15,7 +15,7 @@ def test_they_are_done_when_they_have_ended_and_what_they_made_is_told(
     docker: FakeDocker, read: Read, healthy: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     ended = [docker.container(name, "exited") for name in ("certificate-init", "grafana-init")]
-    made = ["Made secrets:", "  secrets/tls/cert.pem  (the old one did not name 198.51.100.7)"]
+    made = ["Created secrets:", "  secrets/tls/cert.pem  (the old one did not name 198.51.100.7)"]
     docker.plan(after_up=[*healthy, *ended], logs={"id-certificate-init": made})
     settings = read()
     start.up(settings, attach=False)

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 import typer
 
+from glasshouse.console import table
 from glasshouse.doctor import examination
 from glasshouse.doctor.finding import Finding
 from glasshouse.errors import StackError
 from glasshouse.machine import Machine
-from glasshouse.screen import table
 from glasshouse.settings import Settings
 from glasshouse.shape import Shape
 

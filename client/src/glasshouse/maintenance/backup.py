@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from glasshouse.console import size
 from glasshouse.errors import BackupError
-from glasshouse.files import locked, who_owns
+from glasshouse.files import locked, ownership_hint
 from glasshouse.maintenance import archive, services
 from glasshouse.maintenance.archive import Archive
 from glasshouse.maintenance.checkout import Checkout
 from glasshouse.maintenance.manifest import Manifest
 from glasshouse.maintenance.services import Services
-from glasshouse.screen import size
 from glasshouse.settings import Settings
 from glasshouse.signals import interrupting
 
@@ -59,7 +59,7 @@ def write(settings: Settings, found: Services, file: Path) -> Archive:
             raise
     except OSError as error:
         raise BackupError(
-            f"The backup {settings.shown(file)} cannot be written: {error.strerror or error}.{who_owns(error)} "
+            f"The backup {settings.shown(file)} cannot be written: {error.strerror or error}.{ownership_hint(error)} "
             "No part of it is left."
         ) from error
     for name, part in checked.contents.items():

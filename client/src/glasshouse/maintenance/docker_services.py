@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
-from glasshouse import secret_layout
 from glasshouse.docker import Container, Docker, environment
 from glasshouse.errors import BackupError, ImagesMissing
 from glasshouse.maintenance.one_shot import MountedPart, OneShot
 from glasshouse.maintenance.part import Part
+from glasshouse.secrets import layout
 from glasshouse.settings import Kind, Settings
 from glasshouse.signals import uninterrupted
 
@@ -51,7 +51,7 @@ class DockerServices:
         """See services.Services."""
         names = [f"volumes/{volume}" for volume in self._volumes()]
         if self.settings.secrets_dir.exists():
-            names = ["secrets", *(f"secrets/{name}" for name in secret_layout.DIRECTORIES), *names]
+            names = ["secrets", *(f"secrets/{name}" for name in layout.DIRECTORIES), *names]
         return tuple(part for part in map(self._part, names) if part is not None)
 
     def part(self, name: str) -> Part | None:
@@ -151,8 +151,8 @@ class DockerServices:
 
     def _part(self, name: str) -> MountedPart | None:
         kind, _, key = name.partition("/")
-        if kind == "secrets" and key in ("", *secret_layout.DIRECTORIES):
-            source, excluded = str(self.settings.secrets_dir / key), () if key else secret_layout.DIRECTORIES
+        if kind == "secrets" and key in ("", *layout.DIRECTORIES):
+            source, excluded = str(self.settings.secrets_dir / key), () if key else layout.DIRECTORIES
             return MountedPart(name, source, self._container, self._owner, excluded)
         if kind != "volumes" or key not in self._named:
             return None

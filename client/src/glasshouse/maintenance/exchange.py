@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from glasshouse import composed, native, shutdown
+from glasshouse.console import Progress
 from glasshouse.errors import StackError, UpgradeError
 from glasshouse.front import Front
 from glasshouse.maintenance import restore
@@ -15,7 +16,6 @@ from glasshouse.maintenance.make import make
 from glasshouse.maintenance.native_services import NativeServices
 from glasshouse.maintenance.services import SETTINGS, Services
 from glasshouse.readiness import not_ready
-from glasshouse.screen import Progress
 from glasshouse.settings import Settings
 
 _POLL_S = 0.5

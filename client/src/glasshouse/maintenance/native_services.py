@@ -9,9 +9,10 @@ from pathlib import Path
 
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # supervisor ships no types
 
-from glasshouse import native, secret_files, secret_layout, supervisor
+from glasshouse import native, supervisor
 from glasshouse.errors import BackupError
 from glasshouse.maintenance.part import DirectoryPart, FilesPart, Part
+from glasshouse.secrets import engine_key, layout
 from glasshouse.settings import Kind, Settings
 
 _METRICS = "volumes/prometheus-data"  # as in Docker, so that it can be restored there too
@@ -98,13 +99,13 @@ class NativeServices:
 
     def _secrets(self, name: str) -> DirectoryPart | None:
         if name == "secrets":
-            return DirectoryPart(name, self.settings.secrets_dir, secret_layout.DIRECTORIES)
+            return DirectoryPart(name, self.settings.secrets_dir, layout.DIRECTORIES)
         if name in self._directories():
             return DirectoryPart(name, self.settings.secrets_dir / name.removeprefix("secrets/"))
         return None
 
     def _directories(self) -> tuple[str, ...]:
-        return tuple(f"secrets/{directory}" for directory in secret_layout.DIRECTORIES)
+        return tuple(f"secrets/{directory}" for directory in layout.DIRECTORIES)
 
     def _outside(self) -> dict[str, Path]:
         """The keys that KEYS_FILE and ENGINE_KEY_FILE have put elsewhere."""
@@ -112,6 +113,6 @@ class NativeServices:
         named = {
             "keys.yaml": one.keys_file,
             "engine-key": one.engine_key_file,
-            "engine-key.next": secret_files.next_engine_key_file(one),
+            "engine-key.next": engine_key.next_file(one),
         }
         return {name: path for name, path in named.items() if not path.is_relative_to(one.secrets_dir)}

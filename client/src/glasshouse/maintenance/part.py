@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from glasshouse.errors import BackupError
-from glasshouse.files import keep_owner, real, who_owns
+from glasshouse.files import copy_owner, ownership_hint, resolve_links
 from glasshouse.maintenance import contents
 
 _LEVEL = 1  # Prometheus' blocks are compressed already; higher levels cost time and win little
@@ -56,7 +56,7 @@ class FilesPart:
         with _tar_gz(output) as tar:
             for name, path in self.files.items():
                 if path.is_file():
-                    _add(tar, real(path), name)
+                    _add(tar, resolve_links(path), name)
         return True
 
     def unpack(self, stream: BinaryIO, left_out: tuple[str, ...]) -> None:  # noqa: ARG002 - files hold no links
@@ -66,7 +66,7 @@ class FilesPart:
             path = missing.pop(contents.normalized(member.name), None)
             if path is not None and member.isreg():
                 with _refusals(path):
-                    target = real(path)
+                    target = resolve_links(path)
                     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                     target.unlink(missing_ok=True)
                     _write(tar, member, target)
@@ -119,7 +119,7 @@ class DirectoryPart:
         found: list[Path] = []
 
         def refuse(error: OSError) -> None:
-            raise BackupError(f"{error.filename} cannot be read: {error.strerror}.{who_owns(error)}") from error
+            raise BackupError(f"{error.filename} cannot be read: {error.strerror}.{ownership_hint(error)}") from error
 
         for place, directories, files in os.walk(top, onerror=refuse):
             here = Path(place)
@@ -142,14 +142,14 @@ def _refusals(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BackupError(f"{path} cannot be restored: {error.strerror or error}.{who_owns(error)}") from error
+        raise BackupError(f"{path} cannot be restored: {error.strerror or error}.{ownership_hint(error)}") from error
 
 
 def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise BackupError(f"{path} cannot be read: {error.strerror}.{who_owns(error)}") from error
+        raise BackupError(f"{path} cannot be read: {error.strerror}.{ownership_hint(error)}") from error
     with file:
         tar.addfile(tar.gettarinfo(arcname=name, fileobj=file), file)
 
@@ -170,4 +170,4 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
         while content is not None and (chunk := content.read(1024 * 1024)):
             file.write(chunk)
     path.chmod(member.mode & 0o777)
-    keep_owner(path, path.parent)
+    copy_owner(path, path.parent)

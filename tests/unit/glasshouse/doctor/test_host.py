@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from tests.unit.glasshouse.doctor.conftest import Stub
 
-from glasshouse import certificate
 from glasshouse.doctor import host
+from glasshouse.secrets import certificate
 from glasshouse.settings import Kind, load
 
 _LIMITS = """Limit                     Soft Limit           Hard Limit           Units

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.unit.glasshouse.conftest import FakeApi
 
-from glasshouse import secret_files
+from glasshouse.secrets import bootstrap
 from glasshouse.settings import Settings, load
 
 CHAT = "/v1/chat/completions"
@@ -39,7 +39,7 @@ def checkout(tmp_path: Path) -> Checkout:
         (root / "supervisord.conf").touch()
         settings = load(root, {"SHAPE": "native", **variables})
         if used:
-            secret_files.init(settings)
+            bootstrap.create_missing(settings)
             data = settings.run_dir / "prometheus" / "data"
             (data / "01BLOCK" / "chunks").mkdir(parents=True)
             (data / "01BLOCK" / "chunks" / "000001").write_bytes(bytes(range(256)) * 1000)

@@ -1,4 +1,4 @@
-"""The commands for API keys."""
+"""The commands `key add`, `key list` and `key revoke`."""
 
 import sys
 from datetime import UTC, date, datetime
@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from glasshouse import keys, secret_layout
+from glasshouse.console import table
 from glasshouse.errors import KeysError, SecretsError
-from glasshouse.screen import table
+from glasshouse.secrets import keys, layout
 from glasshouse.settings import Settings, settings_here
 
 app = typer.Typer(help="API keys: make one, list them, revoke one.", no_args_is_help=True)
@@ -38,7 +38,7 @@ def add_key(
     key = keys.new_key()
     models = tuple(model) if model else None
     entry = keys.Entry(name, keys.digest(key), role.value, _day(expires), models)
-    file = secret_layout.keys_file(settings)
+    file = layout.active_keys_file(settings)
     _make_directory(settings, file.parent)
     keys.add(file, entry, rotate=rotate)
     print(key)
@@ -50,7 +50,7 @@ def add_key(
 def list_keys() -> None:
     """List the keys: names and what they may do, no secrets."""
     settings = settings_here()
-    entries = keys.read(secret_layout.keys_file(settings))
+    entries = keys.read(layout.active_keys_file(settings))
     if not entries:
         print("There are no keys yet. make up makes the first one; make key NAME=… makes more.")
         return
@@ -73,7 +73,7 @@ def list_keys() -> None:
 @app.command(name="revoke")
 def revoke_key(name: Annotated[str, typer.Argument(help="Every key of this name ends.")]) -> None:
     """Revoke a key. The gateway refuses it within 5 s."""
-    count = keys.revoke(secret_layout.keys_file(settings_here()), name)
+    count = keys.revoke(layout.active_keys_file(settings_here()), name)
     print(f"Revoked {count} key(s) of {name!r}; refused within 5 s." if count else f"{name!r} was revoked already.")
 
 
@@ -92,6 +92,6 @@ def _day(text: str | None) -> date | None:
 def _make_directory(settings: Settings, directory: Path) -> None:
     try:
         settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        secret_layout.make_directory(settings, directory)
+        layout.make_directory(settings, directory)
     except OSError as error:
         raise SecretsError(f"{settings.shown(directory)} cannot be made: {error}.") from error

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from glasshouse import keys, secret_files, secret_layout
 from glasshouse.errors import SecretsError
+from glasshouse.secrets import bootstrap, engine_key, keys, layout
 from glasshouse.settings import Settings, load
 
 FLAT = ("keys.yaml", "engine-key", "grafana-password", "alert-url", "smtp-password", "hf-token")
@@ -16,9 +16,9 @@ FLAT = ("keys.yaml", "engine-key", "grafana-password", "alert-url", "smtp-passwo
 @pytest.fixture
 def flat(settings: Settings) -> Settings:
     """As version 0.1 left it, with what an owner may have added."""
-    secret_files.init(settings, docker=True)
+    bootstrap.create_missing(settings, docker=True)
     secrets = settings.secrets_dir
-    secret_files.next_engine_key_file(settings).unlink()
+    engine_key.next_file(settings).unlink()
     for path in (settings.keys_file, settings.engine_key_file, settings.grafana_password_file):
         path.rename(secrets / path.name)
         shutil.rmtree(path.parent)
@@ -38,7 +38,7 @@ def contents(settings: Settings) -> dict[str, str]:
 
 def test_every_file_goes_to_its_directory_and_a_second_run_changes_nothing(flat: Settings) -> None:
     before = contents(flat)
-    assert secret_files.init(flat, docker=True) == ()
+    assert bootstrap.create_missing(flat, docker=True) == ()
     after = contents(flat)
     assert after.pop("engine/engine-key.next")
     moved = {
@@ -51,7 +51,7 @@ def test_every_file_goes_to_its_directory_and_a_second_run_changes_nothing(flat:
     }
     assert after == {moved.get(name, name): text for name, text in before.items()}
     following = contents(flat)
-    secret_files.init(flat, docker=True)
+    bootstrap.create_missing(flat, docker=True)
     assert contents(flat) == following
 
 
@@ -64,7 +64,7 @@ def test_a_move_that_was_cut_short_is_completed(flat: Settings, cut_after: int) 
         (flat.secrets_dir / name).rename(new)
     if cut_after:  # on another disk a file is copied first: it may be at both places
         (flat.secrets_dir / name).write_text(new.read_text())
-    secret_layout.move_old(flat)
+    layout.migrate_flat(flat)
     assert sorted(contents(flat).values()) == before
     assert not any((flat.secrets_dir / name).exists() for name in FLAT)
 
@@ -74,7 +74,7 @@ _PLACES = {"gateway": {"keys.yaml"}, "engine": {"engine-key"}, "hub": {"hf-token
 
 def test_a_key_that_its_owner_moved_away_stays_away(flat: Settings) -> None:
     flat.api_key_file.unlink()
-    assert secret_files.init(flat) == ()
+    assert bootstrap.create_missing(flat) == ()
     assert not flat.api_key_file.exists()
 
 
@@ -82,7 +82,7 @@ def test_two_files_that_differ_are_both_kept_and_named(flat: Settings) -> None:
     flat.engine_key_file.parent.mkdir()
     flat.engine_key_file.write_text("another\n")
     with pytest.raises(SecretsError, match=r"secrets/engine-key and .*secrets/engine/engine-key differ: remove"):
-        secret_files.init(flat)
+        bootstrap.create_missing(flat)
     assert flat.engine_key_file.read_text() == "another\n"
     assert (flat.secrets_dir / "engine-key").exists()
 
@@ -94,7 +94,7 @@ def test_a_link_still_leads_to_the_same_file(flat: Settings, tmp_path: Path, is_
     old, table = flat.secrets_dir / "keys.yaml", repository / "keys.yaml"
     old.rename(table)
     old.symlink_to(table if is_absolute else "../config/keys.yaml")
-    secret_files.init(flat)
+    bootstrap.create_missing(flat)
     assert not old.is_symlink()
     assert flat.keys_file.is_symlink()
     assert flat.keys_file.readlink().is_absolute() == is_absolute
@@ -105,7 +105,7 @@ def test_a_link_that_leads_nowhere_is_moved_too(flat: Settings) -> None:
     old = flat.secrets_dir / "alert-url"
     old.unlink()
     old.symlink_to("not-there-yet")
-    secret_layout.move_old(flat)
+    layout.migrate_flat(flat)
     new = flat.secrets_dir / "grafana" / "alert-url"
     assert new.is_symlink()
     (flat.secrets_dir / "not-there-yet").write_text("https://chat.example.org/hook\n")
@@ -115,7 +115,7 @@ def test_a_link_that_leads_nowhere_is_moved_too(flat: Settings) -> None:
 def test_what_a_setting_names_stays(flat: Settings, root: Path) -> None:
     named = load(root, {"KEYS_FILE": "secrets/keys.yaml", "ENGINE_KEY_FILE": "secrets/engine-key"})
     before = contents(named)
-    secret_files.init(named)
+    bootstrap.create_missing(named)
     after = contents(named)
     assert after.pop("engine-key.next")
     assert (after["keys.yaml"], after["engine-key"]) == (before["keys.yaml"], before["engine-key"])
@@ -124,15 +124,15 @@ def test_what_a_setting_names_stays(flat: Settings, root: Path) -> None:
 
 
 def test_until_the_stack_is_started_keys_are_managed_where_it_reads_them(flat: Settings) -> None:
-    assert secret_layout.keys_file(flat) == flat.secrets_dir / "keys.yaml"
-    keys.add(secret_layout.keys_file(flat), keys.Entry("alice", keys.digest("sk-x")))
-    secret_files.init(flat)
-    assert secret_layout.keys_file(flat) == flat.keys_file
+    assert layout.active_keys_file(flat) == flat.secrets_dir / "keys.yaml"
+    keys.add(layout.active_keys_file(flat), keys.Entry("alice", keys.digest("sk-x")))
+    bootstrap.create_missing(flat)
+    assert layout.active_keys_file(flat) == flat.keys_file
     assert [entry.name for entry in keys.read(flat.keys_file)] == ["owner", "alice"]
 
 
 def test_what_cannot_be_moved_is_named(flat: Settings) -> None:
     (flat.secrets_dir / "gateway").write_text("a file in its place")
     with pytest.raises(SecretsError, match=r"secrets/keys\.yaml cannot be moved to .*secrets/gateway/keys\.yaml"):
-        secret_files.init(flat)
+        bootstrap.create_missing(flat)
     assert os.path.lexists(flat.secrets_dir / "keys.yaml")

@@ -10,8 +10,8 @@ from cryptography.x509.oid import NameOID
 
 from gateway.keys import KeyRing
 from gateway.settings import Settings as GatewaySettings
-from glasshouse import certificate, keys, secret_files
 from glasshouse.errors import KeysError, SecretsError
+from glasshouse.secrets import bootstrap, certificate, engine_key, keys
 from glasshouse.settings import Settings
 
 
@@ -24,7 +24,7 @@ def _mode(path: Path) -> int:
 
 
 def test_a_first_start_makes_everything_that_the_programs_need(settings: Settings) -> None:
-    made = {one.path for one in secret_files.init(settings)}
+    made = {one.path for one in bootstrap.create_missing(settings)}
     assert made == {settings.engine_key_file, settings.api_key_file, settings.keys_file, settings.certificate}
     assert _mode(settings.secrets_dir) == 0o700
     assert _mode(settings.secrets_dir / "tls") == 0o700
@@ -39,18 +39,18 @@ def test_a_first_start_makes_everything_that_the_programs_need(settings: Setting
 
 
 def test_a_second_run_changes_nothing(settings: Settings) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     before = _contents(settings)
-    assert secret_files.init(settings) == ()
+    assert bootstrap.create_missing(settings) == ()
     assert _contents(settings) == before
 
 
 @pytest.mark.parametrize("lost", ["engine/engine-key", "tls/cert.pem", "tls/key.pem", "gateway/keys.yaml"])
 def test_a_lost_file_is_made_again_without_touching_the_others(settings: Settings, lost: str) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     before = _contents(settings)
     (settings.secrets_dir / lost).unlink()
-    assert len(secret_files.init(settings)) == 1
+    assert len(bootstrap.create_missing(settings)) == 1
     after = _contents(settings)
     assert set(after) == set(before)
     changed = {str(path.relative_to(settings.secrets_dir)) for path in after if after[path] != before[path]}
@@ -59,38 +59,38 @@ def test_a_lost_file_is_made_again_without_touching_the_others(settings: Setting
 
 
 def test_a_lost_table_is_made_with_the_key_that_is_there(settings: Settings) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     settings.keys_file.unlink()
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     key = settings.api_key_file.read_text().strip()
     assert [entry.sha256 for entry in keys.read(settings.keys_file)] == [keys.digest(key)]
 
 
 def test_a_key_that_its_owner_moved_away_is_left_alone(settings: Settings) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     before = settings.keys_file.read_text()
     settings.api_key_file.unlink()
-    assert secret_files.init(settings) == ()
+    assert bootstrap.create_missing(settings) == ()
     assert (settings.api_key_file.exists(), settings.keys_file.read_text()) == (False, before)
 
 
 def test_a_table_without_a_key_gets_the_first_one(settings: Settings) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     settings.api_key_file.unlink()
     settings.keys_file.write_text("keys: []\n")
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     key = settings.api_key_file.read_text().strip()
     assert [entry.sha256 for entry in keys.read(settings.keys_file)] == [keys.digest(key)]
 
 
 def test_a_certificate_about_to_expire_is_renewed_and_an_owners_own_is_not(settings: Settings) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     old = certificate.make(now=datetime.now(UTC) - timedelta(days=195))
     settings.certificate.write_text(old.certificate)
     settings.certificate_key.write_text(old.key)
-    (made,) = secret_files.init(settings)
+    (made,) = bootstrap.create_missing(settings)
     assert made.path == settings.certificate
-    assert "expire" in made.what
+    assert "expire" in made.description
 
 
 def test_a_renewal_looks_at_nothing_else(settings: Settings) -> None:
@@ -99,92 +99,92 @@ def test_a_renewal_looks_at_nothing_else(settings: Settings) -> None:
     pair = certificate.make(now=datetime.now(UTC) - timedelta(days=195))
     settings.certificate.write_text(pair.certificate)
     settings.certificate_key.write_text(pair.key)
-    (made,) = secret_files.make_certificate(settings)
-    assert "the old one was about to expire" in made.what
+    (made,) = bootstrap.ensure_certificate(settings)
+    assert "the old one was about to expire" in made.description
     assert settings.certificate_key.read_text() == pair.key
-    assert certificate.why_new(settings.certificate.read_text(), pair.key) is None
+    assert certificate.renewal_reason(settings.certificate.read_text(), pair.key) is None
     after = _contents(settings)
     assert {path.name for path in after} == {".lock", "cert.pem", "key.pem"}
-    assert secret_files.make_certificate(settings) == ()
+    assert bootstrap.ensure_certificate(settings) == ()
     assert _contents(settings) == after
 
 
 def test_a_renewal_says_what_is_wrong(settings: Settings) -> None:
     settings.certificate.parent.mkdir(parents=True)
     settings.certificate.write_text("nonsense")
-    with pytest.raises(SecretsError, match=r"cert\.pem holds no certificate"):
-        secret_files.make_certificate(settings)
+    with pytest.raises(SecretsError, match=r"cert\.pem is not a certificate"):
+        bootstrap.ensure_certificate(settings)
 
 
 def test_a_lost_certificate_is_made_for_the_key_that_is_there(settings: Settings) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     key = settings.certificate_key.read_text()
     settings.certificate.unlink()
-    assert [one.path for one in secret_files.init(settings)] == [settings.certificate]
+    assert [one.path for one in bootstrap.create_missing(settings)] == [settings.certificate]
     assert settings.certificate_key.read_text() == key
-    assert certificate.why_new(settings.certificate.read_text(), key) is None
+    assert certificate.renewal_reason(settings.certificate.read_text(), key) is None
 
 
 def test_a_certificate_of_an_authority_is_never_replaced(settings: Settings) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     key = ec.generate_private_key(ec.SECP256R1())
     issuer, subject = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("CA", "llm.example.org"))
     long_ago = datetime.now(UTC) - timedelta(days=400)
     foreign = x509.CertificateBuilder(issuer, subject, key.public_key(), 1, long_ago, long_ago + timedelta(days=90))
     text = foreign.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
     settings.certificate.write_text(text)
-    assert secret_files.init(settings) == ()
+    assert bootstrap.create_missing(settings) == ()
     settings.certificate_key.unlink()
-    with pytest.raises(SecretsError, match=r"key\.pem is missing, and the certificate beside it was not made here"):
-        secret_files.init(settings)
+    with pytest.raises(SecretsError, match=r"key\.pem is missing, and Glasshouse did not create the certificate"):
+        bootstrap.create_missing(settings)
     assert settings.certificate.read_text() == text
 
 
 def test_a_key_that_cannot_be_used_is_replaced_only_beside_a_certificate_of_ours(settings: Settings) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     settings.certificate_key.write_text("nonsense")
-    (made,) = secret_files.init(settings)
-    assert "another's" in made.what
-    assert certificate.why_new(settings.certificate.read_text(), settings.certificate_key.read_text()) is None
+    (made,) = bootstrap.create_missing(settings)
+    assert "did not match" in made.description
+    assert certificate.renewal_reason(settings.certificate.read_text(), settings.certificate_key.read_text()) is None
     settings.certificate.unlink()
     settings.certificate_key.write_text("the owner's, in a form unknown here")
-    with pytest.raises(SecretsError, match=r"key\.pem holds no key that can be used"):
-        secret_files.init(settings)
+    with pytest.raises(SecretsError, match=r"key\.pem is not a usable key"):
+        bootstrap.create_missing(settings)
     assert settings.certificate_key.read_text() == "the owner's, in a form unknown here"
 
 
 def test_wrong_files_are_named_and_left(settings: Settings) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     settings.certificate.write_text("nonsense")
-    with pytest.raises(SecretsError, match=r"cert\.pem holds no certificate"):
-        secret_files.init(settings)
+    with pytest.raises(SecretsError, match=r"cert\.pem is not a certificate"):
+        bootstrap.create_missing(settings)
     settings.api_key_file.unlink()
     settings.keys_file.write_text("keys: 3")
     with pytest.raises(KeysError, match=r"keys\.yaml"):
-        secret_files.init(settings)
+        bootstrap.create_missing(settings)
     assert not settings.api_key_file.exists()
 
 
 def test_a_lost_engine_key_is_replaced_by_the_one_that_engines_accept_already(settings: Settings) -> None:
-    secret_files.init(settings)
-    following = secret_files.next_engine_key_file(settings)
+    bootstrap.create_missing(settings)
+    following = engine_key.next_file(settings)
     accepted = following.read_text()
     settings.engine_key_file.unlink()
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     assert settings.engine_key_file.read_text() == accepted
     assert following.read_text() != accepted
 
 
 def test_a_rotation_puts_the_next_engine_key_into_force_and_makes_another(settings: Settings) -> None:
-    secret_files.init(settings)
-    following = secret_files.next_engine_key_file(settings)
+    bootstrap.create_missing(settings)
+    following = engine_key.next_file(settings)
     old, accepted = settings.engine_key_file.read_text(), following.read_text()
-    secret_files.rotate_engine_key(settings)
+    engine_key.rotate(settings)
     assert settings.engine_key_file.read_text() == accepted
     assert len({old, accepted, following.read_text()}) == 3
     assert {_mode(settings.engine_key_file), _mode(following)} == {0o600}
     following.write_text(accepted)  # as if it had been cut short between its two files
-    secret_files.rotate_engine_key(settings)
+    engine_key.rotate(settings)
     assert settings.engine_key_file.read_text() == accepted
     assert following.read_text() != accepted
 
@@ -194,25 +194,25 @@ def test_a_secret_that_is_a_link_is_made_and_kept_where_it_leads(settings: Setti
     link, target = settings.secrets_dir / name, tmp_path / "vault"
     link.parent.mkdir(parents=True)
     link.symlink_to(target)
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     assert target.read_text()
     before = target.read_text()
-    secret_files.init(settings)
-    secret_files.rotate_engine_key(settings)
+    bootstrap.create_missing(settings)
+    engine_key.rotate(settings)
     assert link.is_symlink()
     assert (target.read_text() == before) == (name != "engine/engine-key")
 
 
 def test_without_a_next_engine_key_nothing_is_rotated(settings: Settings) -> None:
-    secret_files.init(settings)
+    bootstrap.create_missing(settings)
     before = settings.engine_key_file.read_text()
-    secret_files.next_engine_key_file(settings).unlink()
+    engine_key.next_file(settings).unlink()
     with pytest.raises(SecretsError, match=r"cannot be rotated: .*engine-key\.next"):
-        secret_files.rotate_engine_key(settings)
+        engine_key.rotate(settings)
     assert settings.engine_key_file.read_text() == before
 
 
 def test_a_directory_that_cannot_be_made_is_said(settings: Settings) -> None:
     settings.secrets_dir.write_text("a file in its place")
-    with pytest.raises(SecretsError, match="cannot be made"):
-        secret_files.init(settings)
+    with pytest.raises(SecretsError, match="cannot be created"):
+        bootstrap.create_missing(settings)

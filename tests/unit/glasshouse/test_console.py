@@ -1,6 +1,6 @@
 import pytest
 
-from glasshouse.screen import Progress, duration, table
+from glasshouse.console import Progress, duration, table
 
 
 def test_tables_are_aligned_and_have_no_trailing_space() -> None:

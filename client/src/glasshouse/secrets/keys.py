@@ -1,11 +1,13 @@
-"""keys.yaml: who may call the API. It holds SHA-256 hashes; a key itself is shown once, when it is made.
+"""keys.yaml: who may call the API. It holds SHA-256 hashes; a key itself is shown once, when it is created.
 
-The gateway reads the same file and takes a change within five seconds. Comments that the owner wrote stay where they
-are: the text is edited in place, and what it then says is checked before it replaces the old one.
+The gateway reads the same file and applies a change within five seconds. An edit keeps the owner's comments, order and
+quotes: ruamel.yaml writes the file, and PyYAML, with which the gateway reads it, checks the result before it replaces
+the old one. Both are needed: to YAML 1.2 an unquoted `no` is a text, to the gateway's PyYAML it is false.
 """
 
 import dataclasses
 import hashlib
+import io
 import re
 import secrets
 from collections.abc import Callable
@@ -15,15 +17,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError as RoundTripError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString as Quoted
 
 from glasshouse.errors import KeysError
-from glasshouse.files import locked, real, who_owns, write_atomically
+from glasshouse.files import locked, ownership_hint, resolve_links, write_atomically
 
 Role = Literal["user", "admin"]
 
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _FIELDS = {"name", "sha256", "role", "expires", "models", "revoked"}
-_HEADER = "# Who may call the API. Add: make key NAME=…   Revoke: make key NAME=… REVOKE=1   Taken within 5 s.\n"
+_HEADER = "# Who may call the API. Add: make key NAME=…   Revoke: make key NAME=… REVOKE=1   Applied within 5 s.\n"
+_COMMENTS_BEFORE_DOCUMENT = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)+(?=---\s)")
+_MAX_WIDTH = 1_000_000  # no line is wrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +72,36 @@ def read(path: Path) -> tuple[Entry, ...]:
 
 
 def add(path: Path, entry: Entry, *, rotate: bool = False) -> None:
-    """Appends `entry`. With `rotate`, its name may exist: the old key and the new one are then both good.
+    """Appends `entry`. With `rotate`, its name may exist: the old key and the new one are then both valid.
 
     Raises:
         KeysError: The name is not allowed, exists already or does not exist (rotate), or the file is wrong.
         OSError: The file cannot be written.
     """
     if not _NAME.fullmatch(entry.name):
-        raise KeysError(f"The name {entry.name!r} is not allowed: 1 to 64 of a-z, 0-9, _ and - are.")
+        raise KeysError(f"The name {entry.name!r} is not allowed: use 1 to 64 of a-z, 0-9, _ and -.")
 
-    def change(text: str, entries: tuple[Entry, ...]) -> tuple[str, tuple[Entry, ...]]:
+    def append(document: CommentedSeq) -> None:
+        document.append(_mapping(entry))
+
+    def change(entries: tuple[Entry, ...]) -> tuple[_Edit, tuple[Entry, ...]]:
         namesakes = [other for other in entries if other.name == entry.name]
         if namesakes and not rotate:
             raise KeysError(
                 f"A key named {entry.name!r} exists. A second one beside it: make key NAME={entry.name} ROTATE=1. "
-                f"To end it: make key NAME={entry.name} REVOKE=1."
+                f"To revoke it: make key NAME={entry.name} REVOKE=1."
             )
         if rotate and not namesakes:
-            raise KeysError(f"There is no key named {entry.name!r} to rotate: leave ROTATE out to make the first one.")
-        if not text.strip():
-            text = f"{_HEADER}keys:\n"
-        return f"{text.rstrip()}\n{_block(entry, _indent(text))}", (*entries, entry)
+            raise KeysError(
+                f"There is no key named {entry.name!r} to rotate: leave ROTATE out to create the first one."
+            )
+        return append, (*entries, entry)
 
-    _edit(path, change)
+    _change(path, change)
 
 
 def revoke(path: Path, name: str) -> int:
-    """Marks every key of `name` as revoked and returns how many were good until now.
+    """Marks every key of `name` as revoked and returns how many were valid until now.
 
     Raises:
         KeysError: No key has that name, or the file is wrong.
@@ -98,40 +109,74 @@ def revoke(path: Path, name: str) -> int:
     """
     count = 0
 
-    def change(text: str, entries: tuple[Entry, ...]) -> tuple[str, tuple[Entry, ...]]:
+    def change(entries: tuple[Entry, ...]) -> tuple[_Edit, tuple[Entry, ...]]:
         nonlocal count
         if all(entry.name != name for entry in entries):
             known = ", ".join(dict.fromkeys(entry.name for entry in entries)) or "none"
-            raise KeysError(f"There is no key named {name!r}. There are: {known}.")
-        wanted = [index for index, entry in enumerate(entries) if entry.name == name and not entry.revoked]
+            raise KeysError(f"There is no key named {name!r}. Known names: {known}.")
+        wanted = {index for index, entry in enumerate(entries) if entry.name == name and not entry.revoked}
         count = len(wanted)
-        for index in reversed(wanted):  # from the end, so that the places before it stay right
-            text = _set_scalar(text, index, "revoked", "true")
-        return text, tuple(
+
+        def mark(document: CommentedSeq) -> None:
+            for index in wanted:
+                item = document[index]
+                if "revoked" in item:
+                    item["revoked"] = True
+                else:  # not last: a comment below the entry hangs on its last field
+                    item.insert(1, "revoked", True)
+
+        revoked = (
             dataclasses.replace(entry, revoked=True) if index in wanted else entry
             for index, entry in enumerate(entries)
         )
+        return mark, tuple(revoked)
 
     if not path.exists():
         raise KeysError(f"There is no key named {name!r}: {path.name} does not exist yet.")
-    _edit(path, change)
+    _change(path, change)
     return count
 
 
-_Change = Callable[[str, tuple[Entry, ...]], tuple[str, tuple[Entry, ...]]]
+_Edit = Callable[[CommentedSeq], None]
+_Change = Callable[[tuple[Entry, ...]], tuple[_Edit, tuple[Entry, ...]]]
 
 
-def _edit(path: Path, change: _Change) -> None:
-    target = real(path)  # beside it lies the lock, so that two links to one file share it
+def _change(path: Path, change: _Change) -> None:
+    target = resolve_links(path)  # the lock lies beside it, so that two links to one file share it
     with locked(target.with_name(f".{target.name}.lock")):
         text = _text(path)
-        edited, expected = change(text, _parse(text, path))
+        edit, expected = change(_parse(text, path))
         try:
-            kept = _parse(edited, path) == expected
-        except KeysError:
-            kept = False
-        # A form that cannot be edited in place (flow style, say) is written anew: right entries go before comments.
-        write_atomically(path, edited if kept else _HEADER + "keys:\n" + "".join(_block(e, "  ") for e in expected))
+            edited = _edited(text, edit)
+            is_right = _parse(edited, path) == expected
+        except (KeysError, RoundTripError, TypeError, LookupError, AttributeError):
+            edited, is_right = "", False
+        if not is_right:  # a form that the two libraries read differently: right entries go before comments
+            edited = _HEADER + _edited("keys:\n", lambda document: document.extend(map(_mapping, expected)))
+        write_atomically(path, edited)
+
+
+def _edited(text: str, edit: _Edit) -> str:
+    """The text after an edit of its list, with comments, order, quotes and indentation as they were."""
+    before = _COMMENTS_BEFORE_DOCUMENT.match(text)  # ruamel.yaml drops them
+    preamble = before[0] if before else ""
+    text = text.removeprefix(preamble)
+    round_trip = YAML()
+    round_trip.explicit_start = text.startswith("---")
+    round_trip.preserve_quotes = True
+    round_trip.width = _MAX_WIDTH
+    document = round_trip.load(text)
+    if document is None:  # nothing, or nothing but comments
+        document = round_trip.load(f"{text.rstrip()}\nkeys:\n" if text.strip() else f"{_HEADER}keys:\n")
+    if not document["keys"]:
+        document["keys"] = CommentedSeq()
+    items = document["keys"]
+    offset = max(items.lc.data[0][1] - 2, 0) if items.lc.data and not items.fa.flow_style() else 2
+    round_trip.indent(mapping=2, sequence=offset + 2, offset=offset)
+    edit(items)
+    output = io.StringIO()
+    round_trip.dump(document, output)
+    return preamble + output.getvalue()
 
 
 def _text(path: Path) -> str:
@@ -140,7 +185,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise KeysError(f"{path.name} cannot be read: {error}.{who_owns(error)}") from error
+        raise KeysError(f"{path.name} cannot be read: {error}.{ownership_hint(error)}") from error
 
 
 def _parse(text: str, path: Path) -> tuple[Entry, ...]:
@@ -180,42 +225,14 @@ def _entry(item: Any, where: str) -> Entry:
     )
 
 
-def _block(entry: Entry, indent: str) -> str:
-    """The entry as text in block style, ending in a newline."""
-    lines = [f"name: {_quoted(entry.name)}", f"sha256: {_quoted(entry.sha256)}", f"role: {entry.role}"]
+def _mapping(entry: Entry) -> CommentedMap:
+    """The entry as it is written. Texts are quoted: a name such as `no`, or a hash of digits, would not be a text."""
+    fields: dict[str, Any] = {"name": Quoted(entry.name), "sha256": Quoted(entry.sha256), "role": entry.role}
     if entry.expires is not None:
-        lines.append(f"expires: {entry.expires.isoformat()}")
+        fields["expires"] = entry.expires
     if entry.models is not None:
-        lines.append(f"models: [{', '.join(_quoted(model) for model in entry.models)}]")
+        fields["models"] = CommentedSeq(map(Quoted, entry.models))
+        fields["models"].fa.set_flow_style()
     if entry.revoked:
-        lines.append("revoked: true")
-    return f"{indent}- " + f"\n{indent}  ".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    """A YAML scalar that stays a string: unquoted, a name such as `no` or a hash of digits would be something else."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _indent(text: str) -> str:
-    """The indentation that the list has already."""
-    items = _items(text)
-    return " " * max(items[0].start_mark.column - 2, 0) if items else "  "
-
-
-def _items(text: str) -> list[yaml.MappingNode]:
-    top = yaml.compose(text, Loader=yaml.SafeLoader)
-    if not isinstance(top, yaml.MappingNode) or not isinstance(top.value[0][1], yaml.SequenceNode):
-        return []
-    return [node for node in top.value[0][1].value if isinstance(node, yaml.MappingNode)]
-
-
-def _set_scalar(text: str, index: int, field: str, value: str) -> str:
-    """Sets one field of one entry in the text: in its place, or as a new line below the entry's first field."""
-    entry = _items(text)[index]
-    for name, node in entry.value:
-        if name.value == field:
-            return text[: node.start_mark.index] + value + text[node.end_mark.index :]
-    line_end = text.find("\n", entry.value[0][1].end_mark.index)
-    line_end = len(text) if line_end < 0 else line_end
-    return f"{text[:line_end]}\n{' ' * entry.start_mark.column}{field}: {value}{text[line_end:]}"
+        fields["revoked"] = True
+    return CommentedMap(fields)

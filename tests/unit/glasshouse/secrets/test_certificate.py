@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from glasshouse import certificate
+from glasshouse.secrets import certificate
 
 
 def test_it_names_this_machine_and_lives_less_than_200_days() -> None:
@@ -56,17 +56,18 @@ def test_renewal_is_due_three_weeks_before_the_end() -> None:
     now = datetime.now(UTC)
     for age, due in ((0, False), (176, False), (179, True), (400, True)):
         pair = certificate.make(now=now - timedelta(days=age))
-        assert (certificate.why_new(pair.certificate, pair.key) == "the old one was about to expire") is due
+        assert (certificate.renewal_reason(pair.certificate, pair.key) == "the old one was about to expire") is due
 
 
 def test_a_key_of_another_or_a_missing_name_is_a_reason_too() -> None:
     pair, other = certificate.make(("a.example.org",)), certificate.make()
-    assert certificate.why_new(pair.certificate, pair.key, ("a.example.org", "127.0.0.1")) is None
+    assert certificate.renewal_reason(pair.certificate, pair.key, ("a.example.org", "127.0.0.1")) is None
     assert (
-        certificate.why_new(pair.certificate, pair.key, ("b.example.org",)) == "the old one did not name b.example.org"
+        certificate.renewal_reason(pair.certificate, pair.key, ("b.example.org",))
+        == "the old one did not name b.example.org"
     )
     for key in (other.key, "nonsense"):
-        assert certificate.why_new(pair.certificate, key) == "the key beside the old one was another's"
+        assert certificate.renewal_reason(pair.certificate, key) == "the key beside the old one did not match"
 
 
 def test_a_certificate_that_was_not_made_here_is_its_owners_business() -> None:
@@ -78,4 +79,4 @@ def test_a_certificate_that_was_not_made_here_is_its_owners_business() -> None:
         .sign(key, hashes.SHA256())
         .public_bytes(serialization.Encoding.PEM)
     )
-    assert certificate.why_new(foreign.decode(), "", ("other.example.org",)) is None
+    assert certificate.renewal_reason(foreign.decode(), "", ("other.example.org",)) is None

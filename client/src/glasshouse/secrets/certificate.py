@@ -1,4 +1,4 @@
-"""The self-signed certificate of a first start, so that keys and prompts travel encrypted from the first request on."""
+"""The self-signed certificate, so that keys and prompts are encrypted from the first request on."""
 
 import ipaddress
 import socket
@@ -17,30 +17,30 @@ _RENEW_BEFORE = timedelta(days=21)  # the alert CertificateExpires comes at 14
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CertificatePair:
     """A certificate and its private key, both PEM."""
 
     certificate: str
     key: str
 
 
-def make(names: Sequence[str] = (), now: datetime | None = None, key: str | None = None) -> Pair:
-    """A certificate for this machine and `names`, good for 199 days from `now`, and its key.
+def make(names: Sequence[str] = (), now: datetime | None = None, key: str | None = None) -> CertificatePair:
+    """A certificate for this machine and `names`, valid for 199 days from `now`, and its key.
 
     Args:
-        names: more host names and addresses that clients will use.
-        now: when it begins; the current time if None.
-        key: a private key (PEM, EC or RSA) to keep; a new one (EC P-256) if None.
+        names: further host names and addresses that clients use.
+        now: when its validity begins; the current time if None.
+        key: the private key (PEM, EC or RSA) to use; a new one (EC P-256) if None.
 
     Raises:
-        ValueError: A name is not ASCII, or `key` is no such key.
+        ValueError: A name is not ASCII, or `key` is not such a key.
     """
     now = now or datetime.now(UTC)
     private = _private_key(key)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _COMMON_NAME)])
     public = private.public_key()
     hostname = socket.gethostname()
-    # In Docker the front door is called nginx by the containers beside it.
+    # Other containers reach the endpoint as `nginx`.
     own = ("localhost", "nginx", *((hostname,) if hostname.isascii() and hostname else ()))
     general = [_general_name(text) for text in dict.fromkeys((*own, *names, "127.0.0.1", "::1"))]
     certificate = (
@@ -49,10 +49,10 @@ def make(names: Sequence[str] = (), now: datetime | None = None, key: str | None
         .issuer_name(name)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))  # a clock that is a little behind still accepts it
+        .not_valid_before(now - timedelta(hours=1))  # a clock that is slightly behind accepts it
         .not_valid_after(now - timedelta(hours=1) + _LIFETIME)
         .add_extension(x509.SubjectAlternativeName(general), critical=False)
-        # Not an authority: whoever trusts this file trusts this server, and nothing that its key might sign.
+        # Not an authority: whoever trusts this file trusts this server, and nothing that its key may sign.
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -63,7 +63,7 @@ def make(names: Sequence[str] = (), now: datetime | None = None, key: str | None
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     pem = certificate.public_bytes(serialization.Encoding.PEM)
-    return Pair(pem.decode(), pem_key if isinstance(pem_key, str) else pem_key.decode())
+    return CertificatePair(pem.decode(), pem_key if isinstance(pem_key, str) else pem_key.decode())
 
 
 def _private_key(pem: str | None) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
@@ -78,46 +78,46 @@ def _private_key(pem: str | None) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivate
     return found
 
 
-def why_new(certificate: str, key: str, names: Sequence[str] = (), now: datetime | None = None) -> str | None:
-    """Why a certificate made here has to be made again; None when it is good, or when it is one of the owner's own.
+def renewal_reason(certificate: str, key: str, names: Sequence[str] = (), now: datetime | None = None) -> str | None:
+    """Why a certificate of ours has to be renewed; None if it is valid, or the owner's own.
 
     Args:
-        certificate: PEM; of several, the first counts.
+        certificate: PEM; the first one, if there are several.
         key: the private key, PEM.
-        names: host names and addresses that it has to be good for.
+        names: host names and addresses that it has to be valid for.
         now: the current time if None.
 
     Raises:
-        ValueError: The text is no certificate.
+        ValueError: The text is not a certificate.
     """
     parsed = x509.load_pem_x509_certificate(certificate.encode())
-    if not _made_here(parsed):
+    if not _is_ours(parsed):
         return None
     if parsed.not_valid_after_utc - (now or datetime.now(UTC)) < _RENEW_BEFORE:
         return "the old one was about to expire"
-    if not _belong_together(parsed, key):
-        return "the key beside the old one was another's"
+    if not _matches(parsed, key):
+        return "the key beside the old one did not match"
     known = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     if missing := [name for name in names if _general_name(name) not in known]:
         return f"the old one did not name {missing[0]}"
     return None
 
 
-def is_own(certificate: str) -> bool:
-    """Whether a certificate (PEM) was made here.
+def is_managed(certificate: str) -> bool:
+    """Whether Glasshouse created a certificate (PEM), and so renews it.
 
     Raises:
-        ValueError: The text is no certificate.
+        ValueError: The text is not a certificate.
     """
-    return _made_here(x509.load_pem_x509_certificate(certificate.encode()))
+    return _is_ours(x509.load_pem_x509_certificate(certificate.encode()))
 
 
-def _made_here(certificate: x509.Certificate) -> bool:
+def _is_ours(certificate: x509.Certificate) -> bool:
     issuer = certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
     return certificate.issuer == certificate.subject and bool(issuer) and issuer[0].value == _COMMON_NAME
 
 
-def _belong_together(certificate: x509.Certificate, key: str) -> bool:
+def _matches(certificate: x509.Certificate, key: str) -> bool:
     try:
         private = serialization.load_pem_private_key(key.encode(), password=None)
     except (ValueError, TypeError):

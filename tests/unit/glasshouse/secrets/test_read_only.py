@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from glasshouse import certificate, container, keys, secret_files
+from glasshouse import container
 from glasshouse.errors import SecretsError
+from glasshouse.secrets import bootstrap, certificate, engine_key, keys
 from glasshouse.settings import Settings, load
 
 SOMEBODY = 54_321
@@ -20,7 +21,7 @@ SOMEBODY = 54_321
 
 @pytest.fixture
 def complete(settings: Settings) -> Settings:
-    secret_files.init(settings, docker=True)
+    bootstrap.create_missing(settings, docker=True)
     return settings
 
 
@@ -41,7 +42,7 @@ def mounted(complete: Settings) -> Iterator[Settings]:
 
 
 def test_complete_ones_are_enough_on_a_read_only_mount(mounted: Settings) -> None:
-    assert secret_files.init(mounted) == ()
+    assert bootstrap.create_missing(mounted) == ()
 
 
 def test_in_a_container_too(complete: Settings, mounted: Settings, tmp_path: Path) -> None:
@@ -56,24 +57,24 @@ def test_all_that_is_missing_is_named_and_nothing_else(complete: Settings, mount
     complete.engine_key_file.unlink()
     complete.certificate.unlink()
     with pytest.raises(SecretsError) as caught:
-        secret_files.init(mounted)
+        bootstrap.create_missing(mounted)
     said = str(caught.value)
     assert "read-only/engine/engine-key, " in said
-    assert "read-only/tls/cert.pem are missing and cannot be made: [Errno 30] Read-only file system" in said
+    assert "read-only/tls/cert.pem are missing and cannot be created: [Errno 30] Read-only file system" in said
     assert "keys.yaml" not in said
 
 
 def test_a_missing_table_of_keys_is_named(complete: Settings, mounted: Settings) -> None:
     complete.keys_file.unlink()
-    with pytest.raises(SecretsError, match=r"read-only/gateway/keys\.yaml is missing and cannot be made"):
-        secret_files.init(mounted)
+    with pytest.raises(SecretsError, match=r"read-only/gateway/keys\.yaml is missing and cannot be created"):
+        bootstrap.create_missing(mounted)
 
 
 def test_a_key_moved_away_and_no_next_engine_key_are_no_reason_to_write(complete: Settings, mounted: Settings) -> None:
     complete.api_key_file.unlink()
-    secret_files.next_engine_key_file(complete).unlink()
+    engine_key.next_file(complete).unlink()
     (complete.secrets_dir / ".lock").unlink()
-    assert secret_files.init(mounted) == ()
+    assert bootstrap.create_missing(mounted) == ()
 
 
 def test_a_certificate_that_should_be_replaced_is_used_and_said(
@@ -82,8 +83,8 @@ def test_a_certificate_that_should_be_replaced_is_used_and_said(
     old = certificate.make(now=datetime.now(UTC) - timedelta(days=195))
     complete.certificate.write_text(old.certificate)
     complete.certificate_key.write_text(old.key)
-    assert secret_files.init(mounted) == ()
-    assert "tls/cert.pem should be replaced, and cannot be written: the old one was about" in capsys.readouterr().out
+    assert bootstrap.create_missing(mounted) == ()
+    assert "tls/cert.pem should be replaced, but cannot be written: the old one was about" in capsys.readouterr().out
 
 
 def test_a_key_cannot_be_added_there_and_the_file_is_named(mounted: Settings) -> None:
@@ -99,9 +100,10 @@ def test_another_user_who_may_only_read_starts_too(complete: Settings) -> None:
         for path in (secrets.parent, secrets, *secrets.rglob("*")):
             path.chmod(0o755)
         program = (
-            "import os; from pathlib import Path; from glasshouse import secret_files, settings; "
+            "import os; from pathlib import Path; from glasshouse import settings; "
+            "from glasshouse.secrets import bootstrap; "
             f"its = settings.load(Path({str(complete.root)!r}), {{'SECRETS_DIR': {str(secrets)!r}}}); "
-            f"os.setgroups([]); os.setgid({SOMEBODY}); os.setuid({SOMEBODY}); print(secret_files.init(its))"
+            f"os.setgroups([]); os.setgid({SOMEBODY}); os.setuid({SOMEBODY}); print(bootstrap.create_missing(its))"
         )
         done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=False, cwd="/")
     assert (done.returncode, done.stdout) == (0, "()\n"), done.stderr

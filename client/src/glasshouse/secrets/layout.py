@@ -1,15 +1,15 @@
-"""Where each secret lies below `secrets/`: a directory for those who need the same, so that a service mounts only it.
+"""Where each secret is below `secrets/`: services that need the same files share a directory, and mount nothing else.
 
     secrets/
-      api-key                                       the first key in clear, for the owner; no service sees it
+      api-key                                       the first key in clear, for the owner; no service mounts it
       gateway/keys.yaml                             the gateway
       engine/engine-key, engine-key.next            the gateway, the engines, Prometheus
       hub/hf-token                                  vLLM
       grafana/grafana-password, alert-url, smtp-password
       tls/cert.pem, key.pem                         nginx
 
-Directories are mounted, not files: a file that is replaced by a rename would not be seen through a mount of its own.
-Up to version 0.1 all files lay side by side; `up` moves those.
+Directories are mounted, not files: a container would not see a mounted file being replaced by a rename.
+Up to version 0.1 the layout was flat; `up` migrates it.
 """
 
 import errno
@@ -17,7 +17,7 @@ import os
 from pathlib import Path
 
 from glasshouse.errors import SecretsError
-from glasshouse.files import keep_owner, real, write_atomically
+from glasshouse.files import copy_owner, resolve_links, write_atomically
 from glasshouse.settings import Settings
 
 DIRECTORIES = ("engine", "gateway", "grafana", "hub", "tls")
@@ -32,32 +32,32 @@ _DIRECTORY_OF = {
 }
 
 
-def keys_file(settings: Settings) -> Path:
-    """The keys.yaml that counts now: the old place, as long as a stack that has not been started since reads it."""
+def active_keys_file(settings: Settings) -> Path:
+    """The keys.yaml in use: that of the flat layout until the next start moves it, since a running stack reads it."""
     old = settings.secrets_dir / settings.keys_file.name
-    waiting = _is_usual(settings, settings.keys_file) and os.path.lexists(old)
-    return old if waiting and not os.path.lexists(settings.keys_file) else settings.keys_file
+    is_flat = _is_default(settings, settings.keys_file) and os.path.lexists(old)
+    return old if is_flat and not os.path.lexists(settings.keys_file) else settings.keys_file
 
 
 def make_directory(settings: Settings, directory: Path) -> None:
-    """Makes a directory for secrets, with the owner of `secrets/`; one that is there stays as it is.
+    """Creates a directory for secrets, with the owner of `secrets/`; an existing one stays as it is.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     if not directory.is_dir():
         directory.mkdir(mode=0o700, parents=True)
-        keep_owner(directory, settings.secrets_dir)
+        copy_owner(directory, settings.secrets_dir)
 
 
-def move_old(settings: Settings) -> None:
-    """Moves files of the old layout to their directories; what KEYS_FILE or ENGINE_KEY_FILE names stays.
+def migrate_flat(settings: Settings) -> None:
+    """Moves files of the flat layout to their directories; what KEYS_FILE or ENGINE_KEY_FILE names stays.
 
-    Each file is at one of both places at any moment, or at both with the same content: a run that was cut short is
-    completed by the next.
+    At any moment each file is at one of the two places, or at both with the same content: a run that was interrupted
+    is completed by the next.
 
     Raises:
-        SecretsError: Both places have a file, and they differ; or one cannot be moved.
+        SecretsError: The two places hold different files, or one cannot be moved.
     """
     for name, directory in _DIRECTORY_OF.items():
         old, new = settings.secrets_dir / name, settings.secrets_dir / directory / name
@@ -72,21 +72,21 @@ def move_old(settings: Settings) -> None:
 
 
 def require_inside(settings: Settings) -> None:
-    """Sees that every file can be found in a container, where only its directory is mounted.
+    """Checks that containers can reach every file through the one directory that they mount.
 
     Raises:
-        SecretsError: One is a link that leads out of its directory.
+        SecretsError: A file is a link that leads out of its directory.
     """
     for directory in DIRECTORIES:
         for path in (settings.secrets_dir / directory).glob("*"):
-            if path.is_symlink() and not real(path).is_relative_to(path.parent.resolve()):
+            if path.is_symlink() and not resolve_links(path).is_relative_to(path.parent.resolve()):
                 raise SecretsError(
-                    f"{settings.shown(path)} is a link that leads out of {directory}/, and a container sees only that "
+                    f"{settings.shown(path)} is a link that leads out of {directory}/, but containers mount only that "
                     "directory: make the directory a link instead, or put the file there."
                 )
 
 
-def _is_usual(settings: Settings, path: Path) -> bool:
+def _is_default(settings: Settings, path: Path) -> bool:
     return path == settings.secrets_dir / _DIRECTORY_OF.get(path.name, "") / path.name
 
 
@@ -94,7 +94,7 @@ def _move(settings: Settings, old: Path, new: Path) -> None:
     if os.path.lexists(new):
         if old.read_bytes() != new.read_bytes():
             raise SecretsError(
-                f"{settings.shown(old)} and {settings.shown(new)} differ: remove the one that is out of date. "
+                f"{settings.shown(old)} and {settings.shown(new)} differ: remove the outdated one. "
                 "Only the second is read."
             )
     elif old.is_symlink():
@@ -103,14 +103,14 @@ def _move(settings: Settings, old: Path, new: Path) -> None:
         try:
             old.rename(new)
         except OSError as error:
-            if error.errno != errno.EXDEV:  # the directory lies on another disk
+            if error.errno != errno.EXDEV:  # the directory is on another file system
                 raise
             write_atomically(new, old.read_text(encoding="utf-8"))
     old.unlink(missing_ok=True)
 
 
 def _link(old: Path, new: Path) -> None:
-    """A link like `old` at `new`; a relative one is written anew, because it is read from where it lies."""
+    """A link like `old` at `new`; a relative target is rewritten, because it is resolved from where the link is."""
     text = old.readlink()
     if not text.is_absolute():
         text = Path(os.path.relpath(old.parent.resolve() / text, new.parent.resolve()))
