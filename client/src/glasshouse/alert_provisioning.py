@@ -58,7 +58,7 @@ def _require_address(settings: Settings, kind: str) -> None:
         if missing := [name for name in ("ALERTS_EMAIL", "SMTP_HOST") if not settings.environment.get(name)]:
             raise SecretsError(f"ALERTS_TO='email', but .env does not set {' and '.join(missing)}.")
     elif kind != "nobody" and not _holds_address(file):
-        raise SecretsError(f"ALERTS_TO={kind!r}, but {settings.shown(file)} does not hold its address.")
+        raise SecretsError(f"ALERTS_TO={kind!r}, but the file {settings.shown(file)} does not hold its address.")
 
 
 def _holds_address(file: Path) -> bool:

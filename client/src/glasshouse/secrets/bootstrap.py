@@ -128,7 +128,7 @@ def _grafana_password(settings: Settings) -> tuple[CreatedSecret, ...]:
         return ()
     layout.make_directory(settings, path.parent)
     write_atomically(path, secrets.token_urlsafe(24) + "\n")
-    return (CreatedSecret(path, "the password of Grafana's user admin, which Grafana takes at its first start"),)
+    return (CreatedSecret(path, "of Grafana's user admin; Grafana takes it at its first start"),)
 
 
 def _certificate(settings: Settings) -> tuple[CreatedSecret, ...]:

@@ -28,6 +28,8 @@ from glasshouse.files import locked, ownership_hint, resolve_links, write_atomic
 Role = Literal["user", "admin"]
 
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
+# What PyYAML raises, beside its own errors, for `!!int ""`, `!!timestamp x` and the like.
+_WRONG_TAGS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 _FIELDS = {"name", "sha256", "role", "expires", "models", "revoked"}
 _HEADER = "# Who may call the API. Add: make key NAME=…   Revoke: make key NAME=… REVOKE=1   Applied within 5 s.\n"
 _COMMENTS_BEFORE_DOCUMENT = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)+(?=---\s)")
@@ -191,8 +193,11 @@ def _text(path: Path) -> str:
 def _parse(text: str, path: Path) -> tuple[Entry, ...]:
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise KeysError(f"{path.name} is not YAML: {' '.join(str(error).split())}.") from error
+    except (yaml.YAMLError, RecursionError, *_WRONG_TAGS) as error:
+        # Not the error's own text, which quotes the file: a key in clear may stand there by mistake.
+        mark = getattr(error, "problem_mark", None)
+        place = f": see line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise KeysError(f"{path.name} is not YAML that can be read{place}.") from None
     if content is None:
         return ()
     if not isinstance(content, dict) or set(content) != {"keys"} or not isinstance(content["keys"], list | None):

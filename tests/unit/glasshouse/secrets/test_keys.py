@@ -148,6 +148,9 @@ def test_a_wrong_name_is_refused(path: Path, name: str) -> None:
         f"keys: [{{name: a, sha256: {A}, models: m}}]",
         f"keys: [{{name: a, sha256: {A}, revoked: 3}}]",
         "keys: [{name: a, sha256: sk-in-the-wrong-place}]",
+        "keys: [{name: a, sha256: @sk-in-the-wrong-place}]",
+        "keys: !!int sk-in-the-wrong-place",
+        "[" * 10_000,
     ],
 )
 def test_a_wrong_file_is_left_alone(path: Path, text: str) -> None:
