@@ -1,4 +1,4 @@
-"""What a person sees of an examination: a table, and the exit status."""
+"""The command `doctor` and the warnings before a start: findings as a table, and the exit status."""
 
 import textwrap
 from collections.abc import Iterable

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from glasshouse.console import size
+from rich.filesize import decimal
+
 from glasshouse.errors import BackupError
 from glasshouse.files import locked, ownership_hint
 from glasshouse.maintenance import archive, services
@@ -67,7 +68,7 @@ def write(settings: Settings, found: Services, file: Path) -> Archive:
             print(f"Not in the backup: {name}/{link} is a link that leads out of {name}/.")
     for name in Checkout(settings.root).changed:
         print(f"Not in the backup: {name}, which is not as this version has it.")
-    print(f"Backup: {settings.shown(file)}  ({size(file.stat().st_size)}). It holds your secrets: guard it.")
+    print(f"Backup: {settings.shown(file)}  ({decimal(file.stat().st_size)}). It holds your secrets: guard it.")
     return replace(checked, path=file)
 
 
@@ -112,7 +113,7 @@ def _write(settings: Settings, found: Services, partial: Path) -> Archive:
         for part in (services.settings_part(settings), *parts):
             with found.still(part.name):
                 entry = writer.add(part)
-            print(f"  {part.name}  {size(entry.bytes)}", flush=True)
+            print(f"  {part.name}  {decimal(entry.bytes)}", flush=True)
         writer.finish(Manifest(checkout.version, checkout.commit, found.kind, made, tuple(writer.parts)))
     print("  checking it …", flush=True)
     return archive.check(partial)
