@@ -146,7 +146,7 @@ def test_a_stale_state_is_put_away(run: Run, root: Path) -> None:
 
 def test_bad_settings_are_misuse(run: Run) -> None:
     done = run("up", SHAPE="kubernetes")
-    assert (done.status, done.err) == (2, "SHAPE='kubernetes' is not allowed: auto, gpu, cpu or native is.\n")
+    assert (done.status, done.err) == (2, "SHAPE='kubernetes' is not allowed: use auto, gpu, cpu or native.\n")
 
 
 def test_a_stack_in_docker_is_what_the_other_commands_act_on(
