@@ -4,16 +4,20 @@ Colours appear only on a terminal, and not where NO_COLOR is set. Nothing is wra
 what is printed can be piped and pasted.
 """
 
+import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Annotated, Any, Self
 
+import typer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead, for programs (docs/command-line.md).")]
 
 _REPEAT_S = 10.0
 _UNLIMITED = 10_000  # columns: no table is that wide
@@ -29,6 +33,11 @@ def table(rows: Sequence[Sequence[str | Text]], indent: str = "  ", *, header: b
     with console.capture() as captured:
         console.print(grid)
     return "\n".join(f"{indent}{line}".rstrip() for line in captured.get().splitlines())
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """Prints data for programs: one JSON object, in ASCII whatever the terminal's character set is."""
+    print(json.dumps(data, indent=2))
 
 
 def print_error(text: str) -> None:

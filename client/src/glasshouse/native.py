@@ -59,9 +59,8 @@ def show(settings: Settings, current: state.State) -> None:
     if known is not None:
         rows = [("PROGRAM", "STATE", "PID", "UP FOR")]
         for program in known:
-            word = _WORDS.get(program.state, program.state.lower())
             uptime = duration(program.uptime_s) if program.pid else "-"
-            rows.append((program.name, word, str(program.pid or "-"), uptime))
+            rows.append((program.name, state_of(program), str(program.pid or "-"), uptime))
         print(f"{table(rows, indent='')}\n\n{current.url}/v1")
         if shutil.disk_usage(settings.run_dir).free < _FEW_BYTES:
             print(
@@ -72,6 +71,11 @@ def show(settings: Settings, current: state.State) -> None:
     members = [(str(one.pid), one.command) for one in current.members(settings.root)]
     print(table([("PID", "COMMAND"), *members], indent=""))
     print(f"\nsupervisord {trouble}, and these processes run without it: nothing restarts them. make down ends them.")
+
+
+def state_of(program: supervisor.Program) -> str:
+    """Its state in a word."""
+    return _WORDS.get(program.state, program.state.lower())
 
 
 def front(current: state.State) -> Front:

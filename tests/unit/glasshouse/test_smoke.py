@@ -49,7 +49,7 @@ def test_both_answers_and_their_figures_are_shown(
         ([_chunk("It"), _USAGE], r"without \[DONE\]"),
         ([_USAGE, "[DONE]"], "streamed answer is empty"),
         ([_chunk("It"), json.dumps({"error": {"message": "The engine is gone."}})], r"broke: The engine is gone\."),
-        ([_chunk("It"), "{"], "no JSON"),
+        ([_chunk("It"), "{"], "other than JSON"),
     ],
 )
 def test_a_stream_that_is_not_as_it_should_be_is_an_error(
@@ -64,7 +64,7 @@ def test_a_stream_that_is_not_as_it_should_be_is_an_error(
     ("answer", "said"),
     [
         ((503, {"error": {"message": "No engine is ready."}}), r"answered 503: No engine is ready\."),
-        ((200, {"choices": []}), "not of OpenAI's shape"),
+        ((200, {"choices": []}), "does not have OpenAI's shape"),
         ((200, {**_PLAIN, "usage": None}), "without usage"),
         ((200, {**_PLAIN, "choices": [{"message": {"content": ""}}]}), "plain answer is empty"),
     ],

@@ -15,19 +15,19 @@ from glasshouse.settings import Settings, find_root, load
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel="Maintain")
 def backup(
     file: Annotated[
-        Path | None, typer.Option(help="Where to [default: a name with date and version in backups/]")
+        Path | None, typer.Option(help="File to write.", show_default="a name with date and version in backups/")
     ] = None,
 ) -> None:
     """Save secrets, keys, settings and data into one file; the stack serves on."""
     backups.backup(_settings(), file.absolute() if file else None)
 
 
-@app.command()
+@app.command(rich_help_panel="Maintain")
 def restore(
-    file: Annotated[Path | None, typer.Argument(help="A file that `backup` has made.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="A file that `backup` created.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is here, after a backup of it.")] = False,
 ) -> None:
     """Put a backup into this checkout. The stack must be down."""
@@ -38,10 +38,10 @@ def restore(
     restores.restore(settings, file.absolute(), force=force)
 
 
-@app.command()
+@app.command(rich_help_panel="Maintain")
 def upgrade(
-    to: Annotated[str | None, typer.Option(help="A tag or commit [default: the newest version's tag]")] = None,
-    key_file: Annotated[Path | None, typer.Option(help="File with an API key [default: secrets/api-key]")] = None,
+    to: Annotated[str | None, typer.Option(help="A tag or commit.", show_default="the newest version's tag")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="File with an API key.", show_default="secrets/api-key")] = None,
 ) -> None:
     """Go to another version: backup, build, start, smoke; back to the version of before if one of them fails."""
     settings = _settings()

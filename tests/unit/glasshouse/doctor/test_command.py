@@ -112,7 +112,7 @@ def test_a_start_shows_warnings_and_goes_on(stub: Stub, read: Read, capsys: pyte
     stub.file("etc/ufw/ufw.conf", "ENABLED=yes\n")
     start.up(read(), attach=False)
     said = capsys.readouterr().out
-    assert "Before it starts (make doctor shows all that was looked at):" in said
+    assert "Before it starts (make doctor shows every check):" in said
     assert "WARNING  ufw" in said
     assert "not checked" not in said
     assert "Glasshouse is up" in said
