@@ -216,7 +216,7 @@ def test_llama_cpp_waits_for_a_broken_model_to_change(tmp_path: Path) -> None:
         assert launcher.until("ready")["model"] == "cut"
 
 
-def test_llama_cpp_does_not_outlive_a_killed_launcher(tmp_path: Path) -> None:
+def test_llama_cpp_dies_with_a_killed_launcher(tmp_path: Path) -> None:
     with launched(tmp_path, "llamacpp_server", {}, 30) as launcher:
         launcher.until("ready")
         engine = launcher.engine()
@@ -254,7 +254,7 @@ def test_vllm_from_start_to_stop(tmp_path: Path) -> None:
 
 @pytest.mark.vllm
 @pytest.mark.timeout(600)
-def test_vllm_says_which_length_fits_and_does_not_outlive_a_killed_launcher(tmp_path: Path) -> None:
+def test_vllm_reports_the_length_that_fits_and_dies_with_a_killed_launcher(tmp_path: Path) -> None:
     variables = {**VLLM, "VLLM_MAX_MODEL_LEN": "50000000", "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1"}
     with launched(tmp_path, "vllm_launcher", variables, 400) as launcher:
         reason = launcher.until("ready", "failed")["reason"]
@@ -280,7 +280,7 @@ def test_the_list_of_options_is_vllms() -> None:
         check=True,
     )
 
-    assert options.from_help(answer.stdout) == sorted(options.known().items())
+    assert options.parse_help(answer.stdout) == sorted(options.known_options().items())
 
 
 @pytest.mark.vllm
@@ -289,6 +289,6 @@ def test_a_translated_variable_is_not_one_that_vllm_reads_itself() -> None:
     code = "import json, vllm.envs; print(json.dumps(list(vllm.envs.environment_variables)))"
     answer = subprocess.run([str(VLLM_PYTHON), "-c", code], capture_output=True, text=True, check=True)
     own = set(json.loads(answer.stdout.splitlines()[-1]))
-    translated = {name for name in own if environment.for_child({name: "1"}).get(name) is None}
+    translated = {name for name in own if environment.child_environment({name: "1"}).get(name) is None}
 
     assert translated == {"VLLM_API_KEY", "VLLM_PORT"}

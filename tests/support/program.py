@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv" / "bin" / "python"
 HOST = "127.0.0.1"
 _TAIL = 6_000
-_LEASH = (str(PYTHON), "-m", "launcher.leash")
+_PARENT_DEATH = (str(PYTHON), "-m", "launcher.parent_death")
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 # Below Linux' range for outgoing connections, so that none of the thousands that tests open takes a server's port.
 _PORTS = range(20_000, 32_000)
@@ -87,7 +87,7 @@ class Program:
         kept = {variable: os.environ[variable] for variable in _KEPT if variable in os.environ}
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
-                (*_LEASH, str(os.getpid()), str(int(signal.SIGTERM)), *command),
+                (*_PARENT_DEATH, str(os.getpid()), str(int(signal.SIGTERM)), *command),
                 cwd=ROOT,
                 env={**kept, "PYTHONUNBUFFERED": "1", **environment},
                 stdin=subprocess.DEVNULL,
@@ -131,7 +131,7 @@ class Program:
         return self._process.wait(seconds)
 
     def kill(self) -> None:
-        """Ends it and its group with SIGKILL; what it has started in groups of their own ends with it (their leash)."""
+        """Ends it and its group with SIGKILL; programs in groups of their own get the parent death signal."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

@@ -52,7 +52,7 @@ def test_a_value_that_differs_or_that_only_one_has_is_found(
     assert wrong(page, other, other) == {what}
 
 
-def test_what_moves_fits_between_before_and_after(page: str, smi: str) -> None:
+def test_a_changing_value_fits_between_before_and_after(page: str, smi: str) -> None:
     before, after = smi.replace("85 %", "10 %"), smi.replace("85 %", "99 %")
     assert wrong(page, before, after) == set()
     assert wrong(page, before, before) == {"DCGM_FI_DEV_GPU_UTIL"}
@@ -62,7 +62,7 @@ def test_a_gpu_that_the_exporter_does_not_have_is_wrong_throughout(smi: str) -> 
     assert len(wrong("gpu_up 0\n", smi, smi)) == len(ROWS) + 2 - 1  # nvidia-smi has no memory temperature
 
 
-def test_the_program_says_how_many(page: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_reports_how_many(page: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "page"
     file.write_text(page, encoding="utf-8")
     assert main([str(file), str(SMI), str(SMI)]) == 0

@@ -11,7 +11,7 @@ from tests.support.program import until
 SESSION_ERRORS = {"uninitialized": 1, "driver not loaded": 9, "version mismatch": 18, "gpu not found": 28}
 
 
-def test_without_a_driver_it_answers_and_is_well(start: Start) -> None:
+def test_without_a_driver_it_serves_and_is_healthy(start: Start) -> None:
     exporter = start(None)
     scrape = exporter.scrape()
     absent(scrape)
@@ -22,7 +22,7 @@ def test_without_a_driver_it_answers_and_is_well(start: Start) -> None:
     assert exporter.text() == "gpu-exporter: 0 of 0 GPUs are read; NVML: NVML Shared Library Not Found\n"
 
 
-def test_a_gpu_that_should_be_there_is_missed_from_the_beginning(start: Start) -> None:
+def test_an_expected_gpu_is_missed_from_the_start(start: Start) -> None:
     scrape = start(None, EXPECTED="1").scrape()
     absent(scrape)
     assert scrape.value("gpu_exporter_gpus_expected") == 1
@@ -44,7 +44,7 @@ def test_fewer_gpus_than_expected_is_not_up_though_the_others_are_read(start: St
 
 
 @pytest.mark.parametrize("code", SESSION_ERRORS.values(), ids=list(SESSION_ERRORS))
-def test_an_error_of_the_whole_ends_the_cycle_and_the_next_one_starts_nvml_anew(
+def test_a_session_error_fails_the_collection_and_the_next_one_restarts_nvml(
     code: int, start: Start, machine: Machine
 ) -> None:
     exporter = start(machine)
@@ -92,26 +92,26 @@ def test_a_gpu_of_others_is_not_counted(start: Start, machine: Machine) -> None:
     assert scrape.gpus() == {"0"}
 
 
-def test_unknown_error_after_it_has_worked_asks_for_a_new_container(start: Start, machine: Machine) -> None:
+def test_unknown_error_after_a_success_is_unhealthy(start: Start, machine: Machine) -> None:
     exporter = start(machine)
     assert exporter.scrape().value("gpu_up") == 1
     machine.now("* error 999")
     absent(exporter.scrape())
-    assert exporter.get("/healthz") == (503, "NVML: Unknown Error: this container has to be made anew\n")
+    assert exporter.get("/healthz") == (503, "NVML: Unknown Error: this container has to be recreated\n")
     absent(exporter.scrape())
     machine.now()
     assert exporter.scrape().value("gpu_up") == 1
     assert exporter.get("/healthz") == (200, "ok\n")
 
 
-def test_the_health_check_finds_out_by_itself(start: Start, machine: Machine) -> None:
+def test_the_health_check_needs_no_scrape(start: Start, machine: Machine) -> None:
     exporter = start(machine)
     until(lambda: "1 of 1" in exporter.text(), 5, "the first look at the GPU")
     machine.now("0.* error 999")  # NVML itself works, the GPU does not
     until(lambda: exporter.get("/healthz")[0] == 503, 5, "a failing health check, with nobody scraping", pause=0.1)
 
 
-def test_unknown_error_from_the_beginning_is_no_reason_for_a_new_container(start: Start, machine: Machine) -> None:
+def test_unknown_error_from_the_start_is_healthy(start: Start, machine: Machine) -> None:
     machine.now("nvmlInitWithFlags error 999")
     exporter = start(machine)
     absent(exporter.scrape())
@@ -127,7 +127,7 @@ def test_an_unknown_error_of_one_call_is_that_series_alone(start: Start, machine
     assert exporter.get("/healthz")[0] == 200
 
 
-def test_a_hung_call_holds_up_a_scrape_no_longer_than_the_limit(start: Start, machine: Machine) -> None:
+def test_a_hung_call_delays_a_scrape_no_longer_than_the_limit(start: Start, machine: Machine) -> None:
     exporter = start(machine, TIMEOUT="2")
     assert exporter.scrape().value("gpu_up") == 1
     machine.now("0.nvmlDeviceGetUtilizationRates hang")
@@ -140,7 +140,7 @@ def test_a_hung_call_holds_up_a_scrape_no_longer_than_the_limit(start: Start, ma
     assert time.monotonic() - began < 1
     assert scrape.value("gpu_exporter_collect_duration_seconds") > 2
     status, reason = exporter.get("/healthz")
-    assert (status, reason) == (503, "NVML has not answered within 2 s: this container has to be made anew\n")
+    assert (status, reason) == (503, "NVML has not answered within 2 s: this container has to be recreated\n")
     machine.now()
     until(lambda: exporter.scrape().value("gpu_up") == 1, 5, "values after the call came back", pause=0.1)
     assert exporter.get("/healthz")[0] == 200

@@ -10,7 +10,7 @@ from tests.support.program import HOST
 
 
 @pytest.mark.parametrize("kind", golden.KINDS)
-def test_a_machines_page(kind: str, start: Start, machine: Machine) -> None:
+def test_the_exposition_of_a_machine(kind: str, start: Start, machine: Machine) -> None:
     machine = Machine(machine.file.parent, kind)
     page = golden.timeless(start(machine).scrape().text)
     file = golden.file(kind)
@@ -39,7 +39,7 @@ def test_values_are_those_of_the_scrape(start: Start, machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("code", [3, 4, 13, 2, 25], ids=["support", "permission", "function", "argument", "version"])
-def test_what_one_call_does_not_give_is_left_out_alone(code: int, start: Start, machine: Machine) -> None:
+def test_a_call_that_fails_drops_only_its_own_series(code: int, start: Start, machine: Machine) -> None:
     exporter = start(machine)
     before = exporter.scrape()
     machine.now(f"0.nvmlDeviceGetMemoryInfo_v2 error {code}", f"0.nvmlDeviceGetTemperature.0 error {code}")
@@ -59,7 +59,7 @@ def test_a_field_value_has_a_code_of_its_own(start: Start, machine: Machine) -> 
     assert exporter.scrape().value("DCGM_FI_DEV_MEMORY_TEMP") == 77
 
 
-def test_what_is_left_out_is_told_once_with_its_reason(start: Start, machine: Machine) -> None:
+def test_what_is_left_out_is_logged_once_with_its_reason(start: Start, machine: Machine) -> None:
     exporter = start(machine)
     for _ in range(3):
         exporter.scrape()

@@ -27,7 +27,7 @@ def test_a_hung_call_does_not_keep_it_from_ending(start: Start, machine: Machine
     assert exporter.wait(5) == 0
 
 
-def test_a_reader_that_sends_nothing_or_leaves_holds_up_nobody(start: Start, machine: Machine) -> None:
+def test_a_client_that_sends_nothing_or_leaves_blocks_nobody(start: Start, machine: Machine) -> None:
     exporter = start(machine)
     with socket.create_connection((HOST, exporter.port)):
         assert exporter.scrape().value("gpu_up") == 1

@@ -31,7 +31,7 @@ PANELS = {
 }
 # Panels without data, and why.
 EVERYWHERE = {"Tensor Core Utilization": "a profiling field, which NVML does not have"}
-UNDER_MIG = {"GPU Utilization": "NVML does not tell the utilisation of a GPU that is cut, nor of its instances"}
+UNDER_MIG = {"GPU Utilization": "NVML does not tell the utilisation of a partitioned GPU, nor of its instances"}
 REPLAYED = "a replay"
 
 
@@ -87,7 +87,7 @@ def test_the_variables_have_values(instances: dict[str, str], prometheus: Promet
         assert set(answer.raise_for_status().json()["data"]) == values
 
 
-def test_the_numbers_are_those_of_the_machines(instances: dict[str, str], prometheus: Prometheus) -> None:
+def test_the_values_are_those_of_the_machine(instances: dict[str, str], prometheus: Prometheus) -> None:
     def value(title: str, kind: str) -> float:
         (series,) = _panel(prometheus, title, instances[kind], ".*")
         return float(series["value"][1])

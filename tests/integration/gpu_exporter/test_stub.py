@@ -41,7 +41,7 @@ def symbols(name: str) -> set[str]:
     return found
 
 
-def test_what_the_exporter_names_is_in_the_binding() -> None:
+def test_the_binding_has_what_the_exporter_uses() -> None:
     named = {name for file in SOURCES.glob("*.py") for name in _CALLED.findall(file.read_text(encoding="utf-8"))}
     assert [name for name in named if not hasattr(pynvml, name)] == []
     assert len(called()) > 30

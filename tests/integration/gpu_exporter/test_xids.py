@@ -104,7 +104,7 @@ def test_a_card_that_refuses_them_does_not_fail_the_collection(start: Start, mac
     until(lambda: LAST in exporter.scrape().names(), 10, "events after all", pause=0.05)
 
 
-def test_a_wait_that_fails_begins_anew(start: Start, machine: Machine) -> None:
+def test_a_failed_wait_for_events_is_restarted(start: Start, machine: Machine) -> None:
     exporter = start(machine)
     exporter.scrape()
     machine.now("nvmlEventSetWait_v2 error 999")
@@ -118,7 +118,7 @@ def test_a_wait_that_fails_begins_anew(start: Start, machine: Machine) -> None:
     seen(exporter, 79, 1)
 
 
-def test_a_hung_wait_holds_up_no_scrape_and_asks_for_a_new_container(start: Start, machine: Machine) -> None:
+def test_a_hung_wait_delays_no_scrape_and_is_unhealthy(start: Start, machine: Machine) -> None:
     exporter = start(machine, TIMEOUT="0.5")
     assert exporter.scrape().value(LAST) == 0
     machine.now("nvmlEventSetWait_v2 hang")
@@ -129,14 +129,14 @@ def test_a_hung_wait_holds_up_no_scrape_and_asks_for_a_new_container(start: Star
     assert scrape.value("gpu_up") == 1
     assert scrape.value("DCGM_FI_DEV_POWER_USAGE") == 71.962
     assert LAST not in scrape.names()
-    reason = "NVML has not come back from waiting for events within 0.5 s: this container has to be made anew\n"
+    reason = "NVML has not come back from waiting for events within 0.5 s: this container has to be recreated\n"
     assert exporter.get("/healthz") == (503, reason)
     machine.now()
     until(lambda: exporter.get("/healthz")[0] == 200, 10, "the wait came back", pause=0.1)
     until(lambda: LAST in exporter.scrape().names(), 10, "events again", pause=0.05)
 
 
-def test_a_wait_that_hangs_from_the_beginning_does_not_keep_a_scrape(start: Start, machine: Machine) -> None:
+def test_a_wait_that_hangs_at_the_start_does_not_delay_a_scrape(start: Start, machine: Machine) -> None:
     machine.now("nvmlEventSetCreate hang")
     scrape = start(machine, TIMEOUT="1").scrape()
     assert scrape.value("gpu_up") == 1

@@ -12,7 +12,7 @@ import glasshouse.settings
 from gateway.settings import Settings as GatewaySettings
 from gpu_exporter.settings import Settings as GpuExporterSettings
 from llamacpp_server.settings import Settings as LlamacppSettings
-from vllm_launcher.environment import OWN
+from vllm_launcher.environment import LAUNCHER_VARIABLES
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 # These defaults come from elsewhere, as the file says beside them.
@@ -52,7 +52,7 @@ def _composed() -> set[str]:
 
 
 def test_it_has_every_knob_and_no_other(example: dict[str, str]) -> None:
-    known = {*_defaults(), *_own(), *_composed(), *OWN, "VLLM_MODEL", "LLAMACPP_SETTINGS_FILE"}
+    known = {*_defaults(), *_own(), *_composed(), *LAUNCHER_VARIABLES, "VLLM_MODEL", "LLAMACPP_SETTINGS_FILE"}
     assert set(example) == known
 
 

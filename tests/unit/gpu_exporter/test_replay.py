@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gpu_exporter.errors import ConfigurationError
 from gpu_exporter.replay import Replay
+from launcher.errors import ConfigurationError
 
 RECORDED = """\
 # HELP gpu_up 1 when all is well.
@@ -28,7 +28,7 @@ def replay(directory: Path, text: str) -> Replay:
 
 
 def test_every_series_says_that_it_is_recorded(tmp_path: Path) -> None:
-    page = replay(tmp_path, RECORDED).text()
+    page = replay(tmp_path, RECORDED).text
     samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
     assert {sample.labels["replay"] for sample in samples} == {"true"}
     assert [(sample.name, sample.value) for sample in samples[:3]] == [
@@ -41,8 +41,8 @@ def test_every_series_says_that_it_is_recorded(tmp_path: Path) -> None:
 
 
 def test_the_recording_of_a_replay_is_played_as_it_is(tmp_path: Path) -> None:
-    page = replay(tmp_path, RECORDED).text()
-    assert replay(tmp_path, page).text() == page
+    page = replay(tmp_path, RECORDED).text
+    assert replay(tmp_path, page).text == page
 
 
 @pytest.mark.parametrize(

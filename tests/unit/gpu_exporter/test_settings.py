@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
-from gpu_exporter.errors import ConfigurationError
 from gpu_exporter.settings import Settings
+from launcher.errors import ConfigurationError
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.child import Child, Command
+from launcher.child import Child, Command, describe_exit
 
 
 def python(code: str, *, stdin: bytes = b"") -> Command:
@@ -39,7 +39,7 @@ def test_lines_and_exit_code() -> None:
     assert sorted(lines) == ["10%", "20%", "a"]
 
 
-def test_what_it_reads_first_is_neither_argument_nor_variable() -> None:
+def test_stdin_carries_secrets() -> None:
     lines: list[str] = []
     child = Child(python("print(input()[::-1])", stdin=b"sekret\n"), lines.append)
     child.wait(10)
@@ -58,7 +58,7 @@ def test_a_program_that_does_not_exist() -> None:
     assert lines == ["/no/such/program cannot be run: No such file or directory"]
 
 
-def test_closing_ends_the_whole_group_even_when_it_does_not_want_to() -> None:
+def test_close_kills_the_whole_group_even_when_it_ignores_sigterm() -> None:
     lines: list[str] = []
     stubborn = (
         "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(99)\n"
@@ -90,15 +90,15 @@ def test_waiting_ends_early_when_it_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_it_does_not_outlive_its_launcher(number: signal.Signals) -> None:
+def test_it_dies_with_its_launcher(number: signal.Signals) -> None:
     code = (
         "import os, signal, sys, threading, time\n"
         "from launcher.child import Child, Command\n"
         "argv = (sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(99)')\n"
-        "said = threading.Event()\n"
+        "ready = threading.Event()\n"
         f"command = Command(argv, os.environ, death_signal=signal.Signals({int(number)}))\n"
-        "child = Child(command, lambda line: said.set())\n"
-        "said.wait()\n"
+        "child = Child(command, lambda line: ready.set())\n"
+        "ready.wait()\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(99)\n"
     )
@@ -112,12 +112,13 @@ def test_it_does_not_outlive_its_launcher(number: signal.Signals) -> None:
     assert gone(child)
 
 
-def test_a_leash_whose_holder_is_gone_starts_nothing() -> None:
-    answer = subprocess.run(
-        [sys.executable, "-m", "launcher.leash", "1", "9", "echo", "started"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert (answer.returncode, answer.stdout, answer.stderr) == (1, "", "The launcher is gone.\n")
+@pytest.mark.parametrize(
+    ("exit_code", "expected"),
+    [
+        (3, "vLLM exited with code 3; see its log above."),
+        (-signal.SIGSEGV, "vLLM was killed by SIGSEGV."),
+        (-signal.SIGKILL, "vLLM was killed (SIGKILL), which is what the kernel does when memory runs out."),
+    ],
+)
+def test_an_exit_without_a_log_line_is_described(exit_code: int, expected: str) -> None:
+    assert describe_exit("vLLM", exit_code) == expected

@@ -1,46 +1,35 @@
-from launcher.exposition import render
-from launcher.status import Snapshot
+from prometheus_client.parser import text_string_to_metric_families
+
+from launcher.exposition import Metric, Sample, render
+
+UTIL = Metric("DCGM_FI_DEV_GPU_UTIL", "gauge", "GPU utilisation (in %).")
+ENERGY = Metric("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "counter", "Energy (in mJ).")
 
 
-def a_snapshot(**changes: object) -> Snapshot:
-    values: dict[str, object] = {
-        "state": "ready",
-        "phase": "ready",
-        "reason": "",
-        "since": 100.0,
-        "retry_at": None,
-        "model": "demo",
-        "phases": {"loading_weights": 1.25},
-        "attempts": 2,
-        "up_since": 100.0,
-    }
-    return Snapshot(**(values | changes))  # type: ignore[arg-type]
+def test_all_series_of_a_metric_stand_together() -> None:
+    samples = [Sample(UTIL, 50, (("gpu", "0"),)), Sample(ENERGY, 1), Sample(UTIL, 51, (("gpu", "1"),))]
 
-
-def test_a_ready_engine_in_full() -> None:
-    assert render(a_snapshot()) == (
-        "# HELP launcher_state 1 for the state that the engine is in, 0 for the others.\n"
-        "# TYPE launcher_state gauge\n"
-        'launcher_state{state="starting"} 0\n'
-        'launcher_state{state="ready"} 1\n'
-        'launcher_state{state="draining"} 0\n'
-        'launcher_state{state="failed"} 0\n'
-        "# HELP launcher_phase_seconds How long each phase of the latest start took, or takes so far.\n"
-        "# TYPE launcher_phase_seconds gauge\n"
-        'launcher_phase_seconds{phase="loading_weights"} 1.250\n'
-        "# HELP launcher_start_attempts_total How often the launcher has started its engine.\n"
-        "# TYPE launcher_start_attempts_total counter\n"
-        "launcher_start_attempts_total 2\n"
-        "# HELP launcher_up_since_timestamp_seconds When the engine became ready; absent while it is not.\n"
-        "# TYPE launcher_up_since_timestamp_seconds gauge\n"
-        "launcher_up_since_timestamp_seconds 100.000\n"
-        "# HELP launcher_retry_timestamp_seconds When a failed engine is started again; absent otherwise.\n"
-        "# TYPE launcher_retry_timestamp_seconds gauge\n"
+    assert render(samples) == (
+        "# HELP DCGM_FI_DEV_GPU_UTIL GPU utilisation (in %).\n"
+        "# TYPE DCGM_FI_DEV_GPU_UTIL gauge\n"
+        'DCGM_FI_DEV_GPU_UTIL{gpu="0"} 50\n'
+        'DCGM_FI_DEV_GPU_UTIL{gpu="1"} 51\n'
+        "# HELP DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION Energy (in mJ).\n"
+        "# TYPE DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION counter\n"
+        "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION 1\n"
     )
 
 
-def test_times_that_do_not_exist_are_absent() -> None:
-    text = render(a_snapshot(state="failed", up_since=None, retry_at=130.0))
+def test_a_declared_metric_is_described_without_a_sample() -> None:
+    assert render([], declared=[UTIL]).splitlines() == [f"# HELP {UTIL.name} {UTIL.help}", f"# TYPE {UTIL.name} gauge"]
 
-    assert "\nlauncher_up_since_timestamp_seconds " not in text
-    assert "\nlauncher_retry_timestamp_seconds 130.000\n" in text
+
+def test_label_values_are_escaped() -> None:
+    odd = 'a "b" \\ c\nd'
+    (family,) = text_string_to_metric_families(render([Sample(UTIL, 1, (("modelName", odd),))]))
+
+    assert family.samples[0].labels == {"modelName": odd}
+
+
+def test_large_counters_lose_nothing_and_names_get_no_suffix() -> None:
+    assert render([Sample(ENERGY, 2**63 + 1)]).endswith(f"\n{ENERGY.name} {2**63 + 1}\n")

@@ -1,8 +1,9 @@
 import subprocess
 import sys
 
-from launcher.server import StatusServer
+from launcher.http_server import serve
 from launcher.status import Status
+from launcher.status_port import routes
 
 
 def run(port: int) -> tuple[int, str]:
@@ -18,10 +19,10 @@ def run(port: int) -> tuple[int, str]:
 
 def test_only_a_ready_engine_is_healthy_and_others_say_why() -> None:
     status = Status("demo")
-    with StatusServer(status, "127.0.0.1", 0) as server:
-        assert run(server.port) == (1, "The engine is starting (launching).")
-        status.ready()
-        assert run(server.port) == (0, "")
-        status.failed("Out of memory.", None)
-        assert run(server.port) == (1, "The engine is failed (ready). Out of memory.")
-    assert run(server.port) == (1, f"The launcher does not answer on port {server.port}.")
+    with serve(routes(status), "127.0.0.1", 0, name="The status port") as port:
+        assert run(port) == (1, "The engine is starting (launching).")
+        status.mark_ready()
+        assert run(port) == (0, "")
+        status.mark_failed("Out of memory.", None)
+        assert run(port) == (1, "The engine is failed (ready). Out of memory.")
+    assert run(port) == (1, f"The launcher does not answer on port {port}.")

@@ -17,7 +17,7 @@ def test_the_key_without_its_newline(tmp_path: Path) -> None:
     assert read_keys(str(file)) == ("sekret",)
 
 
-def test_the_key_that_comes_next_is_accepted_too(tmp_path: Path) -> None:
+def test_the_next_key_is_accepted_as_well(tmp_path: Path) -> None:
     file, following = tmp_path / "key", tmp_path / "key.next"
     file.write_text("sekret\n")
     following.write_text("another\n")
@@ -31,7 +31,7 @@ def test_the_key_that_comes_next_is_accepted_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "cannot be read (No such file or directory)"),
         (b"", "exactly one key"),
@@ -40,7 +40,7 @@ def test_the_key_that_comes_next_is_accepted_too(tmp_path: Path) -> None:
         (b"\xff\xfe", "not UTF-8"),
     ],
 )
-def test_a_file_that_holds_no_key(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_a_file_that_holds_no_key(tmp_path: Path, content: bytes | None, message: str) -> None:
     file = tmp_path / "key"
     if content is not None:
         file.write_bytes(content)
@@ -48,5 +48,5 @@ def test_a_file_that_holds_no_key(tmp_path: Path, content: bytes | None, said: s
     with pytest.raises(ConfigurationError) as caught:
         read_keys(str(file))
     assert f"ENGINE_KEY_FILE={file}" in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "words" not in str(caught.value)

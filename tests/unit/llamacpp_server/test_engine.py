@@ -21,7 +21,7 @@ WANTED = Parameters(
 )
 
 
-def test_what_is_asked_for_is_set() -> None:
+def test_parameters_become_llama_cpps_own() -> None:
     params = common_params(WANTED)
 
     assert (params.model.path, params.model_alias, params.hostnames) == ("a.gguf", {"demo"}, ["127.0.0.1"])

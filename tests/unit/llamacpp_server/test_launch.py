@@ -61,30 +61,30 @@ def test_a_missing_adapter(settings: Settings) -> None:
 
 def test_a_changed_model_or_key_is_noticed(settings: Settings) -> None:
     engine = LlamaCpp(settings)
-    first = engine.inputs()
+    first = engine.input_fingerprint()
     Path(settings.engine_key_file).write_text("another\n")
-    second = engine.inputs()
+    second = engine.input_fingerprint()
     settings.model.unlink()
 
-    assert len({first, second, engine.inputs()}) == 3
+    assert len({first, second, engine.input_fingerprint()}) == 3
 
 
 def test_the_reason_is_the_engines_own(settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
     engine = LlamaCpp(settings)
     line = "0.00.009.179 E llama_model_load: error loading model: it is broken"
-    engine.observe(line)
+    engine.handle_log_line(line)
 
-    assert engine.why(1) == f"llama.cpp could not load {settings.model}: error loading model: it is broken."
+    assert engine.explain_exit(1) == f"llama.cpp could not load {settings.model}: error loading model: it is broken."
     assert capfd.readouterr().out == line + "\n"
 
 
 def test_without_a_line_the_signal_is_the_reason(settings: Settings) -> None:
     engine = LlamaCpp(settings)
 
-    assert "memory runs out" in engine.why(-signal.SIGKILL)
-    assert "SIGSEGV" in engine.why(-signal.SIGSEGV)
-    assert "exit code 3" in engine.why(3)
+    assert "memory runs out" in engine.explain_exit(-signal.SIGKILL)
+    assert "SIGSEGV" in engine.explain_exit(-signal.SIGSEGV)
+    assert "exited with code 3" in engine.explain_exit(3)
 
 
 def test_an_engine_that_is_not_there_does_not_answer(settings: Settings) -> None:
-    assert not LlamaCpp(settings).answers()
+    assert not LlamaCpp(settings).is_ready()

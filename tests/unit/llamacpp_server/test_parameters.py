@@ -16,7 +16,7 @@ PARAMETERS = Parameters(
 )
 
 
-def test_they_survive_the_pipe() -> None:
+def test_parameters_survive_the_pipe() -> None:
     line = PARAMETERS.dump()
 
     assert line.endswith(b"}\n")

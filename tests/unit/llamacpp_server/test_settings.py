@@ -57,24 +57,29 @@ def test_adapters_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [
         ("LLAMACPP_PORT", "abc", "LLAMACPP_PORT=abc cannot be used; it must be an integer"),
         ("LLAMACPP_PORT", "0", "LLAMACPP_PORT=0 cannot be used; it must be greater than or equal to 1."),
         ("LLAMACPP_PARALLEL", "0", "LLAMACPP_PARALLEL=0 cannot be used; it must be greater than or equal to 1."),
         ("LLAMACPP_EMBEDDINGS", "perhaps", "LLAMACPP_EMBEDDINGS=perhaps cannot be used; it must be a valid boolean"),
+        (
+            "LLAMACPP_STOP_GRACE",
+            "nan",
+            "LLAMACPP_STOP_GRACE=nan cannot be used; it must be less than",
+        ),
         ("LLAMACPP_STOP_GRACE", "-1", "LLAMACPP_STOP_GRACE=-1 cannot be used; it must be greater than or equal to 0."),
         ("LLAMACPP_SETTINGS_FILE", "/no", "LLAMACPP_SETTINGS_FILE=/no is not a file"),
     ],
 )
 def test_a_wrong_variable_is_one_sentence(
-    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+    variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(ConfigurationError) as caught:
         Settings.read([])
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 

@@ -4,7 +4,7 @@ from launcher.errors import ConfigurationError
 from vllm_launcher.arguments import parse
 
 
-def test_both_ways_of_writing_and_every_kind() -> None:
+def test_both_notations_and_every_kind() -> None:
     own, options = parse(
         [
             "owner/name",
@@ -36,7 +36,7 @@ def test_both_ways_of_writing_and_every_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["-tp", "2"], "-tp is no option"),
         (["--dtype"], "--dtype needs exactly one value, not 0"),
@@ -48,9 +48,9 @@ def test_both_ways_of_writing_and_every_kind() -> None:
         (["--no-dtype"], "vLLM has no option no-dtype"),
     ],
 )
-def test_what_cannot_be_meant(arguments: list[str], said: str) -> None:
+def test_invalid_arguments(arguments: list[str], message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse(arguments)
     assert str(caught.value).startswith("The command line: ")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "sekret" not in str(caught.value)

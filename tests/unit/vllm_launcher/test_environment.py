@@ -1,9 +1,9 @@
 import pytest
 
 from launcher.errors import ConfigurationError
-from vllm_launcher.environment import for_child, options_of
+from vllm_launcher.environment import child_environment, environment_options
 
-SEED_002 = {
+DEPLOYMENT = {
     "VLLM_MODEL": "LGAI-EXAONE/EXAONE-3.5-2.4B-Instruct",
     "VLLM_HOST": "0.0.0.0",
     "VLLM_PORT": "8001",
@@ -18,8 +18,8 @@ SEED_002 = {
 }
 
 
-def test_seed_002s_file_becomes_options() -> None:
-    assert options_of(SEED_002) == {
+def test_the_variables_of_a_deployment_become_options() -> None:
+    assert environment_options(DEPLOYMENT) == {
         "model": ("LGAI-EXAONE/EXAONE-3.5-2.4B-Instruct",),
         "host": ("0.0.0.0",),
         "port": ("8001",),
@@ -31,11 +31,11 @@ def test_seed_002s_file_becomes_options() -> None:
     }
 
 
-def test_nothing_of_it_reaches_vllm() -> None:
-    assert for_child(SEED_002) == {"VLLM_NO_USAGE_STATS": "1"}
+def test_none_of_them_reaches_vllm() -> None:
+    assert child_environment(DEPLOYMENT) == {"VLLM_NO_USAGE_STATS": "1"}
 
 
-def test_what_vllm_reads_itself_is_kept() -> None:
+def test_variables_that_vllm_reads_itself_are_kept() -> None:
     own = {
         "PATH": "/bin",
         "HF_HOME": "/cache",
@@ -46,8 +46,8 @@ def test_what_vllm_reads_itself_is_kept() -> None:
         "VLLM_NO_USAGE_STATS": "0",
     }
 
-    assert options_of(own) == {}
-    assert for_child(own) == own
+    assert environment_options(own) == {}
+    assert child_environment(own) == own
 
 
 def test_the_launchers_own_and_the_metrics_directory_are_not() -> None:
@@ -65,22 +65,22 @@ def test_the_launchers_own_and_the_metrics_directory_are_not() -> None:
         "VLLM_MEMORY": "9g",
     }
 
-    assert options_of(ours) == {}
-    assert for_child(ours) == {"VLLM_NO_USAGE_STATS": "1"}
+    assert environment_options(ours) == {}
+    assert child_environment(ours) == {"VLLM_NO_USAGE_STATS": "1"}
 
 
 def test_a_removed_option_is_refused_here_too() -> None:
     with pytest.raises(ConfigurationError, match=r"^VLLM_SWAP_SPACE: vLLM no longer accepts swap-space"):
-        options_of({"VLLM_SWAP_SPACE": "4"})
+        environment_options({"VLLM_SWAP_SPACE": "4"})
 
 
 def test_a_boolean_variable() -> None:
-    assert options_of({"VLLM_ENABLE_LORA": "1"}) == {"enable-lora": True}
+    assert environment_options({"VLLM_ENABLE_LORA": "1"}) == {"enable-lora": True}
     with pytest.raises(ConfigurationError, match=r"^VLLM_ENABLE_LORA=maybe cannot be used"):
-        options_of({"VLLM_ENABLE_LORA": "maybe"})
+        environment_options({"VLLM_ENABLE_LORA": "maybe"})
 
 
 def test_development_mode_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"^VLLM_SERVER_DEV_MODE opens endpoints"):
-        options_of({"VLLM_SERVER_DEV_MODE": "1"})
-    assert options_of({"VLLM_SERVER_DEV_MODE": "0"}) == {}
+        environment_options({"VLLM_SERVER_DEV_MODE": "1"})
+    assert environment_options({"VLLM_SERVER_DEV_MODE": "0"}) == {}

@@ -24,7 +24,7 @@ def test_a_whole_distribution_is_run_as_its_command(tmp_path: Path, monkeypatch:
     assert serve_command(sys.executable, "a/b") == (sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", "a/b")
 
 
-def test_else_the_command_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_vllm_here_the_command_on_the_path_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = tmp_path / "vllm"
     command.write_text("#!/bin/sh\n")
     command.chmod(0o755)
@@ -43,6 +43,6 @@ def test_no_vllm_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("python", ["/no/python", "/bin/false"])
-def test_what_is_no_interpreter(python: str) -> None:
+def test_a_program_that_is_no_interpreter(python: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^VLLM_PYTHON={python} does not run"):
         serve_command(python, "a/b")

@@ -63,7 +63,7 @@ class Launcher:
         self.process.send_signal(number)
         return self.process.wait(30)
 
-    def said(self, start: str) -> Any:
+    def message(self, start: str) -> Any:
         (found,) = re.findall(rf"^fake: {start} (.+)$", self.log.read_text(), re.MULTILINE)
         return json.loads(found)
 
@@ -84,7 +84,7 @@ def test_it_serves_and_drains(tmp_path: Path, number: int) -> None:
     (tmp_path / "key").write_text("sekret\n")
     with launched(tmp_path, FAKE_VLLM="serve", ENGINE_KEY_FILE=str(tmp_path / "key")) as launcher:
         assert launcher.until("ready")["model"] == "demo"
-        argv, child = launcher.said("argv"), launcher.said("env")
+        argv, child = launcher.message("argv"), launcher.message("env")
         assert launcher.stop(number) == 0
 
     assert argv[:2] == ["--model", "owner/name"]
@@ -95,12 +95,12 @@ def test_it_serves_and_drains(tmp_path: Path, number: int) -> None:
     assert launcher.log.read_text().endswith("fake: draining\nfake: drained\n")
 
 
-def test_of_two_keys_vllm_reads_a_file_that_is_then_gone_and_no_log_shows_them(tmp_path: Path) -> None:
+def test_several_keys_are_read_from_a_file_that_is_deleted_and_no_log_shows_them(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("sekret\n")
     (tmp_path / "key.next").write_text("another\n")
     with launched(tmp_path, FAKE_VLLM="serve", ENGINE_KEY_FILE=str(tmp_path / "key")) as launcher:
         launcher.until("ready")
-        argv, child = launcher.said("argv"), launcher.said("env")
+        argv, child = launcher.message("argv"), launcher.message("env")
         launcher.stop()
 
     assert argv[:3] == ["--model", "owner/name", "--config"]
@@ -111,7 +111,7 @@ def test_of_two_keys_vllm_reads_a_file_that_is_then_gone_and_no_log_shows_them(t
         assert key not in launcher.log.read_text()
 
 
-def test_the_phases_are_told(tmp_path: Path) -> None:
+def test_the_phases_are_exported(tmp_path: Path) -> None:
     with launched(tmp_path, FAKE_VLLM="serve") as launcher:
         launcher.until("ready")
         with urllib.request.urlopen(f"http://127.0.0.1:{launcher.status_port}/metrics", timeout=5) as answer:
@@ -133,7 +133,7 @@ def test_the_phases_are_told(tmp_path: Path) -> None:
     [
         ("out-of-memory", "set max-model-len to 2097024 or less"),
         ("usage", "argument --dtype: invalid choice: 'x'"),
-        ("vanish", "vLLM ended with exit code 5; its log is above."),
+        ("vanish", "vLLM exited with code 5; see its log above."),
     ],
 )
 def test_a_failure_is_explained_and_the_launcher_lives_on(tmp_path: Path, fault: str, reason: str) -> None:
@@ -144,7 +144,7 @@ def test_a_failure_is_explained_and_the_launcher_lives_on(tmp_path: Path, fault:
         assert launcher.stop() == 0
 
 
-def test_a_taken_engine_port_is_a_failure_that_heals(tmp_path: Path) -> None:
+def test_a_port_in_use_is_a_failure_that_is_retried(tmp_path: Path) -> None:
     with launched(tmp_path, FAKE_VLLM="vanish") as launcher:
         launcher.until("failed")
         with socket.create_server(("127.0.0.1", launcher.port)):
@@ -155,19 +155,25 @@ def test_a_taken_engine_port_is_a_failure_that_heals(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [
         ("VLLM_MODEL_FILE", "/no.yaml", "VLLM_MODEL_FILE=/no.yaml cannot be read (No such file or directory); name "),
-        ("VLLM_STOP_GRACE", "soon", "VLLM_STOP_GRACE=soon cannot be used; it must be seconds from 0 to 3600."),
+        (
+            "VLLM_STOP_GRACE",
+            "soon",
+            "VLLM_STOP_GRACE=soon cannot be used; it must be a valid number, ",
+        ),
         ("ENGINE_KEY_FILE", "/no", "ENGINE_KEY_FILE=/no cannot be read (No such file or directory); name "),
         ("VLLM_TASK", "embed", "VLLM_TASK: vLLM no longer accepts task: use runner"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence_and_exit_code_2(tmp_path: Path, variable: str, value: str, said: str) -> None:
+def test_a_wrong_setting_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, variable: str, value: str, message: str
+) -> None:
     with launched(tmp_path, FAKE_VLLM="serve", **{variable: value}) as launcher:
         assert launcher.process.wait(30) == 2
 
-    assert launcher.log.read_text().startswith(said)
+    assert launcher.log.read_text().startswith(message)
     assert launcher.log.read_text().count("\n") == 1
 
 
@@ -179,7 +185,7 @@ def test_help() -> None:
     assert "--model-file FILE" in answer.stdout
 
 
-def test_vllm_may_open_as_many_files_as_the_hard_limit_says_and_too_few_are_told(tmp_path: Path) -> None:
+def test_vllm_gets_the_hard_limit_of_open_files_and_a_low_one_is_reported(tmp_path: Path) -> None:
     with launched(tmp_path, before="ulimit -S -n 512; ulimit -H -n 1000", FAKE_VLLM="serve") as launcher:
         launcher.until("ready")
         (vllm,) = Path(f"/proc/{launcher.process.pid}/task/{launcher.process.pid}/children").read_text().split()

@@ -33,7 +33,7 @@ def test_vllms_own_names_with_lora_modules_as_mappings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "must be a YAML mapping"),
         ("- a\n", "must be a YAML mapping"),
@@ -45,13 +45,13 @@ def test_vllms_own_names_with_lora_modules_as_mappings(tmp_path: Path) -> None:
         ("api-key: sekret\n", "ENGINE_KEY_FILE"),
     ],
 )
-def test_a_file_that_vllm_would_not_accept(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_vllm_would_not_accept(tmp_path: Path, text: str, message: str) -> None:
     file = write(tmp_path, text)
 
     with pytest.raises(ConfigurationError) as caught:
         read_model_file(file)
     assert str(file) in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "sekret" not in str(caught.value)
 

@@ -13,7 +13,7 @@ vLLM OpenAI-Compatible server [--not-this NOT]
 
 
 def test_the_usage_names_every_option_and_its_kind() -> None:
-    assert options.from_help(HELP) == [
+    assert options.parse_help(HELP) == [
         ("enable-lora", "boolean"),
         ("headless", "switch"),
         ("kv", "value"),
@@ -23,13 +23,13 @@ def test_the_usage_names_every_option_and_its_kind() -> None:
 
 
 def test_the_list_that_ships() -> None:
-    known = options.known()
+    known_options = options.known_options()
 
-    assert known["max-model-len"] == "value"
-    assert known["enable-lora"] == "boolean"
-    assert known["lora-modules"] == "list"
-    assert known["headless"] == "switch"
-    assert known["shutdown-timeout"] == "value"
+    assert known_options["max-model-len"] == "value"
+    assert known_options["enable-lora"] == "boolean"
+    assert known_options["lora-modules"] == "list"
+    assert known_options["headless"] == "switch"
+    assert known_options["shutdown-timeout"] == "value"
 
 
 def test_underscores_are_dashes_but_not_inside_a_json_option() -> None:
@@ -51,11 +51,11 @@ def test_underscores_are_dashes_but_not_inside_a_json_option() -> None:
 def test_a_removed_option_says_what_to_do_instead(name: str) -> None:
     assert options.is_known(name)
     with pytest.raises(ConfigurationError, match=rf"^x\.yaml: vLLM no longer accepts {name}: .+\.$"):
-        options.kind_of(name, "x.yaml")
+        options.option_kind(name, "x.yaml")
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("api-key", "ENGINE_KEY_FILE"),
         ("hf-token", "HF_TOKEN_PATH"),
@@ -64,10 +64,10 @@ def test_a_removed_option_says_what_to_do_instead(name: str) -> None:
         ("zzz", "lists them"),
     ],
 )
-def test_what_is_not_accepted(name: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
-        options.kind_of(name, "x.yaml")
+def test_options_that_are_not_accepted(name: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        options.option_kind(name, "x.yaml")
 
 
-def test_a_part_of_a_json_option_has_its_kind() -> None:
-    assert options.kind_of("compilation-config.mode", "x.yaml") == "value"
+def test_a_key_of_a_json_option_has_the_options_kind() -> None:
+    assert options.option_kind("compilation-config.mode", "x.yaml") == "value"

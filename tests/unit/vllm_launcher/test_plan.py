@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,15 @@ MODELS = Path(__file__).parents[3] / "services" / "vllm" / "models"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def settings(file: Path | None = None, **changes: str) -> Settings:
-    return Settings.read({"VLLM_MODEL_FILE": str(file or ""), **changes}, {})
+@pytest.fixture(autouse=True)
+def _only_these_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(("VLLM_", "ENGINE_KEY")):
+            monkeypatch.delenv(name)
+
+
+def settings(file: Path | None = None, stop_grace: str = "") -> Settings:
+    return Settings.from_options({"model-file": str(file or ""), "stop-grace": stop_grace})
 
 
 def test_command_line_over_environment_over_file(tmp_path: Path) -> None:
@@ -33,7 +41,7 @@ def test_a_model_by_its_variable_alone() -> None:
 
 
 def test_the_grace_is_vllms_shutdown_timeout_in_whole_seconds() -> None:
-    plan = make_plan(settings(VLLM_STOP_GRACE="1.5"), {"VLLM_MODEL": "owner/name"}, {})
+    plan = make_plan(settings(stop_grace="1.5"), {"VLLM_MODEL": "owner/name"}, {})
 
     assert plan.options["shutdown-timeout"] == ("2",)
     assert plan.drain_seconds == 2
@@ -44,9 +52,7 @@ def test_no_model_at_all() -> None:
         make_plan(settings(), {}, {})
 
 
-def test_a_directory_that_is_not_there_is_not_looked_up_in_a_registry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_directory_is_not_looked_up_in_a_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(ConfigurationError, match=r"^model=models/demo is not a directory seen from "):
@@ -59,7 +65,7 @@ def test_remote_code_must_be_pinned(revision: str) -> None:
         make_plan(settings(MODELS / "exaone-3.5-2.4b-lora.yaml"), {"VLLM_REVISION": revision}, {})
 
 
-def test_seed_002s_model_starts_once_its_code_is_pinned() -> None:
+def test_a_model_with_remote_code_starts_once_it_is_pinned() -> None:
     plan = make_plan(settings(MODELS / "exaone-3.5-2.4b-lora.yaml"), {"VLLM_REVISION": COMMIT}, {})
 
     assert plan.served_name == "LGAI-EXAONE/EXAONE-3.5-2.4B-Instruct"
@@ -75,7 +81,7 @@ def test_seed_002s_model_starts_once_its_code_is_pinned() -> None:
     )
 
 
-def test_code_beside_local_weights_is_the_operators_own(tmp_path: Path) -> None:
+def test_code_beside_local_weights_needs_no_pin(tmp_path: Path) -> None:
     plan = make_plan(settings(), {"VLLM_MODEL": str(tmp_path), "VLLM_TRUST_REMOTE_CODE": "1"}, {})
 
     assert plan.options["trust-remote-code"] is True

@@ -1,1 +1,1 @@
-"""What NVML says of the GPUs of this machine, as metrics under DCGM's names."""
+"""Exports what NVML reports about the GPUs of this machine, under DCGM's metric names."""

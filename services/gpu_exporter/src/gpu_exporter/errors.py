@@ -1,42 +1,32 @@
-"""What can go wrong.
+"""What can go wrong while reading GPUs.
 
-- ExporterError
-  - ConfigurationError: a person must change a variable; one sentence, exit code 2
-  - Failure: something could not be read
-    - SeriesFailure: that series is left out, all else stands
-    - GpuFailure: that GPU's series are left out, and the collection has failed
-    - SessionFailure: nothing can be read, and the collection has failed
+- Failure: something could not be read
+  - SeriesFailure: that series is left out, the others are kept
+  - GpuFailure: that GPU's series are left out, and the collection has failed
+  - SessionFailure: nothing can be read, and the collection has failed
 
-The snapshot after a failed one starts NVML anew.
+After a failed collection the next snapshot restarts NVML. A wrong setting is `launcher.errors.ConfigurationError`.
 """
 
 
-class ExporterError(Exception):
-    """Anything that the exporter reports; the text is for the operator."""
-
-
-class ConfigurationError(ExporterError):
-    """A variable that cannot work; the text is one sentence naming it, its value and what is allowed."""
-
-
-class Failure(ExporterError):
-    """Something could not be read.
+class Failure(Exception):
+    """Something could not be read; the text is for the operator.
 
     Attributes:
-        lasting: within this process it stays like this once NVML has worked, so a new container is needed.
+        permanent: it will not go away within this process once NVML has worked, so a new container is needed.
     """
 
-    def __init__(self, text: str, *, lasting: bool = False) -> None:
+    def __init__(self, text: str, *, permanent: bool = False) -> None:
         super().__init__(text)
-        self.lasting = lasting
+        self.permanent = permanent
 
 
 class SeriesFailure(Failure):
-    """One call has no answer on this GPU: the card, the driver or the permissions do not give it."""
+    """One call fails on this GPU: card, driver or permissions do not allow it."""
 
 
 class GpuFailure(Failure):
-    """One GPU is lost or tells nothing."""
+    """One GPU is lost or answers no call."""
 
 
 class SessionFailure(Failure):

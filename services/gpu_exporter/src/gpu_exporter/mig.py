@@ -1,7 +1,7 @@
-"""MIG: a GPU cut into instances, which NVML shows as devices of their own.
+"""MIG: a GPU that is partitioned into instances, which NVML shows as devices of their own.
 
-NVML shows one device for each compute instance; those of one GPU instance share its memory and are one here, as they
-are for DCGM.
+NVML shows one device for each compute instance; those of one GPU instance share its memory and are one instance here,
+as they are for DCGM.
 """
 
 import re
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pynvml  # type: ignore[import-untyped]  # nvidia-ml-py ships no stubs
 
 from gpu_exporter.errors import SeriesFailure
-from gpu_exporter.metric import Label
-from gpu_exporter.nvml import Handle, text_of, translated
+from gpu_exporter.nvml import Handle, decode, translate_errors
+from launcher.exposition import Label
 
 # "NVIDIA A100-SXM4-40GB MIG 1g.5gb", or "… MIG 1c.3g.20gb" where a GPU instance holds several compute instances.
 _PROFILE = re.compile(r".* MIG (?:\d+c\.)?")
@@ -27,14 +27,14 @@ class Instance:
 
 
 def instances(gpu: Handle) -> tuple[Instance, ...] | None:
-    """The GPU instances of a GPU that this container may see, by number; None when the GPU is not cut.
+    """The GPU instances that this container may see, by number; None when the GPU is not partitioned.
 
     Raises:
         GpuFailure: it is lost.
         SessionFailure: NVML as a whole does not work.
     """
     try:
-        with translated():
+        with translate_errors():
             current, _pending = pynvml.nvmlDeviceGetMigMode(gpu)
     except SeriesFailure:  # a card without MIG
         return None
@@ -44,25 +44,25 @@ def instances(gpu: Handle) -> tuple[Instance, ...] | None:
     for handle in _devices(gpu):
         try:
             labels = _labels(handle)
-        except SeriesFailure:  # taken away meanwhile
+        except SeriesFailure:  # destroyed meanwhile
             continue
         found[labels] = (*found.get(labels, ()), handle)
     return tuple(Instance(handles, labels) for labels, handles in found.items())
 
 
 def _devices(gpu: Handle) -> Iterator[Handle]:
-    with translated():
-        places = pynvml.nvmlDeviceGetMaxMigDeviceCount(gpu)
-    for index in range(places):
+    with translate_errors():
+        slots = pynvml.nvmlDeviceGetMaxMigDeviceCount(gpu)
+    for index in range(slots):
         try:
-            with translated():
+            with translate_errors():
                 yield pynvml.nvmlDeviceGetMigDeviceHandleByIndex(gpu, index)
-        except SeriesFailure:  # nothing in this place, or not for this container
+        except SeriesFailure:  # an empty slot, or not for this container
             continue
 
 
 def _labels(handle: Handle) -> tuple[Label, ...]:
-    with translated():
-        name = text_of(pynvml.nvmlDeviceGetName(handle))
+    with translate_errors():
+        name = decode(pynvml.nvmlDeviceGetName(handle))
         number = pynvml.nvmlDeviceGetGpuInstanceId(handle)
     return ("GPU_I_PROFILE", _PROFILE.sub("", name)), ("GPU_I_ID", str(number))

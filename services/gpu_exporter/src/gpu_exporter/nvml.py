@@ -1,4 +1,4 @@
-"""NVML itself: starting it, the GPUs it shows, and its errors in our terms."""
+"""NVML: starting it, the GPUs it shows, and its errors as ours."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import pynvml  # type: ignore[import-untyped]  # nvidia-ml-py ships no stubs
 
 from gpu_exporter.errors import Failure, GpuFailure, SeriesFailure, SessionFailure
 
-# Every error of NVML becomes one of ours here. What is not listed leaves out one series: NOT_SUPPORTED, NO_PERMISSION,
-# FUNCTION_NOT_FOUND (an older driver), and whatever else a single call may say.
+# Every error of NVML is mapped here. An error that is not listed drops one series: NOT_SUPPORTED, NO_PERMISSION,
+# FUNCTION_NOT_FOUND (an older driver), and whatever else a single call may return.
 _FAILURES: dict[int, type[Failure]] = {
     pynvml.NVML_ERROR_GPU_IS_LOST: GpuFailure,
     pynvml.NVML_ERROR_UNINITIALIZED: SessionFailure,
@@ -19,8 +19,8 @@ _FAILURES: dict[int, type[Failure]] = {
     pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: SessionFailure,
     pynvml.NVML_ERROR_GPU_NOT_FOUND: SessionFailure,
 }
-# A container that has lost its device files hears "Unknown Error"; a library older than the driver stays loaded.
-_LASTING = {pynvml.NVML_ERROR_UNKNOWN, pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH}
+# A container that lost its device files gets "Unknown Error"; a library older than the driver stays loaded.
+_PERMANENT = {pynvml.NVML_ERROR_UNKNOWN, pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH}
 
 Handle = Any  # NVML's own pointer to a GPU
 
@@ -38,68 +38,68 @@ class Gpu:
 
 
 @contextlib.contextmanager
-def translated(least: type[Failure] = SeriesFailure) -> Iterator[None]:
-    """Turn an error of NVML into ours.
+def translate_errors(default: type[Failure] = SeriesFailure) -> Iterator[None]:
+    """Map an error of NVML to ours.
 
     Args:
-        least: what an error that concerns a single call becomes; elsewhere than at a series it means more.
+        default: what an error of a single call becomes; outside of reading a series it means more.
 
     Raises:
-        Failure: NVML gave an error.
+        Failure: NVML returned an error.
     """
     try:
         yield
     except pynvml.NVMLError as error:
-        raise _FAILURES.get(error.value, least)(f"NVML: {error}", lasting=error.value in _LASTING) from error
+        raise _FAILURES.get(error.value, default)(f"NVML: {error}", permanent=error.value in _PERMANENT) from error
 
 
 class Nvml:
-    """The library: started when it is first needed, and anew after `close`. For one thread only."""
+    """The library: started when it is first needed, and again after `close`. For one thread only."""
 
     def __init__(self) -> None:
         self._started = False
 
     def count(self) -> int:
-        """Start NVML if it is not, and count the GPUs of the machine.
+        """Start NVML if needed, and count the GPUs of the machine.
 
         Raises:
             SessionFailure: there is no driver, no library, or it does not work.
         """
-        with translated(SessionFailure):
+        with translate_errors(SessionFailure):
             if not self._started:
                 pynvml.nvmlInit()
                 self._started = True
             return int(pynvml.nvmlDeviceGetCount())
 
     def gpu(self, index: int) -> Gpu | None:
-        """Identify a GPU; None when it is not given to this container.
+        """Identify a GPU; None when this container has no access to it.
 
         Raises:
             GpuFailure: it is lost.
             SessionFailure: NVML as a whole does not work.
         """
-        with translated(GpuFailure):
+        with translate_errors(GpuFailure):
             try:
                 handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            except pynvml.NVMLError_NoPermission:  # NVML counts those of others too
+            except pynvml.NVMLError_NoPermission:  # NVML counts the GPUs of other containers too
                 return None
             return Gpu(
                 index=index,
                 handle=handle,
-                uuid=text_of(pynvml.nvmlDeviceGetUUID(handle)),
-                bus=text_of(pynvml.nvmlDeviceGetPciInfo(handle).busId),
-                name=text_of(pynvml.nvmlDeviceGetName(handle)),
-                driver=text_of(pynvml.nvmlSystemGetDriverVersion()),
+                uuid=decode(pynvml.nvmlDeviceGetUUID(handle)),
+                bus=decode(pynvml.nvmlDeviceGetPciInfo(handle).busId),
+                name=decode(pynvml.nvmlDeviceGetName(handle)),
+                driver=decode(pynvml.nvmlSystemGetDriverVersion()),
             )
 
     def close(self) -> None:
-        """End NVML; the next call starts it anew."""
+        """Shut NVML down; the next call starts it again."""
         if self._started:
             self._started = False
-            with contextlib.suppress(pynvml.NVMLError):  # it is ended because it does not work
+            with contextlib.suppress(pynvml.NVMLError):  # it is shut down because it does not work
                 pynvml.nvmlShutdown()
 
 
-def text_of(value: str | bytes) -> str:
-    """The binding gives one or the other, by version and by call."""
+def decode(value: str | bytes) -> str:
+    """The binding returns one or the other, depending on version and call."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value

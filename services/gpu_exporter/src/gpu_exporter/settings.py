@@ -1,32 +1,22 @@
-"""What can be set: command line over environment, read once."""
+"""Typed settings: command line over environment, read once."""
 
 import socket
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-from gpu_exporter.errors import ConfigurationError
-
-_PREFIX = "GPU_EXPORTER_"
+from launcher.settings import Port, ServiceSettings
 
 
-class Settings(BaseSettings):
+class Settings(ServiceSettings):
     """The settings of the GPU exporter: `GPU_EXPORTER_<NAME>` in the environment, `--<name>` on the command line."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix=_PREFIX,
-        env_ignore_empty=True,
-        cli_kebab_case=True,
-        cli_exit_on_error=False,
-        cli_prog_name="python -m gpu_exporter",
-    )
+    model_config = SettingsConfigDict(env_prefix="GPU_EXPORTER_", cli_prog_name="python -m gpu_exporter")
 
-    host: Annotated[str, Field(description="address to listen at")] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535, description="port of /metrics and /healthz")] = 9400
+    host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[Port, Field(description="port of /metrics and /healthz")] = 9400
     timeout: Annotated[
         float,
         Field(
@@ -43,31 +33,6 @@ class Settings(BaseSettings):
     ] = None
     replay: Annotated[
         Path | None,
-        Field(
-            description="a saved answer of /metrics to play back, labelled as such, instead of reading a GPU: for demos"
-        ),
+        Field(description="a saved response of /metrics to play back, labelled, instead of reading a GPU: for demos"),
     ] = None
     hostname: Annotated[str, Field(min_length=1, default_factory=socket.gethostname, description="the label Hostname")]
-
-    @classmethod
-    def read(cls, arguments: list[str]) -> Self:
-        """Read command line and environment.
-
-        Raises:
-            ConfigurationError: a value is not allowed.
-        """
-        try:
-            return CliApp.run(cls, cli_args=arguments)
-        except ValidationError as error:
-            raise ConfigurationError(_sentence(error)) from error
-        except (SettingsError, ValueError) as error:
-            raise ConfigurationError(f"The settings cannot be read: {error}.") from error
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = str(first["loc"][0])
-    if first["type"] == "extra_forbidden":
-        return f"{name} is no setting; allowed are {', '.join(Settings.model_fields)}."
-    allowed = first["msg"].removeprefix("Input should be ").replace("a valid integer, unable", "an integer: unable")
-    return f"{_PREFIX}{name.upper()}={first['input']} cannot be used; it must be {allowed}."

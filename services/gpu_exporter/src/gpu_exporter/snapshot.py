@@ -1,14 +1,14 @@
-"""What the GPUs said at one moment."""
+"""The state of all GPUs at one moment."""
 
 from dataclasses import dataclass
 
 from gpu_exporter.errors import Failure
-from gpu_exporter.metric import Label, Sample
+from launcher.exposition import Label, Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is known of one GPU; `labels` are on each of its samples."""
+    """The samples of one GPU; `labels` are added to each of them."""
 
     labels: tuple[Label, ...]
     samples: tuple[Sample, ...]
@@ -16,14 +16,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What all GPUs said at one moment.
+    """The state of all GPUs at one moment.
 
     Attributes:
-        readings: one for each GPU that was read; one that could not be is missing.
+        readings: one for each GPU that was read; one that could not be read is missing.
         failure: why one is missing, or all are; None when all went well.
         seconds: how long it took.
-        xids: the XID events so far, by GPU: they happened, whether the GPU can still be read or not.
-        hung: why this container should be made anew although GPUs were read; None when all threads of NVML answer.
+        xids: the XID events so far, by GPU, including those of GPUs that can no longer be read.
+        hung: why this container should be recreated although GPUs were read; None when no thread hangs in NVML.
     """
 
     readings: tuple[Reading, ...]

@@ -1,1 +1,1 @@
-"""What both engine launchers share: the status, its port, and the supervision of the engine's process."""
+"""What the engines' launchers and the exporter share: supervision, backoff, settings, HTTP server, exposition."""

@@ -1,4 +1,4 @@
-"""An engine as a child process: its own process group, its log lines, its end."""
+"""An engine as a child process: its process group, its log, its exit."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ class Command:
     Attributes:
         argv: program and arguments.
         env: its whole environment.
-        stdin: what it reads first, e.g. secrets, which neither arguments nor environment would keep.
+        stdin: what it reads first, e.g. secrets, which arguments and environment would expose.
         death_signal: what the kernel sends it when the launcher dies.
     """
 
@@ -37,22 +37,22 @@ class Command:
 class Child:
     """A running engine. Every line it writes goes to `on_line`, in a thread of its own.
 
-    It must be made in the main thread: the death signal is tied to the thread that made it.
+    Create it in the main thread: the death signal is tied to the thread that created it.
 
     Raises:
         EngineError: the program cannot be run.
     """
 
     def __init__(self, command: Command, on_line: Callable[[str], None]) -> None:
-        leash = (sys.executable, "-m", "launcher.leash", str(os.getpid()), str(int(command.death_signal)))
+        wrapper = (sys.executable, "-m", "launcher.parent_death", str(os.getpid()), str(int(command.death_signal)))
         try:
             self._process = subprocess.Popen(  # noqa: S603 -- starting the operator's engine is what this is for
-                (*leash, *command.argv),
+                (*wrapper, *command.argv),
                 env=dict(command.env),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # one group to end, and Ctrl-C reaches only the launcher, which drains first
+                start_new_session=True,  # one group to kill, and Ctrl-C reaches only the launcher, which drains first
             )
         except OSError as error:
             raise EngineError(f"{command.argv[0]} cannot be run: {error.strerror}.") from error
@@ -70,16 +70,16 @@ class Child:
         return self._process.pid
 
     def exit_code(self) -> int | None:
-        """Give the exit code, minus the signal's number when one ended it; None while it runs."""
+        """Return the exit code, minus the signal's number when one killed it; None while it runs."""
         return self._process.poll()
 
     def terminate(self) -> None:
-        """Ask the engine itself (not its whole group, whose order of ending is the engine's business) to end."""
+        """Send SIGTERM to the engine itself, not to its group: the order in which its processes stop is its own."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
 
     def wait(self, seconds: float, give_up: Callable[[], bool] = lambda: False) -> bool:
-        """Wait for its end, at most so long or until `give_up` says so; True when it has ended."""
+        """Wait for its exit until the time is up or `give_up` returns true; True when it has exited."""
         deadline = time.monotonic() + seconds
         while self.exit_code() is None:
             if time.monotonic() >= deadline or give_up():
@@ -88,8 +88,8 @@ class Child:
         return True
 
     def close(self) -> None:
-        """End the engine and whatever is left of its group; returns when nothing of it runs and its log is read."""
-        if self._closed:  # its process id may be another's by now
+        """Kill the engine and whatever is left of its group; returns when nothing of it runs and its log is read."""
+        if self._closed:  # its process id may have been reused
             return
         self._closed = True
         if self.exit_code() is None:
@@ -104,10 +104,19 @@ class Child:
             os.killpg(self._process.pid, number)
 
     def _read(self) -> None:
-        if self._process.stdout is None:  # it is a pipe: this tells the type checker
+        if self._process.stdout is None:  # it is a pipe: this is for the type checker
             return
-        # Progress bars end their lines with a carriage return: universal newlines make lines of them.
+        # Progress bars end their lines with a carriage return, which universal newlines treats as a line's end.
         with io.TextIOWrapper(self._process.stdout, encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 if text := line.rstrip():
                     self._on_line(text)
+
+
+def describe_exit(program: str, exit_code: int) -> str:
+    """Describe an exit that the log does not explain, as a sentence for the operator."""
+    if exit_code == -signal.SIGKILL:
+        return f"{program} was killed (SIGKILL), which is what the kernel does when memory runs out."
+    if exit_code < 0:
+        return f"{program} was killed by {signal.Signals(-exit_code).name}."
+    return f"{program} exited with code {exit_code}; see its log above."

@@ -1,4 +1,4 @@
-"""What can go wrong in a launcher.
+"""What can go wrong in a service.
 
 - LauncherError
   - ConfigurationError: a person must change a variable or a file; one sentence, exit code 2
@@ -7,7 +7,7 @@
 
 
 class LauncherError(Exception):
-    """Anything that a launcher reports about itself or its engine; the text is for the operator."""
+    """Anything that a service reports about itself or its engine; the text is for the operator."""
 
 
 class ConfigurationError(LauncherError):
@@ -15,4 +15,4 @@ class ConfigurationError(LauncherError):
 
 
 class EngineError(LauncherError):
-    """The engine could not be started or has ended; the text says why."""
+    """The engine could not be started or has exited; the text says why."""

@@ -1,44 +1,64 @@
-"""The launcher's metrics in Prometheus' text format.
+"""Metrics in Prometheus' text format, of values that are read at the moment of a scrape.
 
-A launcher has five metrics and must run inside the engine's image, so it writes the text itself rather than bring a
-client library there.
+Written by hand for two reasons: prometheus-client appends `_total` to the name of every counter, and DCGM's have none;
+and a launcher runs inside its engine's image, with as few packages as possible.
 """
 
-from collections.abc import Iterator
-
-from launcher.status import STATES, Snapshot
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-
-def render(snapshot: Snapshot) -> str:
-    """Write a snapshot as metrics; a time that does not exist (not up, no retry planned) is left out."""
-    return "\n".join(_lines(snapshot)) + "\n"
+Kind = Literal["gauge", "counter"]
+Label = tuple[str, str]
 
 
-def _lines(snapshot: Snapshot) -> Iterator[str]:
-    yield from _head("launcher_state", "gauge", "1 for the state that the engine is in, 0 for the others.")
-    for state in STATES:
-        yield f'launcher_state{{state="{state}"}} {int(state == snapshot.state)}'
-    yield from _head(
-        "launcher_phase_seconds", "gauge", "How long each phase of the latest start took, or takes so far."
-    )
-    for phase, seconds in snapshot.phases.items():
-        yield f'launcher_phase_seconds{{phase="{phase}"}} {seconds:.3f}'
-    yield from _head("launcher_start_attempts_total", "counter", "How often the launcher has started its engine.")
-    yield f"launcher_start_attempts_total {snapshot.attempts}"
-    yield from _head(
-        "launcher_up_since_timestamp_seconds", "gauge", "When the engine became ready; absent while it is not."
-    )
-    if snapshot.up_since is not None:
-        yield f"launcher_up_since_timestamp_seconds {snapshot.up_since:.3f}"
-    yield from _head(
-        "launcher_retry_timestamp_seconds", "gauge", "When a failed engine is started again; absent otherwise."
-    )
-    if snapshot.retry_at is not None:
-        yield f"launcher_retry_timestamp_seconds {snapshot.retry_at:.3f}"
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """Name, type and one line of help that gives the unit."""
+
+    name: str
+    kind: Kind
+    help: str
 
 
-def _head(name: str, kind: str, text: str) -> Iterator[str]:
-    yield f"# HELP {name} {text}"
-    yield f"# TYPE {name} {kind}"
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A value of a metric."""
+
+    metric: Metric
+    value: float
+    labels: tuple[Label, ...] = ()
+
+
+def render(samples: Iterable[Sample], *, declared: Iterable[Metric] = ()) -> str:
+    """Write samples as text; metrics keep the order in which they first appear.
+
+    Args:
+        samples: the values.
+        declared: metrics that are described first, and even when they have no sample.
+    """
+    return "".join(f"{line}\n" for line in _lines(samples, declared))
+
+
+def _lines(samples: Iterable[Sample], declared: Iterable[Metric]) -> Iterator[str]:
+    # The format wants all series of a metric together.
+    series: dict[Metric, list[str]] = {metric: [] for metric in declared}
+    for sample in samples:
+        name = sample.metric.name
+        series.setdefault(sample.metric, []).append(f"{name}{_label_set(sample.labels)} {sample.value}")
+    for metric, lines in series.items():
+        yield f"# HELP {metric.name} {metric.help}"
+        yield f"# TYPE {metric.name} {metric.kind}"
+        yield from lines
+
+
+def _label_set(labels: tuple[Label, ...]) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in labels) + "}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

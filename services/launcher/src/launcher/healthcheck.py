@@ -1,6 +1,6 @@
-"""A container's health check: `python -m launcher.healthcheck STATUS_PORT` ends with 0 while its engine is ready.
+"""A container's health check: `python -m launcher.healthcheck STATUS_PORT` exits with 0 while its engine is ready.
 
-What it prints is shown by `docker inspect`: the phase of the start, or why it failed.
+`docker inspect` shows what it prints: the phase of the start, or why it failed.
 """
 
 import json
@@ -15,17 +15,17 @@ def check(port: int) -> str | None:
     Args:
         port: the launcher's status port.
     """
-    page = probe.get("127.0.0.1", port, "/status")
-    if page is None:
+    body = probe.get("127.0.0.1", port, "/status")
+    if body is None:
         return f"The launcher does not answer on port {port}."
-    status = json.loads(page)
+    status = json.loads(body)
     if status["state"] == "ready":
         return None
     return f"The engine is {status['state']} ({status['phase']}). {status['reason']}".rstrip()
 
 
 def main() -> int:
-    """Check and say what is wrong."""
+    """Check, and print what is wrong."""
     problem = check(int(sys.argv[1]))
     if problem is not None:
         print(problem)  # noqa: T201 -- Docker keeps what a health check prints

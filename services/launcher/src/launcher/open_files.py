@@ -1,24 +1,25 @@
-"""How many files an engine may open: each request holds a socket, and recent versions of Docker begin with 1,024."""
+"""The limit of open files: each request holds a socket, and recent versions of Docker start at a limit of 1,024."""
 
 import contextlib
 import resource
 
-_WANTED = 4096  # the 2,048 connections of a gateway, and as many again for a second one and the engine's own files
+# The 2,048 connections of a gateway, and as many again for a second one and the engine's own files.
+_MIN_OPEN_FILES = 4096
 
 
-def allow_open_files() -> str | None:
-    """Raise this process's soft limit of open files to the hard one, as far as it may; its engine inherits the limit.
+def raise_open_files_limit() -> str | None:
+    """Raise this process's soft limit of open files to the hard one, which the engine inherits.
 
     Returns:
-        One sentence where that is still too low, else None.
+        A warning when that is still too low, else None.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # some systems say "no limit" and refuse it
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= _WANTED:
+    if soft == resource.RLIM_INFINITY or soft >= _MIN_OPEN_FILES:
         return None
     return (
-        f"RLIMIT_NOFILE={soft} (ulimit -Hn): the engine may open {soft} files and each request holds one, so that it "
-        f"takes fewer than {soft} requests at a time; {_WANTED} are wanted."
+        f"RLIMIT_NOFILE={soft} (ulimit -Hn): the engine may open {soft} files and each request holds one, so it serves "
+        f"fewer than {soft} requests at a time; raise the limit to {_MIN_OPEN_FILES}."
     )

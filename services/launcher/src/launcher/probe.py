@@ -1,4 +1,4 @@
-"""Short questions to an engine on this machine."""
+"""HTTP probes of an engine on this machine, and of its port."""
 
 import socket
 import urllib.error
@@ -7,29 +7,29 @@ import urllib.request
 from launcher.errors import EngineError
 
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- read, not bound
-_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # an http_proxy of the VM is not for loopback
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the machine's http_proxy is not for loopback
 
 
 def get(host: str, port: int, path: str, *, key: str | None = None, seconds: float = 2.0) -> str | None:
-    """GET a page of an engine.
+    """GET a path of an engine.
 
     Args:
-        host: the address that the engine listens at; a wildcard is asked through loopback.
+        host: the address that the engine listens on; a wildcard is reached through loopback.
         port: its TCP port.
         path: with the leading slash.
         key: sent as a bearer token.
-        seconds: to wait at most.
+        seconds: timeout.
 
     Returns:
-        The body of a 200 answer, None for anything else.
+        The body of a 200 response, None for anything else.
     """
     name = _WILDCARDS.get(host, f"[{host}]" if ":" in host else host)
     request = urllib.request.Request(f"http://{name}:{port}{path}")
     if key is not None:
         request.add_header("Authorization", f"Bearer {key}")
     try:
-        with _NO_PROXY.open(request, timeout=seconds) as answer:
-            return str(answer.read().decode(errors="replace"))
+        with _NO_PROXY.open(request, timeout=seconds) as response:
+            return str(response.read().decode(errors="replace"))
     except urllib.error.HTTPError as error:  # an error status, and an open connection
         error.close()
         return None
@@ -37,11 +37,11 @@ def get(host: str, port: int, path: str, *, key: str | None = None, seconds: flo
         return None
 
 
-def require_free(host: str, port: int, variable: str) -> None:
-    """Make sure that the engine can listen at its port, since another server there would answer our probes.
+def require_free_port(host: str, port: int, variable: str) -> None:
+    """Make sure that the engine can listen on its port: another server there would answer our probes.
 
     Raises:
-        EngineError: something listens there, or the address is not of this machine.
+        EngineError: something else listens there, or the address is not of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

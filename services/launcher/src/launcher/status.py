@@ -1,4 +1,4 @@
-"""What a launcher knows about its engine, at one moment and over its life."""
+"""The status of one engine: state, start-up phase, reason of a failure, and times."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ class Snapshot:
     up_since: float | None
 
     def as_json(self) -> dict[str, str | float | None]:
-        """Give the six fields that `GET /status` answers with."""
+        """Return the six fields of `GET /status`."""
         return {
             "state": self.state,
             "phase": self.phase,
@@ -55,8 +55,8 @@ class Status:
         self._attempts = 0
         self._up_since: float | None = None
 
-    def attempt(self, model: str) -> None:
-        """Begin a start of the engine: phases are counted from zero again."""
+    def begin_attempt(self, model: str) -> None:
+        """Begin a start of the engine: its phases are measured anew."""
         with self._lock:
             self._model = model
             self._attempts += 1
@@ -64,36 +64,36 @@ class Status:
             self._change("starting", "", None)
             self._phase, self._phase_began = "launching", time.monotonic()
 
-    def enter(self, phase: str) -> None:
-        """Begin a phase of the start-up; the one that is already running goes on, and so does a finished start."""
+    def enter_phase(self, phase: str) -> None:
+        """Begin a phase of the start-up; no change when it is already the current one, or the start is over."""
         with self._lock:
             if self._state == "starting" and phase != self._phase:
                 self._close_phase()
                 self._phase, self._phase_began = phase, time.monotonic()
 
-    def ready(self) -> None:
-        """The engine answers."""
+    def mark_ready(self) -> None:
+        """The engine is ready."""
         with self._lock:
             self._close_phase()
             self._change("ready", "", None)
             self._phase = "ready"
             self._up_since = self._since
 
-    def draining(self, reason: str) -> None:
-        """Running requests finish, new ones should go elsewhere."""
+    def mark_draining(self, reason: str) -> None:
+        """Running requests finish; new ones should go elsewhere."""
         with self._lock:
             self._close_phase()
             self._change("draining", reason, None)
             self._phase = "draining"
 
-    def failed(self, reason: str, retry_at: float | None) -> None:
-        """The engine is not there; the phase in which it failed is kept."""
+    def mark_failed(self, reason: str, retry_at: float | None) -> None:
+        """The engine is not running; the phase in which it failed is kept."""
         with self._lock:
             self._close_phase()
             self._change("failed", reason, retry_at)
 
     def snapshot(self) -> Snapshot:
-        """Give the status at this moment."""
+        """Return the status at this moment."""
         with self._lock:
             phases = dict(self._phases)
             if self._state == "starting":

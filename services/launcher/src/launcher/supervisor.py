@@ -1,4 +1,4 @@
-"""Keeps one engine running: start, follow, drain, and after a failure try again."""
+"""Keeps one engine running: start, monitor, drain, and restart after a failure."""
 
 import contextlib
 import os
@@ -9,120 +9,123 @@ from collections.abc import Callable, Hashable, Iterator
 from types import FrameType
 from typing import Protocol
 
+from launcher.backoff import Backoff
 from launcher.child import Child, Command
 from launcher.errors import ConfigurationError, EngineError
-from launcher.pause import GrowingPause
+from launcher.http_server import serve
+from launcher.open_files import raise_open_files_limit
 from launcher.status import Status
+from launcher.status_port import routes
 
 _POLL_SECONDS = 0.1
 _READY_POLL_SECONDS = 0.25
-_STABLE_SECONDS = 60.0  # an engine that served so long gets the short pause when it dies
+_STABLE_SECONDS = 60.0  # an engine that served for so long is restarted after the initial delay
 
 
 class Engine(Protocol):
-    """What the supervisor must know about one kind of engine."""
+    """What the supervisor needs to know about one kind of engine."""
 
     @property
     def drain_delay(self) -> float:
-        """How long it goes on as before after a stop was asked for, so that gateways see in time that it drains."""
+        """Seconds for which it still serves after a stop was requested, so that gateways notice that it drains."""
 
     @property
     def stop_seconds(self) -> float:
-        """How long all of a stop may take: the delay, running requests, and the engine's own teardown."""
+        """Seconds that a whole stop may take: the delay, running requests, and the engine's own teardown."""
 
     def model(self) -> str:
-        """Name the model, as clients know it."""
+        """Return the model's name, as clients know it."""
 
-    def inputs(self) -> Hashable:
-        """Fingerprint the files it starts from: a change ends the pause after a failure."""
+    def input_fingerprint(self) -> Hashable:
+        """Return a fingerprint of the files it starts from: a change ends the wait after a failure."""
 
     def prepare(self) -> Command:
-        """Say what to run now.
+        """Return the command to run now.
 
         Raises:
             ConfigurationError: the inputs cannot work.
             EngineError: it cannot be started now, e.g. because its port is taken.
         """
 
-    def observe(self, line: str) -> str | None:
-        """Take a line of its log, print what may be printed, and name the phase that it begins, if any."""
+    def handle_log_line(self, line: str) -> str | None:
+        """Print what may be printed of a log line, and return the start-up phase that the line begins, if any."""
 
-    def answers(self) -> bool:
-        """Probe the engine."""
+    def is_ready(self) -> bool:
+        """Probe the engine's health endpoint."""
 
     def drain(self, child: Child, give_up: Callable[[], bool]) -> None:
-        """Let running requests finish, and end the engine; `give_up` turns true when there is no time left."""
+        """Let running requests finish, then stop the engine; `give_up` turns true when no time is left."""
 
-    def why(self, exit_code: int) -> str:
-        """Explain the end of the engine."""
+    def explain_exit(self, exit_code: int) -> str:
+        """Return why the engine exited, as a sentence for the operator."""
 
 
 class Supervisor:
     """Runs an engine until SIGTERM or SIGINT; a second signal cuts the drain short."""
 
-    def __init__(self, engine: Engine, status: Status, pause: GrowingPause) -> None:
+    def __init__(self, engine: Engine, status: Status, backoff: Backoff) -> None:
         self._engine = engine
         self._status = status
-        self._pause = pause
+        self._backoff = backoff
         self._signals = 0
         self._stop = threading.Event()
 
     def run(self) -> None:
-        """Supervise from the main thread, until a stop was asked for and nothing of the engine runs any more."""
+        """Supervise from the main thread, until a stop was requested and no process of the engine is left."""
         with self._handled_signals():
             while not self._stop.is_set():
-                inputs = self._engine.inputs()
+                fingerprint = self._engine.input_fingerprint()
                 try:
-                    self._attempt()
+                    self._run_once()
                 except (EngineError, ConfigurationError) as error:
-                    self._wait_after(str(error), inputs)
+                    self._wait_before_retry(str(error), fingerprint)
 
-    def _attempt(self) -> None:
-        self._status.attempt(self._engine.model())
-        child = Child(self._engine.prepare(), self._line)
+    def _run_once(self) -> None:
+        self._status.begin_attempt(self._engine.model())
+        child = Child(self._engine.prepare(), self._on_log_line)
         try:
-            self._follow(child)
+            self._monitor(child)
         finally:
             child.close()
 
-    def _follow(self, child: Child) -> None:
-        up_at: float | None = None
+    def _monitor(self, child: Child) -> None:
+        ready_at: float | None = None
         probe_at = time.monotonic()
         while not self._stop.wait(_POLL_SECONDS):
             if (exit_code := child.exit_code()) is not None:
-                child.close()  # the last lines, which tell why, are read now
-                if up_at is not None and time.monotonic() - up_at > _STABLE_SECONDS:
-                    self._pause.reset()
-                raise EngineError(self._engine.why(exit_code))
-            if up_at is None and time.monotonic() >= probe_at:
-                if self._engine.answers():
-                    up_at = time.monotonic()
-                    self._status.ready()
+                child.close()  # reads the last lines of the log, which say why
+                if ready_at is not None and time.monotonic() - ready_at > _STABLE_SECONDS:
+                    self._backoff.reset()
+                raise EngineError(self._engine.explain_exit(exit_code))
+            if ready_at is None and time.monotonic() >= probe_at:
+                if self._engine.is_ready():
+                    ready_at = time.monotonic()
+                    self._status.mark_ready()
                 probe_at = time.monotonic() + _READY_POLL_SECONDS
-        self._status.draining("a stop was asked for; running requests may finish")
-        if up_at is not None:
+        self._status.mark_draining("a stop was requested; running requests may finish")
+        if ready_at is not None:
             deadline = time.monotonic() + self._engine.stop_seconds
             self._drain(child, lambda: self._signals > 1 or time.monotonic() >= deadline)
 
     def _drain(self, child: Child, give_up: Callable[[], bool]) -> None:
-        """Say so first, and end later: a gateway sends requests here until it has asked for the status again."""
+        """Report it first, and stop later: a gateway sends requests here until it has polled the status again."""
         child.wait(self._engine.drain_delay, give_up)
         if child.exit_code() is None and not give_up():
             self._engine.drain(child, give_up)
 
-    def _wait_after(self, reason: str, inputs: Hashable) -> None:
-        seconds = self._pause.take()
-        self._status.failed(reason, time.time() + seconds)
-        print(f"launcher: failed: {reason} Next try in {seconds:g} s, or when its files change.", flush=True)  # noqa: T201
+    def _wait_before_retry(self, reason: str, fingerprint: Hashable) -> None:
+        seconds = self._backoff.next_delay()
+        self._status.mark_failed(reason, time.time() + seconds)
+        print(f"launcher: failed: {reason} Next attempt in {seconds:g} s, or when its files change.", flush=True)  # noqa: T201
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._stop.wait(_POLL_SECONDS):
-            if self._engine.inputs() != inputs:
-                self._pause.reset()
+            if self._engine.input_fingerprint() != fingerprint:
+                self._backoff.reset()
                 return
 
-    def _line(self, line: str) -> None:
-        if phase := self._engine.observe(line):
-            self._status.enter(phase)
+    def _on_log_line(self, line: str) -> None:
+        if phase := self._engine.handle_log_line(line):
+            self._status.enter_phase(phase)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -139,10 +142,23 @@ class Supervisor:
                 signal.signal(number, handler)
 
 
-def fingerprint(path: str | os.PathLike[str]) -> Hashable:
-    """Tell a file's content by its inode, size and time of change, without reading it; None when there is none."""
+def supervise(engine: Engine, host: str, port: int) -> None:
+    """Keep an engine running until a signal, with its status served at this address.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on.
+    """
+    if warning := raise_open_files_limit():
+        print(f"launcher: {warning}", flush=True)  # noqa: T201 -- beside the engine's log
+    status = Status(engine.model())
+    with serve(routes(status), host, port, name=f"The status port {host}:{port}"):
+        Supervisor(engine, status, Backoff()).run()
+
+
+def file_fingerprint(path: str | os.PathLike[str]) -> Hashable:
+    """Identify a file's content by inode, size and modification time, without reading it; None when it is missing."""
     try:
-        found = os.stat(path)  # noqa: PTH116 -- the path may be a model's name in a registry, not a path at all
+        stat = os.stat(path)  # noqa: PTH116 -- the path may be a model's name in a registry, not a path at all
     except OSError:
         return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
+    return (stat.st_ino, stat.st_size, stat.st_mtime_ns)

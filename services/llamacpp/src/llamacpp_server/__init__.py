@@ -1,1 +1,1 @@
-"""llama.cpp's own server under supervision: typed settings, a status port, a clean stop."""
+"""llama.cpp's own server, supervised: typed settings, a status port, a clean stop."""

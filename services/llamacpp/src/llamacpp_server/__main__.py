@@ -1,34 +1,23 @@
-"""`python -m llamacpp_server`: read the settings, open the status port, keep llama.cpp running."""
+"""`python -m llamacpp_server`: read the settings and keep llama.cpp running behind a status port."""
 
 import sys
 
-from launcher.errors import ConfigurationError
-from launcher.open_files import allow_open_files
-from launcher.pause import GrowingPause
-from launcher.server import StatusServer
-from launcher.status import Status
-from launcher.supervisor import Supervisor
+from launcher import program
+from launcher.supervisor import supervise
 from llamacpp_server.launch import LlamaCpp
 from llamacpp_server.settings import Settings
 
-_EXIT_CONFIGURATION = 2
-
 
 def main(arguments: list[str]) -> int:
-    """Run until a signal; gives the exit code: 0 after a stop, 2 when a setting or file cannot work."""
-    try:
-        settings = Settings.read(arguments)
-        engine = LlamaCpp(settings)
-        engine.check()
-        if too_few := allow_open_files():
-            print(f"launcher: {too_few}", flush=True)  # noqa: T201 -- beside the engine's log
-        status = Status(engine.model())
-        with StatusServer(status, settings.status_host, settings.status_port):
-            Supervisor(engine, status, GrowingPause()).run()
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)  # noqa: T201 -- one sentence for the operator
-        return _EXIT_CONFIGURATION
-    return 0
+    """Run until a signal and give the exit code, see `launcher.program.run`."""
+    return program.run(lambda: _serve(arguments))
+
+
+def _serve(arguments: list[str]) -> None:
+    settings = Settings.read(arguments)
+    engine = LlamaCpp(settings)
+    engine.check()
+    supervise(engine, settings.status_host, settings.status_port)
 
 
 if __name__ == "__main__":

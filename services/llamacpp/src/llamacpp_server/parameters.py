@@ -1,4 +1,4 @@
-"""What the launcher tells the engine's process."""
+"""The parameters that the launcher passes to the engine's process."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Everything that the engine needs to start, the keys included: they travel over a pipe and are stored nowhere.
+    """Everything that the engine needs to start, keys included: they are sent over a pipe and stored nowhere.
 
     `ctx` is llama.cpp's n_ctx: the tokens of all slots together.
     """
@@ -25,11 +25,11 @@ class Parameters:
     keys: tuple[str, ...] = field(repr=False)
 
     def dump(self) -> bytes:
-        """Write them as one line of JSON."""
+        """Serialise to one line of JSON."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
     def load(cls, line: bytes) -> "Parameters":
-        """Read what `dump` wrote."""
+        """Parse what `dump` wrote."""
         values = json.loads(line)
         return cls(**{**values, "lora": tuple(values["lora"]), "keys": tuple(values["keys"])})

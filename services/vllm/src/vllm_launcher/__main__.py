@@ -3,17 +3,12 @@
 import os
 import sys
 
-from launcher.errors import ConfigurationError
-from launcher.open_files import allow_open_files
-from launcher.pause import GrowingPause
-from launcher.server import StatusServer
-from launcher.status import Status
-from launcher.supervisor import Supervisor
+from launcher import program
+from launcher.supervisor import supervise
 from vllm_launcher import arguments as command_line
 from vllm_launcher.launch import Vllm
 from vllm_launcher.settings import Settings
 
-_EXIT_CONFIGURATION = 2
 _HELP = """python -m vllm_launcher [--model-file FILE] [--OPTION VALUE ...]
 
   --model-file FILE     YAML of vLLM's options (VLLM_MODEL_FILE)
@@ -29,23 +24,17 @@ Command line over environment over model file."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run until a signal; gives the exit code: 0 after a stop, 2 when a setting or file cannot work."""
+    """Run until a signal and give the exit code, see `launcher.program.run`."""
     if {"-h", "--help"} & set(arguments):
-        print(_HELP)  # noqa: T201 -- asked for
-        return 0
-    try:
-        own, options = command_line.parse(arguments)
-        settings = Settings.read(os.environ, own)
-        engine = Vllm(settings, os.environ, options)
-        if too_few := allow_open_files():
-            print(f"launcher: {too_few}", flush=True)  # noqa: T201 -- beside the engine's log
-        status = Status(engine.model())
-        with StatusServer(status, settings.status_host, settings.status_port):
-            Supervisor(engine, status, GrowingPause()).run()
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)  # noqa: T201 -- one sentence for the operator
-        return _EXIT_CONFIGURATION
-    return 0
+        print(_HELP)  # noqa: T201 -- requested
+        return program.EXIT_OK
+    return program.run(lambda: _serve(arguments))
+
+
+def _serve(arguments: list[str]) -> None:
+    own, options = command_line.parse(arguments)
+    settings = Settings.from_options(own)
+    supervise(Vllm(settings, os.environ, options), settings.status_host, settings.status_port)
 
 
 if __name__ == "__main__":

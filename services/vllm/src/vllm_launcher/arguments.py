@@ -1,16 +1,16 @@
 """The command line: the launcher's own options, and any of vLLM's."""
 
 from launcher.errors import ConfigurationError
-from vllm_launcher.options import Options, Value, canonical, kind_of, known
+from vllm_launcher.options import Options, Value, canonical, known_options, option_kind
+from vllm_launcher.settings import LAUNCHER_OPTIONS
 
 _SOURCE = "The command line"
-OWN = frozenset({"model-file", "status-host", "status-port", "stop-grace", "drain-delay", "python"})
 
 
 def parse(arguments: list[str]) -> tuple[dict[str, str], Options]:
     """Split the command line into the launcher's own options and vLLM's.
 
-    Both `--name value` and `--name=value` are understood, and a model's name in front, as after `vllm serve`.
+    Accepts `--name value`, `--name=value`, and the model's name as first argument, as `vllm serve` does.
 
     Raises:
         ConfigurationError: an option does not exist or lacks its value.
@@ -23,13 +23,15 @@ def parse(arguments: list[str]) -> tuple[dict[str, str], Options]:
     while rest:
         written, has_value, value = rest.pop(0).partition("=")
         if not written.startswith("--"):
-            raise ConfigurationError(f"{_SOURCE}: {written} is no option; write it out, as in --max-model-len 4096.")
+            raise ConfigurationError(
+                f"{_SOURCE}: {written} is no option; write it in full, as in --max-model-len 4096."
+            )
         values = [value] if has_value else []
         while not has_value and rest and not _is_option(rest[0]):
             values.append(rest.pop(0))
         name = canonical(written.removeprefix("--"))
-        if name in OWN:
-            own[name] = _one(name, values)
+        if name in LAUNCHER_OPTIONS:
+            own[name] = _single_value(name, values)
         else:
             name, parsed = _option(name, values)
             options[name] = parsed
@@ -38,20 +40,20 @@ def parse(arguments: list[str]) -> tuple[dict[str, str], Options]:
 
 def _option(name: str, values: list[str]) -> tuple[str, Value]:
     positive = name.removeprefix("no-")
-    negated = positive != name and known().get(positive) == "boolean"
-    kind = "boolean" if negated else kind_of(name, _SOURCE)
+    negated = positive != name and known_options().get(positive) == "boolean"
+    kind = "boolean" if negated else option_kind(name, _SOURCE)
     if kind in {"boolean", "switch"}:
         if values:
             raise ConfigurationError(f"{_SOURCE}: --{name} takes no value, but {values[0]} follows it.")
         return (positive if negated else name), not negated
     if kind == "value":
-        return name, (_one(name, values),)
+        return name, (_single_value(name, values),)
     if not values:
         raise ConfigurationError(f"{_SOURCE}: --{name} needs at least one value.")
     return name, tuple(values)
 
 
-def _one(name: str, values: list[str]) -> str:
+def _single_value(name: str, values: list[str]) -> str:
     if len(values) != 1:
         raise ConfigurationError(f"{_SOURCE}: --{name} needs exactly one value, not {len(values)}.")
     return values[0]

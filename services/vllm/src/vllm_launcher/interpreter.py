@@ -1,4 +1,4 @@
-"""Finding vLLM: the GPU image's `vllm`, or the CPU build, whose command cannot find its own distribution."""
+"""Finds vLLM: the GPU image's `vllm`, or the CPU build, whose command cannot find its own distribution."""
 
 import shutil
 import subprocess
@@ -15,18 +15,18 @@ except importlib.metadata.PackageNotFoundError:
     found = importlib.util.find_spec("vllm")
     print("module" if found and found.origin else "none")  # a directory that happens to be called vllm has no origin
 """
-_PROBE_SECONDS = 30
+_PROBE_TIMEOUT_S = 30
 
 
 def serve_command(python: str, model: str) -> tuple[str, ...]:
-    """Give the beginning of the command line that serves, up to where the options begin.
+    """Return the command line that serves a model, up to where the options begin.
 
     Args:
         python: the interpreter that has vLLM; empty for the launcher's own and, where that has none, the PATH's `vllm`.
-        model: repository name or directory, which `vllm serve` wants in front and the module as an option.
+        model: repository name or directory: `vllm serve` takes it as first argument, the module as an option.
 
     Raises:
-        ConfigurationError: there is no vLLM.
+        ConfigurationError: vLLM is not installed.
     """
     interpreter = python or sys.executable
     match _probe(interpreter):
@@ -44,9 +44,9 @@ def serve_command(python: str, model: str) -> tuple[str, ...]:
 
 def _probe(interpreter: str) -> str:
     try:
-        answer = subprocess.run(  # noqa: S603 -- the operator names the interpreter
-            (interpreter, "-c", _PROBE), capture_output=True, text=True, timeout=_PROBE_SECONDS, check=True
+        result = subprocess.run(  # noqa: S603 -- the operator chooses the interpreter
+            (interpreter, "-c", _PROBE), capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ConfigurationError(f"VLLM_PYTHON={interpreter} does not run; name a Python interpreter.") from error
-    return answer.stdout.strip()
+    return result.stdout.strip()

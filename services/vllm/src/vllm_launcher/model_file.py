@@ -1,11 +1,11 @@
-"""A model file: one `vllm serve --config` file per model, keys are vLLM's own option names."""
+"""A model file: one `vllm serve --config` file per model, whose keys are vLLM's option names."""
 
 from pathlib import Path
 
 import yaml
 
 from launcher.errors import ConfigurationError
-from vllm_launcher.options import Options, canonical, kind_of
+from vllm_launcher.options import Options, canonical, option_kind
 from vllm_launcher.values import from_yaml
 
 
@@ -28,7 +28,7 @@ def read_model_file(path: Path) -> Options:
     options: Options = {}
     for key, raw in content.items():
         name = canonical(str(key))
-        kind = kind_of(name, str(path))
+        kind = option_kind(name, str(path))
         if name in options:
             raise ConfigurationError(f"{path}: {name} is written twice.")
         if raw is not None:

@@ -1,4 +1,4 @@
-"""What vLLM shall be started with: model file, environment and command line merged and checked."""
+"""The options that vLLM starts with: model file, environment and command line merged and checked."""
 
 import math
 import os
@@ -8,22 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.errors import ConfigurationError
-from vllm_launcher.environment import options_of
+from vllm_launcher.environment import environment_options
 from vllm_launcher.model_file import read_model_file
 from vllm_launcher.options import Options
-from vllm_launcher.settings import Settings, read_port
+from vllm_launcher.settings import Settings
 
+_MAX_PORT = 65535
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_LOCAL = (
-    "./",
-    "../",
-    "/",
-    "models/",
-)  # the last could be a repository's, but no owner of models is called so
+# "models/" could be the owner of a repository, but no such owner exists.
+_LOCAL_PREFIXES = ("./", "../", "/", "models/")
 _DEFAULTS: Options = {
     "host": ("127.0.0.1",),
     "port": ("8001",),
-    "disable-access-log-for-endpoints": ("/health,/metrics,/v1/models",),  # asked every few seconds
+    "disable-access-log-for-endpoints": ("/health,/metrics,/v1/models",),  # polled every few seconds
 }
 
 
@@ -33,10 +30,10 @@ class Plan:
 
     Attributes:
         model: repository name or directory.
-        served_name: what clients call it.
-        host: address of the engine.
+        served_name: the model's name for clients.
+        host: address that it listens on.
         port: its TCP port.
-        drain_seconds: how long vLLM lets running requests finish at a stop.
+        drain_seconds: how long running requests may take to finish at a stop.
         options: all options but the model.
     """
 
@@ -57,14 +54,14 @@ def make_plan(settings: Settings, environment: Mapping[str, str], arguments: Opt
     file = read_model_file(settings.model_file) if settings.model_file is not None else {}
     # Whole seconds, rounded up: 0 would abort running requests.
     drain: Options = {"shutdown-timeout": (str(math.ceil(settings.stop_grace)),)}
-    options = _DEFAULTS | drain | file | options_of(environment) | arguments
+    options = _DEFAULTS | drain | file | environment_options(environment) | arguments
     model = _single(options.pop("model", ()))
     if not model:
         raise ConfigurationError(
             "VLLM_MODEL_FILE is not set and no model is named; set it to a file like services/vllm/models/demo.yaml, "
             "or set VLLM_MODEL."
         )
-    if model.startswith(_LOCAL) and not Path(model).is_dir():
+    if model.startswith(_LOCAL_PREFIXES) and not Path(model).is_dir():
         raise ConfigurationError(
             f"model={model} is not a directory seen from {Path.cwd()}; name one, or a repository like owner/name."
         )
@@ -74,14 +71,14 @@ def make_plan(settings: Settings, environment: Mapping[str, str], arguments: Opt
         model=model,
         served_name=names[0] if isinstance(names, tuple) and names else model,
         host=_single(options["host"]),
-        port=read_port(_single(options["port"]), "VLLM_PORT"),
+        port=_port(_single(options["port"]), "VLLM_PORT"),
         drain_seconds=_seconds(_single(options["shutdown-timeout"])),
         options=options,
     )
 
 
 def local_files(plan: Plan) -> tuple[Path, ...]:
-    """Name the files of a local model by which a change can be seen."""
+    """Return the files of a local model that reveal a change of it."""
     directory = Path(plan.model)
     return tuple(sorted(directory.glob("*.json"))) + tuple(sorted(directory.glob("*.safetensors")))
 
@@ -95,6 +92,13 @@ def _require_pinned_code(model: str, options: Options) -> None:
             f"trust-remote-code runs the code of {model} on this machine, and revision={revision or '(not set)'} does "
             "not pin it; set revision to the 40 hexadecimal digits of the commit that you have read."
         )
+
+
+def _port(text: str, name: str) -> int:
+    port = int(text) if text.isdecimal() else 0
+    if not 1 <= port <= _MAX_PORT:
+        raise ConfigurationError(f"{name}={text} cannot be used; it must be a port from 1 to {_MAX_PORT}.")
+    return port
 
 
 def _seconds(text: str) -> float:

@@ -1,81 +1,82 @@
-"""Values of options: from YAML, from environment variables, and to `vllm serve`'s arguments."""
+"""Option values: read from YAML and environment variables, written as `vllm serve`'s arguments."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from launcher.errors import ConfigurationError
-from vllm_launcher.options import Kind, Options, Value, known
+from vllm_launcher.options import Kind, Options, Value, known_options
 
-_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-def from_yaml(raw: Any, kind: Kind, where: str) -> Value:
-    """Take a value of a model file.
+def from_yaml(raw: Any, kind: Kind, location: str) -> Value:
+    """Read a value of a model file.
 
     Raises:
         ConfigurationError: its type does not suit the option.
     """
     if kind in {"boolean", "switch"}:
-        return _flag(str(raw), where)
+        return _boolean(str(raw), location)
     if isinstance(raw, bool):
-        raise ConfigurationError(f"{where}={str(raw).lower()} cannot be used; the option takes a value, not a boolean.")
+        value = str(raw).lower()
+        raise ConfigurationError(f"{location}={value} cannot be used; the option takes a value, not a boolean.")
     if isinstance(raw, list):
         if kind != "list":
             return (json.dumps(raw, ensure_ascii=False),)
         if not raw:
-            raise ConfigurationError(f"{where}=[] cannot be used; name at least one item or leave it out.")
+            raise ConfigurationError(f"{location}=[] cannot be used; name at least one item or leave it out.")
         return tuple(_scalar(item) for item in raw)
     return (_scalar(raw),)
 
 
-def from_text(text: str, kind: Kind, where: str) -> Value:
-    """Take a value of an environment variable.
+def from_text(text: str, kind: Kind, location: str) -> Value:
+    """Read a value of an environment variable.
 
-    A list may be a JSON list, JSON objects one after another (as seed 002 wrote its LoRA modules, which systemd then
-    split at their blanks), or words.
+    A list may be a JSON list, JSON objects one after another (as LoRA modules are often written in a systemd unit),
+    or words.
 
     Raises:
         ConfigurationError: it does not suit the option.
     """
     if kind in {"boolean", "switch"}:
-        return _flag(text, where)
+        return _boolean(text, location)
     if kind == "value":
         return (text,)
     if text.lstrip().startswith(("[", "{")):
-        return tuple(_scalar(item) for item in _json_items(text.strip(), where))
+        return tuple(_scalar(item) for item in _json_items(text.strip(), location))
     return tuple(text.split())
 
 
 def to_arguments(options: Options) -> list[str]:
-    """Write options as arguments of `vllm serve`; a switch that is off is left out, since off is what it is by default.
+    """Write options as arguments of `vllm serve`; a switch that is off is left out, since off is its default.
 
-    vLLM's own reader of `--config` drops `false` in silence where it knows no `--no-x` (0.32).
+    vLLM 0.32's own reader of `--config` silently drops `false` for an option that has no `--no-x`.
     """
     arguments: list[str] = []
     for name, value in options.items():
         match value:
             case True:
                 arguments.append(f"--{name}")
-            case False if known()[name] == "boolean":
+            case False if known_options()[name] == "boolean":
                 arguments.append(f"--no-{name}")
             case tuple():
                 arguments += (f"--{name}", *value)
     return arguments
 
 
-def _flag(text: str, where: str) -> bool:
+def _boolean(text: str, location: str) -> bool:
     try:
-        return _WORDS[text.strip().lower()]
+        return _BOOLEANS[text.strip().lower()]
     except KeyError:
-        raise ConfigurationError(f"{where}={text} cannot be used; it must be true or false.") from None
+        raise ConfigurationError(f"{location}={text} cannot be used; it must be true or false.") from None
 
 
 def _scalar(item: Any) -> str:
     return json.dumps(item, ensure_ascii=False) if isinstance(item, (dict, list)) else str(item)
 
 
-def _json_items(text: str, where: str) -> Iterator[Any]:
+def _json_items(text: str, location: str) -> Iterator[Any]:
     decoder = json.JSONDecoder()
     try:
         while text:
@@ -84,6 +85,6 @@ def _json_items(text: str, where: str) -> Iterator[Any]:
             yield from item if isinstance(item, list) else [item]
     except json.JSONDecodeError as error:
         raise ConfigurationError(
-            f"{where} is not JSON ({error.msg} at character {error.pos + 1} of what was left); "
+            f"{location} is not JSON ({error.msg} at character {error.pos + 1} of the rest); "
             'write a list of objects like [{"name": "a", "path": "b"}].'
         ) from error
