@@ -13,10 +13,10 @@ PYTHON ?= python3
 GLASSHOUSE = $(if $(shell env --block-signal=INT true 2>/dev/null && echo yes),env --block-signal=INT )$(COMMAND)
 # Not .venv/bin/glasshouse, whose first line cannot name every path.
 COMMAND := .venv/bin/python -m glasshouse
-PROJECTS := services/api services/vllm services/llamacpp services/launcher services/gpu_exporter client observability tools/mock_engine
+PROJECTS := services/api services/vllm services/llamacpp services/launcher services/gpu_exporter client observability tools/mock_engine tools/settings_reference
 # Those with an image, which takes only what it needs from a lock file of its own.
 IMAGES := services/api services/vllm services/llamacpp services/gpu_exporter client
-PACKAGES := gateway vllm_launcher llamacpp_server launcher gpu_exporter glasshouse observability mock_engine
+PACKAGES := gateway vllm_launcher llamacpp_server launcher gpu_exporter glasshouse observability mock_engine settings_reference
 # The gateway's unit tests hand keyword dictionaries to servers that are not typed for that.
 TYPED := tests benchmarks conftest.py
 MANIFESTS := pyproject.toml $(PROJECTS:%=%/pyproject.toml)
@@ -79,7 +79,7 @@ upgrade: .venv/.installed  ## Go to the newest version, or VERSION=…: backup, 
 
 ##@ Develop
 
-.PHONY: test test-long test-bare test-grafana check format dashboards golden lock demo-model bench clean
+.PHONY: test test-long test-bare test-grafana check format dashboards settings golden lock demo-model bench clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
 	@marks="$$(tests/missing-parts) and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
 	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
@@ -104,6 +104,7 @@ check: .venv/.installed  ## Lint, format, types, and the layers between the pack
 	@.venv/bin/mypy $(TYPED)
 	@$(SAY) 'import-linter …'; said=$$(.venv/bin/lint-imports 2>&1) || { echo "$$said"; exit 1; }
 	@$(SAY) 'dashboards …'; .venv/bin/python -m observability --check
+	@$(SAY) 'settings …'; .venv/bin/python -m settings_reference --check
 
 format: .venv/.installed  ## Put the source into its form
 	@.venv/bin/ruff check --fix --quiet || true
@@ -111,6 +112,9 @@ format: .venv/.installed  ## Put the source into its form
 
 dashboards: .venv/.installed  ## Write grafana/ and prometheus/ from their source in observability/
 	@.venv/bin/python -m observability
+
+settings: .venv/.installed  ## Write .env.example, docs/settings.md and Compose's lists from the typed settings
+	@.venv/bin/python -m settings_reference
 
 golden: .venv-vllm/.installed  ## Record anew what each part exports, for the tests of dashboards (Docker, real vLLM)
 	@tests/stack/images/make
