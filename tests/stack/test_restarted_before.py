@@ -12,9 +12,9 @@ import pytest
 from tests.stack.conftest import free_port
 from tests.support.compose.stack import ROOT, docker, until
 
-from glasshouse.composed_watch import Restarts
-from glasshouse.docker import Container, Docker
 from glasshouse.settings import load
+from glasshouse.stack.compose.docker import Container, Docker
+from glasshouse.stack.compose.readiness import Restarts
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 

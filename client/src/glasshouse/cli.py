@@ -8,26 +8,19 @@ from typing import Annotated
 
 import typer
 
-from glasshouse import (
-    alerting,
-    composed,
-    container,
-    key_commands,
-    logs,
-    machine,
-    native,
-    secret_files,
-    shutdown,
-    smoke,
-    start,
-)
+from glasshouse import alerting, key_commands, secret_files, smoke, start
 from glasshouse.doctor import command
 from glasshouse.errors import GlasshouseError, SettingsError
 from glasshouse.files import who_owns
-from glasshouse.front import Front
 from glasshouse.maintenance import commands as maintenance
 from glasshouse.screen import duration
 from glasshouse.settings import Settings, settings_here
+from glasshouse.stack import machine
+from glasshouse.stack.compose import init_container as container
+from glasshouse.stack.compose import stack as composed
+from glasshouse.stack.endpoint import Front
+from glasshouse.stack.native import logs, shutdown
+from glasshouse.stack.native import stack as native
 
 app = typer.Typer(
     help="Glasshouse: an LLM serving stack in which everything that happens can be seen.",

@@ -2,16 +2,18 @@
 
 from contextlib import ExitStack
 
-from glasshouse import composed, machine, native, shape
 from glasshouse.doctor import command
 from glasshouse.errors import ImagesMissing, StackError
 from glasshouse.files import locked
-from glasshouse.front import model, print_closing
 from glasshouse.screen import table
 from glasshouse.settings import Kind, Settings
-from glasshouse.shape import Shape
 from glasshouse.signals import interrupting
-from glasshouse.state import State
+from glasshouse.stack import machine, shape
+from glasshouse.stack.compose import stack as composed
+from glasshouse.stack.endpoint import model, print_closing
+from glasshouse.stack.native import stack as native
+from glasshouse.stack.native.state import State
+from glasshouse.stack.shape import Shape
 from glasshouse.system import System
 
 _ELSEWHERE = "Another `make up` is starting this stack. To end it: make down"

@@ -12,7 +12,8 @@ import pytest
 from tests.unit.glasshouse.conftest import FakeApi
 from tests.unit.glasshouse.docker_plan import FakeDocker
 
-from glasshouse import cli, keys, state
+from glasshouse import cli, keys
+from glasshouse.stack.native import state
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from glasshouse import certificate, container, keys, secret_files
+from glasshouse import certificate, keys, secret_files
 from glasshouse.errors import SecretsError
 from glasshouse.settings import Settings, load
+from glasshouse.stack.compose import init_container as container
 
 SOMEBODY = 54_321
 

@@ -8,10 +8,10 @@ import typer
 from glasshouse.doctor import examination
 from glasshouse.doctor.finding import Finding
 from glasshouse.errors import StackError
-from glasshouse.machine import Machine
 from glasshouse.screen import table
 from glasshouse.settings import Settings
-from glasshouse.shape import Shape
+from glasshouse.stack.machine import Machine
+from glasshouse.stack.shape import Shape
 
 _WIDTH = 92  # of what was found; a remedy stays one line, to be pasted
 

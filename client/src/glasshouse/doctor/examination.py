@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from glasshouse import composed, machine, native, shape
 from glasshouse.doctor import daemon, files, gpu, host, network
 from glasshouse.doctor import native as without_docker
 from glasshouse.doctor.finding import Check, Finding, Target
 from glasshouse.errors import GlasshouseError
 from glasshouse.settings import Kind, Settings
-from glasshouse.shape import Shape
+from glasshouse.stack import machine, shape
+from glasshouse.stack.compose import stack as composed
+from glasshouse.stack.native import stack as native
+from glasshouse.stack.shape import Shape
 from glasshouse.system import System
 
 # What a start looks at by itself, with errors of its own, is not in these.

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 from glasshouse.doctor.finding import Finding, Target
-from glasshouse.shape import Shape
+from glasshouse.stack.shape import Shape
 
 _OPENMP = "libgomp.so.1"
 _SHARED = "/dev/shm"  # noqa: S108 - a place that is looked at

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from glasshouse.errors import BackupError
-from glasshouse.maintenance import contents, manifest
-from glasshouse.maintenance.contents import Contents
+from glasshouse.maintenance import manifest
 from glasshouse.maintenance.manifest import Manifest, PartEntry
-from glasshouse.maintenance.part import Part
+from glasshouse.stack.data import contents
+from glasshouse.stack.data.contents import Contents
+from glasshouse.stack.data.files import Part
 
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1024 * 1024

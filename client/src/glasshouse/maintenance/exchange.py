@@ -4,19 +4,21 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from glasshouse import composed, native, shutdown
 from glasshouse.errors import StackError, UpgradeError
-from glasshouse.front import Front
 from glasshouse.maintenance import restore
 from glasshouse.maintenance.archive import Archive
-from glasshouse.maintenance.docker_services import DockerServices
-from glasshouse.maintenance.images import Images, Kept
-from glasshouse.maintenance.make import make
-from glasshouse.maintenance.native_services import NativeServices
 from glasshouse.maintenance.services import SETTINGS, Services
-from glasshouse.readiness import not_ready
+from glasshouse.make import make
 from glasshouse.screen import Progress
 from glasshouse.settings import Settings
+from glasshouse.stack.compose import stack as composed
+from glasshouse.stack.compose.data import DockerServices
+from glasshouse.stack.compose.images import Images, Kept
+from glasshouse.stack.endpoint import Front
+from glasshouse.stack.native import shutdown
+from glasshouse.stack.native import stack as native
+from glasshouse.stack.native.data import NativeServices
+from glasshouse.stack.native.readiness import not_ready
 
 _POLL_S = 0.5
 _NOT_RUNNING = (

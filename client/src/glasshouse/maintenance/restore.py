@@ -7,16 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from glasshouse import env_file, native
-from glasshouse.docker import Docker
+from glasshouse import env_file
 from glasshouse.errors import BackupError
-from glasshouse.maintenance import archive, backup, contents, services
+from glasshouse.maintenance import archive, backup, services
 from glasshouse.maintenance.archive import Archive
-from glasshouse.maintenance.contents import Contents
-from glasshouse.maintenance.part import Part
 from glasshouse.maintenance.services import SETTINGS, Services
 from glasshouse.settings import Settings, load
 from glasshouse.signals import interrupting
+from glasshouse.stack.compose.docker import Docker
+from glasshouse.stack.data import contents
+from glasshouse.stack.data.contents import Contents
+from glasshouse.stack.data.files import Part
+from glasshouse.stack.native import stack as native
 
 _ENV = ".env"
 

@@ -4,11 +4,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from glasshouse import composed, machine, native, shape
-from glasshouse.maintenance.docker_services import DockerServices
-from glasshouse.maintenance.native_services import NativeServices
-from glasshouse.maintenance.part import FilesPart, Part
 from glasshouse.settings import Kind, Settings
+from glasshouse.stack import machine, shape
+from glasshouse.stack.compose import stack as composed
+from glasshouse.stack.compose.data import DockerServices
+from glasshouse.stack.data.files import FilesPart, Part
+from glasshouse.stack.native import stack as native
+from glasshouse.stack.native.data import NativeServices
 from glasshouse.system import System
 
 SETTINGS = "settings"

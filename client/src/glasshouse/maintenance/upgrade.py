@@ -13,8 +13,8 @@ from glasshouse.maintenance import backup, exchange
 from glasshouse.maintenance.archive import Archive
 from glasshouse.maintenance.checkout import Checkout
 from glasshouse.maintenance.exchange import Exchange
-from glasshouse.maintenance.make import make
 from glasshouse.maintenance.packages import Packages
+from glasshouse.make import make
 from glasshouse.settings import Settings
 from glasshouse.signals import interrupting, uninterrupted
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.unit.glasshouse.docker_plan import FakeDocker
 
-from glasshouse import machine
 from glasshouse.doctor.finding import Check, Target
 from glasshouse.settings import Kind, load
+from glasshouse.stack import machine
 from glasshouse.system import System
 
 

@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.unit.glasshouse.conftest import FakeApi
-from tests.unit.glasshouse.maintenance.conftest import CHAT, Place
+from tests.unit.glasshouse.conftest import CHAT, FakeApi, Place
 
 from glasshouse.errors import UpgradeError
 from glasshouse.maintenance import upgrade

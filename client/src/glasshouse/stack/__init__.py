@@ -1,0 +1,1 @@
+"""The stack of a checkout, in Docker and natively, behind one protocol."""

@@ -1,0 +1,91 @@
+"""Ends what a start began, in order and completely, and nothing else."""
+
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+
+from glasshouse.errors import StackError
+from glasshouse.screen import Progress
+from glasshouse.settings import Settings
+from glasshouse.stack.native import processes, state, supervisor
+
+_POLL_S = 0.1  # supervisord looks at its programs once a second, or when it is asked something; so it is asked
+_MARGIN_S = 5.0
+_LEFTOVER_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What was ended: programs in order, those that had to be killed, and how long it took."""
+
+    programs: tuple[str, ...]
+    killed: tuple[str, ...]
+    seconds: float
+
+
+def stop(settings: Settings) -> Ended | None:
+    """Ends the stack of this run directory; None when nothing ran. Ctrl-C meanwhile kills what is left at once.
+
+    Raises:
+        StackError: A process of the stack cannot be ended, even by killing it.
+    """
+    current = state.read(settings.run_dir)
+    if current is None:
+        return None
+    if not current.is_running() and not current.members(settings.root):
+        _tidy(settings)
+        return None
+    with Progress() as progress:
+        killed: tuple[processes.Process, ...] = ()
+        programs: tuple[str, ...] = ()
+        try:
+            if current.is_running():
+                programs = _ask_supervisord(settings, current, progress)
+            killed = _sweep(settings, current, progress)
+        except KeyboardInterrupt:
+            killed = current.members(settings.root)
+            processes.end(killed, signal.SIGKILL)
+        left = processes.wait_gone(current.pid, settings.root, _MARGIN_S)
+        seconds = progress.seconds
+    if left:
+        raise StackError("These processes cannot be ended: " + ", ".join(f"{one.pid} ({one.command})" for one in left))
+    _tidy(settings)
+    return Ended(programs, tuple(f"{one.pid} ({one.command})" for one in killed), seconds)
+
+
+def _ask_supervisord(settings: Settings, current: state.State, progress: Progress) -> tuple[str, ...]:
+    """Has supervisord end its programs one after the other and itself; returns the programs that ran."""
+    running = [program for program in supervisor.programs(settings.socket) or () if program.pid]
+    itself = processes.find(current.pid)
+    if itself is not None:
+        processes.end((itself,), signal.SIGTERM)
+    deadline = time.monotonic() + current.stop_grace * max(len(running), 1) + _MARGIN_S
+    while current.is_running() and time.monotonic() < deadline:
+        alive = ", ".join(program.name for program in running if processes.is_alive(program.pid, None))
+        progress.show(f"stopping {alive or 'supervisord'} (up to {current.stop_grace} s each; Ctrl-C kills)")
+        time.sleep(_POLL_S)
+        supervisor.programs(settings.socket)
+    return tuple(program.name for program in running)
+
+
+def _sweep(settings: Settings, current: state.State, progress: Progress) -> tuple[processes.Process, ...]:
+    """Ends what outlived supervisord, in two steps; returns those that had to be killed."""
+    leftover = current.members(settings.root)
+    if not leftover:
+        return ()
+    progress.show("stopping what outlived supervisord: " + ", ".join(str(one.pid) for one in leftover))
+    processes.end(leftover, signal.SIGTERM)
+    stubborn = processes.wait_gone(current.pid, settings.root, _LEFTOVER_S)
+    processes.end(stubborn, signal.SIGKILL)
+    return stubborn
+
+
+def _tidy(settings: Settings) -> None:
+    """Removes what only a running stack has. Logs and Prometheus' data stay."""
+    for name in ("supervisord.pid", "nginx/nginx.pid"):
+        (settings.run_dir / name).unlink(missing_ok=True)
+    settings.socket.unlink(missing_ok=True)
+    if settings.metrics_dir == settings.default_metrics_dir:
+        shutil.rmtree(settings.metrics_dir, ignore_errors=True)
+    state.clear(settings.run_dir)
