@@ -1,7 +1,6 @@
 """The commands. Each reads the settings, does one thing, and says in one sentence what went wrong, if anything did."""
 
 import sys
-from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -13,14 +12,9 @@ from glasshouse.doctor import command
 from glasshouse.errors import GlasshouseError, SettingsError
 from glasshouse.files import who_owns
 from glasshouse.maintenance import commands as maintenance
-from glasshouse.screen import duration
 from glasshouse.settings import Settings, settings_here
-from glasshouse.stack import machine
-from glasshouse.stack.compose import init_container as container
-from glasshouse.stack.compose import stack as composed
-from glasshouse.stack.endpoint import Front
-from glasshouse.stack.native import logs, shutdown
-from glasshouse.stack.native import stack as native
+from glasshouse.stack import detect, machine
+from glasshouse.stack.compose import init_container
 
 app = typer.Typer(
     help="Glasshouse: an LLM serving stack in which everything that happens can be seen.",
@@ -62,28 +56,17 @@ def up(
 def down() -> None:
     """End everything that `up` started, and nothing else."""
     settings = settings_here()
-    stack = composed.find(settings)
-    if stack is not None:
-        stack.down()
-    ended = shutdown.stop(settings)
-    if ended is None:
-        if stack is None:
-            _say_not_running(settings, "Glasshouse is not running; nothing to end.")
-        return
-    if ended.killed:
-        print("Had to be killed: " + ", ".join(ended.killed))
-    names = ", ".join(ended.programs) or "what was left of it"
-    print(f"Stopped {names} in {duration(ended.seconds)}; no process is left.")
+    ended = [stack.down() for stack in reversed(detect.stacks(settings))]  # both: neither hides the other
+    if not any(ended):
+        _say_not_running(settings, "Glasshouse is not running; nothing to end.")
 
 
 @app.command()
 def ps() -> None:
     """Show what runs."""
     settings = settings_here()
-    if (current := native.started(settings)) is not None:
-        native.show(settings, current)
-    elif (stack := composed.find(settings)) is not None and stack.is_running:
-        stack.show()
+    if (stack := detect.running(settings)) is not None:
+        stack.print_status()
     else:
         _say_not_running(settings, "Glasshouse is not running. Start it: make up")
 
@@ -105,14 +88,8 @@ def show_logs(
 ) -> None:
     """Show what the programs said."""
     settings = settings_here()
-    if native.started(settings) is None and (stack := composed.find(settings)) is not None:
-        with suppress(KeyboardInterrupt):
-            stack.logs(service, lines, follow=follow)
-        return
-    logs.show(settings.logs, service, lines)
-    if follow:
-        with suppress(KeyboardInterrupt):  # the usual end of following
-            logs.follow(settings.logs, service, until=lambda: False)
+    stack = detect.existing(settings) or detect.of_kind(settings, "native")  # whose logs outlive it
+    stack.logs(service, lines, follow=follow)
 
 
 @app.command()
@@ -123,7 +100,7 @@ def init(
 ) -> None:
     """Make the secrets that are missing: keys, certificate. Shows where, never what."""
     settings = settings_here()
-    made = container.init(settings, uid, gid, data) if data else secret_files.init(settings)
+    made = init_container.init(settings, uid, gid, data) if data else secret_files.init(settings)
     secret_files.print_made(settings, made)
     if not made:
         print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
@@ -153,13 +130,12 @@ def rotate_engine_key() -> None:
     """Change the key between the gateway and the engines, without a restart and without losing a request."""
     settings = settings_here()
     made = secret_files.next_engine_key_made_at(settings)
-    stack = composed.find(settings)
-    since = native.engines(settings) | (stack.engines if stack is not None else {})
-    if late := [name for name, started in since.items() if int(started) < int(made)]:
-        raise GlasshouseError(
-            f"{' and '.join(late)} started before the next engine key was made, and would refuse it. Restart first: "
-            + ("make down, make up" if stack is None else f"docker compose restart {' '.join(late)}")
-        )
+    for stack in detect.stacks(settings):
+        if late := [name for name, started in stack.engine_start_times.items() if int(started) < int(made)]:
+            raise GlasshouseError(
+                f"{' and '.join(late)} started before the next engine key was made, and would refuse it. Restart "
+                f"first: {stack.restart_command(late)}"
+            )
     secret_files.rotate_engine_key(settings)
     print("The engine key has been rotated; the gateway takes the new one within 5 s. Engines accept the old one, too,")
     print("until they are restarted, which they must be before the next rotation.")
@@ -173,24 +149,16 @@ def run_smoke(
 ) -> None:
     """Send a streamed and a plain chat; show answers, TTFT and tokens per second."""
     settings = settings_here()
-    front = _front(settings)
+    stack = detect.running(settings)
+    endpoint = stack.endpoint if stack is not None else None
     if url is None:
-        if front is None:
+        if endpoint is None:
             raise GlasshouseError("Glasshouse is not running here. Start it: make up. Or name another: --url")
-        url = front.url
-    if ca_file is None and front is not None and url.startswith(front.url):
-        ca_file = front.certificate
+        url = endpoint.url
+    if ca_file is None and endpoint is not None and url.startswith(endpoint.url):
+        ca_file = endpoint.certificate
     target = url.rstrip("/").removesuffix("/v1")
     smoke.run(smoke.Target(target, key_file or settings.api_key_file, ca_file))
-
-
-def _front(settings: Settings) -> Front | None:
-    """Where the stack answers that runs here, natively or in Docker."""
-    current = native.started(settings)
-    if current is not None:
-        return native.front(current)
-    stack = composed.find(settings)
-    return stack.front if stack is not None and stack.is_running else None
 
 
 def _say_not_running(settings: Settings, text: str) -> None:

@@ -22,7 +22,7 @@ from tests.unit.glasshouse.docker_plan import FakeDocker
 
 from glasshouse import system
 from glasshouse.settings import Settings, load
-from glasshouse.stack.compose import readiness as composed_watch
+from glasshouse.stack.compose import readiness
 
 Read = Callable[..., Settings]
 
@@ -142,8 +142,8 @@ def free_port() -> int:
 @pytest.fixture
 def read(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> Read:
     """Reads settings with this docker and with ports that are free; a start then looks more often than usual."""
-    monkeypatch.setattr(composed_watch, "_POLL_S", 0.01)
-    monkeypatch.setattr(composed_watch, "_LOOK_S", 0.02)
+    monkeypatch.setattr(readiness, "_POLL_S", 0.01)
+    monkeypatch.setattr(readiness, "_CHECK_INTERVAL_S", 0.02)
     ports = {"HTTP_PORT": str(free_port()), "HTTPS_PORT": str(free_port())}
     return lambda **variables: load(docker.root, {"PATH": docker.path, **ports, **variables})
 

@@ -1,4 +1,4 @@
-"""What this machine has for a stack in Docker, asked of `docker`, `nvidia-smi` and the PCI bus; and what is missing."""
+"""What this machine has for a stack in Docker, according to `docker`, `nvidia-smi` and the PCI bus; what is missing."""
 
 import platform
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from glasshouse.system import System
 
-_OLDEST_COMPOSE = (2, 24)
+_MIN_COMPOSE = (2, 24)
 _COMPOSE_PAGE = "https://docs.docker.com/compose/install/"
 TOOLKIT = (
     "install NVIDIA's container toolkit, "
@@ -23,7 +23,7 @@ _REBOOT = "a reboot loads the driver that fits, where an upgrade has replaced it
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is, in words; where something is missing, a `…_trouble` says what, and what to do.
+    """What there is, in words; where something is missing, a `…_trouble` says what, and how to fix it.
 
     `has_gpu` also holds for a GPU that cannot be used: its driver fails or is missing, or Docker does not reach it.
     """
@@ -35,8 +35,8 @@ class Machine:
     has_gpu: bool = False
 
 
-def look(system: System) -> Machine:
-    """Asks; takes a second, or fifteen where a program hangs."""
+def inspect(system: System) -> Machine:
+    """Asks the programs; takes a second, or fifteen where one hangs."""
     docker, docker_trouble = _docker(system)
     gpu, gpu_trouble, has_gpu = _gpu(system)
     if gpu and not gpu_trouble and not docker_trouble:
@@ -46,29 +46,29 @@ def look(system: System) -> Machine:
 
 def is_docker_forbidden(environment: Mapping[str, str]) -> bool:
     """Whether Docker is there but not for this user, who then cannot see what runs in it."""
-    good, said = System(environment).ask("docker", "version", "--format", "{{.Server.Version}}")
-    return not good and _is_forbidden(said)
+    is_ok, output = System(environment).ask("docker", "version", "--format", "{{.Server.Version}}")
+    return not is_ok and _is_forbidden(output)
 
 
-def _is_forbidden(said: str) -> bool:
-    return "permission denied" in said.lower()
+def _is_forbidden(output: str) -> bool:
+    return "permission denied" in output.lower()
 
 
 def _docker(system: System) -> tuple[str, str]:
     if not system.has("docker"):
         return "", "Docker is not installed"
-    good, server = system.ask("docker", "version", "--format", "{{.Server.Version}}")
-    if not good or not server:
+    is_ok, server = system.ask("docker", "version", "--format", "{{.Server.Version}}")
+    if not is_ok or not server:
         if _is_forbidden(server):
             return "", "you may not use Docker: sudo usermod -aG docker $USER, then log in again"
-        mend = "open -a Docker" if platform.system() == "Darwin" else "sudo systemctl start docker"
-        return "", f"Docker's daemon does not answer: {mend}"
-    good, compose = system.ask("docker", "compose", "version", "--short")
-    if not good:
+        fix = "open -a Docker" if platform.system() == "Darwin" else "sudo systemctl start docker"
+        return "", f"Docker's daemon does not answer: {fix}"
+    is_ok, compose = system.ask("docker", "compose", "version", "--short")
+    if not is_ok:
         return "", f"Docker has no Compose plugin: {_COMPOSE_PAGE}"
     match = re.match(r"v?(\d+)\.(\d+)", compose)
-    if match is None or (int(match[1]), int(match[2])) < _OLDEST_COMPOSE:
-        return "", f"Docker Compose {compose} is older than {'.'.join(map(str, _OLDEST_COMPOSE))}: {_COMPOSE_PAGE}"
+    if match is None or (int(match[1]), int(match[2])) < _MIN_COMPOSE:
+        return "", f"Docker Compose {compose} is older than {'.'.join(map(str, _MIN_COMPOSE))}: {_COMPOSE_PAGE}"
     return f"Docker {server}, Compose {compose.removeprefix('v')}", ""
 
 
@@ -79,35 +79,35 @@ def _gpu(system: System) -> tuple[str, str, bool]:
         if on_bus:
             return "", f"an NVIDIA GPU is there without its driver's nvidia-smi: {_INSTALL_DRIVER}", True
         return "", "no NVIDIA GPU found", False
-    good, listed = system.ask("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    is_ok, listed = system.ask("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
     names = [line.strip() for line in listed.splitlines() if line.strip()]
-    if good and names and "No devices" not in names[0]:
+    if is_ok and names and "No devices" not in names[0]:
         return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}", "", True
-    said = names[0].rstrip(".") if names else "it says nothing"
-    # The tool alone may have come with the machine's image. A bus without a GPU settles that, for answers that fit it;
-    # any other answer comes from a driver that is loaded, or cannot be explained, and counts as a GPU.
-    fits_none = "No devices" in said or "couldn't communicate" in said
-    has_gpu = bool(on_bus) or not (fits_none and on_bus is not None)
-    return "", f"nvidia-smi shows no GPU: {said}" + (f"; {_REBOOT}" if has_gpu else ""), has_gpu
+    reason = names[0].rstrip(".") if names else "it says nothing"
+    # The tool alone may have come with the machine's image. For output that fits, a bus without a GPU settles that; any
+    # other output comes from a driver that is loaded, or cannot be explained, and counts as a GPU.
+    fits_no_gpu = "No devices" in reason or "couldn't communicate" in reason
+    has_gpu = bool(on_bus) or not (fits_no_gpu and on_bus is not None)
+    return "", f"nvidia-smi shows no GPU: {reason}" + (f"; {_REBOOT}" if has_gpu else ""), has_gpu
 
 
 def _on_pci_bus(system: System) -> bool | None:
-    """Whether an NVIDIA GPU is on the PCI bus, with a driver or without; None where the bus cannot be looked at."""
+    """Whether an NVIDIA GPU is on the PCI bus, with a driver or without; None where the bus cannot be read."""
     devices = system.entries("sys/bus/pci/devices")
     if not devices:
         return None
     return any(
-        system.read(f"{one}/vendor").strip() == _NVIDIA and system.read(f"{one}/class").startswith(_DISPLAY)
-        for one in devices
+        system.read(f"{device}/vendor").strip() == _NVIDIA and system.read(f"{device}/class").startswith(_DISPLAY)
+        for device in devices
     )
 
 
 def _toolkit_trouble(system: System, gpu: str) -> str:
-    """Docker reaches a GPU through NVIDIA's runtime, or through the hook alone, which it looks for on its PATH."""
-    good, runtimes = system.ask("docker", "info", "--format", "{{json .Runtimes}}")
-    if (good and '"nvidia"' in runtimes) or system.has("nvidia-container-runtime-hook"):
+    """Docker reaches a GPU through NVIDIA's runtime, or through the hook alone, which it looks up on its PATH."""
+    is_ok, runtimes = system.ask("docker", "info", "--format", "{{json .Runtimes}}")
+    if (is_ok and '"nvidia"' in runtimes) or system.has("nvidia-container-runtime-hook"):
         return ""
     if '"nvidia"' in system.read("etc/docker/daemon.json"):
         return f"{gpu} is there, but Docker cannot use it: {_RESTART}"
-    mend = _CONFIGURE if system.has("nvidia-ctk") else TOOLKIT
-    return f"{gpu} is there, but Docker cannot use it: {mend}"
+    fix = _CONFIGURE if system.has("nvidia-ctk") else TOOLKIT
+    return f"{gpu} is there, but Docker cannot use it: {fix}"

@@ -1,18 +1,20 @@
-"""The ports that a start needs, looked at before anything is started."""
+"""The ports that a start needs, checked before anything is started."""
 
 import errno
 import socket
 from dataclasses import dataclass
 
-from glasshouse.errors import PortError
-from glasshouse.stack.native import processes
+import psutil
 
-_FIRST_FREE_FOR_ALL = 1024
+from glasshouse.errors import PortError
+from glasshouse.stack import processes
+
+_FIRST_UNPRIVILEGED = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port that `purpose` will listen on, and the variable that changes it; `by_root` where Docker does it for us."""
+    """A port that `purpose` will listen on, and the variable that changes it; `by_root` where Docker binds it."""
 
     number: int
     host: str
@@ -22,20 +24,20 @@ class Port:
 
 
 def check(ports: tuple[Port, ...]) -> None:
-    """Makes sure that every port can be had.
+    """Checks that every port is available.
 
     Raises:
-        PortError: One is taken, needs rights, or is named twice. All that is wrong is said at once, a line each.
+        PortError: One is taken, needs rights, or is named twice. The text names all of them, a line each.
     """
-    troubles = [trouble for port in ports if (trouble := _trouble(port, ports)) is not None]
-    if troubles:
-        raise PortError("\n".join(troubles))
+    problems = [problem for port in ports if (problem := _problem(port, ports)) is not None]
+    if problems:
+        raise PortError("\n".join(problems))
 
 
-def _trouble(port: Port, ports: tuple[Port, ...]) -> str | None:
-    twin = next((other for other in ports if other.number == port.number and other.variable < port.variable), None)
-    if twin is not None:
-        return f"{port.variable} and {twin.variable} are both {port.number}: give one of them another port."
+def _problem(port: Port, ports: tuple[Port, ...]) -> str | None:
+    other = next((each for each in ports if each.number == port.number and each.variable < port.variable), None)
+    if other is not None:
+        return f"{port.variable} and {other.variable} are both {port.number}: give one of them another port."
     family = socket.AF_INET6 if ":" in port.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As servers do: a port whose last connections are still closing counts as free.
@@ -48,7 +50,7 @@ def _trouble(port: Port, ports: tuple[Port, ...]) -> str | None:
                 if not _is_listening(port.number):
                     return None
                 error = OSError(errno.EADDRINUSE, "taken")
-            return _sentence(port, error, {other.number for other in ports})
+            return _explain(port, error, {each.number for each in ports})
     return None
 
 
@@ -58,25 +60,35 @@ def _is_listening(number: int) -> bool:
         return probe.connect_ex(("127.0.0.1", number)) == 0
 
 
-def _sentence(port: Port, error: OSError, used: set[int]) -> str:
+def _listener(number: int) -> str | None:
+    """The process that listens on a TCP port; None where this user cannot see it."""
+    try:
+        listeners = (each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN)
+        pid = next(each.pid for each in listeners if each.pid and each.laddr and each.laddr.port == number)
+        return processes.describe(psutil.Process(pid))
+    except (psutil.Error, OSError, StopIteration):
+        return None
+
+
+def _explain(port: Port, error: OSError, used: set[int]) -> str:
     if error.errno == errno.EADDRINUSE:
-        owner = processes.listener(port.number)
-        beyond = port.number + 7999 if port.number < _FIRST_FREE_FOR_ALL else port.number
-        who = f"by process {owner.pid} ({owner.command})" if owner else "by a process that is not yours to see"
+        owner = _listener(port.number)
+        start = port.number + 7999 if port.number < _FIRST_UNPRIVILEGED else port.number
+        who = f"by process {owner}" if owner else "by a process that is not yours to see"
         return (
             f"Port {port.number} ({port.purpose}) is taken {who}. "
-            f"End that, or choose another port: make up {port.variable}={_suggestion(beyond, used)}"
+            f"End that, or choose another port: make up {port.variable}={_suggestion(start, used)}"
         )
-    if error.errno == errno.EACCES and port.number < _FIRST_FREE_FOR_ALL:
+    if error.errno == errno.EACCES and port.number < _FIRST_UNPRIVILEGED:
         return (
             f"Port {port.number} ({port.purpose}) is only for root. "
-            f"Choose one from {_FIRST_FREE_FOR_ALL} on: make up {port.variable}={_suggestion(port.number + 7999, used)}"
+            f"Choose one from {_FIRST_UNPRIVILEGED} on: make up {port.variable}={_suggestion(port.number + 7999, used)}"
         )
     return f"{port.host}:{port.number} ({port.purpose}, {port.variable}) cannot be listened on: {error.strerror}."
 
 
 def _suggestion(number: int, used: set[int]) -> int:
-    """The nearest free port above `number` that is not in `used`, so that the line can be typed as it stands."""
+    """The nearest free port above `number` that is not in `used`, so that the line can be pasted as it is."""
     for candidate in range(number + 1, min(number + 100, 65_536)):
         if candidate in used:
             continue

@@ -1,4 +1,4 @@
-"""Which form of the stack a start takes, and why: the one place that decides, and says so."""
+"""The shape that a start takes, and why: the one place that decides."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from glasshouse.stack.machine import Machine
 CPU_FILE = "compose.cpu.yaml"
 NAMES: dict[Kind, str] = {"gpu": "Docker with a GPU", "cpu": "Docker without a GPU", "native": "native"}
 
-# Where system packages put servers; the PATH of an ordinary user on Debian leaves these out.
+# Where system packages install servers; not on the PATH of an ordinary user on Debian.
 _SERVER_DIRECTORIES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin")
 _INSTALL = {"nginx": "apt-get install -y nginx-light", "prometheus": "apt-get install -y prometheus"}
 _DEMO_MODEL = Path("models/demo/glasshouse-demo.gguf")
@@ -22,16 +22,16 @@ _HTTPS = 443
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen for one part, and the reason as a person reads it."""
+    """What was chosen for one aspect of a stack, and why, in words."""
 
-    part: str
+    aspect: str
     chosen: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The form of the stack. `nginx` and `prometheus` are the native programs, or None where they are left out."""
+    """The shape of a stack. `nginx` and `prometheus` are the native programs, or None where they are left out."""
 
     kind: Kind
     nginx: Path | None
@@ -40,21 +40,21 @@ class Shape:
 
     @property
     def reason(self) -> str:
-        """Why this form and no other."""
+        """Why this shape and no other."""
         return self.choices[0].reason
 
 
 def print_shape(kind: Kind, reason: str) -> None:
-    """The last line of a start: what it came to, and why, which the first lines said before a screenful of others."""
+    """Prints the shape as the last line of a start: the first lines said it too, but have scrolled away."""
     print(f"\nShape: {NAMES[kind]} ({reason}).")
 
 
 def choose(settings: Settings, machine: Machine, which: Callable[[str], str | None] | None = None) -> Shape:
-    """Decides the shape from the settings and from what this machine has.
+    """Chooses the shape from the settings and from what this machine has.
 
     Raises:
         SettingsError: NGINX or PROMETHEUS names a program that is not there.
-        StackError: SHAPE asks for what this machine does not have, or a GPU would be left unused unasked.
+        StackError: This machine does not have what SHAPE asks for, or a GPU would be left unused unasked.
     """
     kind, reason = _kind(settings, machine)
     return native(settings, reason, which) if kind == "native" else _in_docker(settings, kind, reason)
@@ -66,44 +66,44 @@ def native(settings: Settings, reason: str, which: Callable[[str], str | None] |
     Raises:
         SettingsError: NGINX or PROMETHEUS names a program that is not there.
     """
-    look_up = which or _which
-    nginx = _program("nginx", settings.nginx, look_up)
-    prometheus = _program("prometheus", settings.prometheus, look_up)
+    find = which or _which
+    nginx = _program("nginx", settings.nginx, find)
+    prometheus = _program("prometheus", settings.prometheus, find)
     choices = (
         Choice("shape", NAMES["native"], reason),
-        _engine(settings, look_up),
-        _entrance(settings, nginx),
+        _engine(settings, find),
+        _endpoint(settings, nginx),
         _metrics(settings, prometheus),
     )
     return Shape("native", nginx, prometheus, choices)
 
 
 def url(settings: Settings, host: str = "localhost") -> str:
-    """Where Docker publishes the front door."""
+    """The address that Docker publishes."""
     port = settings.public_https_port
     return f"https://{host}" if port == _HTTPS else f"https://{host}:{port}"
 
 
 def _kind(settings: Settings, machine: Machine) -> tuple[Kind, str]:
-    wish, reason = settings.shape, f"SHAPE={settings.shape}"
-    if wish == "native":
+    requested, reason = settings.shape, f"SHAPE={settings.shape}"
+    if requested == "native":
         return "native", reason
-    if wish == "auto" and (files := settings.environment.get("COMPOSE_FILE")):
-        # Who names the files has chosen: those of the override are what a machine without a GPU needs.
-        wish, reason = ("cpu" if CPU_FILE in files else "gpu"), f"COMPOSE_FILE={files}"
-    trouble = machine.docker_trouble or (machine.gpu_trouble if wish == "gpu" else "")
-    if trouble and wish != "auto":
+    if requested == "auto" and (files := settings.environment.get("COMPOSE_FILE")):
+        # Naming the files is a choice: the override is for machines without a GPU.
+        requested, reason = ("cpu" if CPU_FILE in files else "gpu"), f"COMPOSE_FILE={files}"
+    trouble = machine.docker_trouble or (machine.gpu_trouble if requested == "gpu" else "")
+    if trouble and requested != "auto":
         raise StackError(f"{reason} cannot be had: {trouble}.")
-    if wish == "auto" and machine.has_gpu and (idle := trouble or machine.gpu_trouble):
+    if requested == "auto" and machine.has_gpu and (cause := trouble or machine.gpu_trouble):
         other = "native" if machine.docker_trouble else "cpu"
         raise StackError(
-            f"This machine has an NVIDIA GPU, which would not be used: {idle}. "
+            f"This machine has an NVIDIA GPU, which would not be used: {cause}. "
             f"To start without it all the same: make up SHAPE={other}"
         )
     if trouble:
         return "native", trouble
-    if wish != "auto":
-        return wish, f"{reason}; {machine.docker}"
+    if requested != "auto":
+        return requested, f"{reason}; {machine.docker}"
     if machine.gpu_trouble:
         return "cpu", f"{machine.gpu_trouble}; {machine.docker}"
     return "gpu", f"{machine.gpu}; {machine.docker}"
@@ -123,15 +123,15 @@ def _in_docker(settings: Settings, kind: Kind, reason: str) -> Shape:
         (
             Choice("shape", NAMES[kind], reason),
             engine,
-            Choice("entrance", f"TLS at {url(settings)}", "nginx is in Docker too"),
+            Choice("endpoint", f"TLS at {url(settings)}", "nginx is in Docker too"),
             Choice("metrics", f"Grafana at {url(settings)}/grafana/", "with Prometheus behind it"),
         ),
     )
 
 
 def _engine(settings: Settings, which: Callable[[str], str | None]) -> Choice:
-    alone = which("nvidia-smi") is not None
-    return _llamacpp(settings, "the native shape leaves a GPU alone" if alone else "no NVIDIA GPU found")
+    has_gpu = which("nvidia-smi") is not None
+    return _llamacpp(settings, "the native shape leaves a GPU alone" if has_gpu else "no NVIDIA GPU found")
 
 
 def _llamacpp(settings: Settings, reason: str) -> Choice:
@@ -141,11 +141,11 @@ def _llamacpp(settings: Settings, reason: str) -> Choice:
     return Choice("engine", f"llama.cpp on CPU with {model}", f"{reason}{why_model}")
 
 
-def _entrance(settings: Settings, nginx: Path | None) -> Choice:
+def _endpoint(settings: Settings, nginx: Path | None) -> Choice:
     if nginx is not None:
-        return Choice("entrance", f"TLS at https://127.0.0.1:{settings.https_port}", f"nginx is {nginx}")
+        return Choice("endpoint", f"TLS at https://127.0.0.1:{settings.https_port}", f"nginx is {nginx}")
     return Choice(
-        "entrance",
+        "endpoint",
         f"plain http://127.0.0.1:{settings.gateway_port}",
         "NGINX=off" if settings.nginx == "off" else f"no nginx here; for TLS: {_INSTALL['nginx']}",
     )
@@ -162,13 +162,15 @@ def _metrics(settings: Settings, prometheus: Path | None) -> Choice:
     )
 
 
-def _program(name: str, wish: str, which: Callable[[str], str | None]) -> Path | None:
-    """The program for `name`: looked for (`auto`), left out (`off`), or the path that was wished."""
-    if wish == "off":
+def _program(name: str, setting: str, which: Callable[[str], str | None]) -> Path | None:
+    """The program `name`: looked up (`auto`), left out (`off`), or the one that the setting names."""
+    if setting == "off":
         return None
-    found = which(name if wish == "auto" else wish)
-    if found is None and wish != "auto":
-        raise SettingsError(f"{name.upper()}={wish!r} is no program here: 'auto', 'off' or the path of one is allowed.")
+    found = which(name if setting == "auto" else setting)
+    if found is None and setting != "auto":
+        raise SettingsError(
+            f"{name.upper()}={setting!r} is no program here: 'auto', 'off' or the path of one is allowed."
+        )
     return Path(found) if found is not None else None
 
 

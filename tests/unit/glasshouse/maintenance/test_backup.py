@@ -22,7 +22,7 @@ from glasshouse.settings import Settings
 def saved(settings: Settings) -> Path:
     """A backup where backups usually lie."""
     backup.backup(settings, None)
-    return backup.known(settings)[-1]
+    return backup.existing(settings)[-1]
 
 
 def command(settings: Settings, *words: str, limit: str = "") -> "subprocess.Popen[str]":
@@ -125,7 +125,7 @@ def test_what_is_there_and_differs_is_refused_and_with_force_saved_first(
     assert tree(new.root) == before
     restore.restore(new, file, force=True)
     assert tree(new.secrets_dir) == tree(old.secrets_dir)
-    (kept,) = backup.known(new)
+    (kept,) = backup.existing(new)
     assert "-before-restore" in kept.name
     capsys.readouterr()
     restore.restore(new, kept, force=True)
@@ -226,7 +226,7 @@ def test_what_a_killed_backup_has_left_is_removed_by_the_next(checkout: Checkout
     one = checkout("one")
     (one.root / "backups").mkdir()
     (one.root / "backups" / ".glasshouse-1.tar.partial").write_text("half of your secrets")
-    assert [path.name for path in saved(one).parent.iterdir()] == [backup.known(one)[0].name]
+    assert [path.name for path in saved(one).parent.iterdir()] == [backup.existing(one)[0].name]
 
 
 def test_nothing_to_save_a_file_that_is_there_and_another_command_are_refused(

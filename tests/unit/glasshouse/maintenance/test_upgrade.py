@@ -67,7 +67,7 @@ def test_a_version_that_fails_is_taken_back_code_first_and_only_what_it_wrote_to
 def test_a_version_that_did_not_touch_the_data_has_nothing_restored(place: Place, tmp_path: Path) -> None:
     place.version("broken-up", "v1.1.0")
     place.git("switch", "--quiet", "--detach", "v1.0.0")
-    with pytest.raises(UpgradeError, match="code and images of before; no data had been touched"):
+    with pytest.raises(UpgradeError, match="the old code and images; no data had been touched"):
         run(place, tmp_path)
     assert place.restored() == []
     assert place.git("describe", "--tags") == "v1.0.0"

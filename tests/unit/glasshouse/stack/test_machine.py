@@ -13,7 +13,7 @@ _HINT = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/lates
 
 
 def look(docker: FakeDocker) -> Machine:
-    return machine.look(System({"PATH": docker.path}))
+    return machine.inspect(System({"PATH": docker.path}))
 
 
 def on_bus(bare: Path, *devices: tuple[str, str]) -> None:
@@ -68,7 +68,7 @@ def test_new_enough_is_new_enough(docker: FakeDocker, version: str) -> None:
 
 
 def test_no_docker_at_all() -> None:
-    there = machine.look(System({"PATH": "/nowhere"}))
+    there = machine.inspect(System({"PATH": "/nowhere"}))
     assert there == Machine("", "", "Docker is not installed", "no NVIDIA GPU found")
     assert not machine.is_docker_forbidden({"PATH": "/nowhere"})
 

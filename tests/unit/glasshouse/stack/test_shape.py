@@ -21,7 +21,7 @@ FORBIDDEN = Machine("", "NVIDIA L4", "you may not use Docker: X", has_gpu=True)
 
 
 def _lines(shape: Shape) -> dict[str, str]:
-    return {choice.part: f"{choice.chosen} ({choice.reason})" for choice in shape.choices}
+    return {choice.aspect: f"{choice.chosen} ({choice.reason})" for choice in shape.choices}
 
 
 def test_a_bare_machine_gets_plain_http_and_the_lines_that_would_change_that(root: Path, which: Which) -> None:
@@ -30,15 +30,15 @@ def test_a_bare_machine_gets_plain_http_and_the_lines_that_would_change_that(roo
     assert (shape.nginx, shape.prometheus) == (None, None)
     assert lines["shape"] == "native (Docker is not installed)"
     assert lines["engine"] == "llama.cpp on CPU with the demo model (no NVIDIA GPU found)"
-    assert "http://127.0.0.1:8000" in lines["entrance"]
-    assert "apt-get install -y nginx-light" in lines["entrance"]
+    assert "http://127.0.0.1:8000" in lines["endpoint"]
+    assert "apt-get install -y nginx-light" in lines["endpoint"]
     assert "apt-get install -y prometheus" in lines["metrics"]
 
 
 def test_what_is_installed_is_used(root: Path, which: Which) -> None:
     shape = choose(load(root, {"HTTPS_PORT": "9443"}), BARE, which(nginx="/x/nginx", prometheus="/x/prometheus"))
     assert (shape.nginx, shape.prometheus) == (Path("/x/nginx"), Path("/x/prometheus"))
-    assert "https://127.0.0.1:9443" in _lines(shape)["entrance"]
+    assert "https://127.0.0.1:9443" in _lines(shape)["endpoint"]
     assert "http://127.0.0.1:9090" in _lines(shape)["metrics"]
 
 
@@ -46,7 +46,7 @@ def test_off_leaves_out_what_is_installed(root: Path, which: Which) -> None:
     settings = load(root, {"NGINX": "off", "PROMETHEUS": "off"})
     shape = choose(settings, BARE, which(nginx="/x/nginx", prometheus="/x/prometheus"))
     assert (shape.nginx, shape.prometheus) == (None, None)
-    assert "NGINX=off" in _lines(shape)["entrance"]
+    assert "NGINX=off" in _lines(shape)["endpoint"]
 
 
 def test_a_named_program_that_is_not_there_is_an_error(root: Path, which: Which) -> None:
@@ -133,8 +133,8 @@ def test_composes_own_choice_of_files_is_a_choice_of_shape(root: Path, which: Wh
 def test_what_is_started_in_docker_is_said(root: Path, which: Which) -> None:
     lines = _lines(choose(load(root, {"HTTPS_PORT": "9443", "VLLM_MODEL_FILE": "a/b-1.5.yaml"}), SERVER, which()))
     assert lines["engine"] == "vLLM with b-1.5 (VLLM_MODEL_FILE)"
-    assert "https://localhost:9443 " in lines["entrance"]
+    assert "https://localhost:9443 " in lines["endpoint"]
     assert "https://localhost:9443/grafana/" in lines["metrics"]
     lines = _lines(choose(load(root, {}), LAPTOP, which()))
     assert lines["engine"] == "llama.cpp on CPU with the demo model (no GPU is used)"
-    assert "https://localhost " in lines["entrance"]
+    assert "https://localhost " in lines["endpoint"]

@@ -1,23 +1,23 @@
-"""The images that are built here: those that run are kept by a tag while another version takes their place."""
+"""The images that are built here: those that run keep a second tag while another version replaces them."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from glasshouse.errors import BackupError
+from glasshouse.errors import StackError
+from glasshouse.stack.compose.docker import LABEL
 
-_LABEL = "com.docker.compose"
-_OURS = "glasshouse/"
+_OWN = "glasshouse/"
 
-Ask = Callable[..., str]
+RunDocker = Callable[..., str]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """An image, by the name that Compose knows it under, and by its number."""
+class KeptImage:
+    """An image, by the name that Compose knows it under, and by its ID."""
 
     reference: str
-    number: str
+    id: str
 
     @property
     def repository(self) -> str:
@@ -27,51 +27,55 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The images of one project; `ask` asks docker."""
+    """The images of one project; `run_docker` runs docker and returns its output."""
 
-    ask: Ask
+    run_docker: RunDocker
     project: str
 
-    def keep(self, containers: Sequence[str]) -> tuple[Kept, ...]:
-        """Gives a second tag to the images of our own that these containers run."""
-        said = self.ask("inspect", "--format", "{{.Config.Image}} {{.Image}}", *containers)
-        found = sorted({Kept(*line.split()) for line in said.splitlines()}, key=lambda one: one.reference)
-        kept = tuple(one for one in found if one.reference.startswith(_OURS))
-        for one in kept:
-            self.ask("tag", one.number, f"{one.repository}:{self.project}-before")
+    def keep(self, containers: Sequence[str]) -> tuple[KeptImage, ...]:
+        """Gives a second tag to those images of our own that these containers run."""
+        output = self.run_docker("inspect", "--format", "{{.Config.Image}} {{.Image}}", *containers)
+        found = sorted({KeptImage(*line.split()) for line in output.splitlines()}, key=lambda image: image.reference)
+        kept = tuple(image for image in found if image.reference.startswith(_OWN))
+        for image in kept:
+            self.run_docker("tag", image.id, f"{image.repository}:{self.project}-before")
         return kept
 
-    def put_back(self, kept: Sequence[Kept]) -> None:
-        """Gives their names back to them."""
-        for one in kept:
-            self.ask("tag", one.number, one.reference)
+    def put_back(self, kept: Sequence[KeptImage]) -> None:
+        """Gives the images their names back."""
+        for image in kept:
+            self.run_docker("tag", image.id, image.reference)
         self.forget(kept)
 
-    def forget(self, kept: Sequence[Kept]) -> None:
-        """Takes the second tag away."""
-        for one in kept:
-            with suppress(BackupError):
-                self.ask("image", "rm", "--no-prune", f"{one.repository}:{self.project}-before")
+    def forget(self, kept: Sequence[KeptImage]) -> None:
+        """Removes the second tag."""
+        for image in kept:
+            with suppress(StackError):
+                self.run_docker("image", "rm", "--no-prune", f"{image.repository}:{self.project}-before")
 
-    def accept(self, kept: Sequence[Kept], running: Sequence[str]) -> int:
-        """Keeps these as those of the version before, and removes older ones; returns how many.
+    def complete(self, kept: Sequence[KeptImage], running: Sequence[str]) -> int:
+        """Keeps these as the previous version's, and removes older ones; returns how many.
 
-        Only images that were built for this project, under our names, and that no container uses.
+        Only images that were built for this project, under our names, and that no container uses, are removed.
         """
-        for one in kept:
-            self.ask("tag", one.number, f"{one.repository}:{self.project}-previous")
+        for image in kept:
+            self.run_docker("tag", image.id, f"{image.repository}:{self.project}-previous")
         self.forget(kept)
-        used = set(self.ask("inspect", "--format", "{{.Image}}", *running).split()) | {one.number for one in kept}
+        used = set(self.run_docker("inspect", "--format", "{{.Image}}", *running).split()) | {
+            image.id for image in kept
+        }
         removed = 0
-        for service in {one.repository.removeprefix(_OURS) for one in kept}:
-            labels = (f"label={_LABEL}.project={self.project}", f"label={_LABEL}.service={service}")
+        for service in {image.repository.removeprefix(_OWN) for image in kept}:
+            labels = (f"label={LABEL}.project={self.project}", f"label={LABEL}.service={service}")
             filters = [word for label in labels for word in ("--filter", label)]
-            listed = self.ask("image", "ls", "--no-trunc", *filters, "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
+            listed = self.run_docker(
+                "image", "ls", "--no-trunc", *filters, "--format", "{{.ID}} {{.Repository}}:{{.Tag}}"
+            )
             for line in listed.splitlines():
-                number, reference = line.split()
-                is_nameless = reference.startswith("<none>")
-                if number not in used and (is_nameless or reference.startswith(f"{_OURS}{service}:")):
-                    with suppress(BackupError):  # a container that has ended may still hold it
-                        self.ask("image", "rm", number if is_nameless else reference)
+                image_id, reference = line.split()
+                is_untagged = reference.startswith("<none>")
+                if image_id not in used and (is_untagged or reference.startswith(f"{_OWN}{service}:")):
+                    with suppress(StackError):  # a container that has ended may still hold it
+                        self.run_docker("image", "rm", image_id if is_untagged else reference)
                         removed += 1
         return removed

@@ -1,7 +1,7 @@
-"""Directories of the checkout that containers mount: whether the services' user can read what lies there.
+"""The directories of the checkout that containers mount: whether the services' user can read them.
 
-A clone under umask 027 or 077 has files for their owner alone. Containers run as another user where root starts the
-stack, and then end one after another with `Permission denied`.
+The files of a clone under umask 027 or 077 are for their owner alone. Where root starts the stack, containers run as
+another user, and would end one after another with `Permission denied`.
 """
 
 import os
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from glasshouse.errors import StackError
 from glasshouse.settings import Kind, Settings
-from glasshouse.stack.compose.docker import USER, environment
+from glasshouse.stack.compose.docker import DEFAULT_UID, environment
 
 _TREES = ("nginx", "prometheus", "grafana", "config")
 _MODEL_FILES = "services/vllm/models"
-_ACCESS_LIST = "system.posix_acl_access"
+_ACL = "system.posix_acl_access"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Unreadable:
 
     @property
     def remedy(self) -> str:
-        """The command that mends it."""
+        """The command that fixes it."""
         return f"chmod -R go+rX {' '.join(self.trees)}"
 
 
@@ -51,22 +51,22 @@ def require_readable(settings: Settings, kind: Kind) -> None:
 def first_unreadable(settings: Settings, kind: Kind) -> Unreadable | None:
     """What the services' user cannot read, if there is anything.
 
-    Of models/ only what this start reads is looked at: a private file beside it is nobody's concern. Hidden files are
-    editors' and downloads' own. On anything but Linux, Docker shares files without regard to their owners.
+    Of models/ only what this start reads is checked: a private file beside it does not matter. Hidden files belong to
+    editors and downloads. On anything but Linux, Docker shares files whatever their owners.
     """
     if platform.system() != "Linux":
         return None
     wanted = {**settings.environment, **environment(settings)}
-    user, group = wanted["GLASSHOUSE_UID"], wanted.get("GLASSHOUSE_GID", USER)
-    uid, gid = (int(text) if text.isdecimal() else -1 for text in (user, group))  # Docker refuses what is no number
+    user, group = wanted["GLASSHOUSE_UID"], wanted.get("GLASSHOUSE_GID", DEFAULT_UID)
+    uid, gid = (int(text) if text.isdecimal() else -1 for text in (user, group))  # Docker refuses anything else
     first: tuple[Path, str] | None = None
     trees: dict[str, None] = {}
     for tree, path in _paths(settings, kind) if uid >= 0 else ():
         try:
             found = path.stat()
-        except OSError:  # what is not there, Docker names itself
+        except OSError:  # Docker itself names what is missing
             continue
-        if tree not in trees and not _may_read(found, uid, gid) and not _has_access_list(path):
+        if tree not in trees and not _may_read(found, uid, gid) and not _has_acl(path):
             first = first or (path.relative_to(settings.root), stat.filemode(found.st_mode))
             trees[tree] = None
     return Unreadable(*first, uid, tuple(trees)) if first is not None else None
@@ -79,16 +79,17 @@ def _paths(settings: Settings, kind: Kind) -> Iterator[tuple[str, Path]]:
     yield "models", models
     model = Path(settings.llamacpp_model)
     if kind == "cpu" and model.is_relative_to(models):
-        yield from (("models", one) for one in reversed(model.parents) if one.is_relative_to(models) and one != models)
+        between = [each for each in reversed(model.parents) if each.is_relative_to(models) and each != models]
+        yield from (("models", each) for each in between)
         yield "models", model
 
 
 def _visible(top: Path) -> Iterator[Path]:
-    """A directory and what lies in it, parents first; links lead elsewhere in a container, and are left out."""
+    """A directory and its contents, parents first; without links, which lead elsewhere in a container."""
     yield top
     try:
         inside = sorted(top.iterdir())
-    except OSError:  # it is ours to see no more than theirs
+    except OSError:  # not readable for us either
         return
     for path in inside:
         if path.name.startswith(".") or path.is_symlink():
@@ -105,9 +106,9 @@ def _may_read(found: os.stat_result, uid: int, gid: int) -> bool:
     return (found.st_mode >> shift) & needed == needed
 
 
-def _has_access_list(path: Path) -> bool:
-    """Whether an access list may say more than the mode does."""
+def _has_acl(path: Path) -> bool:
+    """Whether an access control list may allow more than the mode does."""
     try:
-        return _ACCESS_LIST in os.listxattr(path)
+        return _ACL in os.listxattr(path)
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Watches the containers of a stack: until it answers, why it does not, and how each of them is."""
+"""Waits until the stack in Docker answers, says why it does not, and describes the state of its containers."""
 
 import re
 import time
@@ -12,23 +12,22 @@ from glasshouse.errors import ApiError, StackError
 from glasshouse.screen import Progress, duration, indented
 from glasshouse.settings import Kind, Settings
 from glasshouse.stack.compose.docker import Container, Docker
-from glasshouse.stack.endpoint import Front
+from glasshouse.stack.endpoint import Endpoint, why_not_ready
 from glasshouse.stack.machine import TOOLKIT
-from glasshouse.stack.native.readiness import not_ready
 
-# Without the others requests are answered all the same.
-_NEEDED = {"init", "nginx", "api", "vllm", "llamacpp"}
+# Requests are answered without the others.
+_REQUIRED = {"init", "nginx", "api", "vllm", "llamacpp"}
 ENGINES = {"vllm", "llamacpp"}
-ONCE = ("init", "certificate-init", "grafana-init")  # they do one thing and end, in this order
+ONE_SHOT = ("init", "certificate-init", "grafana-init")  # they do one thing and end, in this order
 _POLL_S = 0.5
-_LOOK_S = 3.0
-_SHOWN_LINES = 12
+_CHECK_INTERVAL_S = 3.0
+_MAX_LOG_LINES = 12
 # One restart may be an accident, such as an engine that was killed for memory; a fault comes back.
-_MANY_RESTARTS = 2
+_MAX_RESTARTS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Restarts:
+class RestartCounts:
     """How often containers have been restarted during this `up`; Docker counts since it created each of them.
 
     Docker begins from zero with a new container, and with one that was stopped and is started; a count that has become
@@ -38,108 +37,115 @@ class Restarts:
     _before: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def so_far(cls, containers: Iterable[Container]) -> Self:
-        """What does not count: the restarts of those that run, except the one that is under way."""
-        return cls({one.number: one.restarts - (one.state == "restarting") for one in containers if one.is_running})
+    def before(cls, containers: Iterable[Container]) -> Self:
+        """What does not count: the restarts so far of those that run, except one that is under way."""
+        return cls({each.id: each.restarts - (each.state == "restarting") for each in containers if each.is_running})
 
-    def since(self, one: Container) -> int:
+    def since(self, container: Container) -> int:
         """How often this container has been restarted since."""
-        before = self._before.get(one.number, 0)
-        if one.restarts < before:
-            before = self._before[one.number] = 0
-        return one.restarts - before
+        before = self._before.get(container.id, 0)
+        if container.restarts < before:
+            before = self._before[container.id] = 0
+        return container.restarts - before
 
 
-def wait(settings: Settings, docker: Docker, kind: Kind, front: Front, restarts: Restarts) -> float:
-    """Waits until the front door says that an engine generates; returns the seconds.
+def wait(settings: Settings, docker: Docker, kind: Kind, endpoint: Endpoint, restarts: RestartCounts) -> float:
+    """Waits until the endpoint reports that an engine generates; returns the seconds.
 
     Raises:
         StackError: A container ended, the engine has failed, or START_TIMEOUT passed; the text holds log lines.
     """
-    timeout, looked = settings.start_timeouts[kind], 0.0
+    timeout, last_check = settings.start_timeouts[kind], 0.0
     with Progress() as progress:
-        while (waiting_for := not_ready("the API", front.url, front.certificate)) is not None:
-            progress.show(f"waiting for {waiting_for}")
-            if progress.seconds - looked > _LOOK_S:
-                looked = progress.seconds
-                _check(settings, docker, front, restarts)
+        while (pending := why_not_ready("the API", endpoint.url, endpoint.certificate)) is not None:
+            progress.show(f"waiting for {pending}")
+            if progress.seconds - last_check > _CHECK_INTERVAL_S:
+                last_check = progress.seconds
+                _check(settings, docker, endpoint, restarts)
             if progress.seconds > timeout:
-                guilty = [one for one in docker.containers() if one.service in ENGINES | {"api"}]
+                suspects = [each for each in docker.containers() if each.service in ENGINES | {"api"}]
                 raise StackError(
-                    f"Not ready after {timeout} s (START_TIMEOUT); still waiting for {waiting_for}\n"
-                    + _tails(docker, guilty)
+                    f"Not ready after {timeout} s (START_TIMEOUT); still waiting for {pending}\n"
+                    + _log_tails(docker, suspects)
                 )
             time.sleep(_POLL_S)
         return progress.seconds
 
 
-def why_not(docker: Docker, containers: tuple[Container, ...], restarts: Restarts) -> str:
-    """Why a start failed, as far as the containers tell."""
-    troubles = [(one, trouble) for one in containers if (trouble := _trouble(one, restarts.since(one)))]
-    guilty = [one for one, _ in troubles]
-    sentences = [f"{one.service} cannot start: {trouble}." for one, trouble in troubles]
+def explain_failure(docker: Docker, containers: Iterable[Container], restarts: RestartCounts) -> str:
+    """Why a start failed, as far as the containers show."""
+    failed = [(each, reason) for each in containers if (reason := _failure(each, restarts.since(each)))]
+    sentences = [f"{container.service} cannot start: {reason}." for container, reason in failed]
     text = "\n".join(sentences) or "Docker could not start everything; the lines above say why."
-    return f"{text}\n{_tails(docker, guilty)}".rstrip()
+    return f"{text}\n{_log_tails(docker, [container for container, _ in failed])}".rstrip()
 
 
-def print_absent(containers: tuple[Container, ...], restarts: Restarts) -> None:
+def print_missing(containers: Iterable[Container], restarts: RestartCounts) -> None:
     """Names the containers that do not run though the stack answers."""
-    absent = [
-        one.service
-        for one in containers
-        if one.service not in _NEEDED and (one.state == "restarting" or _trouble(one, restarts.since(one)))
+    missing = [
+        each.service
+        for each in containers
+        if each.service not in _REQUIRED and (each.state == "restarting" or _failure(each, restarts.since(each)))
     ]
-    if absent:
-        print(f"\nNot running: {', '.join(absent)}. Why: make logs SERVICE={absent[0]}")
+    if missing:
+        print(f"\nNot running: {', '.join(missing)}. Why: make logs SERVICE={missing[0]}")
 
 
-def row(one: Container) -> tuple[str, str, str]:
-    """A container as a line of `ps`: its service, its state in a word, and since when."""
-    if one.is_running:
-        bad = one.state == "restarting" or one.health == "unhealthy"
-        word = "failing" if bad else "starting" if one.health == "starting" else "running"
-        return one.service, word, duration(age(one.started))
-    if one.state == "exited" and one.exit_status == 0:
-        return one.service, "done" if one.service in ONCE else "off", "-"
-    return one.service, "failing" if _trouble(one, 0) else "off", "-"
+def status_row(container: Container) -> tuple[str, str, str]:
+    """A container as a row of `ps`: its service, its state in a word, and its uptime."""
+    if container.is_running:
+        is_failing = container.state == "restarting" or container.health == "unhealthy"
+        word = "failing" if is_failing else "starting" if container.health == "starting" else "running"
+        return container.service, word, duration(uptime_s(container.started_at))
+    if container.state == "exited" and container.exit_status == 0:
+        return container.service, "done" if container.service in ONE_SHOT else "off", "-"
+    return container.service, "failing" if _failure(container, 0) else "off", "-"
 
 
-def _check(settings: Settings, docker: Docker, front: Front, restarts: Restarts) -> None:
+def uptime_s(started_at: str) -> float:
+    """Seconds since a time as Docker writes it, with nine digits behind the point."""
+    try:
+        then = datetime.fromisoformat(re.sub(r"\.\d+", "", started_at))
+    except ValueError:
+        return 0.0
+    return max((datetime.now(UTC) - then).total_seconds(), 0.0)
+
+
+def _check(settings: Settings, docker: Docker, endpoint: Endpoint, restarts: RestartCounts) -> None:
     """Sees early that there will never be an answer.
 
     Raises:
-        StackError: A container that is needed has ended, or every engine has failed.
+        StackError: A required container has ended, or every engine has failed.
     """
     containers = docker.containers()
-    bad = tuple(one for one in containers if one.service in _NEEDED and _trouble(one, restarts.since(one)))
-    if bad:
-        raise StackError(why_not(docker, bad, restarts))
-    if not any(one.is_running for one in containers):
+    failed = [each for each in containers if each.service in _REQUIRED and _failure(each, restarts.since(each))]
+    if failed:
+        raise StackError(explain_failure(docker, failed, restarts))
+    if not any(each.is_running for each in containers):
         raise StackError("The containers have been ended by another command.")
-    if (failed := _failed_engine(settings, front)) is not None:
-        name, reason = failed
-        raise StackError(
-            f"{name} cannot start: {reason}\n" + _tails(docker, [one for one in containers if one.service == name])
-        )
+    if (failed_engine := _failed_engine(settings, endpoint)) is not None:
+        name, reason = failed_engine
+        logs = _log_tails(docker, [each for each in containers if each.service == name])
+        raise StackError(f"{name} cannot start: {reason}\n{logs}")
 
 
-def _trouble(one: Container, restarts: int) -> str:
-    """What is wrong with a container that has been restarted so often in this start; empty where nothing is."""
-    if "could not select device driver" in one.error:
-        return f"{one.error.rstrip('.')}; {TOOLKIT}"
-    if one.error:
-        return one.error.rstrip(".")
-    if one.is_running and restarts >= _MANY_RESTARTS:
+def _failure(container: Container, restarts: int) -> str:
+    """What is wrong with a container that was restarted so often in this start; empty where nothing is."""
+    if "could not select device driver" in container.error:
+        return f"{container.error.rstrip('.')}; {TOOLKIT}"
+    if container.error:
+        return container.error.rstrip(".")
+    if container.is_running and restarts > _MAX_RESTARTS:
         return f"it ends by itself, and has been started again {restarts} times"
-    ended = one.state in {"exited", "dead"}
-    return f"it ended with status {one.exit_status}" if ended and one.exit_status else ""
+    has_ended = container.state in {"exited", "dead"}
+    return f"it ended with status {container.exit_status}" if has_ended and container.exit_status else ""
 
 
-def _failed_engine(settings: Settings, front: Front) -> tuple[str, str] | None:
-    """An engine and its reason, when every engine has failed; None else, or when nobody tells."""
+def _failed_engine(settings: Settings, endpoint: Endpoint) -> tuple[str, str] | None:
+    """An engine and its reason, when every engine has failed; None else, or when the API does not say."""
     try:
         key = settings.api_key_file.read_text(encoding="utf-8").strip()
-        with Api(front.url, certificate=front.certificate, key=key) as api:
+        with Api(endpoint.url, certificate=endpoint.certificate, key=key) as api:
             engines = api.get("/models/status").checked().get("engines")
     except (ApiError, OSError, UnicodeDecodeError):
         return None
@@ -152,18 +158,10 @@ def _failed_engine(settings: Settings, front: Front) -> tuple[str, str] | None:
     return str(name), str(engine.get("reason") or "it does not say why")
 
 
-def _tails(docker: Docker, containers: list[Container]) -> str:
+def _log_tails(docker: Docker, containers: Iterable[Container]) -> str:
     parts = []
-    for one in (one for one in containers if one.state != "created"):  # such a one never said a word
-        lines = docker.tail(one, _SHOWN_LINES) or ["(nothing)"]
-        parts.append(f"  The end of {one.service}'s log:\n{indented(lines)}")
+    for container in containers:
+        if container.state != "created":  # it never wrote a line
+            lines = docker.tail(container, _MAX_LOG_LINES) or ["(nothing)"]
+            parts.append(f"  The end of {container.service}'s log:\n{indented(lines)}")
     return "\n".join(parts)
-
-
-def age(started: str) -> float:
-    """Seconds since a moment as Docker writes it, with nine digits behind the point."""
-    try:
-        then = datetime.fromisoformat(re.sub(r"\.\d+", "", started))
-    except ValueError:
-        return 0.0
-    return max((datetime.now(UTC) - then).total_seconds(), 0.0)

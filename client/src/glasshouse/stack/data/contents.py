@@ -1,4 +1,4 @@
-"""What a part's tar.gz holds, and whether it may be unpacked: nothing in it may lead out of the part's directory."""
+"""What a component's tar.gz holds, and whether it is safe to unpack: nothing may lead out of its directory."""
 
 import fnmatch
 import hashlib
@@ -15,32 +15,32 @@ from glasshouse.errors import BackupError
 _CHUNK = 1024 * 1024
 _MAX_LINKS = 40  # as the kernel's own limit for one path
 _DAMAGED = (tarfile.TarError, zlib.error, EOFError, OSError)
-LOCKS = (".lock", ".*.lock")  # the files that commands lock while they write: empty, and of no use elsewhere
+LOCK_FILES = (".lock", ".*.lock")  # what commands lock while they write: empty, and not worth saving
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The files and links of a part by name: the content's SHA-256, or `-> target`.
+    """The files and links of a component by name: the content's SHA-256, or `-> target`.
 
-    `left_out` are links that lead out of the part's directory. They are not unpacked.
+    `left_out` are links that lead out of the component's directory. They are not unpacked.
     """
 
     entries: Mapping[str, str]
     left_out: tuple[str, ...]
 
 
-def read(stream: BinaryIO, part: str) -> Contents:
-    """Reads a part to its end.
+def read(stream: BinaryIO, component: str) -> Contents:
+    """Reads a component to its end.
 
     Raises:
-        BackupError: It is damaged, or holds something that may not be unpacked; the text names it.
+        BackupError: It is damaged, or holds something that is not safe to unpack; the text names it.
     """
     entries: dict[str, str] = {}
     directories: list[str] = []
     links: dict[str, str] = {}
     try:
         for tar, member in members(stream):
-            name = _name(member, part)
+            name = _name(member, component)
             if member.issym():
                 links[name] = member.linkname
             elif member.isdir():
@@ -48,45 +48,45 @@ def read(stream: BinaryIO, part: str) -> Contents:
             else:
                 entries[name] = _digest(tar, member)
     except _DAMAGED as error:
-        raise BackupError(f"The part {part!r} is damaged: {error}.") from error
+        raise BackupError(f"Component {component!r} is damaged: {error}.") from error
     for name in (*entries, *directories, *links):
         if (parent := posixpath.dirname(name)) and _resolve(parent, links) is None:
-            raise BackupError(f"The part {part!r} holds {name!r}, which lies behind a link that leads out of it.")
+            raise BackupError(f"Component {component!r} holds {name!r}, which lies behind a link that leads out of it.")
     inside = {name: f"-> {target}" for name, target in links.items() if _resolve(name, links) is not None}
     return Contents({**entries, **inside}, tuple(sorted(set(links) - set(inside))))
 
 
 def members(stream: BinaryIO) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """The members of a tar.gz that cannot be read twice, each beside the archive that it is read from.
+    """The members of a tar.gz from a stream, each with the archive that it is read from.
 
     Raises:
-        tarfile.TarError: It is damaged, as do EOFError, zlib.error and OSError say.
+        tarfile.TarError: It is damaged; so do EOFError, zlib.error and OSError mean.
     """
     with tarfile.open(fileobj=stream, mode="r|gz") as tar:
         for member in tar:
             yield tar, member
-    while stream.read(_CHUNK):  # what pads the end; a pipe must be read to its end, too
+    while stream.read(_CHUNK):  # the padding: a pipe must be read to its end
         pass
 
 
 def normalized(name: str) -> str:
-    """A member's name without `./` before it; empty for the directory itself."""
+    """A member's name without a leading `./`; empty for the directory itself."""
     return "" if (plain := posixpath.normpath(name)) == "." else plain
 
 
 def is_lock(name: str) -> bool:
-    """Whether this is one of the lock files that commands leave behind."""
-    return any(fnmatch.fnmatchcase(posixpath.basename(name), pattern) for pattern in LOCKS)
+    """Whether this is a lock file that a command left behind."""
+    return any(fnmatch.fnmatchcase(posixpath.basename(name), pattern) for pattern in LOCK_FILES)
 
 
-def _name(member: tarfile.TarInfo, part: str) -> str:
+def _name(member: tarfile.TarInfo, component: str) -> str:
     name = normalized(member.name)
     if name.startswith("/") or ".." in member.name.split("/"):
-        raise BackupError(f"The part {part!r} holds {member.name!r}, which leads out of it.")
+        raise BackupError(f"Component {component!r} holds {member.name!r}, which leads out of it.")
     if not (member.isreg() or member.isdir() or member.issym()):
-        raise BackupError(f"The part {part!r} holds {name!r}, which is neither a file nor a directory nor a link.")
+        raise BackupError(f"Component {component!r} holds {name!r}, which is no file, directory or link.")
     if member.isreg() and member.mode & (stat.S_ISUID | stat.S_ISGID):
-        raise BackupError(f"The part {part!r} holds {name!r}, which would run with its owner's rights (setuid).")
+        raise BackupError(f"Component {component!r} holds {name!r}, which would run with its owner's rights (setuid).")
     return name
 
 
@@ -98,7 +98,7 @@ def _digest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
 
 
 def _resolve(path: str, links: Mapping[str, str]) -> str | None:
-    """Where `path` leads, as the kernel would walk it with these links; None where that is outside."""
+    """Where `path` leads, resolved as the kernel would with these links; None where that is outside."""
     waiting, walked, followed = path.split("/")[::-1], list[str](), 0
     while waiting:
         step = waiting.pop()

@@ -1,4 +1,4 @@
-"""The parts of a backup that lie on this machine's own disk; see one_shot.py for those that only Docker reaches."""
+"""Components that lie on this machine's own disk; those that only Docker reaches are in `stack.compose.volume`."""
 
 import gzip
 import os
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from glasshouse.errors import BackupError
 from glasshouse.files import keep_owner, real, who_owns
@@ -16,43 +16,16 @@ from glasshouse.stack.data import contents
 _LEVEL = 1  # Prometheus' blocks are compressed already; higher levels cost time and win little
 
 
-class Part(Protocol):
-    """Something that is backed up as a whole, and restored as one."""
-
-    @property
-    def name(self) -> str:
-        """What it is, such as `secrets/engine`."""
-
-    @property
-    def may_change(self) -> bool:
-        """Whether a copy is good that was made while it was being appended to."""
-
-    def pack(self, output: BinaryIO, *, accept_changed: bool) -> bool:
-        """Writes it as a tar.gz; false if it changed meanwhile and the copy is of no use.
-
-        Raises:
-            BackupError: It cannot be read.
-            OSError: It cannot be written.
-        """
-
-    def unpack(self, stream: BinaryIO, left_out: tuple[str, ...]) -> None:
-        """Puts what a tar.gz holds, but for `left_out`, in the place of what is there.
-
-        Raises:
-            BackupError: It cannot be written.
-        """
-
-
 @dataclass(frozen=True, slots=True)
-class FilesPart:
-    """Single files, wherever each lies. Links are followed, and stay when the file is restored."""
+class FilesComponent:
+    """Single files, each anywhere. Links are followed, and survive a restore of the file."""
 
     name: str
     files: Mapping[str, Path]
-    may_change: bool = False
+    is_append_only: bool = False
 
-    def pack(self, output: BinaryIO, *, accept_changed: bool) -> bool:  # noqa: ARG002 - each file is read at once
-        """See Part."""
+    def pack(self, output: BinaryIO, *, accept_changed: bool) -> bool:  # noqa: ARG002 - each file is read as one
+        """See Component."""
         with _tar_gz(output) as tar:
             for name, path in self.files.items():
                 if path.is_file():
@@ -60,32 +33,32 @@ class FilesPart:
         return True
 
     def unpack(self, stream: BinaryIO, left_out: tuple[str, ...]) -> None:  # noqa: ARG002 - files hold no links
-        """See Part."""
+        """See Component."""
         missing = dict(self.files)
         for tar, member in contents.members(stream):
             path = missing.pop(contents.normalized(member.name), None)
             if path is not None and member.isreg():
-                with _refusals(path):
+                with _restore_errors(path):
                     target = real(path)
                     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                     target.unlink(missing_ok=True)
                     _write(tar, member, target)
         for path in missing.values():
-            with _refusals(path):
+            with _restore_errors(path):
                 path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
-class DirectoryPart:
-    """A directory, without what `excluded` names in it. Links that lead out of it are replaced by what they lead to."""
+class DirectoryComponent:
+    """A directory, except for the entries in `excluded`. A link that leads out of it is saved as its target."""
 
     name: str
     directory: Path
     excluded: tuple[str, ...] = ()
-    may_change: bool = False
+    is_append_only: bool = False
 
     def pack(self, output: BinaryIO, *, accept_changed: bool) -> bool:  # noqa: ARG002 - nobody writes meanwhile
-        """See Part."""
+        """See Component."""
         top = self.directory.resolve()
         with _tar_gz(output) as tar:
             for path in self._files(top):
@@ -100,8 +73,8 @@ class DirectoryPart:
         return True
 
     def unpack(self, stream: BinaryIO, left_out: tuple[str, ...]) -> None:
-        """See Part."""
-        with _refusals(self.directory):
+        """See Component."""
+        with _restore_errors(self.directory):
             top = self.directory.resolve()
             top.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path in reversed(self._files(top)):
@@ -125,7 +98,7 @@ class DirectoryPart:
             here = Path(place)
             if here == top:
                 directories[:] = [name for name in directories if name not in self.excluded]
-                files = [name for name in files if name not in self.excluded]  # noqa: PLW2901 - the rest of it
+                files = [name for name in files if name not in self.excluded]  # noqa: PLW2901 - filtered
             found += [here / name for name in (*sorted(directories), *sorted(files)) if not contents.is_lock(name)]
         return sorted(found)
 
@@ -138,7 +111,7 @@ def _tar_gz(output: BinaryIO) -> Iterator[tarfile.TarFile]:
 
 
 @contextmanager
-def _refusals(path: Path) -> Iterator[None]:
+def _restore_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,7 +1,8 @@
-"""Keeps the promise that nothing is orphaned when `up` itself is killed.
+"""Ends a stack whose `up` was killed half-way, so that nothing is orphaned.
 
 `up` holds the other end of this process's standard input. When the word `keep` comes, the stack may stay. When the
-pipe closes without it, `up` is gone in the middle of its work, and this process becomes `glasshouse down`.
+pipe closes without it, `up` is gone in the middle of its work, and this process becomes `glasshouse down`. Not psutil:
+the kernel closes a pipe at the moment of a death, which polling would see later.
 """
 
 import os

@@ -1,9 +1,8 @@
-"""Clears the place before a program starts again: `python -m glasshouse.stack.native.reap_orphans PROGRAM ARGUMENT…`.
+"""Ends what a crashed program left, then becomes it: `python -m glasshouse.stack.native.reap_orphans PROGRAM …`.
 
-When the head of a program with workers is killed (out of memory, say), its workers live on and hold port and files, so
-that no new head can start; supervisord knows only the head. Each supervised program leads a process group of its own:
-what is in supervisord's session in a group without a leader is such a rest. It is ended, then this process becomes the
-program.
+When the head of a program with workers is killed (out of memory, say), its workers live on and hold ports and files, so
+that no new head can start; supervisord knows only the head. Each supervised program leads a process group of its own: a
+member of supervisord's session whose group has no leader is such an orphan.
 """
 
 import os
@@ -12,23 +11,24 @@ import sys
 import time
 from pathlib import Path
 
-from glasshouse.stack.native import processes
+import psutil
+
+from glasshouse.stack import processes
 
 _GRACE_S = 5.0
 _POLL_S = 0.05
 
 
 def main(arguments: list[str]) -> None:
-    """Ends what is left of crashed programs and replaces itself with the program; ends with 127 if it cannot be run."""
+    """Ends the orphans and replaces itself with the program; ends with status 127 if that cannot be run."""
     session, directory = os.getsid(0), Path.cwd()
-    rest = leaderless(session, directory)
-    if rest:
-        print("ending what a crashed program left: " + ", ".join(str(one.pid) for one in rest), flush=True)
-        processes.end(rest, signal.SIGTERM)
+    if found := orphans(session, directory):
+        print("ending what a crashed program left: " + ", ".join(str(each.pid) for each in found), flush=True)
+        processes.send(found, signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_S
-        while leaderless(session, directory) and time.monotonic() < deadline:
+        while orphans(session, directory) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        processes.end(leaderless(session, directory), signal.SIGKILL)
+        processes.send(orphans(session, directory), signal.SIGKILL)
     try:
         os.execvp(arguments[0], arguments)  # noqa: S606 - no shell is wanted
     except OSError as error:
@@ -36,14 +36,18 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(127) from None
 
 
-def leaderless(session: int, directory: Path) -> tuple[processes.Process, ...]:
-    """The processes of `session`, but this one, whose process group has lost its leader."""
-    members = processes.in_session(session, directory)
-    return tuple(
-        one
-        for one in members
-        if one.session == session and one.pid != os.getpid() and processes.find(one.group) is None
-    )
+def orphans(session: int, directory: Path) -> tuple[psutil.Process, ...]:
+    """The members of `session`, without this process, whose process group has lost its leader."""
+    members = processes.session_members(session, directory)
+    return tuple(each for each in members if each.pid != os.getpid() and _has_lost_leader(each.pid, session))
+
+
+def _has_lost_leader(pid: int, session: int) -> bool:
+    """Psutil knows neither sessions nor groups."""
+    try:
+        return os.getsid(pid) == session and processes.find(os.getpgid(pid)) is None
+    except OSError:  # it has gone meanwhile
+        return False
 
 
 if __name__ == "__main__":

@@ -3,28 +3,32 @@
 import shutil
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import psutil
 
 from glasshouse.errors import StackError
 from glasshouse.screen import Progress
 from glasshouse.settings import Settings
-from glasshouse.stack.native import processes, state, supervisor
+from glasshouse.stack import processes
+from glasshouse.stack.native import state, supervisor
 
-_POLL_S = 0.1  # supervisord looks at its programs once a second, or when it is asked something; so it is asked
+_POLL_S = 0.1  # supervisord looks at its programs once a second, or when it gets a request; so it gets requests
 _MARGIN_S = 5.0
-_LEFTOVER_S = 10.0
+_LEFTOVER_GRACE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """What was ended: programs in order, those that had to be killed, and how long it took."""
+class StopReport:
+    """What was ended: programs in order, processes that had to be killed, and how long it took."""
 
     programs: tuple[str, ...]
     killed: tuple[str, ...]
     seconds: float
 
 
-def stop(settings: Settings) -> Ended | None:
+def stop(settings: Settings) -> StopReport | None:
     """Ends the stack of this run directory; None when nothing ran. Ctrl-C meanwhile kills what is left at once.
 
     Raises:
@@ -34,32 +38,31 @@ def stop(settings: Settings) -> Ended | None:
     if current is None:
         return None
     if not current.is_running() and not current.members(settings.root):
-        _tidy(settings)
+        _remove_runtime_files(settings)
         return None
     with Progress() as progress:
-        killed: tuple[processes.Process, ...] = ()
+        killed: tuple[str, ...] = ()
         programs: tuple[str, ...] = ()
         try:
             if current.is_running():
-                programs = _ask_supervisord(settings, current, progress)
-            killed = _sweep(settings, current, progress)
+                programs = _stop_supervisord(settings, current, progress)
+            killed = _stop_leftover(settings, current, progress)
         except KeyboardInterrupt:
-            killed = current.members(settings.root)
-            processes.end(killed, signal.SIGKILL)
+            killed = _kill(current.members(settings.root))
         left = processes.wait_gone(current.pid, settings.root, _MARGIN_S)
         seconds = progress.seconds
     if left:
-        raise StackError("These processes cannot be ended: " + ", ".join(f"{one.pid} ({one.command})" for one in left))
-    _tidy(settings)
-    return Ended(programs, tuple(f"{one.pid} ({one.command})" for one in killed), seconds)
+        raise StackError("These processes cannot be ended: " + ", ".join(map(processes.describe, left)))
+    _remove_runtime_files(settings)
+    return StopReport(programs, killed, seconds)
 
 
-def _ask_supervisord(settings: Settings, current: state.State, progress: Progress) -> tuple[str, ...]:
+def _stop_supervisord(settings: Settings, current: state.State, progress: Progress) -> tuple[str, ...]:
     """Has supervisord end its programs one after the other and itself; returns the programs that ran."""
     running = [program for program in supervisor.programs(settings.socket) or () if program.pid]
-    itself = processes.find(current.pid)
-    if itself is not None:
-        processes.end((itself,), signal.SIGTERM)
+    supervisord = processes.find(current.pid)
+    if supervisord is not None:
+        processes.send((supervisord,), signal.SIGTERM)
     deadline = time.monotonic() + current.stop_grace * max(len(running), 1) + _MARGIN_S
     while current.is_running() and time.monotonic() < deadline:
         alive = ", ".join(program.name for program in running if processes.is_alive(program.pid, None))
@@ -69,19 +72,24 @@ def _ask_supervisord(settings: Settings, current: state.State, progress: Progres
     return tuple(program.name for program in running)
 
 
-def _sweep(settings: Settings, current: state.State, progress: Progress) -> tuple[processes.Process, ...]:
+def _stop_leftover(settings: Settings, current: state.State, progress: Progress) -> tuple[str, ...]:
     """Ends what outlived supervisord, in two steps; returns those that had to be killed."""
     leftover = current.members(settings.root)
     if not leftover:
         return ()
-    progress.show("stopping what outlived supervisord: " + ", ".join(str(one.pid) for one in leftover))
-    processes.end(leftover, signal.SIGTERM)
-    stubborn = processes.wait_gone(current.pid, settings.root, _LEFTOVER_S)
-    processes.end(stubborn, signal.SIGKILL)
-    return stubborn
+    progress.show("stopping what outlived supervisord: " + ", ".join(str(each.pid) for each in leftover))
+    processes.send(leftover, signal.SIGTERM)
+    return _kill(processes.wait_gone(current.pid, settings.root, _LEFTOVER_GRACE_S))
 
 
-def _tidy(settings: Settings) -> None:
+def _kill(found: Sequence[psutil.Process]) -> tuple[str, ...]:
+    """Kills processes; returns their descriptions, which cannot be read afterwards."""
+    described = tuple(map(processes.describe, found))
+    processes.send(found, signal.SIGKILL)
+    return described
+
+
+def _remove_runtime_files(settings: Settings) -> None:
     """Removes what only a running stack has. Logs and Prometheus' data stay."""
     for name in ("supervisord.pid", "nginx/nginx.pid"):
         (settings.run_dir / name).unlink(missing_ok=True)

@@ -1,219 +1,207 @@
-"""The stack without Docker: starts supervisord with the programs of supervisord.conf, and says what came of it."""
+"""The stack without Docker: supervisord runs its programs, and a record of the start finds them again."""
 
-import resource
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from glasshouse import configuration, secret_files
-from glasshouse.configuration import url_host
-from glasshouse.errors import GlasshouseError
+from glasshouse.errors import GlasshouseError, StackError
 from glasshouse.screen import duration, table
-from glasshouse.settings import Settings
-from glasshouse.stack import ports, shape
-from glasshouse.stack.endpoint import Front, model, print_closing
-from glasshouse.stack.native import logs, processes, readiness, shutdown, state, supervisor
-from glasshouse.stack.native import parent_watchdog as lease
+from glasshouse.settings import Kind, Settings
+from glasshouse.stack import ports, processes
+from glasshouse.stack.base import STARTING_ELSEWHERE
+from glasshouse.stack.endpoint import Endpoint, first_model, print_endpoint
+from glasshouse.stack.native import logs, shutdown, state, supervisor
+from glasshouse.stack.native import start as starting
+from glasshouse.stack.native.data import NativeData
+from glasshouse.stack.native.rollout import NativeRollout
+from glasshouse.stack.shape import Shape, print_shape
 
-_FILES = 65_536
-_FEW_BYTES = 64 * 1024
-_WORDS = {"RUNNING": "running", "STARTING": "starting", "STOPPED": "off", "BACKOFF": "failing", "EXITED": "failing"}
-
-
-def running(settings: Settings) -> state.State | None:
-    """The native stack of this run directory, if it runs."""
-    current = state.read(settings.run_dir)
-    return current if current is not None and current.is_running() else None
+_LOW_DISK_BYTES = 64 * 1024
+_STATES = {"RUNNING": "running", "STARTING": "starting", "STOPPED": "off", "BACKOFF": "failing", "EXITED": "failing"}
 
 
-def started(settings: Settings) -> state.State | None:
-    """The native stack of this run directory if any process of it runs, with its supervisor or without."""
-    current = state.read(settings.run_dir)
-    if current is None:
-        return None
-    return current if current.is_running() or current.members(settings.root) else None
+class NativeStack:
+    """See Stack.
 
+    Args:
+        settings: of the checkout.
+    """
 
-def engines(settings: Settings) -> dict[str, float]:
-    """The engines that run, and since when, in seconds since 1970."""
-    programs = supervisor.programs(settings.socket) if running(settings) is not None else None
-    return {one.name: time.time() - one.uptime_s for one in programs or () if one.name == "llamacpp" and one.pid}
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
 
+    @property
+    def kind(self) -> Kind:
+        """See Stack."""
+        return "native"
 
-def show(settings: Settings, current: state.State) -> None:
-    """Prints what runs: a row for each program, or each process where its supervisor does not tell of them."""
-    known = supervisor.programs(settings.socket) if current.is_running() else None
-    if known is not None:
+    @property
+    def exists(self) -> bool:
+        """See Stack."""
+        return self.is_running
+
+    @property
+    def is_running(self) -> bool:
+        """See Stack: with its supervisor or without."""
+        current = state.read(self.settings.run_dir)
+        return current is not None and (current.is_running() or bool(current.members(self.settings.root)))
+
+    @property
+    def is_supervised(self) -> bool:
+        """See Stack."""
+        current = state.read(self.settings.run_dir)
+        return current is not None and current.is_running()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """See Stack."""
+        current = self._state()
+        dashboards = (("Metrics", current.prometheus),) if current.prometheus else ()
+        certificate = Path(current.certificate) if current.certificate else None
+        return Endpoint(current.url, certificate, current.url, certificate is None, dashboards)
+
+    @property
+    def engine_start_times(self) -> Mapping[str, float]:
+        """See Stack."""
+        programs = supervisor.programs(self.settings.socket) if self.is_supervised else None
+        return {
+            program.name: time.time() - program.uptime_s
+            for program in programs or ()
+            if program.name == "llamacpp" and program.pid
+        }
+
+    @property
+    def data(self) -> NativeData:
+        """See Stack."""
+        return NativeData(self.settings, lambda: self.is_running)
+
+    @property
+    def data_users(self) -> Sequence[Path]:
+        """See Stack."""
+        return [self.settings.root] if self.is_running else []
+
+    def ports(self, shape: Shape | None) -> tuple[ports.Port, ...]:
+        """See Stack."""
+        return starting.required_ports(self.settings, shape)
+
+    def start(self, shape: Shape, *, attach: bool) -> None:
+        """See Stack."""
+        settings = self.settings
+        if shutdown.stop(settings) is not None:
+            print("Ended processes of an earlier start whose supervisor is gone.")
+        configuration.write(settings)
+        secret_files.print_made(settings, secret_files.init(settings))
+        ports.check(self.ports(shape))
+        log_ends = logs.sizes(settings.logs)
+        starting.raise_file_limit()
+        with starting.watchdog(settings):
+            try:
+                current, seconds = starting.start_supervisord(settings, shape, log_ends)
+                print(f"Glasshouse is up after {seconds:.1f} s.")
+                print_endpoint(settings, self.endpoint, first_model(settings, self.endpoint))
+                print_shape("native", shape.reason)
+                if attach:
+                    self._follow(current)
+            except BaseException:
+                # Whatever it was, Ctrl-C included: nothing that was started stays.
+                self.stop_and_report()
+                raise
+            if attach:
+                self.stop_and_report()
+
+    def require_started(self) -> None:
+        """See Stack: a stack that lists a model has been started."""
+        if first_model(self.settings, self.endpoint) is None:
+            raise StackError(STARTING_ELSEWHERE)
+
+    def reapply(self, *, attach: bool) -> None:
+        """See Stack: nothing, as each program reads its settings when it starts."""
+        current = self._state()
+        print("Glasshouse is running already. Changed settings count after: make down, make up")
+        print_endpoint(self.settings, self.endpoint, first_model(self.settings, self.endpoint))
+        print_shape("native", "as it was running already")
+        if attach:
+            try:
+                self._follow(current)
+            finally:
+                self.stop_and_report()
+
+    def print_status(self) -> None:
+        """See Stack; a row for each process where its supervisor does not answer."""
+        current = self._state()
+        known = supervisor.programs(self.settings.socket) if current.is_running() else None
+        if known is None:
+            self._print_processes(current)
+            return
         rows = [("PROGRAM", "STATE", "PID", "UP FOR")]
         for program in known:
-            word = _WORDS.get(program.state, program.state.lower())
+            word = _STATES.get(program.state, program.state.lower())
             uptime = duration(program.uptime_s) if program.pid else "-"
             rows.append((program.name, word, str(program.pid or "-"), uptime))
         print(f"{table(rows, indent='')}\n\n{current.url}/v1")
-        if shutil.disk_usage(settings.run_dir).free < _FEW_BYTES:
-            print(
-                f"\nThe disk of {settings.shown(settings.run_dir)} is full: logs and metrics are lost.", file=sys.stderr
-            )
-        return
-    trouble = "does not answer" if current.is_running() else "has been killed"
-    members = [(str(one.pid), one.command) for one in current.members(settings.root)]
-    print(table([("PID", "COMMAND"), *members], indent=""))
-    print(f"\nsupervisord {trouble}, and these processes run without it: nothing restarts them. make down ends them.")
+        run_dir = self.settings.run_dir
+        if shutil.disk_usage(run_dir).free < _LOW_DISK_BYTES:
+            print(f"\nThe disk of {self.settings.shown(run_dir)} is full: logs and metrics are lost.", file=sys.stderr)
 
+    def logs(self, service: str | None, lines: int, *, follow: bool) -> None:
+        """See Stack; a stack that has ended has its logs still."""
+        logs.show(self.settings.logs, service, lines)
+        if follow:
+            with suppress(KeyboardInterrupt):  # the usual end of following
+                logs.follow(self.settings.logs, service, until=lambda: False)
 
-def front(current: state.State) -> Front:
-    """Where it answers."""
-    watched = (("Metrics", current.prometheus),) if current.prometheus else ()
-    certificate = Path(current.certificate) if current.certificate else None
-    return Front(current.url, certificate, current.url, certificate is None, watched)
+    def down(self) -> bool:
+        """See Stack."""
+        report = shutdown.stop(self.settings)
+        if report is None:
+            return False
+        if report.killed:
+            print("Had to be killed: " + ", ".join(report.killed))
+        names = ", ".join(report.programs) or "what was left of it"
+        print(f"Stopped {names} in {duration(report.seconds)}; no process is left.")
+        return True
 
-
-def start(settings: Settings, chosen: shape.Shape, *, attach: bool) -> None:
-    """Starts the stack and returns when it answers; with `attach`, when it has ended.
-
-    Raises:
-        GlasshouseError: It could not start; everything that had been started is ended again.
-        KeyboardInterrupt: Ctrl-C came meanwhile; likewise.
-    """
-    if shutdown.stop(settings) is not None:
-        print("Ended processes of an earlier start whose supervisor is gone.")
-    configuration.write(settings)
-    secret_files.print_made(settings, secret_files.init(settings))
-    ports.check(wanted_ports(settings, chosen))
-    log_ends = logs.sizes(settings.logs)
-    _allow_files()
-    with _lease(settings) as holder:
+    def stop_and_report(self) -> None:
+        """Ends everything that `start` began, and says so."""
+        print("\nStopping what was started …", flush=True)
         try:
-            current = _start(settings, chosen, log_ends)
-            if attach:
-                follow(settings, current)
-        except BaseException:
-            # Whatever it was, Ctrl-C included: nothing that was started stays.
-            stop_aloud(settings)
-            raise
-        if attach:
-            stop_aloud(settings)
-        holder.communicate(lease.KEEP)
+            report = shutdown.stop(self.settings)
+        except GlasshouseError as error:
+            print(error, file=sys.stderr)
+            return
+        print("Stopped; no process is left." if report else "Nothing had been started.", flush=True)
 
+    def restart_command(self, services: Sequence[str]) -> str:  # noqa: ARG002 - all are restarted together
+        """See Stack."""
+        return "make down, make up"
 
-def _start(settings: Settings, chosen: shape.Shape, log_ends: dict[str, int]) -> state.State:
-    prometheus = f"http://127.0.0.1:{settings.prometheus_port}" if chosen.prometheus else None
-    plain = f"http://{url_host(settings.gateway_host)}:{settings.gateway_port}"
-    url = f"https://127.0.0.1:{settings.https_port}" if chosen.nginx else plain
-    with (settings.logs / "supervisord-start.log").open("wb") as output:
-        supervisord = subprocess.Popen(  # noqa: S603 - our own configuration; nothing in it comes from a request
-            [
-                sys.executable,
-                "-m",
-                "glasshouse.stack.native.supervisord",
-                "-c",
-                str(settings.root / "supervisord.conf"),
-            ],
-            cwd=settings.root,
-            env=_environment(settings, chosen),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C on the terminal reaches `up` alone, which then ends the rest in order
+    def rollout(self) -> NativeRollout:
+        """See Stack."""
+        return NativeRollout(self.settings, lambda: shutdown.stop(self.settings))
+
+    def _follow(self, current: state.State) -> None:
+        print("\nThe logs follow; Ctrl-C ends everything.\n", flush=True)
+        logs.follow(self.settings.logs, None, until=lambda: not current.is_running())
+
+    def _print_processes(self, current: state.State) -> None:
+        trouble = "does not answer" if current.is_running() else "has been killed"
+        rows = [(str(each.pid), processes.command(each)) for each in current.members(self.settings.root)]
+        print(table([("PID", "COMMAND"), *rows], indent=""))
+        print(
+            f"\nsupervisord {trouble}, and these processes run without it: nothing restarts them. make down ends them."
         )
-    itself = processes.find(supervisord.pid)
-    current = state.State(
-        pid=supervisord.pid,
-        started=itself.started if itself else None,
-        boot=state.boot(),
-        url=url,
-        certificate=str(settings.certificate) if chosen.nginx else None,
-        prometheus=prometheus,
-        stop_grace=settings.stop_grace,
-    )
-    state.write(settings.run_dir, current)
-    seconds = readiness.wait(settings, url, supervisord, log_ends)
-    print(f"Glasshouse is up after {seconds:.1f} s.")
-    entrance = front(current)
-    print_closing(settings, entrance, model(settings, entrance))
-    shape.print_shape("native", chosen.reason)
-    return current
 
+    def _state(self) -> state.State:
+        """What the last start recorded.
 
-def _environment(settings: Settings, chosen: shape.Shape) -> dict[str, str]:
-    """What the programs get: the person's own variables, the settings, and the names that supervisord.conf asks for."""
-    return {
-        **settings.environment,
-        "SUPERVISOR_SOCKET": str(settings.socket),
-        "LOGS_TWICE": str(settings.logs).replace("%", "%%"),
-        "GLASSHOUSE_PYTHON": sys.executable,
-        "NGINX_PROGRAM": str(chosen.nginx or "nginx"),
-        "NGINX_AUTOSTART": "true" if chosen.nginx else "false",
-        "NGINX_PREFIX": str(settings.run_dir / "nginx"),
-        "NGINX_TLS": str(settings.certificate.parent),
-        "NGINX_LISTEN": f"127.0.0.1:{settings.https_port}",
-        "NGINX_GATEWAY": f"{url_host(settings.gateway_host)}:{settings.gateway_port}",
-        "PROMETHEUS_PROGRAM": str(chosen.prometheus or "prometheus"),
-        "PROMETHEUS_AUTOSTART": "true" if chosen.prometheus else "false",
-        "PROMETHEUS_PORT": str(settings.prometheus_port),
-        "PROMETHEUS_RETENTION": settings.prometheus_retention,
-    }
-
-
-def wanted_ports(settings: Settings, chosen: shape.Shape | None) -> tuple[ports.Port, ...]:
-    """The ports that its programs listen on; those of nginx and Prometheus only where the shape has them."""
-    local = "127.0.0.1"
-    wanted = [
-        ports.Port(settings.gateway_port, settings.gateway_host, "gateway", "GATEWAY_PORT"),
-        ports.Port(settings.metrics_port, settings.metrics_host, "the gateway's metrics", "METRICS_PORT"),
-        ports.Port(settings.llamacpp_port, local, "llama.cpp", "LLAMACPP_PORT"),
-        ports.Port(settings.llamacpp_status_port, local, "llama.cpp's status", "LLAMACPP_STATUS_PORT"),
-    ]
-    if chosen is not None and chosen.nginx:
-        wanted.append(ports.Port(settings.https_port, local, "nginx", "HTTPS_PORT"))
-    if chosen is not None and chosen.prometheus:
-        wanted.append(ports.Port(settings.prometheus_port, local, "Prometheus", "PROMETHEUS_PORT"))
-    return tuple(wanted)
-
-
-def follow(settings: Settings, current: state.State) -> None:
-    """Shows the logs until the stack has ended, or Ctrl-C."""
-    print("\nThe logs follow; Ctrl-C ends everything.\n", flush=True)
-    logs.follow(settings.logs, None, until=lambda: not current.is_running())
-
-
-def stop_aloud(settings: Settings) -> None:
-    """Ends everything, and says so."""
-    print("\nStopping what was started …", flush=True)
-    try:
-        ended = shutdown.stop(settings)
-    except GlasshouseError as error:
-        print(error, file=sys.stderr)
-        return
-    print("Stopped; no process is left." if ended else "Nothing had been started.", flush=True)
-
-
-@contextmanager
-def _lease(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends everything when this one is killed; see lease.py."""
-    holder = subprocess.Popen(
-        [sys.executable, "-m", "glasshouse.stack.native.parent_watchdog"],
-        cwd=settings.root,
-        env={**settings.environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield holder
-    finally:
-        if holder.poll() is None:
-            holder.communicate(lease.KEEP)
-
-
-def _allow_files() -> None:
-    """The programs get this process's limit: every open stream is a file, and the usual 1024 are few."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        Raises:
+            StackError: There is no such record.
+        """
+        current = state.read(self.settings.run_dir)
+        if current is None:
+            raise StackError("Glasshouse is not running. Start it: make up")
+        return current

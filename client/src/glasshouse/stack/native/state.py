@@ -1,19 +1,22 @@
-"""What a start leaves in the run directory for the commands after it: whom it started, and where the API is."""
+"""What a start records in the run directory for later commands: what it started, and where the API is."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from glasshouse.files import write_atomically
-from glasshouse.stack.native import processes
+import psutil
 
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
+from glasshouse.files import write_atomically
+from glasshouse.stack import processes
+
+# Not psutil.boot_time(), which moves when the clock is set.
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _FILE = "state.json"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One start. `pid` is supervisord's, which is its session's number too; `started` in clock ticks since boot."""
+    """A start. `pid` is supervisord's, and its session's ID; `started` is in clock ticks since the boot `boot`."""
 
     pid: int
     started: int | None
@@ -25,23 +28,23 @@ class State:
 
     def is_running(self) -> bool:
         """Whether this start's supervisord lives."""
-        return self.boot == boot() and processes.is_alive(self.pid, self.started)
+        return self.boot == boot_id() and processes.is_alive(self.pid, self.started)
 
-    def members(self, root: Path) -> tuple[processes.Process, ...]:
+    def members(self, root: Path) -> tuple[psutil.Process, ...]:
         """Every living process of this start."""
-        return processes.in_session(self.pid, root) if self.boot == boot() else ()
+        return processes.session_members(self.pid, root) if self.boot == boot_id() else ()
 
 
-def boot() -> str:
-    """Tells one boot of the machine from another, since process numbers begin anew; empty where unknown."""
+def boot_id() -> str:
+    """Identifies the boot of the machine, after which process IDs begin anew; empty where unknown."""
     try:
-        return _BOOT.read_text(encoding="ascii").strip()
+        return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
         return ""
 
 
 def read(run_dir: Path) -> State | None:
-    """The last start's state; None when there is none, or its file is of no use."""
+    """The last start's state; None when there is none, or its file cannot be read."""
     try:
         return State(**json.loads((run_dir / _FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -49,7 +52,7 @@ def read(run_dir: Path) -> State | None:
 
 
 def write(run_dir: Path, state: State) -> None:
-    """Keeps `state` for later commands.
+    """Records `state` for later commands.
 
     Raises:
         OSError: The run directory is not writable.
@@ -58,5 +61,5 @@ def write(run_dir: Path, state: State) -> None:
 
 
 def clear(run_dir: Path) -> None:
-    """Forgets the last start."""
+    """Removes the record of the last start."""
     (run_dir / _FILE).unlink(missing_ok=True)

@@ -6,32 +6,32 @@ import signal
 import pytest
 from tests.unit.glasshouse.conftest import Place
 
-from glasshouse.errors import BackupError
+from glasshouse.errors import StackError
 from glasshouse.signals import interrupting, uninterrupted
-from glasshouse.stack.compose.data import DockerServices
+from glasshouse.stack.compose.data import ComposeData
 
 
 def test_who_writes_is_stopped_and_started_again_after_an_error_too(place: Place) -> None:
-    services = DockerServices(place.settings, "cpu")
+    data = ComposeData(place.settings, "cpu")
 
     def copy() -> None:
-        with services.still("volumes/prometheus-data"):
+        with data.quiesce("volumes/prometheus-data"):
             assert place.did("docker") == ["stop on old"]
-            raise BackupError("no room")
+            raise StackError("no room")
 
-    with pytest.raises(BackupError, match="no room"):
+    with pytest.raises(StackError, match="no room"):
         copy()
     assert place.did("docker") == ["stop on old", "start on old"]
     for name in ("secrets", "secrets/engine", "volumes/grafana-data", "settings"):  # nobody writes: Grafana is not up
-        with services.still(name):
+        with data.quiesce(name):
             pass
     assert place.did("docker") == ["stop on old", "start on old"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_starts_them_again(place: Place, number: signal.Signals) -> None:
-    services = DockerServices(place.settings, "cpu")
-    with pytest.raises(KeyboardInterrupt), interrupting(), services.still("volumes/prometheus-data"):
+    data = ComposeData(place.settings, "cpu")
+    with pytest.raises(KeyboardInterrupt), interrupting(), data.quiesce("volumes/prometheus-data"):
         os.kill(os.getpid(), number)
     assert place.did("docker") == ["stop on old", "start on old"]
 
@@ -50,10 +50,10 @@ def test_a_second_interrupt_waits_for_what_must_not_be_left_half_done() -> None:
 
 
 def test_what_is_saved_is_what_composes_files_name(place: Place) -> None:
-    services = DockerServices(place.settings, "cpu")
-    assert [part.name for part in services.parts()] == [
+    data = ComposeData(place.settings, "cpu")
+    assert [each.name for each in data.components()] == [
         *("secrets", "secrets/engine", "secrets/gateway", "secrets/grafana", "secrets/hub", "secrets/tls"),
         *("volumes/prometheus-data", "volumes/grafana-data"),
     ]
     for unknown in ("volumes/other", "secrets/other", "keys", "secretsX", "volumes/model-cache"):
-        assert services.part(unknown) is None
+        assert data.component(unknown) is None

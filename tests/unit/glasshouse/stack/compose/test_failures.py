@@ -9,8 +9,8 @@ from tests.unit.glasshouse.docker_plan import FakeDocker
 from glasshouse import start
 from glasshouse.errors import GlasshouseError, ImagesMissing, PortError, SettingsError, StackError
 from glasshouse.stack import machine
-from glasshouse.stack.compose import stack as composed
-from glasshouse.stack.native import stack as native
+from glasshouse.stack.compose.stack import ComposeStack
+from glasshouse.stack.native.stack import NativeStack
 
 _NO_DRIVER = 'could not select device driver "nvidia" with capabilities: [[gpu]]'
 _STOP = "--profile * stop"
@@ -21,7 +21,7 @@ _START = ["build", "pull --policy missing --ignore-buildable", "up --detach --no
 def started_natively(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Stands in for the native start: notes why it was chosen."""
     reasons: list[str] = []
-    monkeypatch.setattr(native, "start", lambda _, chosen, **__: reasons.append(chosen.choices[0].reason))
+    monkeypatch.setattr(NativeStack, "start", lambda _, shape, **__: reasons.append(shape.reason))
     return reasons
 
 
@@ -158,7 +158,7 @@ def test_a_stack_that_ran_before_is_left_running_when_it_does_not_answer(
 def test_another_checkouts_stack_is_never_touched(docker: FakeDocker, read: Read, tmp_path: Path) -> None:
     docker.plan(containers=[docker.container("api", directory=tmp_path / "other")])
     settings = read()
-    assert composed.find(settings) is None
+    assert not ComposeStack(settings).exists
     with pytest.raises(
         StackError, match=r"has a stack named 'glasshouse' in Docker: .*/other\. .*COMPOSE_PROJECT_NAME="
     ):
@@ -181,8 +181,7 @@ def test_a_model_that_the_container_cannot_see_is_named(read: Read) -> None:
 
 def test_docker_that_fails_at_the_end_is_said(docker: FakeDocker, read: Read, healthy: list[dict[str, Any]]) -> None:
     docker.plan(containers=healthy, statuses={"down": 1})
-    stack = composed.find(read())
-    assert stack is not None
+    stack = ComposeStack(read())
     with pytest.raises(GlasshouseError, match="could not end everything"):
         stack.down()
 

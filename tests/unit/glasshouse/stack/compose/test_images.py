@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from tests.unit.glasshouse.conftest import REPOSITORY
 
-from glasshouse.errors import BackupError
-from glasshouse.stack.compose.images import Images, Kept
+from glasshouse.errors import StackError
+from glasshouse.stack.compose.images import Images, KeptImage
 
 
 class Docker:
@@ -23,7 +23,7 @@ class Docker:
             assert "label=com.docker.compose.service=api" in words
             return "\n".join(self.listed)
         if words[-1] == self.held:
-            raise BackupError("a container uses it.")
+            raise StackError("a container uses it.")
         self.did.append(" ".join(words))
         return ""
 
@@ -33,7 +33,7 @@ def test_only_what_is_built_here_is_kept_by_a_tag_of_its_own() -> None:
         "glasshouse/api:1 sha256:a\nnginx:1 sha256:n\nglasshouse/init:1 sha256:i\nglasshouse/api:1 sha256:a\n"
     )
     kept = Images(docker, "mine").keep(["c1", "c2", "c3"])
-    assert kept == (Kept("glasshouse/api:1", "sha256:a"), Kept("glasshouse/init:1", "sha256:i"))
+    assert kept == (KeptImage("glasshouse/api:1", "sha256:a"), KeptImage("glasshouse/init:1", "sha256:i"))
     assert docker.did == ["tag sha256:a glasshouse/api:mine-before", "tag sha256:i glasshouse/init:mine-before"]
     docker.did.clear()
     Images(docker, "mine").put_back(kept[:1])
@@ -51,7 +51,7 @@ def test_images_older_than_the_version_before_go_by_name_and_nothing_else_does()
         "sha256:own registry.example/own:1",
     )
     docker = Docker("sha256:new\n", listed, held="glasshouse/api:held")
-    assert Images(docker, "mine").accept([Kept("glasshouse/api:1", "sha256:a")], ["c1"]) == 2
+    assert Images(docker, "mine").complete([KeptImage("glasshouse/api:1", "sha256:a")], ["c1"]) == 2
     assert docker.did == [
         "tag sha256:a glasshouse/api:mine-previous",
         "image rm --no-prune glasshouse/api:mine-before",

@@ -9,7 +9,7 @@ from tests.unit.glasshouse.docker_plan import FakeDocker
 
 from glasshouse import start
 from glasshouse.errors import StackError
-from glasshouse.stack.compose import stack as composed
+from glasshouse.stack.compose.stack import ComposeStack
 
 
 def test_they_are_done_when_they_have_ended_and_what_they_made_is_told(
@@ -21,9 +21,7 @@ def test_they_are_done_when_they_have_ended_and_what_they_made_is_told(
     settings = read()
     start.up(settings, attach=False)
     assert f"{settings.secrets_dir}/tls/cert.pem  (the old one did not name 198.51.100.7)" in capsys.readouterr().out
-    stack = composed.find(settings)
-    assert stack is not None
-    stack.show()
+    ComposeStack(settings).print_status()
     shown = capsys.readouterr().out
     for name in ("init", "certificate-init", "grafana-init"):
         assert re.search(rf"^{name} +done +-$", shown, re.MULTILINE), shown

@@ -8,7 +8,7 @@ from tests.unit.glasshouse.docker_plan import FakeDocker
 
 from glasshouse import start
 from glasshouse.errors import StackError
-from glasshouse.stack.compose import stack as composed
+from glasshouse.stack.compose.stack import ComposeStack
 
 _STOP = "--profile * stop"
 _START = ["build", "pull --policy missing --ignore-buildable", "up --detach --no-build"]
@@ -49,7 +49,7 @@ def test_who_comes_from_outside_is_told_where_to(read: Read, capsys: pytest.Capt
 def test_what_compose_is_given(docker: FakeDocker, read: Read, root: Path) -> None:
     (root / "compose.override.yaml").touch()
     start.up(read(EMPTY="", LLAMACPP_MODEL=str(root / "models/x.gguf")), attach=False)
-    (call,) = [one for one in docker.calls if "up" in one["words"]]
+    (call,) = [each for each in docker.calls if "up" in each["words"]]
     place = ["--project-name", "glasshouse", "--project-directory", str(root)]
     files = [str(root / name) for name in ("compose.yaml", "compose.cpu.yaml", "compose.override.yaml")]
     assert call["words"][1:11] == [*place, *(part for file in files for part in ("--file", file))]
@@ -68,7 +68,7 @@ def test_what_compose_is_given(docker: FakeDocker, read: Read, root: Path) -> No
 def test_what_env_or_compose_file_say_is_kept(docker: FakeDocker, read: Read, root: Path) -> None:
     (root / ".env").write_text("GLASSHOUSE_UID=7\nCOMPOSE_PROJECT_NAME=mine\nSHAPE=cpu\n")
     start.up(read(COMPOSE_FILE="compose.yaml:compose.cpu.yaml:more.yaml"), attach=False)
-    (call,) = [one for one in docker.calls if "up" in one["words"]]
+    (call,) = [each for each in docker.calls if "up" in each["words"]]
     assert call["env"]["GLASSHOUSE_UID"] is None  # Compose reads .env itself
     assert call["words"][2] == "mine"
     assert [Path(word).name for word in call["words"] if word.endswith(".yaml")][-1] == "more.yaml"
@@ -86,9 +86,9 @@ def test_a_second_start_replaces_what_has_changed(
     assert "Glasshouse is running already: Docker without a GPU. What has changed since is replaced." in said
     assert "Glasshouse is up" in said
     assert said.endswith("\nShape: Docker without a GPU (as it was running already).\n")
-    for wish in ("gpu", "native"):
-        with pytest.raises(StackError, match=f"not as SHAPE={wish} but as cpu. First: make down"):
-            start.up(read(SHAPE=wish), attach=False)
+    for other in ("gpu", "native"):
+        with pytest.raises(StackError, match=f"not as SHAPE={other} but as cpu. First: make down"):
+            start.up(read(SHAPE=other), attach=False)
 
 
 @pytest.mark.usefixtures("healthy")
@@ -96,9 +96,9 @@ def test_what_runs_is_shown_and_ended(docker: FakeDocker, read: Read, capsys: py
     settings = read()
     start.up(settings, attach=False)
     capsys.readouterr()
-    stack = composed.find(settings)
-    assert stack is not None
-    stack.show()
+    stack = ComposeStack(settings)
+    assert stack.is_running
+    stack.print_status()
     shown = capsys.readouterr().out
     assert "SERVICE   STATE    UP FOR" in shown
     assert "init      done     -" in shown
@@ -110,10 +110,11 @@ def test_what_runs_is_shown_and_ended(docker: FakeDocker, read: Read, capsys: py
     with pytest.raises(StackError, match=r"There is no log of 'x'\. There are: api, grafana, init, llamacpp, nginx\."):
         stack.logs("x", 7, follow=False)
 
-    stack.down()
+    assert stack.down()
     assert docker.asked_of_compose[-1] == "--profile * down --remove-orphans"
     assert "Stopped api, grafana, llamacpp, nginx; no container is left." in capsys.readouterr().out
-    assert composed.find(settings) is None
+    assert not ComposeStack(settings).exists
+    assert not ComposeStack(settings).down()
 
 
 def test_grafana_down_is_said_and_no_reason_to_fail(

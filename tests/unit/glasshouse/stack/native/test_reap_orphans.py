@@ -3,8 +3,8 @@ import sys
 import time
 from pathlib import Path
 
-from glasshouse.stack.native import processes
-from glasshouse.stack.native import reap_orphans as orphans
+from glasshouse.stack import processes
+from glasshouse.stack.native import reap_orphans
 
 # Like supervisord: the leader of a session, whose programs lead groups of their own; one program has a worker.
 _SESSION = """
@@ -37,12 +37,12 @@ def test_what_a_killed_program_left_is_ended_before_it_starts_again(tmp_path: Pa
         assert leader.stdin is not None
         assert leader.stdout is not None
         leader.stdout.readline()
-        assert orphans.leaderless(leader.pid, tmp_path) == ()
+        assert reap_orphans.orphans(leader.pid, tmp_path) == ()
 
         leader.stdin.write("kill\n")
         leader.stdin.flush()
         leader.stdout.readline()
-        (worker,) = orphans.leaderless(leader.pid, tmp_path)
+        (worker,) = reap_orphans.orphans(leader.pid, tmp_path)
 
         leader.stdin.write("again\n")
         leader.stdin.flush()

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from glasshouse.stack.native import processes, state
+from glasshouse.stack import processes
+from glasshouse.stack.native import state
 
 
 @pytest.fixture
 def current() -> state.State:
-    itself = processes.find(os.getpid())
-    assert itself is not None
-    return state.State(itself.pid, itself.started, state.boot(), "http://127.0.0.1:1", None, None, 35)
+    return state.State(
+        os.getpid(), processes.start_ticks(os.getpid()), state.boot_id(), "http://127.0.0.1:1", None, None, 35
+    )
 
 
 def test_it_is_read_as_it_was_written(tmp_path: Path, current: state.State) -> None:

@@ -1,7 +1,7 @@
-"""The parts of a backup that only Docker reaches: volumes, and secrets that belong to the services' user.
+"""Components that only Docker reaches: volumes, and secrets that belong to the services' user.
 
-A container of the init image reads and writes each of them as root, with nothing else in sight: an ordinary user who
-may use Docker needs no sudo for another user's files.
+A one-shot container of the init image reads and writes each of them as root, with nothing else mounted: an ordinary
+user who may use Docker needs no sudo for another user's files.
 """
 
 import shutil
@@ -15,12 +15,12 @@ from glasshouse.errors import BackupError, StackError
 from glasshouse.stack.data import contents
 
 _CHUNK = 1024 * 1024
-_CHANGED = 1  # tar's status where a file was written to while it was read
-_PLACE = "/part"
-# What is there goes first; the new owner is the services' user, whoever that was where the backup was made.
+_CHANGED = 1  # tar's exit status where a file changed while it was read
+_MOUNT = "/component"
+# What is there is removed first; the new owner is the services' user, whoever that was where the backup was made.
 _UNPACK = """
-place=$1 owner=$2 excluded=$3; shift 3
-cd "$place"
+directory=$1 owner=$2 excluded=$3; shift 3
+cd "$directory"
 keep=; for name in $excluded; do keep="$keep ! -name $name"; done
 find . -mindepth 1 -maxdepth 1 $keep -exec rm -rf -- {} +
 tar --extract --gzip --file - --no-same-owner --same-permissions "$@"
@@ -29,87 +29,85 @@ chown -hR "$owner" .
 
 
 @dataclass(frozen=True, slots=True)
-class OneShot:
-    """Runs programs of an image, one at a time, as root without a network."""
+class OneShotRunner:
+    """Runs programs of an image in containers of their own, as root and without a network."""
 
     environment: Mapping[str, str]
     image: str
 
     def run(self, mounts: Sequence[str], program: str, *arguments: str) -> "subprocess.Popen[bytes]":
-        """Starts one, with pipes for all that it reads and says.
+        """Starts a container, with pipes for its input and outputs.
 
         Raises:
             StackError: docker cannot be run.
         """
-        place = [word for mount in mounts for word in ("--volume", mount)]
+        volumes = [word for mount in mounts for word in ("--volume", mount)]
         found = shutil.which("docker", path=self.environment.get("PATH")) or "docker"
         rights = [f"--cap-add={name}" for name in ("CHOWN", "DAC_OVERRIDE", "FOWNER")]
         try:
-            return subprocess.Popen(  # noqa: S603 - fixed words, and places that the settings name
+            return subprocess.Popen(  # noqa: S603 - no shell: fixed words, and mounts that the settings name
                 [
                     *(found, "run", "--rm", "--interactive", "--pull", "never", "--network", "none", "--read-only"),
-                    # Docker would keep what passes through the pipes in its log otherwise: all of the secrets.
+                    # Docker would log what passes through the pipes otherwise: all of the secrets.
                     *("--log-driver", "none", "--user", "0:0", "--cap-drop", "ALL", *rights),
-                    *("--security-opt", "no-new-privileges", *place, "--entrypoint", program, self.image, *arguments),
+                    *("--security-opt", "no-new-privileges", *volumes, "--entrypoint", program, self.image, *arguments),
                 ],
                 env=dict(self.environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C is ours to answer
+                start_new_session=True,  # Ctrl-C is for us to handle
             )
         except OSError as error:
             raise StackError(f"docker cannot be run: {error.strerror}.") from error
 
 
 @dataclass(frozen=True, slots=True)
-class MountedPart:
-    """A volume or a directory of this machine, by the name that Docker mounts it under."""
+class VolumeComponent:
+    """A volume or a directory of this machine; `source` is what Docker mounts."""
 
     name: str
     source: str
-    container: OneShot
+    runner: OneShotRunner
     owner: str
     excluded: tuple[str, ...] = ()
-    may_change: bool = False
+    is_append_only: bool = False
 
     def pack(self, output: BinaryIO, *, accept_changed: bool) -> bool:
-        """See Part."""
+        """See Component."""
         excluded = [f"--exclude=./{name}" for name in self.excluded]
-        locks = [f"--exclude={pattern}" for pattern in contents.LOCKS]
+        locks = [f"--exclude={pattern}" for pattern in contents.LOCK_FILES]
         arguments = ("--create", "--use-compress-program", "gzip -1", "--hard-dereference", "--sort=name")
-        child = self.container.run(
-            [f"{self.source}:{_PLACE}:ro"], "tar", "-C", _PLACE, *arguments, *excluded, *locks, "."
-        )
-        with _Ending(child) as ending:
+        child = self.runner.run([f"{self.source}:{_MOUNT}:ro"], "tar", "-C", _MOUNT, *arguments, *excluded, *locks, ".")
+        with _Exit(child) as ended:
             _copy(_pipe(child.stdout), output)
-            status = ending.wait()
+            status = ended.wait()
         if status == _CHANGED:
             return accept_changed
         if status:
-            raise BackupError(f"{self.name} cannot be read: {ending.said}.")
+            raise BackupError(f"{self.name} cannot be read: {ended.error}.")
         return True
 
     def unpack(self, stream: BinaryIO, left_out: tuple[str, ...]) -> None:
-        """See Part."""
+        """See Component."""
         options = ["--anchored", "--no-wildcards", *(f"--exclude=./{name}" for name in left_out)] if left_out else []
-        child = self.container.run(
-            [f"{self.source}:{_PLACE}"],
-            *("sh", "-euc", _UNPACK, "unpack", _PLACE, self.owner, " ".join(self.excluded), *options),
+        child = self.runner.run(
+            [f"{self.source}:{_MOUNT}"],
+            *("sh", "-euc", _UNPACK, "unpack", _MOUNT, self.owner, " ".join(self.excluded), *options),
         )
-        with _Ending(child) as ending:
+        with _Exit(child) as ended:
             try:
                 with _pipe(child.stdin) as pipe:
                     _copy(stream, pipe)
             except BrokenPipeError:
-                pass  # it ended early, and has said why
-            status = ending.wait()
+                pass  # it ended early, and said why
+            status = ended.wait()
         if status:
-            raise BackupError(f"{self.name} cannot be restored: {ending.said}.")
+            raise BackupError(f"{self.name} cannot be restored: {ended.error}.")
 
 
-class _Ending:
-    """Sees a container out, whatever happens: one that is left without its pipes ends by itself."""
+class _Exit:
+    """Waits for a container, whatever happens: without its pipes it ends by itself."""
 
     def __init__(self, child: "subprocess.Popen[bytes]") -> None:
         self._child = child
@@ -132,8 +130,8 @@ class _Ending:
         _pipe(self._child.stderr).close()
 
     @property
-    def said(self) -> str:
-        """The last line of what it complained of."""
+    def error(self) -> str:
+        """The last line of its standard error."""
         return self._lines[-1].rstrip(".") if self._lines else "docker does not say why"
 
     def wait(self) -> int:
