@@ -168,7 +168,7 @@ def healthy(docker: FakeDocker, fake_api: FakeApi) -> list[dict[str, Any]]:
 
 
 @dataclass
-class Place:
+class Repository:
     """A repository with versions, and the programs that an upgrade finds on its PATH."""
 
     root: Path
@@ -189,9 +189,9 @@ class Place:
 
     @property
     def settings(self) -> Settings:
-        one = load(self.root, {"PATH": os.environ["PATH"], "SHAPE": "cpu"})
-        one.secrets_dir.mkdir(exist_ok=True)
-        return one
+        settings = load(self.root, {"PATH": os.environ["PATH"], "SHAPE": "cpu"})
+        settings.secrets_dir.mkdir(exist_ok=True)
+        return settings
 
     @property
     def state(self) -> dict[str, Any]:
@@ -227,32 +227,32 @@ def git() -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path, git: str, fake_api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Place:
+def repository(tmp_path: Path, git: str, fake_api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Repository:
     fake_api.answers |= {
         "/healthz": (200, {"status": "ready"}),
         "/v1/models": (200, {"data": [{"id": "demo"}]}),
         f"{CHAT}#stream": (200, _STREAM),
         CHAT: (200, {"choices": [{"message": {"content": "x"}}], "usage": {"completion_tokens": 4}}),
     }
-    one = Place(tmp_path / "root", tmp_path / "programs")
-    (one.root / "services").mkdir(parents=True)
-    one.programs.mkdir()
+    repository = Repository(tmp_path / "root", tmp_path / "programs")
+    (repository.root / "services").mkdir(parents=True)
+    repository.programs.mkdir()
     source = Path(__file__).with_name("fake_programs.py").read_text(encoding="utf-8")
     for name in ("docker", "make"):
-        program = one.programs / name
+        program = repository.programs / name
         program.write_text(f"#!{sys.executable} -SE\n{source}")
         program.chmod(0o755)
-    with tarfile.open(one.programs / "empty.tar.gz", "w:gz"):
+    with tarfile.open(repository.programs / "empty.tar.gz", "w:gz"):
         pass
-    (one.programs / "git").symlink_to(git)
+    (repository.programs / "git").symlink_to(git)
     port = int(fake_api.url.rsplit(":", 1)[1])
-    (one.programs / "state.json").write_text(
+    (repository.programs / "state.json").write_text(
         json.dumps(
             {
                 "containers": {
-                    "api": container(one.root, "api", "glasshouse/api:tag"),
-                    "nginx": container(one.root, "nginx", "nginx:1", {"80/tcp": [{"HostPort": str(port)}]}),
-                    "prometheus": container(one.root, "prometheus", "prom/prometheus:v3"),
+                    "api": container(repository.root, "api", "glasshouse/api:tag"),
+                    "nginx": container(repository.root, "nginx", "nginx:1", {"80/tcp": [{"HostPort": str(port)}]}),
+                    "prometheus": container(repository.root, "prometheus", "prom/prometheus:v3"),
                 },
                 "tags": {
                     "glasshouse/api:tag": "sha256:api",
@@ -272,13 +272,13 @@ def place(tmp_path: Path, git: str, fake_api: FakeApi, monkeypatch: pytest.Monke
             }
         )
     )
-    (one.root / ".gitignore").write_text(".run/\nbackups/\nsecrets/\n.env\n")
-    (one.root / "supervisord.conf").touch()
-    one.git("init", "--quiet", "--initial-branch=main")
-    one.version("old", "v1.0.0")
-    monkeypatch.setenv("PATH", f"{one.programs}{os.pathsep}{os.environ['PATH']}")
+    (repository.root / ".gitignore").write_text(".run/\nbackups/\nsecrets/\n.env\n")
+    (repository.root / "supervisord.conf").touch()
+    repository.git("init", "--quiet", "--initial-branch=main")
+    repository.version("old", "v1.0.0")
+    monkeypatch.setenv("PATH", f"{repository.programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("MAKEFLAGS", "-- VERSION=x")
-    return one
+    return repository
 
 
 def container(root: Path, service: str, image: str, ports: dict[str, Any] | None = None) -> dict[str, Any]:

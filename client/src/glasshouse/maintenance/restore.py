@@ -98,8 +98,8 @@ def _restore(settings: Settings, checked: Archive, *, force: bool) -> None:
         BackedUpData(checked, data).restore([name for name in changed if name != settings_files.NAME])
     except BaseException:
         where = f" What was here before is in {settings.shown(replaced.path)}." if replaced else ""
-        again = f"make restore FILE={settings.shown(checked.path)} FORCE=1"
-        print(f"The restore is incomplete, and has to be repeated before a start: {again}.{where}", file=sys.stderr)
+        command = f"make restore FILE={settings.shown(checked.path)} FORCE=1"
+        print(f"The restore is incomplete, and has to be repeated before a start: {command}.{where}", file=sys.stderr)
         raise
     for name in set(checked.contents) - set(wanted):
         print(f"  {name} is left out: the shape {kind!r} has no use for it")

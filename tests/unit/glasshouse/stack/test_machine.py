@@ -12,7 +12,7 @@ from glasshouse.system import System
 _HINT = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 
 
-def look(docker: FakeDocker) -> Machine:
+def inspect(docker: FakeDocker) -> Machine:
     return machine.inspect(System({"PATH": docker.path}))
 
 
@@ -31,7 +31,7 @@ def gpu(docker: FakeDocker) -> None:
 
 
 def test_docker_and_compose_are_told_with_their_versions(docker: FakeDocker) -> None:
-    there = look(docker)
+    there = inspect(docker)
     assert (there.docker, there.docker_trouble) == ("Docker 28.2.2, Compose 2.26.1", "")
     assert there.gpu_trouble == "no NVIDIA GPU found"
 
@@ -57,14 +57,14 @@ def test_what_is_wrong_with_docker_is_said_with_what_mends_it(
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: "Linux")
     docker.plan(**plan)
-    assert look(docker).docker_trouble == said
+    assert inspect(docker).docker_trouble == said
     assert machine.is_docker_forbidden({"PATH": docker.path}) is said.startswith("you may not")
 
 
 @pytest.mark.parametrize("version", ["2.24.0", "v2.40.3", "5.0.1", "2.26.1-4"])
 def test_new_enough_is_new_enough(docker: FakeDocker, version: str) -> None:
     docker.plan(compose=version)
-    assert look(docker).docker_trouble == ""
+    assert inspect(docker).docker_trouble == ""
 
 
 def test_no_docker_at_all() -> None:
@@ -75,18 +75,18 @@ def test_no_docker_at_all() -> None:
 
 @pytest.mark.usefixtures("gpu")
 def test_a_gpu_needs_nvidias_runtime_or_its_hook(docker: FakeDocker) -> None:
-    assert look(docker).gpu_trouble == (
+    assert inspect(docker).gpu_trouble == (
         f"NVIDIA L4 is there, but Docker cannot use it: install NVIDIA's container toolkit, {_HINT}"
     )
     docker.program("nvidia-ctk", "#!/bin/sh\n")
-    assert look(docker).gpu_trouble.endswith(
+    assert inspect(docker).gpu_trouble.endswith(
         "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
     )
     docker.plan(runtimes={"runc": {}, "nvidia": {}})
-    assert (look(docker).gpu, look(docker).gpu_trouble) == ("NVIDIA L4", "")
+    assert (inspect(docker).gpu, inspect(docker).gpu_trouble) == ("NVIDIA L4", "")
     docker.plan(runtimes={"runc": {}})
     docker.program("nvidia-container-runtime-hook", "#!/bin/sh\n")
-    assert look(docker).gpu_trouble == ""
+    assert inspect(docker).gpu_trouble == ""
 
 
 _NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
@@ -98,7 +98,7 @@ _GPU, _ITS_SOUND, _NETWORK = ("0x10de", "0x030200"), ("0x10de", "0x040300"), ("0
 def test_gpus_are_counted(docker: FakeDocker, count: int, gpu: str) -> None:
     docker.plan(runtimes={"nvidia": {}})
     docker.program("nvidia-smi", "#!/bin/sh\n" + "echo 'NVIDIA L4'\n" * count)
-    there = look(docker)
+    there = inspect(docker)
     assert (there.gpu, there.gpu_trouble, there.has_gpu) == (gpu, "", True)
 
 
@@ -117,7 +117,7 @@ def test_a_driver_that_fails_is_no_missing_gpu(
 ) -> None:
     on_bus(bare, *devices)
     docker.program("nvidia-smi", f"#!/bin/sh\n{script}\n")
-    there = look(docker)
+    there = inspect(docker)
     assert there.has_gpu is not (fits_none and devices == (_NETWORK,))
     remedy = "; a reboot loads the driver that fits, where an upgrade has replaced it" if there.has_gpu else ""
     assert (there.gpu, there.gpu_trouble) == ("", f"nvidia-smi shows no GPU: {said}{remedy}")
@@ -125,9 +125,9 @@ def test_a_driver_that_fails_is_no_missing_gpu(
 
 def test_a_gpu_without_a_driver_is_seen_on_the_bus(docker: FakeDocker, bare: Path) -> None:
     on_bus(bare, _NETWORK, _ITS_SOUND)
-    assert not look(docker).has_gpu
+    assert not inspect(docker).has_gpu
     (bare / "sys/bus/pci/devices/0000:00:01.0/class").write_text("0x030000\n")
-    there = look(docker)
+    there = inspect(docker)
     assert there.has_gpu
     assert there.gpu_trouble == (
         "an NVIDIA GPU is there without its driver's nvidia-smi: sudo ubuntu-drivers install --gpgpu, then reboot"
@@ -138,7 +138,7 @@ def test_a_gpu_without_a_driver_is_seen_on_the_bus(docker: FakeDocker, bare: Pat
 def test_docker_that_was_configured_but_not_restarted(docker: FakeDocker, bare: Path) -> None:
     (bare / "etc/docker").mkdir(parents=True)
     (bare / "etc/docker/daemon.json").write_text('{"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}')
-    assert look(docker).gpu_trouble == (
+    assert inspect(docker).gpu_trouble == (
         "NVIDIA L4 is there, but Docker cannot use it: "
         "Docker has not been restarted since it was configured: sudo systemctl restart docker"
     )
@@ -147,4 +147,4 @@ def test_docker_that_was_configured_but_not_restarted(docker: FakeDocker, bare: 
 def test_a_docker_that_hangs_is_not_waited_for(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "_TIMEOUT_S", 0.2)
     docker.program("docker", "#!/bin/sh\nexec /bin/sleep 30\n")
-    assert "does not answer" in look(docker).docker_trouble
+    assert "does not answer" in inspect(docker).docker_trouble

@@ -31,9 +31,9 @@ def test_a_taken_port_is_named_with_who_has_it_and_a_way_out() -> None:
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
         wanted = tuple(
-            Port(listener.getsockname()[1], "127.0.0.1", "x", name) for listener, name in ((one, "A"), (two, "B"))
+            Port(listener.getsockname()[1], "127.0.0.1", "x", name) for listener, name in ((first, "A"), (second, "B"))
         )
         with pytest.raises(PortError) as caught:
             check(wanted)

@@ -99,15 +99,15 @@ def test_where_a_gpu_is_nothing_else_is_started_unasked(
     assert choose(load(root, {"SHAPE": other}), machine, which()).kind == other
 
 
-@pytest.mark.parametrize("wish", ["gpu", "cpu", "native"])
-def test_a_wish_is_kept_where_it_can_be(root: Path, which: Which, wish: str) -> None:
-    shape = choose(load(root, {"SHAPE": wish}), SERVER, which())
-    assert shape.kind == wish
-    assert f"SHAPE={wish}" in _lines(shape)["shape"]
+@pytest.mark.parametrize("requested", ["gpu", "cpu", "native"])
+def test_what_is_requested_is_chosen_where_the_machine_has_it(root: Path, which: Which, requested: str) -> None:
+    shape = choose(load(root, {"SHAPE": requested}), SERVER, which())
+    assert shape.kind == requested
+    assert f"SHAPE={requested}" in _lines(shape)["shape"]
 
 
 @pytest.mark.parametrize(
-    ("wish", "machine", "said"),
+    ("requested", "machine", "said"),
     [
         ("gpu", BARE, "SHAPE=gpu cannot be had: Docker is not installed."),
         ("cpu", BARE, "SHAPE=cpu cannot be had: Docker is not installed."),
@@ -116,10 +116,10 @@ def test_a_wish_is_kept_where_it_can_be(root: Path, which: Which, wish: str) -> 
     ],
 )
 def test_a_wish_that_cannot_be_had_is_one_sentence(
-    root: Path, which: Which, wish: str, machine: Machine, said: str
+    root: Path, which: Which, requested: str, machine: Machine, said: str
 ) -> None:
     with pytest.raises(StackError) as caught:
-        choose(load(root, {"SHAPE": wish}), machine, which())
+        choose(load(root, {"SHAPE": requested}), machine, which())
     assert str(caught.value) == said
 
 

@@ -1,4 +1,4 @@
-"""The programs' logs: their last lines, and what comes next."""
+"""The logs of a native stack's programs: their last lines, and new ones as they come."""
 
 import os
 import time
@@ -19,12 +19,12 @@ def names(directory: Path) -> tuple[str, ...]:
 
 
 def sizes(directory: Path) -> dict[str, int]:
-    """How long each log is, in bytes."""
+    """The length of each log, in bytes."""
     return {path.stem: path.stat().st_size for path in directory.glob("*.log")}
 
 
 def tail(path: Path, count: int, *, since: int = 0) -> list[str]:
-    """The last `count` lines of a log, from the byte `since` on; none when there is no such file.
+    """The last `count` lines of a log after the byte `since`; none when there is no such file.
 
     Reads at most the last 64 KiB.
     """
@@ -38,10 +38,10 @@ def tail(path: Path, count: int, *, since: int = 0) -> list[str]:
 
 
 def show(directory: Path, service: str | None, count: int) -> None:
-    """Prints the last `count` lines of one program's log, or of each one's.
+    """Prints the last `count` lines of one program's log, or of all.
 
     Raises:
-        StackError: There is no such log; the text names those that there are.
+        StackError: There is no such log; the text names those that exist.
     """
     for name in _chosen(directory, service):
         for line in tail(directory / f"{name}.log", count):
@@ -49,20 +49,20 @@ def show(directory: Path, service: str | None, count: int) -> None:
 
 
 def follow(directory: Path, service: str | None, *, until: Callable[[], bool]) -> None:
-    """Prints each new line as it comes, until `until` says so (or Ctrl-C).
+    """Prints each new line as it comes, until `until` holds (or Ctrl-C).
 
     Raises:
-        StackError: There is no such log; the text names those that there are.
+        StackError: There is no such log; the text names those that exist.
     """
     _chosen(directory, service)
     tails: dict[str, _Follower] = {}
     try:
-        first = True
+        is_first_scan = True
         while True:
             for path in sorted(directory.glob("*.log")):
                 if service in (None, path.stem) and path.stem not in tails:
-                    tails[path.stem] = _Follower(path, from_end=first)
-            first = False
+                    tails[path.stem] = _Follower(path, from_end=is_first_scan)
+            is_first_scan = False
             for name, follower in tails.items():
                 for line in follower.new_lines():
                     print(_prefixed(name, line), flush=True)
@@ -76,16 +76,16 @@ def follow(directory: Path, service: str | None, *, until: Callable[[], bool]) -
 
 @dataclass(slots=True)
 class _Follower:
-    """One log being read, over its rotations."""
+    """A log that is followed across rotations."""
 
     path: Path
     from_end: bool
     _file: IO[bytes] | None = None
-    _rest: bytes = field(default=b"")
+    _partial: bytes = field(default=b"")
 
     def new_lines(self) -> list[str]:
         lines = self._read()
-        if self._rotated():
+        if self._has_rotated():
             lines += self._read()
         return lines
 
@@ -101,21 +101,21 @@ class _Follower:
                 return []
             if self.from_end:
                 self._file.seek(0, 2)
-        *complete, self._rest = (self._rest + self._file.read()).split(b"\n")
+        *complete, self._partial = (self._partial + self._file.read()).split(b"\n")
         return [line.decode(errors="replace") for line in complete]
 
-    def _rotated(self) -> bool:
-        """Whether another file has taken the name, or this one was cut; then it is read from its beginning."""
+    def _has_rotated(self) -> bool:
+        """Whether another file has the name now, or this one was truncated; it is then read from its beginning."""
         if self._file is None:
             return False
         try:
-            there, here = self.path.stat(), os.fstat(self._file.fileno())
+            named, opened = self.path.stat(), os.fstat(self._file.fileno())
         except FileNotFoundError:
             return False
-        if there.st_size >= self._file.tell() and there.st_ino == here.st_ino:
+        if named.st_size >= self._file.tell() and named.st_ino == opened.st_ino:
             return False
         self.close()
-        self._file, self.from_end, self._rest = None, False, b""
+        self._file, self.from_end, self._partial = None, False, b""
         return True
 
 

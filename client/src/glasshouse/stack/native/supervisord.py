@@ -1,7 +1,7 @@
-"""supervisord that outlives a full disk: `python -m glasshouse.stack.native.supervisord -c FILE`.
+"""A supervisord that survives a full disk: `python -m glasshouse.stack.native.supervisord -c FILE`.
 
-By itself it prints a stack trace for every line that it cannot log, into a file on the same disk, and ends for good
-when that fails too. Here lines are lost while their file cannot be written, and the first one that can says how many.
+supervisord itself prints a stack trace for every line that it cannot log, into a file on the same disk, and exits when
+that fails too. Here lines are lost while their file cannot be written, and the next line that can says how many.
 """
 
 import errno
@@ -12,9 +12,9 @@ from typing import IO
 
 from supervisor import loggers, supervisord  # type: ignore[import-untyped]  # supervisor ships no types
 
-# Bytes that must be free before lines are written again: without them the last free block would be found full, lost and
-# told of line by line.
-_ROOM = 65_536
+# Bytes that must be free before lines are written again. Otherwise the last free block would be filled, and losses
+# reported, line by line.
+_MIN_FREE_BYTES = 65_536
 
 
 class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
@@ -24,7 +24,7 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
     _lost = 0
 
     def emit(self, record: loggers.LogRecord) -> None:
-        """Writes a record, after a line about those that were lost; loses it where that is not possible."""
+        """Writes a record, after a line about those that were lost; loses it where it cannot be written."""
         is_raw = self.fmt == "%(message)s" and isinstance(record.msg, bytes)
         content = record.msg if is_raw else (self.fmt % record.asdict()).encode()
         notice = f"(here {self._lost} lines were lost: the file could not be written)\n" if self._lost else ""
@@ -34,7 +34,7 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
             self._lost += content.count(b"\n") or 1
             return
         self._lost = 0
-        with suppress(OSError):  # the next line makes the file that could not be made
+        with suppress(OSError):  # the next line creates the file that could not be created
             self.doRollover()
 
     def _append(self, content: bytes) -> None:
@@ -45,7 +45,7 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]  # see above
         """
         if self._lost:
             disk = os.statvfs(Path(self.baseFilename).parent)
-            if disk.f_bavail * disk.f_frsize < _ROOM:
+            if disk.f_bavail * disk.f_frsize < _MIN_FREE_BYTES:
                 raise OSError(errno.ENOSPC, "no room yet")
         if self.stream.closed:  # a rollover was cut short
             self.stream = Path(self.baseFilename).open("ab")  # noqa: SIM115 - it stays open

@@ -24,7 +24,7 @@ def owners(*roots: Path) -> set[tuple[int, int]]:
 
 
 def test_each_directory_holds_what_its_services_need(settings: Settings, data: Path) -> None:
-    made = {one.path.name for one in init_container.init(settings, UID, GID, data)}
+    made = {each.path.name for each in init_container.init(settings, UID, GID, data)}
     assert made == {"engine-key", "api-key", "keys.yaml", "grafana-password", "cert.pem"}
     assert owners(settings.secrets_dir, *data.iterdir()) == {(UID, GID)}
     found = {str(path.relative_to(settings.secrets_dir)) for path in settings.secrets_dir.rglob("*") if path.is_file()}
@@ -116,7 +116,7 @@ def test_it_makes_a_certificate_where_half_of_the_pair_is_lost(settings: Setting
     init_container.init(settings, UID, GID, data)
     file: Path = getattr(settings, lost)
     file.unlink()
-    assert [one.path for one in init_container.init(settings, UID, GID, data)] == [settings.certificate]
+    assert [each.path for each in init_container.init(settings, UID, GID, data)] == [settings.certificate]
     assert file.exists()
 
 

@@ -9,16 +9,16 @@ from glasshouse.stack.data import contents
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o600) -> tarfile.TarInfo:
-    one = tarfile.TarInfo(name)
-    one.type, one.linkname, one.mode = kind, link, mode
-    return one
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.mode = kind, link, mode
+    return info
 
 
 def packed(members: Iterable[tarfile.TarInfo]) -> io.BytesIO:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as tar:
-        for one in members:
-            tar.addfile(one, io.BytesIO(bytes(one.size)))
+        for member in members:
+            tar.addfile(member, io.BytesIO(bytes(member.size)))
     return io.BytesIO(file.getvalue())
 
 
