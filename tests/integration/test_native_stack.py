@@ -48,7 +48,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def test_the_start_says_what_it_chose_and_why_and_no_secret(running: tuple[Place, str]) -> None:
     place, said = running
     assert re.search(r"shape +native +\(SHAPE=native\)", said)
-    assert re.search(r"engine +llama\.cpp on CPU with .* \(.*\n +entrance +\S.*\n +metrics +\S", said)
+    assert re.search(r"engine +llama\.cpp on CPU with .* \(.*\n +endpoint +\S.*\n +metrics +\S", said)
     for name in ("api-key", "engine/engine-key"):
         assert (place.directory / "secrets" / name).read_text().strip() not in said
 

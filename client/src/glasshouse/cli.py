@@ -1,7 +1,6 @@
 """The commands. Each reads the settings, does one thing, and reports a failure in one sentence."""
 
 import sys
-from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -10,27 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from glasshouse import (
-    alert_provisioning,
-    composed,
-    container,
-    logs,
-    machine,
-    native,
-    shutdown,
-    smoke,
-    start,
-    status,
-)
-from glasshouse.console import Json, duration, print_error, print_json
+from glasshouse import alert_provisioning, smoke, start
+from glasshouse.console import Json, print_error, print_json
 from glasshouse.doctor import command
 from glasshouse.errors import ExitCode, GlasshouseError
 from glasshouse.files import ownership_hint
-from glasshouse.front import Front
 from glasshouse.maintenance import commands as maintenance
 from glasshouse.secrets import bootstrap, engine_key
 from glasshouse.secrets import commands as key_commands
 from glasshouse.settings import Settings, settings_here
+from glasshouse.stack import detect, machine
+from glasshouse.stack.base import Stack
+from glasshouse.stack.compose import init_container
 
 _RUN, _SECRETS, _MAINTAIN = "Run", "Keys and secrets", "Maintain"
 
@@ -89,30 +79,20 @@ def up(
 def down() -> None:
     """Stop everything that `up` started, and nothing else."""
     settings = settings_here()
-    stack = composed.find(settings)
-    if stack is not None:
-        stack.down()
-    ended = shutdown.stop(settings)
-    if ended is None:
-        if stack is None:
-            _print_not_running(settings, "Glasshouse is not running; nothing to end.")
-        return
-    if ended.killed:
-        print("Had to be killed: " + ", ".join(ended.killed))
-    names = ", ".join(ended.programs) or "what was left of it"
-    print(f"Stopped {names} in {duration(ended.seconds)}; no process is left.")
+    ended = [stack.down() for stack in reversed(detect.stacks(settings))]  # both: neither hides the other
+    if not any(ended):
+        _print_not_running(settings, "Glasshouse is not running; nothing to end.")
 
 
 @app.command(rich_help_panel=_RUN)
 def ps(as_json: Json = False) -> None:
     """Show what is running."""
     settings = settings_here()
+    stack = detect.running(settings)
     if as_json:
-        print_json(status.collect(settings))
-    elif (current := native.started(settings)) is not None:
-        native.show(settings, current)
-    elif (stack := composed.find(settings)) is not None and stack.is_running:
-        stack.show()
+        print_json(_status(stack))
+    elif stack is not None:
+        stack.print_status()
     else:
         _print_not_running(settings, "Glasshouse is not running. Start it: make up")
 
@@ -132,14 +112,8 @@ def show_logs(
 ) -> None:
     """Show the programs' logs."""
     settings = settings_here()
-    if native.started(settings) is None and (stack := composed.find(settings)) is not None:
-        with suppress(KeyboardInterrupt):
-            stack.logs(service, lines, follow=follow)
-        return
-    logs.show(settings.logs, service, lines)
-    if follow:
-        with suppress(KeyboardInterrupt):  # the usual end of following
-            logs.follow(settings.logs, service, until=lambda: False)
+    stack = detect.existing(settings) or detect.of_kind(settings, "native")  # whose logs outlive it
+    stack.logs(service, lines, follow=follow)
 
 
 @app.command(rich_help_panel=_SECRETS)
@@ -155,7 +129,7 @@ def init(
 ) -> None:
     """Create the secrets that are missing: keys and certificate. Prints where they are, never what they are."""
     settings = settings_here()
-    created = container.init(settings, uid, gid, data) if data else bootstrap.create_missing(settings)
+    created = init_container.init(settings, uid, gid, data) if data else bootstrap.create_missing(settings)
     if as_json:
         print_json(_created(created))
         return
@@ -194,13 +168,12 @@ def rotate_engine_key() -> None:
     """Rotate the key between the gateway and the engines, without a restart and without losing a request."""
     settings = settings_here()
     created = engine_key.next_created_at(settings)
-    stack = composed.find(settings)
-    since = native.engines(settings) | (stack.engines if stack is not None else {})
-    if late := [name for name, started in since.items() if int(started) < int(created)]:
-        raise GlasshouseError(
-            f"{' and '.join(late)} started before the next engine key was created, and would refuse it. Restart first: "
-            + ("make down, make up" if stack is None else f"docker compose restart {' '.join(late)}")
-        )
+    for stack in detect.stacks(settings):
+        if late := [name for name, started in stack.engine_start_times.items() if int(started) < int(created)]:
+            raise GlasshouseError(
+                f"{' and '.join(late)} started before the next engine key was created, and would refuse it. Restart "
+                f"first: {stack.restart_command(late)}"
+            )
     engine_key.rotate(settings)
     print("The engine key has been rotated; the gateway uses the new one within 5 s. Engines accept the old one, too,")
     print("until they are restarted, which they must be before the next rotation.")
@@ -221,13 +194,14 @@ def run_smoke(
 ) -> None:
     """Send a streamed and a plain chat; show the answers, TTFT and tokens per second."""
     settings = settings_here()
-    front = _front(settings)
+    stack = detect.running(settings)
+    endpoint = stack.endpoint if stack is not None else None
     if url is None:
-        if front is None:
+        if endpoint is None:
             raise GlasshouseError("Glasshouse is not running here. Start it: make up. Or name another: --url")
-        url = front.url
-    if ca_file is None and front is not None and url.startswith(front.url):
-        ca_file = front.certificate
+        url = endpoint.url
+    if ca_file is None and endpoint is not None and url.startswith(endpoint.url):
+        ca_file = endpoint.certificate
     address = url.rstrip("/").removesuffix("/v1")
     target = smoke.Target(address, key_file or settings.api_key_file, ca_file)
     if as_json:
@@ -245,17 +219,17 @@ def doctor(as_json: Json = False) -> None:
     command.report(settings_here(), as_json=as_json)
 
 
+def _status(stack: Stack | None) -> dict[str, Any]:
+    return {
+        "running": stack is not None,
+        "shape": stack.kind if stack is not None else None,
+        "url": f"{stack.endpoint.public_url}/v1" if stack is not None else None,
+        "services": [asdict(service) for service in stack.services] if stack is not None else [],
+    }
+
+
 def _created(secrets: tuple[bootstrap.CreatedSecret, ...]) -> dict[str, Any]:
     return {"created": [{"path": str(secret.path), "description": secret.description} for secret in secrets]}
-
-
-def _front(settings: Settings) -> Front | None:
-    """Where the stack answers that runs here, natively or in Docker."""
-    current = native.started(settings)
-    if current is not None:
-        return native.front(current)
-    stack = composed.find(settings)
-    return stack.front if stack is not None and stack.is_running else None
 
 
 def _print_not_running(settings: Settings, text: str) -> None:

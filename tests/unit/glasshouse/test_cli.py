@@ -15,9 +15,10 @@ from tests.unit.glasshouse.conftest import FakeApi
 from tests.unit.glasshouse.docker_plan import FakeDocker
 from typer.core import TyperCommand, TyperGroup
 
-from glasshouse import cli, state
+from glasshouse import cli
 from glasshouse.errors import ExitCode
 from glasshouse.secrets import keys
+from glasshouse.stack.native import state
 
 
 @dataclass(frozen=True)
@@ -325,7 +326,7 @@ def test_processes_without_their_supervisor_are_shown(run: Run, root: Path) -> N
             assert left.stdout.readline() == "up\n"
             (root / ".run").mkdir()
             # A supervisor that began at another time: its number is the session's still.
-            current = {"pid": left.pid, "started": 1, "boot": state.boot(), "url": "http://x", "stop_grace": 5}
+            current = {"pid": left.pid, "started": 1, "boot": state.boot_id(), "url": "http://x", "stop_grace": 5}
             (root / ".run" / "state.json").write_text(json.dumps(current | {"certificate": None, "prometheus": None}))
             shown = run("ps")
             assert f"{left.pid}  {sys.executable}"[:20] in shown.out

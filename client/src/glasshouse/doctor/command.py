@@ -11,9 +11,9 @@ from glasshouse.console import print_json, table
 from glasshouse.doctor import examination
 from glasshouse.doctor.finding import Finding, Level
 from glasshouse.errors import ExitCode, StackError
-from glasshouse.machine import Machine
 from glasshouse.settings import Settings
-from glasshouse.shape import Shape
+from glasshouse.stack.machine import Machine
+from glasshouse.stack.shape import Shape
 
 _WIDTH = 92  # of what was found; a remedy stays one line, to be pasted
 _STYLES: dict[Level, str] = {"warning": "yellow", "failure": "red"}

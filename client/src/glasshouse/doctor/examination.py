@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from glasshouse import composed, machine, native, shape
 from glasshouse.doctor import daemon, files, gpu, host, network
 from glasshouse.doctor import native as without_docker
 from glasshouse.doctor.finding import Check, Finding, Target
 from glasshouse.errors import GlasshouseError
 from glasshouse.settings import Kind, Settings
-from glasshouse.shape import Shape
+from glasshouse.stack import detect, machine, shape
+from glasshouse.stack.shape import Shape
 from glasshouse.system import System
 
 # What a start looks at by itself, with errors of its own, is not in these.
@@ -39,8 +39,9 @@ def of_start(settings: Settings, there: machine.Machine, chosen: Shape) -> tuple
 def of_machine(settings: Settings) -> tuple[Finding, ...]:
     """Everything that matters to the form of the stack that runs here, or would be started."""
     system = System(settings.given)
-    there = machine.Machine("", "") if settings.shape == "native" else machine.look(system)
-    running = _running(settings)
+    there = detect.inspect(settings)
+    stack = detect.supervised(settings)
+    running = stack.kind if stack is not None else None
     try:
         chosen = shape.choose(settings, there)
     except GlasshouseError as error:
@@ -71,7 +72,7 @@ def _checks(plan: Plan) -> tuple[Check, ...]:
         checks.append(lambda _: iter((Finding("ok", "ports", "the running stack has them"),)))
     else:
         settings = plan.target.settings
-        wanted = composed.wanted_ports(settings) if kind != "native" else native.wanted_ports(settings, plan.shape)
+        wanted = detect.of_kind(settings, kind).ports(plan.shape)
         checks.append(partial(network.free_ports, wanted=wanted))
     return tuple(checks)
 
@@ -79,10 +80,3 @@ def _checks(plan: Plan) -> tuple[Check, ...]:
 def _run(target: Target, checks: tuple[Check, ...]) -> Iterator[Finding]:
     for check in checks:
         yield from check(target)
-
-
-def _running(settings: Settings) -> Kind | None:
-    if native.running(settings) is not None:
-        return "native"
-    stack = composed.find(settings)
-    return stack.kind if stack is not None and stack.is_running else None

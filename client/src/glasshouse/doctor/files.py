@@ -5,8 +5,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from glasshouse import mounts
 from glasshouse.doctor.finding import Finding, Target
+from glasshouse.stack.compose import mounts
 
 _PUBLIC = {"cert.pem"}  # it is shown to everyone who connects
 

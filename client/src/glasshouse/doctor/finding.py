@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from glasshouse.machine import Machine
 from glasshouse.settings import Kind, Settings
+from glasshouse.stack.machine import Machine
 from glasshouse.system import System
 
 Level = Literal["ok", "warning", "failure", "not checked"]

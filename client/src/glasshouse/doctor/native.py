@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 from glasshouse.doctor.finding import Finding, Target
-from glasshouse.shape import Shape
+from glasshouse.stack.shape import Shape
 
 _OPENMP = "libgomp.so.1"
 _SHARED = "/dev/shm"  # noqa: S108 - a place that is looked at
@@ -18,7 +18,7 @@ _LITTLE_MEMORY_MB, _LITTLE_DISK_MB = 16, 500
 def programs(shape: Shape) -> Iterator[Finding]:
     """The programs nginx and Prometheus, without which it runs in plain HTTP, and without a memory."""
     for choice, program in zip(shape.choices[-2:], (shape.nginx, shape.prometheus), strict=True):
-        name = "nginx" if choice.part == "entrance" else "prometheus"
+        name = "nginx" if choice.aspect == "endpoint" else "prometheus"
         if program is not None:
             yield Finding("ok", name, str(program))
         else:

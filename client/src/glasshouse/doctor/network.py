@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from glasshouse import ports
 from glasshouse.doctor import daemon
 from glasshouse.doctor.finding import Finding, Target
 from glasshouse.errors import PortError
+from glasshouse.stack import ports
 from glasshouse.system import System
 
 _USUAL_MTU = 1500

@@ -9,10 +9,11 @@ from tests.unit.glasshouse.conftest import Read
 from tests.unit.glasshouse.docker_plan import FakeDocker
 from tests.unit.glasshouse.doctor.conftest import Stub
 
-from glasshouse import native, start
+from glasshouse import start
 from glasshouse.doctor import command
 from glasshouse.doctor import native as native_checks
 from glasshouse.errors import StackError
+from glasshouse.stack.native import stack as native
 
 _GB = 10**9
 _SHARED = native_checks._SHARED

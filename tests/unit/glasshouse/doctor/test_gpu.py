@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from tests.unit.glasshouse.doctor.conftest import Stub
 
-from glasshouse import machine
 from glasshouse.doctor import gpu
+from glasshouse.stack import machine
 
 _OLD_CUDA = "upgrade the driver, or take vLLM's build for CUDA 12.9: VLLM_IMAGE=vllm/vllm-openai:v0.32.0-cu129"
 

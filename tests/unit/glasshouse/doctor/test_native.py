@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tests.unit.glasshouse.doctor.conftest import Stub
 
-from glasshouse import shape
 from glasshouse.doctor import native
+from glasshouse.stack import shape
 
 _MB = 10**6
 Which = Callable[..., Callable[[str], str | None]]

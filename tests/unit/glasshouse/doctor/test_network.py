@@ -6,8 +6,8 @@ import pytest
 import yaml
 from tests.unit.glasshouse.doctor.conftest import Stub
 
-from glasshouse import ports
 from glasshouse.doctor import network
+from glasshouse.stack import ports
 
 _ROUTES = """Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
 docker0	000011AC	00000000	0001	0	0	0	0000FFFF	0	0	0

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from glasshouse import container
 from glasshouse.errors import SecretsError
 from glasshouse.secrets import bootstrap, certificate, engine_key, keys
 from glasshouse.settings import Settings, load
+from glasshouse.stack.compose import init_container
 
 SOMEBODY = 54_321
 
@@ -50,7 +50,7 @@ def test_in_a_container_too(complete: Settings, mounted: Settings, tmp_path: Pat
         (complete.secrets_dir / name).mkdir(exist_ok=True)
     (complete.secrets_dir / "grafana" / "smtp-password").touch()
     (tmp_path / "data").mkdir()
-    assert container.init(mounted, SOMEBODY, SOMEBODY, tmp_path / "data") == ()
+    assert init_container.init(mounted, SOMEBODY, SOMEBODY, tmp_path / "data") == ()
 
 
 def test_all_that_is_missing_is_named_and_nothing_else(complete: Settings, mounted: Settings) -> None:
