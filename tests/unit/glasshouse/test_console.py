@@ -49,7 +49,11 @@ def test_tables_are_aligned_and_have_no_trailing_space() -> None:
 
 
 def test_a_table_takes_wide_characters_and_brackets_as_they_are() -> None:
-    rows = [("키", "x"), ("[red]a[/red]", ":smile:"), ("b" * 200, Text("styled", style="red"))]
+    rows: list[tuple[str | Text, ...]] = [
+        ("키", "x"),
+        ("[red]a[/red]", ":smile:"),
+        ("b" * 200, Text("styled", style="red")),
+    ]
     assert table(rows, indent="").splitlines() == [
         "키" + " " * 200 + "x",
         "[red]a[/red]" + " " * 190 + ":smile:",

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from glasshouse.console import print_json, table
-from glasshouse.doctor import examination
+from glasshouse.doctor import checks
 from glasshouse.doctor.finding import Finding, Level
 from glasshouse.errors import ExitCode, StackError
 from glasshouse.settings import Settings
@@ -25,7 +25,7 @@ def report(settings: Settings, *, as_json: bool = False) -> None:
     Raises:
         Exit: With `ExitCode.FAILURE`, if one is a failure.
     """
-    findings = examination.of_machine(settings)
+    findings = checks.all_findings(settings)
     levels: tuple[Level, ...] = ("failure", "warning", "not checked")
     counts = {level: sum(finding.level == level for finding in findings) for level in levels}
     if as_json:
@@ -38,13 +38,13 @@ def report(settings: Settings, *, as_json: bool = False) -> None:
         raise typer.Exit(ExitCode.FAILURE)
 
 
-def before_start(settings: Settings, there: Machine, chosen: Shape) -> None:
+def before_start(settings: Settings, inspected: Machine, chosen: Shape) -> None:
     """Prints warnings before a start.
 
     Raises:
         StackError: A check failed, and so would the start.
     """
-    findings = examination.of_start(settings, there, chosen)
+    findings = checks.start_findings(settings, inspected, chosen)
     if failures := [finding for finding in findings if finding.level == "failure"]:
         raise StackError(
             "\n".join(f"{finding.subject}: {finding.text}. {finding.remedy}".rstrip() for finding in failures)

@@ -1,4 +1,4 @@
-"""What an examination finds, and what it is told about the machine."""
+"""What a check finds, and what it may look at."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,12 +13,11 @@ Level = Literal["ok", "warning", "failure", "not checked"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence about one subject; what is wrong has a remedy, in the sentence or as a line of its own.
+    """One sentence about one subject; a problem has a remedy, in the sentence or as a line of its own.
 
     Attributes:
-        level: `ok`; `warning`, with which a start may go well; `failure`, with which it does not; `not checked`, where
-            this machine does not tell.
-        subject: what was looked at, in a word or two.
+        level: `ok`; `warning`: a start may succeed; `failure`: it does not; `not checked`: this machine does not tell.
+        subject: what was checked, in a word or two.
         text: what was found.
         remedy: what to do about it.
     """
@@ -31,7 +30,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is examined: this machine, for the form of the stack that it has or would get."""
+    """What is checked: this machine, for the shape that runs here or would be started."""
 
     settings: Settings
     system: System

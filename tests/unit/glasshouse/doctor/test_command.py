@@ -16,7 +16,7 @@ from glasshouse.errors import StackError
 from glasshouse.stack.native import stack as native
 
 _GB = 10**9
-_SHARED = native_checks._SHARED
+_SHARED = native_checks._SHARED_MEMORY
 
 
 def _subjects(said: str) -> dict[str, str]:
@@ -135,8 +135,8 @@ def test_a_start_that_must_fail_does_not_begin(stub: Stub, read: Read, free: Cal
     with pytest.raises(StackError) as caught:
         start.up(read(), attach=False)
     assert str(caught.value) == (
-        "disk: 9 GB are free in /var/lib/docker, and vLLM's image alone becomes about 29 GB. "
-        "docker image prune frees what images nothing uses take; or make the disk larger"
+        "disk: 9 GB are free in /var/lib/docker, but vLLM's image alone takes about 29 GB. "
+        "docker image prune removes unused images; or enlarge the disk"
     )
     assert stub.docker.asked_of_compose == []
 

@@ -56,11 +56,11 @@ def test_a_lost_password_of_grafana_is_made_and_the_owner_is_told_that_grafana_h
     init_container.init(settings, UID, GID, data)
     settings.grafana_password_file.unlink()
     (before_its_first_start,) = init_container.init(settings, UID, GID, data)
-    assert "takes it at its first start" in before_its_first_start.what
+    assert "takes it at its first start" in before_its_first_start.description
     (data / "grafana" / "grafana.db").touch()
     settings.grafana_password_file.unlink()
     (later,) = init_container.init(settings, UID, GID, data)
-    assert "reset-admin-password" in later.what
+    assert "reset-admin-password" in later.description
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -98,7 +98,7 @@ def test_it_makes_a_certificate_where_there_is_none_and_leaves_one_that_lacks_a_
     assert settings.certificate.read_text() == first
 
     (made,) = bootstrap.ensure_certificate(named)
-    assert "did not name 198.51.100.7" in made.what
+    assert "did not name 198.51.100.7" in made.description
     assert certificate.renewal_reason(settings.certificate.read_text(), settings.certificate_key.read_text()) is None
     assert bootstrap.ensure_certificate(named) == ()
 
