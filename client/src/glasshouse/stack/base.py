@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,16 @@ from glasshouse.stack.ports import Port
 from glasshouse.stack.shape import Shape
 
 STARTING_ELSEWHERE = "Another `make up` is starting this stack. To end it: make down"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """A program or container: its state in a word; `pid` is None in Docker, and `uptime_s` where it does not run."""
+
+    name: str
+    state: str
+    pid: int | None
+    uptime_s: float | None
 
 
 class Stack(Protocol):
@@ -42,6 +53,10 @@ class Stack(Protocol):
         Raises:
             StackError: It does not run.
         """
+
+    @property
+    def services(self) -> Sequence[ServiceStatus]:
+        """Its programs or containers; none where its supervisor does not answer."""
 
     @property
     def engine_start_times(self) -> Mapping[str, float]:

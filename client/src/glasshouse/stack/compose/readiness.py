@@ -9,8 +9,9 @@ from typing import Self
 
 from glasshouse.api import Api
 from glasshouse.errors import ApiError, StackError
-from glasshouse.screen import Progress, duration, indented
+from glasshouse.screen import Progress, indented
 from glasshouse.settings import Kind, Settings
+from glasshouse.stack.base import ServiceStatus
 from glasshouse.stack.compose.docker import Container, Docker
 from glasshouse.stack.endpoint import Endpoint, why_not_ready
 from glasshouse.stack.machine import TOOLKIT
@@ -91,15 +92,17 @@ def print_missing(containers: Iterable[Container], restarts: RestartCounts) -> N
         print(f"\nNot running: {', '.join(missing)}. Why: make logs SERVICE={missing[0]}")
 
 
-def status_row(container: Container) -> tuple[str, str, str]:
-    """A container as a row of `ps`: its service, its state in a word, and its uptime."""
+def status_of(container: Container) -> ServiceStatus:
+    """A container as `ps` shows it: by its state now, not by its past."""
     if container.is_running:
         is_failing = container.state == "restarting" or container.health == "unhealthy"
         word = "failing" if is_failing else "starting" if container.health == "starting" else "running"
-        return container.service, word, duration(uptime_s(container.started_at))
+        return ServiceStatus(container.service, word, None, uptime_s(container.started_at))
     if container.state == "exited" and container.exit_status == 0:
-        return container.service, "done" if container.service in ONE_SHOT else "off", "-"
-    return container.service, "failing" if _failure(container, 0) else "off", "-"
+        word = "done" if container.service in ONE_SHOT else "off"
+    else:
+        word = "failing" if _failure(container, 0) else "off"
+    return ServiceStatus(container.service, word, None, None)
 
 
 def uptime_s(started_at: str) -> float:

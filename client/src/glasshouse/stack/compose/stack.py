@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from glasshouse.errors import GlasshouseError, StackError
-from glasshouse.screen import table
+from glasshouse.screen import duration, table
 from glasshouse.settings import Kind, Settings
-from glasshouse.stack.base import STARTING_ELSEWHERE
+from glasshouse.stack.base import STARTING_ELSEWHERE, ServiceStatus
 from glasshouse.stack.compose import preflight, readiness
 from glasshouse.stack.compose import start as starting
 from glasshouse.stack.compose.data import ComposeData
@@ -70,6 +70,11 @@ class ComposeStack:
     def endpoint(self) -> Endpoint:
         """See Stack."""
         return endpoint_of(self.settings, self.containers)
+
+    @property
+    def services(self) -> Sequence[ServiceStatus]:
+        """See Stack."""
+        return [readiness.status_of(container) for container in self.containers]
 
     @property
     def engine_start_times(self) -> Mapping[str, float]:
@@ -150,8 +155,9 @@ class ComposeStack:
 
     def print_status(self) -> None:
         """See Stack."""
-        rows = [("SERVICE", "STATE", "UP FOR"), *map(readiness.status_row, self.containers)]
-        print(f"{table(rows, indent='')}\n\n{self.endpoint.public_url}/v1")
+        uptimes = ["-" if each.uptime_s is None else duration(each.uptime_s) for each in self.services]
+        rows = [(each.name, each.state, uptime) for each, uptime in zip(self.services, uptimes, strict=True)]
+        print(f"{table([('SERVICE', 'STATE', 'UP FOR'), *rows], indent='')}\n\n{self.endpoint.public_url}/v1")
 
     def logs(self, service: str | None, lines: int, *, follow: bool) -> None:
         """See Stack."""

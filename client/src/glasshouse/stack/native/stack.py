@@ -12,7 +12,7 @@ from glasshouse.errors import GlasshouseError, StackError
 from glasshouse.screen import duration, table
 from glasshouse.settings import Kind, Settings
 from glasshouse.stack import ports, processes
-from glasshouse.stack.base import STARTING_ELSEWHERE
+from glasshouse.stack.base import STARTING_ELSEWHERE, ServiceStatus
 from glasshouse.stack.endpoint import Endpoint, first_model, print_endpoint
 from glasshouse.stack.native import logs, shutdown, state, supervisor
 from glasshouse.stack.native import start as starting
@@ -65,12 +65,24 @@ class NativeStack:
         return Endpoint(current.url, certificate, current.url, certificate is None, dashboards)
 
     @property
+    def services(self) -> Sequence[ServiceStatus]:
+        """See Stack."""
+        return [
+            ServiceStatus(
+                program.name,
+                _STATES.get(program.state, program.state.lower()),
+                program.pid or None,
+                program.uptime_s if program.pid else None,
+            )
+            for program in self._programs()
+        ]
+
+    @property
     def engine_start_times(self) -> Mapping[str, float]:
         """See Stack."""
-        programs = supervisor.programs(self.settings.socket) if self.is_supervised else None
         return {
             program.name: time.time() - program.uptime_s
-            for program in programs or ()
+            for program in self._programs()
             if program.name == "llamacpp" and program.pid
         }
 
@@ -132,16 +144,14 @@ class NativeStack:
 
     def print_status(self) -> None:
         """See Stack; a row for each process where its supervisor does not answer."""
-        current = self._state()
-        known = supervisor.programs(self.settings.socket) if current.is_running() else None
-        if known is None:
+        current, services = self._state(), self.services
+        if not services:
             self._print_processes(current)
             return
         rows = [("PROGRAM", "STATE", "PID", "UP FOR")]
-        for program in known:
-            word = _STATES.get(program.state, program.state.lower())
-            uptime = duration(program.uptime_s) if program.pid else "-"
-            rows.append((program.name, word, str(program.pid or "-"), uptime))
+        for service in services:
+            uptime = "-" if service.uptime_s is None else duration(service.uptime_s)
+            rows.append((service.name, service.state, str(service.pid or "-"), uptime))
         print(f"{table(rows, indent='')}\n\n{current.url}/v1")
         run_dir = self.settings.run_dir
         if shutil.disk_usage(run_dir).free < _LOW_DISK_BYTES:
@@ -194,6 +204,9 @@ class NativeStack:
         print(
             f"\nsupervisord {trouble}, and these processes run without it: nothing restarts them. make down ends them."
         )
+
+    def _programs(self) -> tuple[supervisor.Program, ...]:
+        return (supervisor.programs(self.settings.socket) if self.is_supervised else None) or ()
 
     def _state(self) -> state.State:
         """What the last start recorded.
