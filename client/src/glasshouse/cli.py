@@ -19,7 +19,7 @@ from glasshouse.secrets import bootstrap, engine_key
 from glasshouse.secrets import commands as key_commands
 from glasshouse.settings import Settings, settings_here
 from glasshouse.stack import detect, machine
-from glasshouse.stack.base import Stack
+from glasshouse.stack.base import ServiceStatus, Stack
 from glasshouse.stack.compose import init_container
 
 _RUN, _SECRETS, _MAINTAIN = "Run", "Keys and secrets", "Maintain"
@@ -224,8 +224,13 @@ def _status(stack: Stack | None) -> dict[str, Any]:
         "running": stack is not None,
         "shape": stack.kind if stack is not None else None,
         "url": f"{stack.endpoint.public_url}/v1" if stack is not None else None,
-        "services": [asdict(service) for service in stack.services] if stack is not None else [],
+        "services": [_service(service) for service in stack.services] if stack is not None else [],
     }
+
+
+def _service(status: ServiceStatus) -> dict[str, Any]:
+    uptime = None if status.uptime_s is None else round(status.uptime_s, 1)
+    return {"name": status.name, "state": status.state, "pid": status.pid, "uptime_seconds": uptime}
 
 
 def _created(secrets: tuple[bootstrap.CreatedSecret, ...]) -> dict[str, Any]:

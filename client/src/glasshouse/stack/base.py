@@ -18,21 +18,13 @@ STARTING_ELSEWHERE = "Another `make up` is starting this stack. To end it: make 
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """One program or container of a stack.
-
-    Attributes:
-        name: as `logs` takes it.
-        state: `running`, `starting`, `failing`, `off`, `done` (it has done its one thing), or `unsupervised` (a process
-            whose supervisor does not answer; its name is its command).
-        pid: its process; None in Docker, and where it does not run.
-        uptime_seconds: None where it does not run, or that is not known.
-    """
+class ServiceStatus:
+    """A program or container: its state in a word; `pid` is None in Docker, and `uptime_s` where it does not run."""
 
     name: str
     state: str
     pid: int | None
-    uptime_seconds: float | None
+    uptime_s: float | None
 
 
 class Stack(Protocol):
@@ -63,8 +55,8 @@ class Stack(Protocol):
         """
 
     @property
-    def services(self) -> Sequence[Service]:
-        """Its programs or containers."""
+    def services(self) -> Sequence[ServiceStatus]:
+        """Its programs or containers; none where its supervisor does not answer."""
 
     @property
     def engine_start_times(self) -> Mapping[str, float]:

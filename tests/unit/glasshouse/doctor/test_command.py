@@ -144,7 +144,7 @@ def test_a_start_that_must_fail_does_not_begin(stub: Stub, read: Read, free: Cal
 def test_the_native_fallback_is_examined_as_such(
     stub: Stub, read: Read, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(native, "start", lambda *_, **__: None)
+    monkeypatch.setattr(native.NativeStack, "start", lambda *_, **__: None)
     stub.docker.plan(statuses={"pull": 1})
     start.up(read(), attach=False)
     assert _SHARED in capsys.readouterr().out  # which these stubs lack

@@ -11,7 +11,7 @@ from glasshouse.api import Api
 from glasshouse.console import Progress, indented
 from glasshouse.errors import ApiError, StackError
 from glasshouse.settings import Kind, Settings
-from glasshouse.stack.base import Service
+from glasshouse.stack.base import ServiceStatus
 from glasshouse.stack.compose.docker import Container, Docker
 from glasshouse.stack.endpoint import Endpoint, why_not_ready
 from glasshouse.stack.machine import TOOLKIT
@@ -92,18 +92,17 @@ def print_missing(containers: Iterable[Container], restarts: RestartCounts) -> N
         print(f"\nNot running: {', '.join(missing)}. Why: make logs SERVICE={missing[0]}")
 
 
-def service_of(container: Container) -> Service:
-    """A container as `ps` shows it."""
-    uptime = None
+def status_of(container: Container) -> ServiceStatus:
+    """A container as `ps` shows it: by its state now, not by its past."""
     if container.is_running:
         is_failing = container.state == "restarting" or container.health == "unhealthy"
-        state = "failing" if is_failing else "starting" if container.health == "starting" else "running"
-        uptime = round(uptime_s(container.started_at), 1)
-    elif container.state == "exited" and container.exit_status == 0:
-        state = "done" if container.service in ONE_SHOT else "off"
+        word = "failing" if is_failing else "starting" if container.health == "starting" else "running"
+        return ServiceStatus(container.service, word, None, uptime_s(container.started_at))
+    if container.state == "exited" and container.exit_status == 0:
+        word = "done" if container.service in ONE_SHOT else "off"
     else:
-        state = "failing" if _failure(container, 0) else "off"
-    return Service(container.service, state, None, uptime)
+        word = "failing" if _failure(container, 0) else "off"
+    return ServiceStatus(container.service, word, None, None)
 
 
 def uptime_s(started_at: str) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from glasshouse.console import duration, table
 from glasshouse.errors import GlasshouseError, StackError
 from glasshouse.settings import Kind, Settings
-from glasshouse.stack.base import STARTING_ELSEWHERE, Service
+from glasshouse.stack.base import STARTING_ELSEWHERE, ServiceStatus
 from glasshouse.stack.compose import preflight, readiness
 from glasshouse.stack.compose import start as starting
 from glasshouse.stack.compose.data import ComposeData
@@ -72,9 +72,9 @@ class ComposeStack:
         return endpoint_of(self.settings, self.containers)
 
     @property
-    def services(self) -> Sequence[Service]:
+    def services(self) -> Sequence[ServiceStatus]:
         """See Stack."""
-        return [readiness.service_of(container) for container in self.containers]
+        return [readiness.status_of(container) for container in self.containers]
 
     @property
     def engine_start_times(self) -> Mapping[str, float]:
@@ -155,11 +155,11 @@ class ComposeStack:
 
     def print_status(self) -> None:
         """See Stack."""
-        rows = [("SERVICE", "STATE", "UP FOR")]
-        for service in self.services:
-            uptime = duration(service.uptime_seconds) if service.uptime_seconds is not None else "-"
-            rows.append((service.name, service.state, uptime))
-        print(f"{table(rows, indent='', header=True)}\n\n{self.endpoint.public_url}/v1")
+        uptimes = ["-" if each.uptime_s is None else duration(each.uptime_s) for each in self.services]
+        rows = [(each.name, each.state, uptime) for each, uptime in zip(self.services, uptimes, strict=True)]
+        print(
+            f"{table([('SERVICE', 'STATE', 'UP FOR'), *rows], indent='', header=True)}\n\n{self.endpoint.public_url}/v1"
+        )
 
     def logs(self, service: str | None, lines: int, *, follow: bool) -> None:
         """See Stack."""

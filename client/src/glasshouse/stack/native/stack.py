@@ -13,7 +13,7 @@ from glasshouse.errors import GlasshouseError, StackError
 from glasshouse.secrets import bootstrap
 from glasshouse.settings import Kind, Settings
 from glasshouse.stack import ports, processes
-from glasshouse.stack.base import STARTING_ELSEWHERE, Service
+from glasshouse.stack.base import STARTING_ELSEWHERE, ServiceStatus
 from glasshouse.stack.endpoint import Endpoint, first_model, print_endpoint
 from glasshouse.stack.native import logs, shutdown, state, supervisor
 from glasshouse.stack.native import start as starting
@@ -66,31 +66,24 @@ class NativeStack:
         return Endpoint(current.url, certificate, current.url, certificate is None, dashboards)
 
     @property
-    def services(self) -> Sequence[Service]:
+    def services(self) -> Sequence[ServiceStatus]:
         """See Stack."""
-        programs = supervisor.programs(self.settings.socket) if self.is_supervised else None
-        if programs is None:
-            return [
-                Service(processes.command(process), "unsupervised", process.pid, None)
-                for process in self._state().members(self.settings.root)
-            ]
         return [
-            Service(
+            ServiceStatus(
                 program.name,
                 _STATES.get(program.state, program.state.lower()),
                 program.pid or None,
-                float(program.uptime_s) if program.pid else None,
+                program.uptime_s if program.pid else None,
             )
-            for program in programs
+            for program in self._programs()
         ]
 
     @property
     def engine_start_times(self) -> Mapping[str, float]:
         """See Stack."""
-        programs = supervisor.programs(self.settings.socket) if self.is_supervised else None
         return {
             program.name: time.time() - program.uptime_s
-            for program in programs or ()
+            for program in self._programs()
             if program.name == "llamacpp" and program.pid
         }
 
@@ -153,12 +146,12 @@ class NativeStack:
     def print_status(self) -> None:
         """See Stack; a row for each process where its supervisor does not answer."""
         current, services = self._state(), self.services
-        if all(service.state == "unsupervised" for service in services):
+        if not services:
             self._print_processes(current)
             return
         rows = [("PROGRAM", "STATE", "PID", "UP FOR")]
         for service in services:
-            uptime = duration(service.uptime_seconds) if service.uptime_seconds is not None else "-"
+            uptime = "-" if service.uptime_s is None else duration(service.uptime_s)
             rows.append((service.name, service.state, str(service.pid or "-"), uptime))
         print(f"{table(rows, indent='', header=True)}\n\n{current.url}/v1")
         run_dir = self.settings.run_dir
@@ -212,6 +205,9 @@ class NativeStack:
         print(
             f"\nsupervisord {trouble}, and these processes run without it: nothing restarts them. make down ends them."
         )
+
+    def _programs(self) -> tuple[supervisor.Program, ...]:
+        return (supervisor.programs(self.settings.socket) if self.is_supervised else None) or ()
 
     def _state(self) -> state.State:
         """What the last start recorded.

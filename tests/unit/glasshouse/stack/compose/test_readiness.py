@@ -117,9 +117,9 @@ def test_a_loop_that_is_under_way_needs_one_turn_less(docker: FakeDocker, read: 
 
 
 def test_ps_shows_a_container_by_its_state_and_not_by_its_past(docker: FakeDocker, read: Read) -> None:
-    assert readiness.service_of(_described(docker, read, service="api", restarts=7)).state == "running"
+    assert readiness.status_of(_described(docker, read, service="api", restarts=7)).state == "running"
     assert (
-        readiness.service_of(_described(docker, read, service="api", state="restarting", restarts=1)).state == "failing"
+        readiness.status_of(_described(docker, read, service="api", state="restarting", restarts=1)).state == "failing"
     )
 
 
