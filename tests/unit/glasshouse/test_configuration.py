@@ -48,7 +48,7 @@ def test_prometheus_finds_its_rules_beside_its_configuration(root: Path) -> None
 
 def test_an_unknown_place_is_an_error() -> None:
     with pytest.raises(KeyError):
-        configuration.fill_in("${NOBODY_KNOWS}", {})
+        configuration.render("${NOBODY_KNOWS}", {})
 
 
 @pytest.mark.parametrize(
