@@ -52,6 +52,7 @@ def session_members(session: int, directory: Path) -> tuple[psutil.Process, ...]
 
     Only a session that runs in `directory` counts: the ID may have become a stranger's.
     """
+    psutil.process_iter.cache_clear()  # it would skip a process once whose ID it knows as another's
     living = [each for each in psutil.process_iter(["ppid", "status"]) if each.info["status"] not in _GONE]
     members = {each.pid: each for each in living if _session(each.pid) == session and _runs_in(each, directory)}
     has_grown = bool(members)
