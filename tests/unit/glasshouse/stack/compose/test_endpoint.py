@@ -29,7 +29,7 @@ def test_a_certificate_that_cannot_be_read_leaves_health_without_tls(docker: Fak
 def test_a_domains_own_certificate_is_trusted(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(TLS_DOMAIN="llm.example.org", HTTPS_PORT="443")
     bootstrap.create_missing(settings)
-    monkeypatch.setattr("glasshouse.certificate.is_own", lambda _: False)
+    monkeypatch.setattr("glasshouse.secrets.certificate.is_managed", lambda _: False)
     endpoint = endpoint_of(settings, ())
     assert endpoint.public_url == "https://llm.example.org"
     assert endpoint.is_trusted
