@@ -34,26 +34,26 @@ endif
 ##@ Run
 
 .PHONY: up down ps doctor logs smoke
-up: .venv/.installed  ## Start everything and wait until it answers (SHAPE=gpu, cpu or native; ATTACH=1: stay and show the logs)
+up: .venv/.installed  ## Start the stack and wait until it answers (SHAPE=gpu, cpu or native; ATTACH=1: stay and show the logs)
 	@$(GLASSHOUSE) up $(if $(ATTACH),--attach)
 
-down: .venv/.installed  ## End everything that `make up` started, and nothing else
+down: .venv/.installed  ## Stop everything that `make up` started, and nothing else
 	@$(GLASSHOUSE) down
 
-ps: .venv/.installed  ## Show what runs
+ps: .venv/.installed  ## Show what is running
 	@$(GLASSHOUSE) ps
 
-doctor: .venv/.installed  ## Examine this machine: driver, Docker, disk, memory, ports, clock and more, each trouble with its remedy
+doctor: .venv/.installed  ## Check this machine: driver, Docker, disk, memory, ports, clock and more, with a remedy for each problem
 	@$(GLASSHOUSE) doctor
 
 logs: .venv/.installed  ## Show the last lines of the logs (SERVICE=gateway, FOLLOW=1)
 	@$(GLASSHOUSE) logs $(if $(FOLLOW),--follow) $(if $(value SERVICE),-- "$$SERVICE")
 
-smoke: .venv/.installed  ## Ask one streamed and one plain question; show answers, TTFT and tokens per second
+smoke: .venv/.installed  ## Send a streamed and a plain chat; show the answers, TTFT and tokens per second
 	@$(GLASSHOUSE) smoke $(if $(value URL),--url "$$URL") $(if $(value KEY_FILE),--key-file "$$KEY_FILE") $(if $(value CA_FILE),--ca-file "$$CA_FILE")
 
 .PHONY: key
-key: .venv/.installed  ## List the API keys; NAME=… makes one (ROLE=admin EXPIRES=2027-01-31 MODELS="a b" ROTATE=1), NAME=… REVOKE=1 ends it
+key: .venv/.installed  ## List the API keys; NAME=… creates one (ROLE=admin EXPIRES=2027-01-31 MODELS="a b" ROTATE=1), NAME=… REVOKE=1 revokes it
 ifndef NAME
 	@$(GLASSHOUSE) key list
 else ifdef REVOKE
@@ -64,7 +64,7 @@ else
 endif
 
 .PHONY: rotate-engine-key
-rotate-engine-key: .venv/.installed  ## Change the key between the gateway and the engines; nothing restarts, no request is lost
+rotate-engine-key: .venv/.installed  ## Rotate the key between the gateway and the engines; nothing restarts, no request is lost
 	@$(GLASSHOUSE) rotate-engine-key
 
 .PHONY: backup restore upgrade

@@ -74,5 +74,5 @@ def test_what_a_program_takes_for_a_pattern_is_refused(place: Place, tmp_path: P
     start = 'cd "$WHERE" && .venv/bin/python -m glasshouse up'
     done = place.shell(start, WHERE=str(place.directory), RUN_DIR=str(tmp_path / "[a]"))
     assert done.returncode == 2
-    assert f"RUN_DIR='{tmp_path}/[a]' is not allowed: a path without" in done.stderr
+    assert f"RUN_DIR='{tmp_path}/[a]' is not allowed: use a path without" in done.stderr
     assert place.traces() == []

@@ -218,7 +218,7 @@ def test_a_taken_port_is_named_and_nothing_is_started(place: Place) -> None:
         ({"ENGINES": "nonsense"}, "ENGINES"),
         ({"LLAMACPP_MODEL": "/nowhere/model.gguf"}, "/nowhere/model.gguf"),
         ({"LLAMACPP_CTX": "x"}, "LLAMACPP_CTX"),
-        ({"GATEWAY_PORT": "many"}, "GATEWAY_PORT='many' is not allowed: a whole number from 1 to 65535 is."),
+        ({"GATEWAY_PORT": "many"}, "GATEWAY_PORT='many' is not allowed: use a whole number from 1 to 65535."),
         ({"NGINX": "/nowhere/nginx"}, "NGINX='/nowhere/nginx' is no program here"),
         ({"START_TIMEOUT": "3", "ENGINES": f"none=http://{HOST}:9"}, "Not ready after 3 s (START_TIMEOUT)"),
     ],

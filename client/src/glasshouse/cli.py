@@ -16,7 +16,7 @@ from glasshouse.errors import ExitCode, GlasshouseError
 from glasshouse.files import ownership_hint
 from glasshouse.maintenance import commands as maintenance
 from glasshouse.secrets import bootstrap, engine_key
-from glasshouse.secrets import commands as key_commands
+from glasshouse.secrets import commands as keys
 from glasshouse.settings import Settings, settings_here
 from glasshouse.stack import detect, machine
 from glasshouse.stack.base import ServiceStatus, Stack
@@ -243,5 +243,5 @@ def _print_not_running(settings: Settings, text: str) -> None:
         print("In Docker it may: you may not ask it. Put sudo before the command.", file=sys.stderr)
 
 
-app.add_typer(key_commands.app, name="key", rich_help_panel=_SECRETS)
+app.add_typer(keys.app, name="key", rich_help_panel=_SECRETS)
 app.add_typer(maintenance.app)

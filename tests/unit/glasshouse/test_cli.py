@@ -133,6 +133,27 @@ def test_data_is_printed_as_json_with_the_documented_fields(run: Run, docker: Fa
     assert json.loads(run("ps", "--json").out) == {"running": False, "shape": None, "url": None, "services": []}
 
 
+def test_smoke_prints_its_result_as_json(run: Run, fake_api: FakeApi, root: Path) -> None:
+    usage = {"completion_tokens": 2}
+    events = ({"choices": [{"delta": {"content": "It is."}}]}, {"choices": [], "usage": usage})
+    fake_api.answers["/v1/models"] = (200, {"data": [{"id": "demo"}]})
+    fake_api.answers["/v1/chat/completions#stream"] = (200, [*map(json.dumps, events), "[DONE]"])
+    fake_api.answers["/v1/chat/completions"] = (
+        200,
+        {"choices": [{"message": {"content": "A house."}}], "usage": usage},
+    )
+    (root / "key").write_text("sk-x")
+    done = run("smoke", "--url", fake_api.url, "--key-file", "key", "--json")
+    assert done.status == 0, done.err
+    result = json.loads(done.out)
+    assert names(result) == fields("smoke")
+    assert (result["streamed"]["text"], result["plain"]["text"], result["plain"]["pieces"]) == (
+        "It is.",
+        "A house.",
+        None,
+    )
+
+
 def test_help_reads_as_one_tool(run: Run) -> None:
     shown = run("--help", COLUMNS="100").out
     panels = [line.strip("─╭╮ ") for line in shown.splitlines() if line.startswith("╭")]

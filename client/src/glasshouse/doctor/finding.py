@@ -42,7 +42,7 @@ class Target:
         return self.settings.environment.get(name, default)
 
     def number(self, name: str, default: int) -> int:
-        """A variable that is a number; one that is none is refused by the program that reads it."""
+        """A variable that is a number; another value is refused by the program that reads it."""
         text = self.setting(name, str(default))
         return int(text) if text.isdecimal() else default
 

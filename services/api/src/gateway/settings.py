@@ -1,4 +1,4 @@
-"""Every knob of the gateway: typed, frozen, read once from the environment."""
+"""The gateway's settings: typed, frozen, read once from the environment."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class SettingsError(Exception):
-    """A knob is wrong; the text is one sentence naming it, its value and what is allowed."""
+    """A setting is wrong; the text is one sentence naming it, its value and what is allowed."""
 
 
 class EngineAddress(NamedTuple):

@@ -165,30 +165,6 @@ def test_wrong_files_are_named_and_left(settings: Settings) -> None:
     assert not settings.api_key_file.exists()
 
 
-def test_a_lost_engine_key_is_replaced_by_the_one_that_engines_accept_already(settings: Settings) -> None:
-    bootstrap.create_missing(settings)
-    following = engine_key.next_file(settings)
-    accepted = following.read_text()
-    settings.engine_key_file.unlink()
-    bootstrap.create_missing(settings)
-    assert settings.engine_key_file.read_text() == accepted
-    assert following.read_text() != accepted
-
-
-def test_a_rotation_puts_the_next_engine_key_into_force_and_makes_another(settings: Settings) -> None:
-    bootstrap.create_missing(settings)
-    following = engine_key.next_file(settings)
-    old, accepted = settings.engine_key_file.read_text(), following.read_text()
-    engine_key.rotate(settings)
-    assert settings.engine_key_file.read_text() == accepted
-    assert len({old, accepted, following.read_text()}) == 3
-    assert {_mode(settings.engine_key_file), _mode(following)} == {0o600}
-    following.write_text(accepted)  # as if it had been cut short between its two files
-    engine_key.rotate(settings)
-    assert settings.engine_key_file.read_text() == accepted
-    assert following.read_text() != accepted
-
-
 @pytest.mark.parametrize("name", ["api-key", "engine/engine-key", "tls/cert.pem"])
 def test_a_secret_that_is_a_link_is_made_and_kept_where_it_leads(settings: Settings, tmp_path: Path, name: str) -> None:
     link, target = settings.secrets_dir / name, tmp_path / "vault"
@@ -201,15 +177,6 @@ def test_a_secret_that_is_a_link_is_made_and_kept_where_it_leads(settings: Setti
     engine_key.rotate(settings)
     assert link.is_symlink()
     assert (target.read_text() == before) == (name != "engine/engine-key")
-
-
-def test_without_a_next_engine_key_nothing_is_rotated(settings: Settings) -> None:
-    bootstrap.create_missing(settings)
-    before = settings.engine_key_file.read_text()
-    engine_key.next_file(settings).unlink()
-    with pytest.raises(SecretsError, match=r"cannot be rotated: .*engine-key\.next"):
-        engine_key.rotate(settings)
-    assert settings.engine_key_file.read_text() == before
 
 
 def test_a_directory_that_cannot_be_made_is_said(settings: Settings) -> None:
