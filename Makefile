@@ -13,10 +13,10 @@ PYTHON ?= python3
 GLASSHOUSE = $(if $(shell env --block-signal=INT true 2>/dev/null && echo yes),env --block-signal=INT )$(COMMAND)
 # Not .venv/bin/glasshouse, whose first line cannot name every path.
 COMMAND := .venv/bin/python -m glasshouse
-PROJECTS := services/api services/vllm services/llamacpp services/launcher services/gpu_exporter client observability tools/mock_engine
+PROJECTS := services/api services/vllm services/llamacpp services/launcher services/gpu_exporter client observability tools/mock_engine tools/settings_reference
 # Those with an image, which takes only what it needs from a lock file of its own.
 IMAGES := services/api services/vllm services/llamacpp services/gpu_exporter client
-PACKAGES := gateway vllm_launcher llamacpp_server launcher gpu_exporter glasshouse observability mock_engine
+PACKAGES := gateway vllm_launcher llamacpp_server launcher gpu_exporter glasshouse observability mock_engine settings_reference
 # Tests wait more than they compute: one worker more than there are cores (TEST_WORKERS=0: all in one process).
 TEST_WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 PYTEST := .venv/bin/python -m pytest -n $(TEST_WORKERS)
@@ -37,26 +37,26 @@ endif
 ##@ Run
 
 .PHONY: up down ps doctor logs smoke
-up: .venv/.installed  ## Start everything and wait until it answers (SHAPE=gpu, cpu or native; ATTACH=1: stay and show the logs)
+up: .venv/.installed  ## Start the stack and wait until it answers (SHAPE=gpu, cpu or native; ATTACH=1: stay and show the logs)
 	@$(GLASSHOUSE) up $(if $(ATTACH),--attach)
 
-down: .venv/.installed  ## End everything that `make up` started, and nothing else
+down: .venv/.installed  ## Stop everything that `make up` started, and nothing else
 	@$(GLASSHOUSE) down
 
-ps: .venv/.installed  ## Show what runs
+ps: .venv/.installed  ## Show what is running
 	@$(GLASSHOUSE) ps
 
-doctor: .venv/.installed  ## Examine this machine: driver, Docker, disk, memory, ports, clock and more, each trouble with its remedy
+doctor: .venv/.installed  ## Check this machine: driver, Docker, disk, memory, ports, clock and more, with a remedy for each problem
 	@$(GLASSHOUSE) doctor
 
 logs: .venv/.installed  ## Show the last lines of the logs (SERVICE=gateway, FOLLOW=1)
 	@$(GLASSHOUSE) logs $(if $(FOLLOW),--follow) $(if $(value SERVICE),-- "$$SERVICE")
 
-smoke: .venv/.installed  ## Ask one streamed and one plain question; show answers, TTFT and tokens per second
+smoke: .venv/.installed  ## Send a streamed and a plain chat; show the answers, TTFT and tokens per second
 	@$(GLASSHOUSE) smoke $(if $(value URL),--url "$$URL") $(if $(value KEY_FILE),--key-file "$$KEY_FILE") $(if $(value CA_FILE),--ca-file "$$CA_FILE")
 
 .PHONY: key
-key: .venv/.installed  ## List the API keys; NAME=… makes one (ROLE=admin EXPIRES=2027-01-31 MODELS="a b" ROTATE=1), NAME=… REVOKE=1 ends it
+key: .venv/.installed  ## List the API keys; NAME=… creates one (ROLE=admin EXPIRES=2027-01-31 MODELS="a b" ROTATE=1), NAME=… REVOKE=1 revokes it
 ifndef NAME
 	@$(GLASSHOUSE) key list
 else ifdef REVOKE
@@ -67,7 +67,7 @@ else
 endif
 
 .PHONY: rotate-engine-key
-rotate-engine-key: .venv/.installed  ## Change the key between the gateway and the engines; nothing restarts, no request is lost
+rotate-engine-key: .venv/.installed  ## Rotate the key between the gateway and the engines; nothing restarts, no request is lost
 	@$(GLASSHOUSE) rotate-engine-key
 
 .PHONY: backup restore upgrade
@@ -82,7 +82,7 @@ upgrade: .venv/.installed  ## Go to the newest version, or VERSION=…: backup, 
 
 ##@ Develop
 
-.PHONY: test test-long test-bare test-grafana check format dashboards golden lock demo-model bench clean
+.PHONY: test test-long test-bare test-grafana check format dashboards settings golden lock demo-model bench clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
 	@marks="$$(tests/missing-parts) and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
 	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
@@ -107,6 +107,7 @@ check: .venv/.installed  ## Lint, format, types, and the layers between the pack
 	@.venv/bin/mypy $(TYPED)
 	@$(SAY) 'import-linter …'; said=$$(.venv/bin/lint-imports 2>&1) || { echo "$$said"; exit 1; }
 	@$(SAY) 'dashboards …'; .venv/bin/python -m observability --check
+	@$(SAY) 'settings …'; .venv/bin/python -m settings_reference --check
 
 format: .venv/.installed  ## Put the source into its form
 	@.venv/bin/ruff check --fix --quiet || true
@@ -114,6 +115,9 @@ format: .venv/.installed  ## Put the source into its form
 
 dashboards: .venv/.installed  ## Write grafana/ and prometheus/ from their source in observability/
 	@.venv/bin/python -m observability
+
+settings: .venv/.installed  ## Write .env.example, docs/settings.md and Compose's lists from the typed settings
+	@.venv/bin/python -m settings_reference
 
 golden: .venv-vllm/.installed  ## Record anew what each part exports, for the tests of dashboards (Docker, real vLLM)
 	@tests/stack/images/make

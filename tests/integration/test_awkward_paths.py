@@ -74,5 +74,5 @@ def test_a_path_that_a_program_would_read_as_a_pattern_is_refused(stack: NativeS
     start = 'cd "$WHERE" && .venv/bin/python -m glasshouse up'
     done = stack.shell(start, WHERE=str(stack.directory), RUN_DIR=str(tmp_path / "[a]"))
     assert done.returncode == 2
-    assert f"RUN_DIR='{tmp_path}/[a]' is not allowed: a path without" in done.stderr
+    assert f"RUN_DIR='{tmp_path}/[a]' is not allowed: use a path without" in done.stderr
     assert stack.leftovers() == []

@@ -16,7 +16,7 @@ from tests.support.gateway import Gateway
 from tests.support.program import HOST, until
 from tests.support.services import Services
 
-from glasshouse import secret_files
+from glasshouse.secrets import engine_key
 from glasshouse.settings import load
 
 pytestmark = pytest.mark.timeout(180)
@@ -88,13 +88,13 @@ def test_the_engine_key_is_rotated_under_load_without_a_failure(
     services: Services, tmp_path: Path, measured: Callable[[str], None]
 ) -> None:
     settings = replace(load(tmp_path, {}), secrets_dir=tmp_path, engine_key_file=services.key_file)
-    following = secret_files.next_engine_key_file(settings)
+    following = engine_key.next_file(settings)
     following.write_text("the-next-engine-key\n", encoding="ascii")
     engine = services.llamacpp()
     gateway = services.gateway(engine)
     with load_on(gateway) as results:
         until(lambda: results["answered"] > 10, 60, "load")
-        secret_files.rotate_engine_key(settings)
+        engine_key.rotate(settings)
         assert services.key_file.read_text("ascii") == "the-next-engine-key\n"
         headers = {"authorization": "Bearer the-next-engine-key"}  # which it accepts without a restart
         assert httpx.get(f"http://{HOST}:{engine.port}/v1/models", headers=headers, trust_env=False).is_success

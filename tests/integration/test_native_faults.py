@@ -124,7 +124,7 @@ def test_read_only_secrets_suffice(tmp_path: Path, stack: NativeStack) -> None:
         (tmp_path / "secrets" / "engine" / "engine-key").unlink()
         refused = stack.make("up", SECRETS_DIR=str(mounted))
         assert refused.returncode != 0
-        assert f"{mounted}/engine/engine-key is missing and cannot be made" in refused.stderr
+        assert f"{mounted}/engine/engine-key is missing and cannot be created" in refused.stderr
     finally:
         subprocess.run(("umount", "-l", mounted), check=True)
 

@@ -16,7 +16,7 @@ from tests.support.native import NativeStack, needs_curl, needs_nginx, needs_pro
 from tests.support.program import HOST, ROOT, free_port, until
 from tests.support.readme import SdkExample
 
-from glasshouse import certificate
+from glasshouse.secrets import certificate
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
 
@@ -48,7 +48,7 @@ def stack(tmp_path: Path) -> Iterator[NativeStack]:
 def test_the_start_prints_its_choices_with_reasons_and_no_secret(running: tuple[NativeStack, str]) -> None:
     stack, output = running
     assert re.search(r"shape +native +\(SHAPE=native\)", output)
-    assert re.search(r"engine +llama\.cpp on CPU with .* \(.*\n +entrance +\S.*\n +metrics +\S", output)
+    assert re.search(r"engine +llama\.cpp on CPU with .* \(.*\n +endpoint +\S.*\n +metrics +\S", output)
     for name in ("api-key", "engine/engine-key"):
         assert (stack.directory / "secrets" / name).read_text().strip() not in output
 
@@ -86,7 +86,7 @@ def test_a_certificate_near_its_end_is_renewed_while_the_stack_runs(running: tup
     os.kill(stack.pid_of("certificate"), signal.SIGTERM)  # it checks when it starts, and twice a day
     until(lambda: shown() != ending.strip(), 40, "nginx has taken a new one", pause=0.2)
     assert (tls / "key.pem").read_text() == key
-    assert certificate.why_new(shown(), key) is None
+    assert certificate.renewal_reason(shown(), key) is None
     assert stack.make("smoke").returncode == 0
     assert "the old one was about to expire" in stack.make("logs", "SERVICE=certificate").stdout
 
@@ -218,7 +218,7 @@ def test_a_taken_port_is_named_and_nothing_is_started(stack: NativeStack) -> Non
         ({"ENGINES": "nonsense"}, "ENGINES"),
         ({"LLAMACPP_MODEL": "/nowhere/model.gguf"}, "/nowhere/model.gguf"),
         ({"LLAMACPP_CTX": "x"}, "LLAMACPP_CTX"),
-        ({"GATEWAY_PORT": "many"}, "GATEWAY_PORT='many' is not allowed: a whole number from 1 to 65535 is."),
+        ({"GATEWAY_PORT": "many"}, "GATEWAY_PORT='many' is not allowed: use a whole number from 1 to 65535."),
         ({"NGINX": "/nowhere/nginx"}, "NGINX='/nowhere/nginx' is no program here"),
         ({"START_TIMEOUT": "3", "ENGINES": f"none=http://{HOST}:9"}, "Not ready after 3 s (START_TIMEOUT)"),
     ],

@@ -15,8 +15,8 @@ from tests.support.compose.command import make, private
 from tests.support.compose.load import CHAT, Load, chat
 from tests.support.compose.stack import Stack, docker, until
 
-from glasshouse import secret_files
 from glasshouse.maintenance import backup, restore
+from glasshouse.secrets import bootstrap
 from glasshouse.settings import Settings, load
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
@@ -134,7 +134,7 @@ def test_an_ordinary_user_backs_up_another_users_secrets_and_a_running_store(
     small: Callable[[str], Small], open_path: Path
 ) -> None:
     one = small("small")
-    secret_files.init(one.settings, docker=True)
+    bootstrap.create_missing(one.settings, docker=True)
     elsewhere = open_path / "elsewhere"
     (one.settings.secrets_dir / "tls").rename(elsewhere)
     (one.settings.secrets_dir / "tls").symlink_to(elsewhere)

@@ -11,7 +11,7 @@ import pytest
 from tests.support.compose.load import Load
 from tests.support.compose.stack import ROOT, Stack, until
 
-from glasshouse import certificate
+from glasshouse.secrets import certificate
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
@@ -40,7 +40,7 @@ def test_a_certificate_near_its_expiry_is_renewed_without_a_restart_or_a_lost_re
         until(lambda: shown(stack) != ending.strip(), 30, "nginx has taken a new one")
     assert load.failures() == []
     assert len(load.answers) > 20
-    assert certificate.why_new(shown(stack), key) is None
+    assert certificate.renewal_reason(shown(stack), key) is None
     assert stack.certificate.with_name("key.pem").read_text() == key
     assert stack.certificate.stat().st_uid == 10001
     assert {row["Service"]: row["ID"] for row in stack.containers()} == before
@@ -50,7 +50,7 @@ def test_a_certificate_near_its_expiry_is_renewed_without_a_restart_or_a_lost_re
 
 def test_a_valid_certificate_is_left_alone(stack: Stack) -> None:
     before = stack.certificate.read_bytes()
-    assert "nothing to make" in stack.execute("certificate", "glasshouse", "certificate")
+    assert "nothing to do" in stack.execute("certificate", "glasshouse", "certificate")
     assert stack.certificate.read_bytes() == before
 
 

@@ -12,9 +12,9 @@ import pytest
 from tests.stack.conftest import free_port
 from tests.support.compose.stack import ROOT, docker, until
 
-from glasshouse.composed_watch import Restarts
-from glasshouse.docker import Container, Docker
 from glasshouse.settings import load
+from glasshouse.stack.compose.docker import Container, Docker
+from glasshouse.stack.compose.readiness import RestartCounts
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
@@ -82,7 +82,7 @@ class Checkout:
     def kill_api(self) -> None:
         """SIGKILL from outside, and the restart that follows."""
         before = self.api()
-        pid = docker("inspect", "--format", "{{.State.Pid}}", before.number).strip()
+        pid = docker("inspect", "--format", "{{.State.Pid}}", before.id).strip()
         os.kill(int(pid), 9)
         until(lambda: self.api().restarts > before.restarts and self.api().state == "running", 30, "Docker restarts it")
 
@@ -118,9 +118,9 @@ def test_a_stack_whose_containers_were_restarted_before_starts_again(checkout: C
     assert output.endswith("\nShape: Docker without a GPU (as it was running already).\n")
 
     # A container that was stopped and is started counts from zero in Docker, and so in a start.
-    restarts = Restarts.so_far([checkout.api()])
-    docker("stop", "--time", "1", checkout.api().number)
-    docker("start", checkout.api().number)
+    restarts = RestartCounts.before([checkout.api()])
+    docker("stop", "--time", "1", checkout.api().id)
+    docker("start", checkout.api().id)
     checkout.kill_api()
     assert checkout.api().restarts == 1
     assert [restarts.since(checkout.api()) for _ in range(2)] == [1, 1]

@@ -10,7 +10,7 @@ from typing import Self
 from tests.support.http.connection import RawConnection
 from tests.support.program import HOST, Program, free_port
 
-from glasshouse import certificate
+from glasshouse.secrets import certificate
 
 _PROGRAM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from glasshouse import certificate
+from glasshouse.secrets import certificate
 
 ROOT = Path(__file__).resolve().parents[2]
 _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "UV_SYSTEM_CERTS")

@@ -23,7 +23,7 @@ def main() -> None:
             signal.signal(signal.SIGINT, handler)
         cli.main()
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        raise SystemExit(130) from None  # ExitCode.INTERRUPTED, whose module may not be there yet
     finally:
         if is_ours:  # nor is there anything to say while the interpreter ends
             signal.signal(signal.SIGINT, signal.SIG_DFL)

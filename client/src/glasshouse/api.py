@@ -1,4 +1,4 @@
-"""The API as its first client sees it: plain HTTP/1.1 over one connection, and every failure as a sentence."""
+"""A small client of the API: HTTP/1.1 over one connection, every failure reported in one sentence."""
 
 import http.client
 import json
@@ -20,33 +20,33 @@ _OK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A status and what the body holds: JSON where it is JSON, else text."""
+class Response:
+    """A status and a body: decoded if it is JSON, otherwise text."""
 
     status: int
     body: Any
 
     @property
     def reason(self) -> str | None:
-        """The message of an error in OpenAI's shape, or why it is not ready; None when the body has another shape."""
-        told = self.body.get("reason") if isinstance(self.body, dict) else None
-        return error_message(self.body) or (told if isinstance(told, str) else None)
+        """The message of an error in OpenAI's shape, or why it is not ready; None if the body has another shape."""
+        reason = self.body.get("reason") if isinstance(self.body, dict) else None
+        return error_message(self.body) or (reason if isinstance(reason, str) else None)
 
     def checked(self) -> dict[str, Any]:
-        """The JSON object of a good answer.
+        """The JSON object of a successful response.
 
         Raises:
-            ApiError: The status is not 200, with the reason that the API gave; or the body is no JSON object.
+            ApiError: The status is not 200, with the reason that the API gave; or the body is not a JSON object.
         """
         if self.status != _OK:
             raise ApiError(f"The API answered {self.status}: {self.reason or str(self.body)[:200]}")
         if not isinstance(self.body, dict):
-            raise ApiError(f"The API answered with something that is no JSON object: {str(self.body)[:200]}")
+            raise ApiError(f"The API answered with something other than a JSON object: {str(self.body)[:200]}")
         return self.body
 
 
 class Api:
-    """One connection to the API at `url` (without /v1), made when it is first needed.
+    """One connection to the API at `url` (without /v1), opened when it is first needed.
 
     Args:
         url: http://host:port or https://host:port.
@@ -71,28 +71,28 @@ class Api:
     ) -> None:
         self._connection.close()
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str) -> Response:
         """Raises `ApiError` when nobody answers."""
         with self._request("GET", path, None) as response:
-            return _answer(response)
+            return _response(response)
 
-    def post(self, path: str, body: dict[str, Any]) -> Answer:
+    def post(self, path: str, body: dict[str, Any]) -> Response:
         """Raises `ApiError` when nobody answers."""
         with self._request("POST", path, body) as response:
-            return _answer(response)
+            return _response(response)
 
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[str]:
-        """The lines of the answer as they come, without their ends.
+        """The lines of the response as they come, without line ends.
 
         Raises:
             ApiError: Nobody answers, the status is not 200, or the connection breaks.
         """
         with self._request("POST", path, body) as response:
             if response.status != _OK:
-                _answer(response).checked()
+                _response(response).checked()
             while line := response.readline():
                 yield line.decode(errors="replace").rstrip("\r\n")
-            response.read()  # nothing is left, but only this tells http.client so and frees the connection
+            response.read()  # nothing is left, but http.client frees the connection only after this
 
     def first_model(self) -> str:
         """The first model that the API lists.
@@ -102,12 +102,12 @@ class Api:
         """
         models = self.get("/v1/models").checked().get("data")
         if not isinstance(models, list) or not models or not isinstance(models[0], dict):
-            raise ApiError("The API lists no model. What the engine says: make logs SERVICE=llamacpp")
+            raise ApiError("The API lists no model. See the engine's log: make logs SERVICE=llamacpp")
         return str(models[0].get("id"))
 
     @contextmanager
     def _request(self, method: str, path: str, body: dict[str, Any] | None) -> Iterator[http.client.HTTPResponse]:
-        """The one table in which the network's errors become ours."""
+        """Translates the network's errors into ours."""
         content = None if body is None else json.dumps(body)
         try:
             if self._connection.sock is None:
@@ -123,10 +123,10 @@ class Api:
             self._connection.request(method, path, content, self._headers)
             yield self._connection.getresponse()
         except TimeoutError as error:
-            raise ApiError(f"{self.url} was silent for {self._timeout:.0f} s. What it says: make logs") from error
+            raise ApiError(f"{self.url} was silent for {self._timeout:.0f} s. See its log: make logs") from error
         except (OSError, http.client.HTTPException) as error:
             broken = f"{error}" or type(error).__name__
-            raise ApiError(f"The connection to {self.url} broke ({broken}). What it says: make logs") from error
+            raise ApiError(f"The connection to {self.url} broke ({broken}). See its log: make logs") from error
 
 
 def without_credentials(url: str) -> str:
@@ -135,7 +135,7 @@ def without_credentials(url: str) -> str:
 
 
 def error_message(body: Any) -> str | None:
-    """The message of an error in OpenAI's shape; None when `body` has another."""
+    """The message of an error in OpenAI's shape; None if `body` has another."""
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         return str(body["error"].get("message") or "") or None
     return None
@@ -149,7 +149,7 @@ def _connection(url: str, certificate: Path | None) -> http.client.HTTPConnectio
         host = port = None
     if not host or parts.scheme not in {"http", "https"}:
         raise ApiError(
-            f"{without_credentials(url)!r} is no address of an API: write it http://host:port or https://host:port."
+            f"{without_credentials(url)!r} is not the address of an API: write it http://host:port or https://host:port."
         )
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, port, timeout=_CONNECT_S)
@@ -164,9 +164,9 @@ def _connection(url: str, certificate: Path | None) -> http.client.HTTPConnectio
     return http.client.HTTPSConnection(host, port, timeout=_CONNECT_S, context=context)
 
 
-def _answer(response: http.client.HTTPResponse) -> Answer:
+def _response(response: http.client.HTTPResponse) -> Response:
     text = response.read().decode(errors="replace")
     try:
-        return Answer(response.status, json.loads(text))
+        return Response(response.status, json.loads(text))
     except ValueError:
-        return Answer(response.status, text)
+        return Response(response.status, text)

@@ -1,206 +1,247 @@
-"""The commands. Each reads the settings, does one thing, and says in one sentence what went wrong, if anything did."""
+"""The commands. Each reads the settings, does one thing, and reports a failure in one sentence."""
 
 import sys
-from contextlib import suppress
+from dataclasses import asdict
+from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from glasshouse import (
-    alerting,
-    composed,
-    container,
-    key_commands,
-    logs,
-    machine,
-    native,
-    secret_files,
-    shutdown,
-    smoke,
-    start,
-)
+from glasshouse import alert_provisioning, smoke, start
+from glasshouse.console import Json, print_error, print_json
 from glasshouse.doctor import command
-from glasshouse.errors import GlasshouseError, SettingsError
-from glasshouse.files import who_owns
-from glasshouse.front import Front
+from glasshouse.errors import ExitCode, GlasshouseError
+from glasshouse.files import ownership_hint
 from glasshouse.maintenance import commands as maintenance
-from glasshouse.screen import duration
+from glasshouse.secrets import bootstrap, engine_key
+from glasshouse.secrets import commands as keys
 from glasshouse.settings import Settings, settings_here
+from glasshouse.stack import detect, machine
+from glasshouse.stack.base import ServiceStatus, Stack
+from glasshouse.stack.compose import init_container
+
+_RUN, _SECRETS, _MAINTAIN = "Run", "Keys and secrets", "Maintain"
 
 app = typer.Typer(
-    help="Glasshouse: an LLM serving stack in which everything that happens can be seen.",
+    help="Run Glasshouse, a self-hosted LLM serving stack where you can see everything that happens.",
+    epilog="Exit codes: 0 success; 1 failure, with the reason on standard error; 2 wrong arguments or settings; "
+    "130 interrupted (Ctrl-C).",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(key_commands.app, name="key")
-app.add_typer(maintenance.app)
 
 
 def main() -> None:
-    """Runs the command line; the process ends with status 0, 1 (it did not work), 2 (misuse) or 130 (Ctrl-C)."""
-    if isinstance(sys.stdout, TextIOWrapper):  # as standard error has it: no character ends a command half done
+    """Runs the command line and ends the process with an `ExitCode`."""
+    if isinstance(sys.stdout, TextIOWrapper):  # as for standard error: no character ends a command half done
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(prog_name="glasshouse")  # also for `python -m glasshouse`: completion is for that name
     except GlasshouseError as error:
-        print(f"\n{error}" if "\n" in str(error) else str(error), file=sys.stderr)
-        raise SystemExit(2 if isinstance(error, SettingsError) else 1) from None
+        print_error(f"\n{error}" if "\n" in str(error) else str(error))
+        raise SystemExit(error.exit_code) from None
     except OSError as error:
-        print(f"That did not work: {error}.{who_owns(error)}", file=sys.stderr)
-        raise SystemExit(1) from None
+        print_error(f"The command failed: {error}.{ownership_hint(error)}")
+        raise SystemExit(ExitCode.FAILURE) from None
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        raise SystemExit(ExitCode.INTERRUPTED) from None
 
 
-@app.command()
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"glasshouse {version('glasshouse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """See `app`."""
+
+
+@app.command(rich_help_panel=_RUN)
 def up(
     attach: Annotated[
-        bool, typer.Option("--attach", help="Stay, show the logs, and end everything on Ctrl-C.")
+        bool, typer.Option("--attach", help="Stay attached: show the logs, and stop everything on Ctrl-C.")
     ] = False,
 ) -> None:
     """Start the stack and wait until it answers."""
     start.up(settings_here(), attach=attach)
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def down() -> None:
-    """End everything that `up` started, and nothing else."""
+    """Stop everything that `up` started, and nothing else."""
     settings = settings_here()
-    stack = composed.find(settings)
-    if stack is not None:
-        stack.down()
-    ended = shutdown.stop(settings)
-    if ended is None:
-        if stack is None:
-            _say_not_running(settings, "Glasshouse is not running; nothing to end.")
-        return
-    if ended.killed:
-        print("Had to be killed: " + ", ".join(ended.killed))
-    names = ", ".join(ended.programs) or "what was left of it"
-    print(f"Stopped {names} in {duration(ended.seconds)}; no process is left.")
+    ended = [stack.down() for stack in reversed(detect.stacks(settings))]  # both: neither hides the other
+    if not any(ended):
+        _print_not_running(settings, "Glasshouse is not running; nothing to end.")
 
 
-@app.command()
-def ps() -> None:
-    """Show what runs."""
+@app.command(rich_help_panel=_RUN)
+def ps(as_json: Json = False) -> None:
+    """Show what is running."""
     settings = settings_here()
-    if (current := native.started(settings)) is not None:
-        native.show(settings, current)
-    elif (stack := composed.find(settings)) is not None and stack.is_running:
-        stack.show()
+    stack = detect.running(settings)
+    if as_json:
+        print_json(_status(stack))
+    elif stack is not None:
+        stack.print_status()
     else:
-        _say_not_running(settings, "Glasshouse is not running. Start it: make up")
+        _print_not_running(settings, "Glasshouse is not running. Start it: make up")
 
 
-@app.command()
-def doctor() -> None:
-    """Examine this machine: what would keep the stack from starting or running well, each with its remedy."""
-    command.report(settings_here())
-
-
-@app.command(name="logs")
+@app.command(name="logs", rich_help_panel=_RUN)
 def show_logs(
     service: Annotated[
         str | None,
-        typer.Argument(help="One program: gateway, llamacpp, nginx, prometheus; in Docker as `ps` names it."),
+        typer.Argument(
+            help="One program, as `ps` names it, such as gateway, llamacpp, nginx or prometheus.", show_default="all"
+        ),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing new lines until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines of each.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show new lines as they come, until Ctrl-C.")] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many of the last lines of each log to show.")
+    ] = 20,
 ) -> None:
-    """Show what the programs said."""
+    """Show the programs' logs."""
     settings = settings_here()
-    if native.started(settings) is None and (stack := composed.find(settings)) is not None:
-        with suppress(KeyboardInterrupt):
-            stack.logs(service, lines, follow=follow)
-        return
-    logs.show(settings.logs, service, lines)
-    if follow:
-        with suppress(KeyboardInterrupt):  # the usual end of following
-            logs.follow(settings.logs, service, until=lambda: False)
+    stack = detect.existing(settings) or detect.of_kind(settings, "native")  # whose logs outlive it
+    stack.logs(service, lines, follow=follow)
 
 
-@app.command()
+@app.command(rich_help_panel=_SECRETS)
 def init(
-    data: Annotated[Path | None, typer.Option(help="In the container: volumes that belong to the services.")] = None,
-    uid: Annotated[int, typer.Option(envvar="GLASSHOUSE_UID", help="In the container: the services' user.")] = 10001,
-    gid: Annotated[int, typer.Option(envvar="GLASSHOUSE_GID", help="In the container: their group.")] = 10001,
+    data: Annotated[
+        Path | None, typer.Option(help="In the init container: the directory of the services' volumes.")
+    ] = None,
+    uid: Annotated[int, typer.Option(envvar="GLASSHOUSE_UID", help="In the container: the services' user ID.")] = 10001,
+    gid: Annotated[
+        int, typer.Option(envvar="GLASSHOUSE_GID", help="In the container: the services' group ID.")
+    ] = 10001,
+    as_json: Json = False,
 ) -> None:
-    """Make the secrets that are missing: keys, certificate. Shows where, never what."""
+    """Create the secrets that are missing: keys and certificate. Prints where they are, never what they are."""
     settings = settings_here()
-    made = container.init(settings, uid, gid, data) if data else secret_files.init(settings)
-    secret_files.print_made(settings, made)
-    if not made:
-        print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to make.")
+    created = init_container.init(settings, uid, gid, data) if data else bootstrap.create_missing(settings)
+    if as_json:
+        print_json(_created(created))
+        return
+    bootstrap.print_created(settings, created)
+    if not created:
+        print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to do.")
 
 
-@app.command(name="certificate")
-def make_certificate() -> None:
-    """Make the self-signed certificate if there is none, it ends soon, or it lacks TLS_DOMAIN or PUBLIC_ADDRESS."""
+@app.command(name="certificate", rich_help_panel=_SECRETS)
+def make_certificate(as_json: Json = False) -> None:
+    """Create or renew the self-signed certificate, if it is missing, expires soon, or lacks a name that is set.
+
+    The names are TLS_DOMAIN and PUBLIC_ADDRESS.
+    """
     settings = settings_here()
-    made = secret_files.make_certificate(settings)
-    secret_files.print_made(settings, made)
-    if not made:
-        print(f"The certificate {settings.shown(settings.certificate)} is good; nothing to make.")
+    created = bootstrap.ensure_certificate(settings)
+    if as_json:
+        print_json(_created(created))
+        return
+    bootstrap.print_created(settings, created)
+    if not created:
+        print(f"The certificate {settings.shown(settings.certificate)} is good; nothing to do.")
 
 
 @app.command(name="alerting", hidden=True)
-def lay_out_alerting(
-    source: Annotated[Path, typer.Option(help="The directory `grafana` of the checkout.")],
-    target: Annotated[Path, typer.Option(help="Where Grafana reads its alerts' files.")],
+def write_alert_provisioning(
+    source: Annotated[Path, typer.Option(help="The directory grafana/ of the checkout.")],
+    target: Annotated[Path, typer.Option(help="The directory of Grafana's alert provisioning.")],
 ) -> None:
-    """In the container: check who is told of alerts, and lay out the files that tell Grafana."""
-    alerting.lay_out(settings_here(), source, target)
+    """In the container grafana-init: check the contact point, and write Grafana's alert provisioning."""
+    alert_provisioning.write(settings_here(), source, target)
 
 
-@app.command(name="rotate-engine-key")
+@app.command(name="rotate-engine-key", rich_help_panel=_SECRETS)
 def rotate_engine_key() -> None:
-    """Change the key between the gateway and the engines, without a restart and without losing a request."""
+    """Rotate the key between the gateway and the engines, without a restart and without losing a request."""
     settings = settings_here()
-    made = secret_files.next_engine_key_made_at(settings)
-    stack = composed.find(settings)
-    since = native.engines(settings) | (stack.engines if stack is not None else {})
-    if late := [name for name, started in since.items() if int(started) < int(made)]:
-        raise GlasshouseError(
-            f"{' and '.join(late)} started before the next engine key was made, and would refuse it. Restart first: "
-            + ("make down, make up" if stack is None else f"docker compose restart {' '.join(late)}")
-        )
-    secret_files.rotate_engine_key(settings)
-    print("The engine key has been rotated; the gateway takes the new one within 5 s. Engines accept the old one, too,")
+    created = engine_key.next_created_at(settings)
+    for stack in detect.stacks(settings):
+        if late := [name for name, started in stack.engine_start_times.items() if int(started) < int(created)]:
+            raise GlasshouseError(
+                f"{' and '.join(late)} started before the next engine key was created, and would refuse it. Restart "
+                f"first: {stack.restart_command(late)}"
+            )
+    engine_key.rotate(settings)
+    print("The engine key has been rotated; the gateway uses the new one within 5 s. Engines accept the old one, too,")
     print("until they are restarted, which they must be before the next rotation.")
 
 
-@app.command(name="smoke")
+@app.command(name="smoke", rich_help_panel=_RUN)
 def run_smoke(
-    url: Annotated[str | None, typer.Option(help="The API's address, without /v1 [default: what `up` started]")] = None,
-    key_file: Annotated[Path | None, typer.Option(help="File with the key [default: secrets/api-key]")] = None,
-    ca_file: Annotated[Path | None, typer.Option(help="Certificate to trust [default: the one `up` made]")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The API's address, without /v1.", show_default="what `up` started")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="File with the API key.", show_default="secrets/api-key")
+    ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Certificate to trust.", show_default="the one that `up` created")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Send a streamed and a plain chat; show answers, TTFT and tokens per second."""
+    """Send a streamed and a plain chat; show the answers, TTFT and tokens per second."""
     settings = settings_here()
-    front = _front(settings)
+    stack = detect.running(settings)
+    endpoint = stack.endpoint if stack is not None else None
     if url is None:
-        if front is None:
+        if endpoint is None:
             raise GlasshouseError("Glasshouse is not running here. Start it: make up. Or name another: --url")
-        url = front.url
-    if ca_file is None and front is not None and url.startswith(front.url):
-        ca_file = front.certificate
-    target = url.rstrip("/").removesuffix("/v1")
-    smoke.run(smoke.Target(target, key_file or settings.api_key_file, ca_file))
+        url = endpoint.url
+    if ca_file is None and endpoint is not None and url.startswith(endpoint.url):
+        ca_file = endpoint.certificate
+    address = url.rstrip("/").removesuffix("/v1")
+    target = smoke.Target(address, key_file or settings.api_key_file, ca_file)
+    if as_json:
+        print_json(asdict(smoke.measure(target, write=lambda _: None)))
+    else:
+        smoke.run(target)
 
 
-def _front(settings: Settings) -> Front | None:
-    """Where the stack answers that runs here, natively or in Docker."""
-    current = native.started(settings)
-    if current is not None:
-        return native.front(current)
-    stack = composed.find(settings)
-    return stack.front if stack is not None and stack.is_running else None
+@app.command(rich_help_panel=_MAINTAIN)
+def doctor(as_json: Json = False) -> None:
+    """Check this machine for what keeps the stack from starting or running well, and name the remedies.
+
+    Exits with 1 if a check fails.
+    """
+    command.report(settings_here(), as_json=as_json)
 
 
-def _say_not_running(settings: Settings, text: str) -> None:
+def _status(stack: Stack | None) -> dict[str, Any]:
+    return {
+        "running": stack is not None,
+        "shape": stack.kind if stack is not None else None,
+        "url": f"{stack.endpoint.public_url}/v1" if stack is not None else None,
+        "services": [_service(service) for service in stack.services] if stack is not None else [],
+    }
+
+
+def _service(status: ServiceStatus) -> dict[str, Any]:
+    uptime = None if status.uptime_s is None else round(status.uptime_s, 1)
+    return {"name": status.name, "state": status.state, "pid": status.pid, "uptime_seconds": uptime}
+
+
+def _created(secrets: tuple[bootstrap.CreatedSecret, ...]) -> dict[str, Any]:
+    return {"created": [{"path": str(secret.path), "description": secret.description} for secret in secrets]}
+
+
+def _print_not_running(settings: Settings, text: str) -> None:
     print(text)
     if settings.shape != "native" and machine.is_docker_forbidden(settings.given):
         print("In Docker it may: you may not ask it. Put sudo before the command.", file=sys.stderr)
+
+
+app.add_typer(keys.app, name="key", rich_help_panel=_SECRETS)
+app.add_typer(maintenance.app)

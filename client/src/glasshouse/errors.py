@@ -1,8 +1,8 @@
-"""What can go wrong on the command line. Each text is what the person in front of it reads, so it says what to do.
+"""What can go wrong on the command line. The person in front of it reads each text, so it says what to do.
 
 GlasshouseError
 ├── SettingsError    a variable or a line of .env is wrong
-├── SecretsError     a secret file cannot be made or read
+├── SecretsError     a secret file cannot be created or read
 ├── KeysError        keys.yaml is wrong, or a key cannot be added or revoked
 ├── PortError        a port is taken or not allowed
 ├── StackError       the stack cannot start, or cannot be ended
@@ -12,17 +12,33 @@ GlasshouseError
 └── ApiError         the running stack did not answer, or not as it should
 """
 
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """How a command ends; docs/command-line.md tells users."""
+
+    SUCCESS = 0
+    FAILURE = 1
+    MISUSE = 2  # click's own for wrong arguments
+    INTERRUPTED = 130  # a shell's for Ctrl-C
+
 
 class GlasshouseError(Exception):
-    """Ends the command with status 1 and its text on standard error, without a stack trace."""
+    """Ends the command with its exit code and its text on standard error, without a stack trace."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILURE
 
 
 class SettingsError(GlasshouseError):
-    """A variable or a line of .env is wrong; ends the command with status 2."""
+    """A variable or a line of .env is wrong."""
+
+    exit_code = ExitCode.MISUSE
 
 
 class SecretsError(GlasshouseError):
-    """A secret file cannot be made or read."""
+    """A secret file cannot be created or read."""
 
 
 class KeysError(GlasshouseError):

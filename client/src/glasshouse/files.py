@@ -1,4 +1,4 @@
-"""Files that are either the old text or the new one, never half of it."""
+"""Atomic writes, locks and owners of files."""
 
 import errno
 import fcntl
@@ -12,24 +12,24 @@ from pathlib import Path
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     """Writes `text` (UTF-8) to `path` with the permissions `mode`, replacing what was there in one step.
 
-    A symbolic link stays, and the file that it leads to is replaced, or made where it is missing. Written by root, the
-    file belongs to whom the old one did, or the directory: the services read it as another user.
+    A symbolic link stays, and the file that it leads to is replaced, or created where it is missing. If root writes it,
+    it gets the owner of the old file, or of the directory: the services read it as another user.
 
     Raises:
-        OSError: The directory is missing or not writable, or the disk is full; `filename` is the file's own.
+        OSError: The directory is missing or not writable, or the disk is full; `filename` is that of the file.
     """
-    target = real(path)
+    target = resolve_links(path)
     try:
         _replace(target, text, mode)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(target)) from error
 
 
-def real(path: Path) -> Path:
-    """The file that `path` leads to through symbolic links, whether it is there or not.
+def resolve_links(path: Path) -> Path:
+    """The file that `path` leads to through symbolic links, whether it exists or not.
 
     Raises:
-        OSError: The links lead in a circle.
+        OSError: The links form a loop.
     """
     target = Path(os.path.realpath(path))
     if target.is_symlink():
@@ -38,7 +38,7 @@ def real(path: Path) -> Path:
 
 
 def is_unwritable(error: OSError) -> bool:
-    """Whether nothing may be written in a place: a read-only mount, or another user's."""
+    """Whether an error means that nothing may be written there: a read-only mount, or another user's directory."""
     return error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -51,26 +51,26 @@ def _replace(path: Path, text: str, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(mode)
-        keep_owner(temporary, path if path.exists() else path.parent)
+        copy_owner(temporary, path if path.exists() else path.parent)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def keep_owner(path: Path, like: Path) -> None:
-    """Gives `path` the owner and group of `like`, if root asks; nobody else may.
+def copy_owner(path: Path, like: Path) -> None:
+    """Gives `path` the owner and group of `like`, if we are root; nobody else may.
 
     Raises:
-        OSError: One of them is not there.
+        OSError: One of them does not exist.
     """
     if os.geteuid() == 0:
         wanted = like.stat()
         os.chown(path, wanted.st_uid, wanted.st_gid)
 
 
-def who_owns(error: BaseException | None) -> str:
-    """After an error about rights, whose file it is and the way in, as a sentence with a space before; else nothing."""
+def ownership_hint(error: BaseException | None) -> str:
+    """For a permission error, a sentence (with a space before it) that names the owner and the remedy; else empty."""
     if not isinstance(error, PermissionError) or not error.filename or os.geteuid() == 0:
         return ""
     path = Path(os.fsdecode(error.filename))
@@ -82,14 +82,14 @@ def who_owns(error: BaseException | None) -> str:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds the lock file `path`, so that two commands at once do not undo each other's work.
+    """Holds the lock file `path`, so that concurrent commands do not undo each other's work.
 
     Raises:
         BlockingIOError: `wait` is false and another process holds the lock.
-        OSError: The file cannot be made.
+        OSError: The file cannot be created.
     """
     with path.open("a", encoding="utf-8") as file:
         path.chmod(0o600)
-        keep_owner(path, path.parent)
+        copy_owner(path, path.parent)
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -1,66 +1,177 @@
 """The settings of the stack: command line (make NAME=value) over environment over `.env` over these defaults.
 
-The programs of the stack read their own variables; here are the ones that the command line itself needs, and the
-environment that it hands on.
+The programs of the stack read their own variables. Here are those that the command line itself needs, and the
+environment that it passes on: `.env` → `VariablesSource` → `Settings` → `Settings.environment` → a program.
 """
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Any, Self
 
-from glasshouse import env_file
+from pydantic import Field, SkipValidation, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from glasshouse.env_file import VariablesSource
 from glasshouse.errors import SettingsError
+from glasshouse.setting_types import (
+    Allowed,
+    Kind,
+    ListenHost,
+    LocalFile,
+    LocalPath,
+    Port,
+    Program,
+    PublicHost,
+    RequestedShape,
+    Retention,
+    whole,
+)
 
-Kind = Literal["gpu", "cpu", "native"]
-Wish = Literal["auto", Kind]
+__all__ = ["Kind", "RequestedShape", "Settings", "find_root", "load", "settings_here"]
 
-_LONGEST_SOCKET_PATH = 90  # a Unix socket's path may have 104 bytes (macOS) or 108 (Linux), with supervisord's ending
-# A first start on the GPU downloads the model; what images take to be fetched or built is not counted.
-_USUAL_START_S: dict[Kind, int] = {"gpu": 1800, "cpu": 300, "native": 120}
+_MAX_SOCKET_PATH = 90  # a Unix socket's path may have 104 bytes (macOS) or 108 (Linux), with supervisord's suffix
+# A first start on the GPU downloads the model; the time to pull or build images is not counted.
+_START_TIMEOUTS_S: dict[Kind, int] = {"gpu": 1800, "cpu": 300, "native": 120}
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made there, not a guessable file
+_KILL_MARGIN_S = 5
+# What programs get as it was read: paths absolute, ports and durations with our defaults.
+_PASSED_ON = (
+    *("run_dir", "secrets_dir", "keys_file", "engine_key_file", "prices_file", "metrics_dir"),
+    *("gateway_host", "gateway_port", "metrics_host", "metrics_port", "shutdown_grace", "stop_grace"),
+    *("llamacpp_model", "llamacpp_port", "llamacpp_status_port"),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(BaseSettings):
     """What the command line needs to know; durations are seconds, paths absolute.
 
-    `given` is the environment without its empty variables, which count as not set; `.env` is not in it. `https_port`
-    is nginx's natively, `public_http_port` and `public_https_port` are those that Docker publishes. `public_host` is
-    how others reach this machine, as it stands in an address; empty where nobody has said.
+    A field with a description is a setting: the variable of its name in capitals.
+
+    Attributes:
+        root: the checkout.
+        given: the environment without its empty variables, which count as not set; `.env` is not in it.
+        variables: `given` over `.env`.
+        https_port: nginx's without Docker; `public_http_port` and `public_https_port` are what Docker publishes.
     """
 
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", validate_default=True, hide_input_in_errors=True)
+
     root: Path
-    shape: Wish
-    run_dir: Path
-    secrets_dir: Path
-    keys_file: Path
-    engine_key_file: Path
-    gateway_host: str
-    gateway_port: int
-    metrics_host: str
-    metrics_port: int
-    metrics_dir: Path
-    llamacpp_model: str
-    llamacpp_port: int
-    llamacpp_status_port: int
-    https_port: int
-    public_http_port: int
-    public_https_port: int
-    prometheus_port: int
-    prometheus_retention: str
-    nginx: str
-    prometheus: str
-    shutdown_grace: int
-    stop_grace: int
-    start_timeouts: Mapping[Kind, int]
-    certificate_names: tuple[str, ...]
-    public_host: str
-    given: Mapping[str, str]
-    environment: Mapping[str, str]
+    given: SkipValidation[Mapping[str, str]] = Field(repr=False)
+    variables: SkipValidation[Mapping[str, str]] = Field(repr=False)
+
+    shape: RequestedShape = Field(
+        "auto",
+        description="How to run: `gpu` (Docker with a GPU), `cpu` (Docker without one), `native` (without Docker), or "
+        "`auto`: what this machine can do. `auto` refuses to start where an NVIDIA GPU would stay unused.",
+    )
+    https_port: Port = Field(
+        8443,
+        description="Port of nginx with TLS. Without Docker it listens on 127.0.0.1; in Docker the default is 443, on "
+        "every address.",
+    )
+    tls_domain: ListenHost = Field(
+        "",
+        description="Domain name of this machine: used in the certificate, in redirects and in links, and what ACME "
+        "requests a certificate for. Browsers are then told to use HTTPS only (HSTS).",
+    )
+    public_address: PublicHost = Field(
+        "",
+        description="Public address of this machine (an IPv6 address in brackets), or a name of it: used in the "
+        "self-signed certificate and, without TLS_DOMAIN, in links.",
+    )
+    prometheus_port: Port = Field(9090, description="Port of Prometheus, on 127.0.0.1, if Prometheus is installed.")
+    prometheus_retention: Retention = Field("15d", description="How long Prometheus keeps its data: m, h, d, w or y.")
+    nginx: Program = Field(
+        "auto",
+        description="`auto`: used if found; `off`: not used, the API is then plain HTTP; or the path of the program.",
+    )
+    prometheus: Program = Field(
+        "auto", description="`auto`: used if found; `off`: not used; or the path of the program."
+    )
+    run_dir: LocalPath = Field(Path(".run"), description="Directory of logs, sockets, PID files and Prometheus' data.")
+    secrets_dir: LocalPath = Field(
+        Path("secrets"),
+        description="Directory of keys and certificate, which the first start creates. A relative path begins with ./ "
+        "for Docker's sake.",
+    )
+    keys_file: LocalPath = Field(default_factory=lambda data: _below(data, "secrets_dir", "gateway/keys.yaml"))
+    engine_key_file: LocalPath = Field(default_factory=lambda data: _below(data, "secrets_dir", "engine/engine-key"))
+    start_timeout: Annotated[int | None, whole(1, 7200)] = Field(
+        None,
+        description="Seconds that `make up` waits for the first response before it gives up and stops everything; "
+        "large models need more. Unset: 1800 with a GPU, whose first start downloads the model; 300 in Docker without "
+        "a GPU; 120 without Docker.",
+    )
+    stop_grace: Annotated[int, whole(2, 3600 + _KILL_MARGIN_S)] = Field(
+        35,
+        description="Without Docker: seconds after which a program that does not stop is killed. Must be longer than "
+        "SHUTDOWN_GRACE; unset, it is 5 longer. In Docker the containers follow SHUTDOWN_GRACE.",
+    )
+    shutdown_grace: Annotated[int, whole(1, 3600)] = 30
+    public_http_port: Port = Field(
+        80,
+        validation_alias="HTTP_PORT",
+        description="Port of nginx that redirects plain HTTP to HTTPS; it also answers /healthz and ACME.",
+    )
+    public_https_port: Port = Field(443, validation_alias="HTTPS_PORT")
+    gateway_host: ListenHost = "127.0.0.1"
+    gateway_port: Port = 8000
+    metrics_host: ListenHost = "127.0.0.1"
+    metrics_port: Port = 9091
+    metrics_dir: LocalPath = Field(default_factory=lambda data: _metrics_dir(data.get("run_dir", Path())))
+    prices_file: LocalPath = Path("config/prices.yaml")
+    llamacpp_model: LocalFile = "models/demo/glasshouse-demo.gguf"
+    llamacpp_port: Port = 8002
+    llamacpp_status_port: Port = 8102
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_others: PydanticBaseSettingsSource,
+        **_named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """See pydantic-settings: the environment over `.env`, as Compose reads it."""
+        init: dict[str, Any] = init_settings()
+        return init_settings, VariablesSource(settings_cls, init["root"] / ".env", init["given"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_graces(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """One of the two follows from the other."""
+        inner, outer = str(values.get("shutdown_grace", "")), str(values.get("stop_grace", ""))
+        if outer.isdecimal() and not inner:
+            return {**values, "shutdown_grace": max(int(outer) - _KILL_MARGIN_S, 1)}
+        if inner.isdecimal() and not outer:
+            return {**values, "stop_grace": int(inner) + _KILL_MARGIN_S}
+        return values
+
+    @model_validator(mode="after")
+    def _check_graces(self) -> Self:
+        inner, outer = self.shutdown_grace, self.stop_grace
+        if outer <= inner:
+            raise ValueError(f"STOP_GRACE={outer} is not allowed: it must be longer than SHUTDOWN_GRACE={inner}.")
+        return self
+
+    @property
+    def start_timeouts(self) -> Mapping[Kind, int]:
+        """How long a start may take."""
+        return {kind: self.start_timeout or usual for kind, usual in _START_TIMEOUTS_S.items()}
+
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """What the certificate is for, beside this machine's own names."""
+        return tuple(filter(None, (self.tls_domain, self.public_address.strip("[]"))))
+
+    @property
+    def public_host(self) -> str:
+        """How others reach this machine, as it stands in a URL; empty if it is not set."""
+        return self.tls_domain or self.public_address
 
     @property
     def api_key_file(self) -> Path:
@@ -69,7 +180,7 @@ class Settings:
 
     @property
     def certificate(self) -> Path:
-        """The certificate that nginx shows; self-signed unless the owner put another there."""
+        """The certificate that nginx presents; self-signed unless the owner put another there."""
         return self.secrets_dir / "tls" / "cert.pem"
 
     @property
@@ -84,33 +195,43 @@ class Settings:
 
     @property
     def logs(self) -> Path:
-        """One file a program, named after it."""
+        """One file per program, named after it."""
         return self.run_dir / "logs"
 
     @property
     def default_metrics_dir(self) -> Path:
-        """Where workers keep their counters unless METRICS_DIR says otherwise: in memory where that is possible."""
-        return _default_metrics_dir(self.run_dir)
+        """Where workers keep their counters unless METRICS_DIR is set: in memory where that is possible."""
+        return _metrics_dir(self.run_dir)
 
     @property
     def socket(self) -> Path:
-        """Where supervisord listens: in the run directory, or beside it in short where that path is too long."""
+        """Where supervisord listens: in the run directory, or at a short path if that one is too long."""
         path = self.run_dir / "supervisor.sock"
-        if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
             return path
         return Path("/tmp") / f"glasshouse-{_short_hash(self.run_dir)}.sock"  # noqa: S108 - bound 0700 by supervisord
 
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """What the programs of the stack get: all variables, with the defaults that only we know."""
+        defaults = {
+            "ENGINES": f"llamacpp=http://127.0.0.1:{self.llamacpp_port}+http://127.0.0.1:{self.llamacpp_status_port}",
+            "LLAMACPP_STOP_GRACE": str(self.shutdown_grace),
+        }
+        values = {name.upper(): str(getattr(self, name)) for name in _PASSED_ON}
+        return {**defaults, **self.variables, **values, "PYTHONUNBUFFERED": "1"}
+
     def shown(self, path: Path) -> str:
-        """`path` as a person types it: relative to where they are, when it lies below."""
+        """`path` as a person types it: relative to the working directory, if it is below it."""
         here = Path.cwd()
         return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def find_root(start: Path) -> Path:
-    """The checkout that `start` lies in, or the one that this package was installed from.
+    """The checkout that `start` is in, or the one that this package was installed from.
 
     Raises:
-        SettingsError: Neither holds a supervisord.conf.
+        SettingsError: Neither has a supervisord.conf.
     """
     installed_from = Path(__file__).resolve().parents[3]
     for directory in (start, *start.parents, installed_from):
@@ -120,7 +241,7 @@ def find_root(start: Path) -> Path:
 
 
 def settings_here() -> Settings:
-    """The settings of the checkout that the working directory lies in; the init image has none, and keys need none.
+    """The settings of the checkout that the working directory is in; the init image has none, and keys need none.
 
     Raises:
         SettingsError: There is no checkout, or a setting is wrong.
@@ -135,149 +256,41 @@ def settings_here() -> Settings:
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
-    """Reads `.env` in `root` and `environ`, which beats it.
+    """Reads `.env` in `root` and `environ`, which takes precedence.
 
     Raises:
         SettingsError: A line of `.env` or a variable is wrong; the text names it, its value and what is allowed.
     """
     if not str(root).isprintable():
-        raise SettingsError(f"The directory {str(root)!r} is not allowed: one with a path of printable characters is.")
-    given = {name: value for name, value in environ.items() if value != ""}
-    merged = {**env_file.read(root / ".env", given), **given}
-    values = _Values(root, merged)
-    run_dir, secrets_dir = values.path("RUN_DIR", ".run"), values.path("SECRETS_DIR", "secrets")
-    llamacpp_port, status_port = values.port("LLAMACPP_PORT", 8002), values.port("LLAMACPP_STATUS_PORT", 8102)
-    shutdown_grace, stop_grace = values.graces()
-    domain, public_address = values.host("TLS_DOMAIN"), values.public_host("PUBLIC_ADDRESS")
-    settings = Settings(
-        root=root,
-        shape=values.wish("SHAPE"),
-        run_dir=run_dir,
-        secrets_dir=secrets_dir,
-        keys_file=values.path("KEYS_FILE", str(secrets_dir / "gateway" / "keys.yaml")),
-        engine_key_file=values.path("ENGINE_KEY_FILE", str(secrets_dir / "engine" / "engine-key")),
-        gateway_host=values.host("GATEWAY_HOST", "127.0.0.1"),
-        gateway_port=values.port("GATEWAY_PORT", 8000),
-        metrics_host=values.host("METRICS_HOST", "127.0.0.1"),
-        metrics_port=values.port("METRICS_PORT", 9091),
-        metrics_dir=values.path("METRICS_DIR", str(_default_metrics_dir(run_dir))),
-        llamacpp_model=str(values.path("LLAMACPP_MODEL", "models/demo/glasshouse-demo.gguf")),
-        llamacpp_port=llamacpp_port,
-        llamacpp_status_port=status_port,
-        https_port=values.port("HTTPS_PORT", 8443),
-        public_http_port=values.port("HTTP_PORT", 80),
-        public_https_port=values.port("HTTPS_PORT", 443),
-        prometheus_port=values.port("PROMETHEUS_PORT", 9090),
-        prometheus_retention=values.matching("PROMETHEUS_RETENTION", "15d", r"[1-9][0-9]*[mhdwy]", "like 12h or 15d"),
-        nginx=merged.get("NGINX", "auto"),
-        prometheus=merged.get("PROMETHEUS", "auto"),
-        shutdown_grace=shutdown_grace,
-        stop_grace=stop_grace,
-        start_timeouts={kind: values.whole("START_TIMEOUT", usual, 1, 7200) for kind, usual in _USUAL_START_S.items()},
-        certificate_names=tuple(filter(None, (domain, public_address.strip("[]")))),
-        public_host=domain or public_address,
-        given=given,
-        environment={},
-    )
-    defaults = {
-        "ENGINES": f"llamacpp=http://127.0.0.1:{llamacpp_port}+http://127.0.0.1:{status_port}",
-        "GATEWAY_HOST": settings.gateway_host,
-        "GATEWAY_PORT": str(settings.gateway_port),
-        "METRICS_HOST": settings.metrics_host,
-        "METRICS_PORT": str(settings.metrics_port),
-        "LLAMACPP_PORT": str(llamacpp_port),
-        "LLAMACPP_STATUS_PORT": str(status_port),
-        "SHUTDOWN_GRACE": str(shutdown_grace),
-        "LLAMACPP_STOP_GRACE": str(shutdown_grace),
-    }
-    # Paths are handed on absolute, so that a program finds them wherever it runs.
-    resolved = {
-        "RUN_DIR": str(run_dir),
-        "SECRETS_DIR": str(secrets_dir),
-        "KEYS_FILE": str(settings.keys_file),
-        "ENGINE_KEY_FILE": str(settings.engine_key_file),
-        "PRICES_FILE": str(values.path("PRICES_FILE", "config/prices.yaml")),
-        "METRICS_DIR": str(settings.metrics_dir),
-        "LLAMACPP_MODEL": settings.llamacpp_model,
-        "STOP_GRACE": str(settings.stop_grace),
-        "PYTHONUNBUFFERED": "1",
-    }
-    environment = {**defaults, **merged, **resolved}
-    return Settings(**{**{name: getattr(settings, name) for name in Settings.__slots__}, "environment": environment})
+        raise SettingsError(f"The directory {str(root)!r} is not allowed: use one with a path of printable characters.")
+    start: dict[str, Any] = {"root": root, "given": {name: value for name, value in environ.items() if value != ""}}
+    try:
+        return Settings(**start)
+    except ValidationError as error:
+        raise SettingsError(_message(error)) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """Typed look-ups in the merged variables; every refusal names variable, value and what is allowed."""
-
-    root: Path
-    variables: Mapping[str, str]
-
-    def path(self, name: str, default: str) -> Path:
-        text = self.variables.get(name, default)
-        if not text.isprintable():  # such a path breaks lines apart, or cannot be written down at all
-            raise SettingsError(f"{name}={text!r} is not allowed: a path of printable characters is.")
-        return self.root / Path(text).expanduser()
-
-    def port(self, name: str, default: int) -> int:
-        return self.whole(name, default, 1, 65_535)
-
-    def whole(self, name: str, default: int, lowest: int, highest: int) -> int:
-        text = self.variables.get(name, str(default))
-        if not re.fullmatch(r"[0-9]{1,12}", text) or not lowest <= int(text) <= highest:
-            raise SettingsError(f"{name}={text!r} is not allowed: a whole number from {lowest} to {highest} is.")
-        return int(text)
-
-    def wish(self, name: str) -> Wish:
-        text = self.variables.get(name, "auto")
-        allowed: tuple[Wish, ...] = get_args(Wish)
-        for wish in allowed:
-            if text == wish:
-                return wish
-        raise SettingsError(f"{name}={text!r} is not allowed: {', '.join(allowed[:-1])} or {allowed[-1]} is.")
-
-    def host(self, name: str, default: str = "") -> str:
-        """A host name or an IP address."""
-        text = self.variables.get(name, default)
-        if not re.fullmatch(r"[A-Za-z0-9.:-]{0,253}", text):
-            raise SettingsError(f"{name}={text!r} is not allowed: a host name or an address is, without https://.")
-        return text
-
-    def public_host(self, name: str) -> str:
-        """A host name or an IP address, one of IPv6 in brackets as in a URL; empty when it is not set."""
-        text = self.variables.get(name, "")
-        if not re.fullmatch(r"[A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\]", text):
-            raise SettingsError(
-                f"{name}={text!r} is not allowed: a host name or an address is, without https://, and one of IPv6 in "
-                "brackets."
-            )
-        return text
-
-    def graces(self) -> tuple[int, int]:
-        """What running requests get at a stop, and after what a program is killed: the second must be the longer."""
-        name, outer_name, margin = "SHUTDOWN_GRACE", "STOP_GRACE", 5
-        if outer_name in self.variables and name not in self.variables:
-            outer = self.whole(outer_name, 35, 2, 3600 + margin)
-            return max(outer - margin, 1), outer
-        inner = self.whole(name, 30, 1, 3600)
-        outer = self.whole(outer_name, inner + margin, 2, 3600 + margin)
-        if outer <= inner:
-            raise SettingsError(f"STOP_GRACE={outer} is not allowed: it must be longer than SHUTDOWN_GRACE={inner}.")
-        return inner, outer
-
-    def matching(self, name: str, default: str, pattern: str, allowed: str) -> str:
-        text = self.variables.get(name, default)
-        if not re.fullmatch(pattern, text):
-            raise SettingsError(f"{name}={text!r} is not allowed: write it {allowed}.")
-        return text
+def _message(error: ValidationError) -> str:
+    """The first error as one sentence that names the variable, its value and what is allowed."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
+    name = str(first["loc"][0])
+    field = next(field for key, field in Settings.model_fields.items() if name in (key, field.validation_alias))
+    allowed = next((item.text for item in field.metadata if isinstance(item, Allowed)), first["msg"])
+    return f"{name.upper()}={first['input']!r} is not allowed: use {allowed}."
 
 
-def _default_metrics_dir(run_dir: Path) -> Path:
+def _below(data: Mapping[str, Any], directory: str, name: str) -> Path:
+    return Path(data.get(directory, "")) / name  # a directory that is not allowed is named by itself
+
+
+def _metrics_dir(run_dir: Path) -> Path:
     if _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK):
         return _SHARED_MEMORY / f"glasshouse-{_short_hash(run_dir)}"
     return run_dir / "metrics"
 
 
 def _short_hash(path: Path) -> str:
-    """Tells two checkouts of one machine, and two users of it, apart."""
+    """Tells two checkouts on one machine, and two users of it, apart."""
     return hashlib.sha256(f"{os.getuid()}:{path}".encode()).hexdigest()[:12]

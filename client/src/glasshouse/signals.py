@@ -1,4 +1,4 @@
-"""While a stack starts, whatever ends the command ends it as Ctrl-C does, so that nothing half started stays."""
+"""While a stack starts, any signal to end acts as Ctrl-C does, so that nothing half started is left."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ _OUTPUTS = (1, 2)
 
 @contextmanager
 def interrupting() -> Iterator[None]:
-    """While inside, SIGTERM and a closed terminal raise KeyboardInterrupt too."""
+    """While inside, SIGTERM and a closed terminal raise KeyboardInterrupt, too."""
     terminals = [output for output in _OUTPUTS if os.isatty(output)]
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
@@ -19,9 +19,9 @@ def interrupting() -> Iterator[None]:
             _silence(terminals)
         raise KeyboardInterrupt
 
-    # SIGINT too: what a shell puts into the background starts with SIGINT ignored. Who ignores SIGHUP (nohup) means it.
+    # SIGINT too: a shell starts background jobs with SIGINT ignored. An ignored SIGHUP (nohup) is meant.
     numbers = [signal.SIGINT, signal.SIGTERM]
-    numbers += [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    numbers += [] if _is_ignored(signal.SIGHUP) else [signal.SIGHUP]
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
@@ -32,23 +32,27 @@ def interrupting() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """While inside, SIGINT, SIGTERM and a closed terminal do nothing; KeyboardInterrupt is raised behind it."""
-    came: list[int] = []
-    # A handler, since a signal that is ignored or blocked would be so in every program that is started meanwhile.
-    numbers = [one for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in numbers}
+    """While inside, SIGINT, SIGTERM and a closed terminal are held back; KeyboardInterrupt is raised at the end."""
+    received: list[int] = []
+    # A handler: programs that are started meanwhile would inherit a signal that is ignored or blocked.
+    numbers = [each for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if not _is_ignored(each)]
+    before = {number: signal.signal(number, lambda number, _frame: received.append(number)) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if came:
+    if received:
         raise KeyboardInterrupt
 
 
+def _is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
 def _silence(outputs: list[int]) -> None:
-    """A terminal that is gone refuses what is written: a last word must not stop the work that it announces."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    """A closed terminal fails every write: a message must not stop the work that it announces."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
     for output in outputs:
-        os.dup2(nowhere, output)
-    os.close(nowhere)
+        os.dup2(devnull, output)
+    os.close(devnull)

@@ -1,20 +1,17 @@
-"""`make up`: which stack runs already, and which shape is started where none does."""
+"""`make up`: applies changes to the stack that runs, or chooses a shape and starts it."""
 
 from contextlib import ExitStack
 
-from glasshouse import composed, machine, native, shape
+from glasshouse.console import table
 from glasshouse.doctor import command
 from glasshouse.errors import ImagesMissing, StackError
 from glasshouse.files import locked
-from glasshouse.front import model, print_closing
-from glasshouse.screen import table
 from glasshouse.settings import Kind, Settings
-from glasshouse.shape import Shape
 from glasshouse.signals import interrupting
-from glasshouse.state import State
-from glasshouse.system import System
-
-_ELSEWHERE = "Another `make up` is starting this stack. To end it: make down"
+from glasshouse.stack import detect, shape
+from glasshouse.stack.base import STARTING_ELSEWHERE
+from glasshouse.stack.machine import Machine
+from glasshouse.stack.shape import Shape
 
 
 def up(settings: Settings, *, attach: bool) -> None:
@@ -28,69 +25,50 @@ def up(settings: Settings, *, attach: bool) -> None:
         settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             held.enter_context(locked(settings.run_dir / "up.lock", wait=False))
-            is_starting = False
+            is_locked = False
         except BlockingIOError:
-            is_starting = True
-        if (current := native.running(settings)) is not None:
-            _refuse_another(settings, "native")
-            _native_again(settings, current, attach=attach, is_starting=is_starting)
-            return
-        if is_starting:
-            raise StackError(_ELSEWHERE)
-        stack = composed.find(settings)
-        if stack is not None and stack.is_running:
-            _refuse_another(settings, stack.kind)
-            stack.again(attach=attach)
-            return
-        _start(settings, attach=attach, is_first=stack is None)
+            is_locked = True
+        stack = detect.supervised(settings)
+        if stack is not None:
+            if is_locked:
+                stack.require_started()
+            _refuse_other_shape(settings, stack.kind)
+            stack.reapply(attach=attach)
+        elif is_locked:
+            raise StackError(STARTING_ELSEWHERE)
+        else:
+            _start(settings, attach=attach)
 
 
-def _start(settings: Settings, *, attach: bool, is_first: bool) -> None:
-    # Without Docker nothing is asked of it.
-    there = machine.Machine("", "") if settings.shape == "native" else machine.look(System(settings.given))
-    chosen = shape.choose(settings, there)
-    _say(chosen)
-    command.before_start(settings, there, chosen)
-    if chosen.kind == "native":
-        native.start(settings, chosen, attach=attach)
-        return
+def _start(settings: Settings, *, attach: bool) -> None:
+    found = detect.inspect(settings)
+    chosen = shape.choose(settings, found)
+    stack = detect.of_kind(settings, chosen.kind)
+    # Whoever asked for this shape, has a GPU, or has run it before, with its data there, gets no other without a word.
+    is_requested = settings.shape != "auto" or "COMPOSE_FILE" in settings.environment
+    may_fall_back = chosen.kind == "cpu" and not is_requested and not stack.exists
+    _announce(settings, found, chosen)
     try:
-        composed.start(settings, chosen, attach=attach)
+        stack.start(chosen, attach=attach)
     except ImagesMissing as error:
-        # The same engine and model run without Docker. What a person asked for, what has a GPU, and what has run in
-        # Docker before, with its data there, is not exchanged for something else behind their back.
-        is_asked_for = settings.shape != "auto" or "COMPOSE_FILE" in settings.environment
-        if chosen.kind != "cpu" or is_asked_for or not is_first:
+        if not may_fall_back:
             raise ImagesMissing(f"{error} Without Docker, on the CPU: make up SHAPE=native") from error
+        # The same engine and model run without Docker.
         print(f"\n{error} So it is started without Docker (to insist on it: make up SHAPE=cpu).\n")
         fallback = shape.native(settings, "Docker has no images for it")
-        _say(fallback)
-        command.before_start(settings, there, fallback)
-        native.start(settings, fallback, attach=attach)
+        _announce(settings, found, fallback)
+        detect.of_kind(settings, fallback.kind).start(fallback, attach=attach)
 
 
-def _say(chosen: Shape) -> None:
-    rows = [(one.part, f"{one.chosen} ({one.reason})") for one in chosen.choices]
+def _announce(settings: Settings, found: Machine, chosen: Shape) -> None:
+    """Prints what is started and why, and what it should be warned of."""
+    rows = [(choice.aspect, f"{choice.chosen} ({choice.reason})") for choice in chosen.choices]
     print("Glasshouse starts:\n" + table(rows), flush=True)
+    command.before_start(settings, found, chosen)
 
 
-def _refuse_another(settings: Settings, running: Kind) -> None:
+def _refuse_other_shape(settings: Settings, running: Kind) -> None:
     if settings.shape not in ("auto", running):
         raise StackError(
             f"Glasshouse is running already, and not as SHAPE={settings.shape} but as {running}. First: make down"
         )
-
-
-def _native_again(settings: Settings, current: State, *, attach: bool, is_starting: bool) -> None:
-    front = native.front(current)
-    first_model = model(settings, front)
-    if is_starting and first_model is None:
-        raise StackError(_ELSEWHERE)
-    print("Glasshouse is running already. Changed settings count after: make down, make up")
-    print_closing(settings, front, first_model)
-    shape.print_shape("native", "as it was running already")
-    if attach:
-        try:
-            native.follow(settings, current)
-        finally:
-            native.stop_aloud(settings)

@@ -13,7 +13,7 @@ from tests.support.compose.stack import until
 from tests.support.nginx.client import NginxClient, encode_request
 from tests.support.nginx.containers import NginxContainer, NginxProcess, Sandbox
 
-from glasshouse import certificate
+from glasshouse.secrets import certificate
 
 
 def served_certificate(nginx: NginxContainer) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from tests.support.compose.stack import ROOT, docker, until
 from tests.support.program import free_port
 
-from glasshouse import certificate
+from glasshouse.secrets import certificate
 
 NGINX, PYTHON = "glasshouse-test/debian:testing", "glasshouse-test/python:3.11"
 UID = os.getuid() or 10001
@@ -68,7 +68,7 @@ class Sandbox:
         """The address from which containers see requests of this machine."""
         return docker("network", "inspect", self.network, "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
 
-    def put_certificate(self, pair: certificate.Pair) -> None:
+    def put_certificate(self, pair: certificate.CertificatePair) -> None:
         self.put("key.pem", pair.key)
         self.put("cert.pem", pair.certificate)
 

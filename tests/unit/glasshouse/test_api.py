@@ -10,8 +10,8 @@ from cryptography.x509.oid import NameOID
 from tests.unit.glasshouse.conftest import FakeApi, serving
 
 from glasshouse.api import Api
-from glasshouse.certificate import make
 from glasshouse.errors import ApiError
+from glasshouse.secrets.certificate import make
 
 
 def test_the_key_is_sent_and_the_first_model_found(fake_api: FakeApi) -> None:
@@ -51,7 +51,7 @@ def test_silence_is_said_with_its_seconds() -> None:
 
 @pytest.mark.parametrize("url", ["ftp://h", "127.0.0.1:8000", "http://", "http://h:port"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ApiError, match="no address"):
+    with pytest.raises(ApiError, match="not the address"):
         Api(url)
 
 

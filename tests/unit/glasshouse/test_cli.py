@@ -4,15 +4,21 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from tests.unit.glasshouse.conftest import FakeApi
 from tests.unit.glasshouse.docker_plan import FakeDocker
+from typer.core import TyperCommand, TyperGroup
 
-from glasshouse import cli, keys, state
+from glasshouse import cli
+from glasshouse.errors import ExitCode
+from glasshouse.secrets import keys
+from glasshouse.stack.native import state
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Done:
 
 
 Run = Callable[..., Done]
+DOCUMENTATION = Path(__file__).resolve().parents[3] / "docs" / "command-line.md"
 
 
 @pytest.fixture
@@ -51,7 +58,7 @@ def test_init_says_where_and_never_what(run: Run, root: Path) -> None:
         assert name in done.out
     for name in ("api-key", "engine/engine-key", "engine/engine-key.next"):
         assert (root / "secrets" / name).read_text().strip() not in done.out + done.err
-    assert "nothing to make" in run("init").out
+    assert "nothing to do" in run("init").out
 
 
 def test_doctor_ends_with_the_status_of_what_it_found(run: Run) -> None:
@@ -62,10 +69,10 @@ def test_doctor_ends_with_the_status_of_what_it_found(run: Run) -> None:
 
 def test_a_certificate_is_made_for_a_name_that_is_set_and_left_alone_when_it_is_good(run: Run) -> None:
     run("init")
-    assert "nothing to make" in run("certificate").out
+    assert "nothing to do" in run("certificate").out
     made = run("certificate", PUBLIC_ADDRESS="198.51.100.7")
     assert "secrets/tls/cert.pem  (the old one did not name 198.51.100.7" in made.out
-    assert "nothing to make" in run("certificate", PUBLIC_ADDRESS="198.51.100.7").out
+    assert "nothing to do" in run("certificate", PUBLIC_ADDRESS="198.51.100.7").out
     wrong = run("certificate", PUBLIC_ADDRESS="https://198.51.100.7")
     assert (wrong.status, wrong.err.count("\n")) == (2, 1)
     assert "PUBLIC_ADDRESS='https://198.51.100.7' is not allowed" in wrong.err
@@ -75,16 +82,132 @@ def test_a_wrong_alert_setting_is_one_sentence(run: Run, tmp_path: Path) -> None
     shipped = Path(__file__).resolve().parents[3] / "grafana"
     done = run("alerting", "--source", str(shipped), "--target", str(tmp_path), ALERTS_TO="pager")
     assert (done.status, done.out) == (2, "")
-    assert done.err == "ALERTS_TO='pager' is not allowed: discord, email, nobody, slack or webhook is.\n"
+    assert done.err == "ALERTS_TO='pager' is not allowed: use discord, email, nobody, slack or webhook.\n"
+
+
+def fields(command: str) -> set[str]:
+    """The fields of a command's JSON, as the documentation has them."""
+    for line in DOCUMENTATION.read_text(encoding="utf-8").splitlines():
+        commands, _, text = line.strip("| ").partition(" | ")
+        if f"`{command} --json`" in commands:
+            return {name for name in re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", text)) if name != "null"}
+    raise AssertionError(f"{command} is not documented")
+
+
+def names(value: object) -> set[str]:
+    """All names in a JSON value."""
+    if isinstance(value, dict):
+        return set(value).union(*map(names, value.values()))
+    return set().union(*map(names, value)) if isinstance(value, list) else set()
+
+
+def test_data_is_printed_as_json_with_the_documented_fields(run: Run, docker: FakeDocker, fake_api: FakeApi) -> None:
+    def data(*arguments: str, **variables: str) -> Any:
+        printed = json.loads(run(*arguments, "--json", **variables).out)
+        command = " ".join(word for word in arguments[:2] if word.isalpha() and word != "alice")
+        assert names(printed) == fields(command)
+        return printed
+
+    assert len(data("init")["created"]) == 4
+    assert [entry["description"] for entry in data("certificate", PUBLIC_ADDRESS="h")["created"]] == [
+        "the old one did not name h: a new one, self-signed, valid for 199 days"
+    ]
+    made = data("key", "add", "alice", "--expires", "2099-01-31")
+    entry = {name: made[name] for name in made if name != "key"}
+    assert entry == {
+        "name": "alice", "role": "user", "state": "valid", "expires": "2099-01-31", "models": None,
+        "sha256": keys.digest(made["key"]),
+    }  # fmt: skip
+    assert data("key", "list")["keys"][1] == entry
+    assert data("key", "revoke", "alice") == {"name": "alice", "revoked": 1}
+    assert run("doctor", "--json", SHAPE="cpu").status == 1
+    assert data("doctor", SHAPE="cpu")["findings"][0]["level"] == "failure"
+    port = int(fake_api.url.rsplit(":", 1)[1])
+    docker.plan(containers=[docker.container("nginx", ports={80: port, 443: 29443}), docker.container("api", "exited")])
+    shown = data("ps", PATH=docker.path)
+    assert (shown["running"], shown["shape"], shown["url"]) == (True, "cpu", "https://localhost:29443/v1")
+    assert [(service["name"], service["state"]) for service in shown["services"]] == [
+        ("api", "off"),
+        ("nginx", "running"),
+    ]
+    assert json.loads(run("ps", "--json").out) == {"running": False, "shape": None, "url": None, "services": []}
+
+
+def test_smoke_prints_its_result_as_json(run: Run, fake_api: FakeApi, root: Path) -> None:
+    usage = {"completion_tokens": 2}
+    events = ({"choices": [{"delta": {"content": "It is."}}]}, {"choices": [], "usage": usage})
+    fake_api.answers["/v1/models"] = (200, {"data": [{"id": "demo"}]})
+    fake_api.answers["/v1/chat/completions#stream"] = (200, [*map(json.dumps, events), "[DONE]"])
+    fake_api.answers["/v1/chat/completions"] = (
+        200,
+        {"choices": [{"message": {"content": "A house."}}], "usage": usage},
+    )
+    (root / "key").write_text("sk-x")
+    done = run("smoke", "--url", fake_api.url, "--key-file", "key", "--json")
+    assert done.status == 0, done.err
+    result = json.loads(done.out)
+    assert names(result) == fields("smoke")
+    assert (result["streamed"]["text"], result["plain"]["text"], result["plain"]["pieces"]) == (
+        "It is.",
+        "A house.",
+        None,
+    )
+
+
+def test_help_reads_as_one_tool(run: Run) -> None:
+    shown = run("--help", COLUMNS="100").out
+    panels = [line.strip("─╭╮ ") for line in shown.splitlines() if line.startswith("╭")]
+    assert panels == ["Options", "Run", "Keys and secrets", "Maintain"]
+    assert "Exit codes: 0 success; 1 failure" in shown
+    assert "--install-completion" in shown
+    assert "alerting" not in shown
+
+
+def commands(group: TyperGroup) -> Iterator[TyperCommand]:
+    for command in group.commands.values():
+        if isinstance(command, TyperGroup):
+            yield from commands(command)
+        elif isinstance(command, TyperCommand):
+            yield command
+
+
+def test_every_command_and_option_is_described() -> None:
+    group = typer.main.get_command(cli.app)
+    assert isinstance(group, TyperGroup)
+    found = list(commands(group))
+    assert {"up", "list", "backup"} <= {command.name for command in found}
+    for command in found:
+        assert command.help, command.name
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{command.name}: {parameter.name}"
+
+
+def test_the_documented_exit_codes_are_those_that_there_are() -> None:
+    rows = re.findall(r"^\| (\d+) \|", DOCUMENTATION.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [int(row) for row in rows] == [code.value for code in ExitCode]
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    assert re.fullmatch(r"glasshouse \d+\.\d+\.\d+\n", run("--version").out)
+
+
+def test_a_wrong_argument_is_misuse(run: Run) -> None:
+    assert run("nosuch").status == ExitCode.MISUSE
+    assert run("ps", "--nosuch").status == ExitCode.MISUSE
+
+
+def test_a_shell_completes_commands(run: Run) -> None:
+    done = run(_GLASSHOUSE_COMPLETE="complete_bash", COMP_WORDS="glasshouse rot", COMP_CWORD="1")
+    assert done.out.split() == ["rotate-engine-key"]
 
 
 @pytest.mark.parametrize("charset", ["ascii", "latin-1"])
-def test_a_terminal_of_an_old_character_set_is_told_all_the_same(root: Path, charset: str) -> None:
+def test_any_character_set_will_do(root: Path, charset: str) -> None:
     command = [sys.executable, "-m", "glasshouse", "key", "list"]
     environment = {"PATH": "/nowhere", "PYTHONIOENCODING": charset}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "make key NAME=\\u2026 makes more." in done.stdout
+    assert "make key NAME=\\u2026 creates more." in done.stdout
 
 
 def test_a_new_key_is_all_that_standard_output_gets(run: Run, root: Path) -> None:
@@ -145,7 +268,7 @@ def test_a_stale_state_is_put_away(run: Run, root: Path) -> None:
 
 def test_bad_settings_are_misuse(run: Run) -> None:
     done = run("up", SHAPE="kubernetes")
-    assert (done.status, done.err) == (2, "SHAPE='kubernetes' is not allowed: auto, gpu, cpu or native is.\n")
+    assert (done.status, done.err) == (2, "SHAPE='kubernetes' is not allowed: use auto, gpu, cpu or native.\n")
 
 
 def test_a_stack_in_docker_is_what_the_other_commands_act_on(
@@ -199,7 +322,7 @@ def test_the_engine_key_is_rotated_only_if_every_engine_would_know_the_next(
     docker.plan(containers=[docker.container("llamacpp"), docker.container("api"), docker.container("vllm", "exited")])
     done = run("rotate-engine-key", PATH=docker.path)
     assert done.status == 1
-    assert "llamacpp started before the next engine key was made" in done.err
+    assert "llamacpp started before the next engine key was created" in done.err
     assert "docker compose restart llamacpp" in done.err
     assert key.read_text() != accepted
     os.utime(following, (0, 0))  # as if it had been made before the engine started
@@ -224,7 +347,7 @@ def test_processes_without_their_supervisor_are_shown(run: Run, root: Path) -> N
             assert left.stdout.readline() == "up\n"
             (root / ".run").mkdir()
             # A supervisor that began at another time: its number is the session's still.
-            current = {"pid": left.pid, "started": 1, "boot": state.boot(), "url": "http://x", "stop_grace": 5}
+            current = {"pid": left.pid, "started": 1, "boot": state.boot_id(), "url": "http://x", "stop_grace": 5}
             (root / ".run" / "state.json").write_text(json.dumps(current | {"certificate": None, "prometheus": None}))
             shown = run("ps")
             assert f"{left.pid}  {sys.executable}"[:20] in shown.out

@@ -34,7 +34,7 @@ def test_a_path_is_data_in_yaml(root: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["[a]", "a*", "who?", "back\\slash"])
 def test_a_run_directory_that_would_be_a_pattern_is_refused(root: Path, name: str) -> None:
-    with pytest.raises(SettingsError, match=r"RUN_DIR=.* is not allowed: a path without"):
+    with pytest.raises(SettingsError, match=r"RUN_DIR=.* is not allowed: use a path without"):
         configuration.write(load(root, {"RUN_DIR": name}))
 
 
@@ -48,7 +48,7 @@ def test_prometheus_finds_its_rules_beside_its_configuration(root: Path) -> None
 
 def test_an_unknown_place_is_an_error() -> None:
     with pytest.raises(KeyError):
-        configuration.fill_in("${NOBODY_KNOWS}", {})
+        configuration.render("${NOBODY_KNOWS}", {})
 
 
 @pytest.mark.parametrize(

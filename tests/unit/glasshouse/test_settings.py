@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from glasshouse.errors import SettingsError
 from glasshouse.settings import find_root, load
@@ -20,6 +21,25 @@ def test_environment_beats_file_and_file_beats_default(root: Path) -> None:
     settings = load(root, {"GATEWAY_PORT": "8020"})
     assert (settings.gateway_port, settings.https_port) == (8020, 8444)
     assert settings.environment["GATEWAY_PORT"] == "8020"
+
+
+def test_variables_that_are_no_settings_are_passed_on_and_change_nothing(root: Path) -> None:
+    given = {"ROOT": "/elsewhere", "GIVEN": "{}", "VARIABLES": "x", "PATH": "a\udcffb"}
+    settings = load(root, given)
+    assert (settings.root, settings.given, settings.variables) == (root, given, given)
+    assert given.items() <= settings.environment.items()
+
+
+def test_settings_cannot_be_changed(root: Path) -> None:
+    settings = load(root, {})
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.gateway_port = 1
+
+
+def test_an_error_shows_no_other_variable(root: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(root, {"GATEWAY_PORT": "x", "HF_TOKEN": "hf-secret"})
+    assert str(caught.value) == "GATEWAY_PORT='x' is not allowed: use a whole number from 1 to 65535."
 
 
 def test_an_empty_variable_counts_as_not_set(root: Path) -> None:
@@ -48,7 +68,14 @@ def test_paths_are_handed_on_absolute(root: Path) -> None:
         ("GATEWAY_PORT", "0", "from 1 to 65535"),
         ("HTTPS_PORT", "65536", "from 1 to 65535"),
         ("HTTPS_PORT", "٣٠٠٠", "from 1 to 65535"),
+        ("HTTP_PORT", "8_0", "from 1 to 65535"),
+        ("METRICS_PORT", " 80", "from 1 to 65535"),
         ("STOP_GRACE", "soon", "whole number"),
+        ("STOP_GRACE", "99999", "from 2 to 3605"),
+        ("START_TIMEOUT", "0", "from 1 to 7200"),
+        ("SHAPE", "docker", "auto, gpu, cpu or native"),
+        ("RUN_DIR", "~nobody-of-this-name/run", "a path"),
+        ("NGINX", "a\udcffb", "printable characters"),
         ("PROMETHEUS_RETENTION", "15 days", "15d"),
         ("RUN_DIR", "a\nb", "printable characters"),
         ("SECRETS_DIR", "a\x1bb", "printable characters"),

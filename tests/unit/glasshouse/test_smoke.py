@@ -42,6 +42,17 @@ def test_both_answers_and_their_figures_are_shown(
     assert [request["model"] for _, _, request in fake_api.requests[1:]] == ["demo", "demo"]
 
 
+def test_the_result_holds_what_the_report_says(target: smoke.Target) -> None:
+    report: list[str] = []
+    result = smoke.measure(target, report.append)
+    assert (result.url, result.model) == (f"{target.url}/v1", "demo")
+    assert (result.streamed.text, result.streamed.tokens, result.streamed.pieces) == ("It is glass.", 3, 2)
+    assert (result.plain.text, result.plain.tokens, result.plain.pieces) == ("A house.", 4, None)
+    assert result.streamed.ttft_seconds is not None
+    assert 0 < result.streamed.ttft_seconds < result.streamed.seconds
+    assert f"TTFT {result.streamed.ttft_seconds * 1000:.0f} ms" in "".join(report)
+
+
 @pytest.mark.parametrize(
     ("stream", "said"),
     [
@@ -49,7 +60,7 @@ def test_both_answers_and_their_figures_are_shown(
         ([_chunk("It"), _USAGE], r"without \[DONE\]"),
         ([_USAGE, "[DONE]"], "streamed answer is empty"),
         ([_chunk("It"), json.dumps({"error": {"message": "The engine is gone."}})], r"broke: The engine is gone\."),
-        ([_chunk("It"), "{"], "no JSON"),
+        ([_chunk("It"), "{"], "other than JSON"),
     ],
 )
 def test_a_stream_that_is_not_as_it_should_be_is_an_error(
@@ -64,7 +75,7 @@ def test_a_stream_that_is_not_as_it_should_be_is_an_error(
     ("answer", "said"),
     [
         ((503, {"error": {"message": "No engine is ready."}}), r"answered 503: No engine is ready\."),
-        ((200, {"choices": []}), "not of OpenAI's shape"),
+        ((200, {"choices": []}), "does not have OpenAI's shape"),
         ((200, {**_PLAIN, "usage": None}), "without usage"),
         ((200, {**_PLAIN, "choices": [{"message": {"content": ""}}]}), "plain answer is empty"),
     ],

@@ -20,8 +20,8 @@ _GB = 1_000_000_000
 # model of compose.yaml has 7.5 GiB of weights (services/vllm/models/qwen3-4b-instruct.yaml); a larger one takes more.
 _VLLM_FETCHED_GB, _VLLM_UNPACKED_GB, _MODEL_GB = 12, 29, 9
 # Room for the other images, logs and metrics; chosen, not measured.
-_OTHERS_GB = 5
-_LITTLE_GB = 1
+_OTHER_IMAGES_GB = 5
+_MIN_FREE_GB = 1
 _ENGINES: dict[Kind, str] = {"gpu": "vllm", "cpu": "llamacpp"}
 
 
@@ -32,16 +32,16 @@ def versions(target: Target) -> Iterator[Finding]:
         return
     yield Finding("ok", "Docker", target.machine.docker)
     compose = _version(target.machine.docker.rpartition("Compose ")[2])
-    good, said = target.system.ask("docker", "buildx", "version")
-    buildx = _version(said) if good else ()
+    succeeded, output = target.system.ask("docker", "buildx", "version")
+    buildx = _version(output) if succeeded else ()
     shown = ".".join(map(str, buildx))
     if compose >= _COMPOSE_NEEDS_BUILDX and buildx < _OLDEST_BUILDX:
         found = f"buildx {shown} is older than 0.17" if buildx else "buildx is missing"
-        yield Finding("failure", "buildx", f"{found}, without which this Compose builds no image", _BUILDX)
+        yield Finding("failure", "buildx", f"{found}, but this Compose needs it to build images", _BUILDX)
     elif buildx:
         yield Finding("ok", "buildx", shown)
     else:
-        yield Finding("warning", "buildx", "it is missing: Compose from 2.40.2 on builds no image without it", _BUILDX)
+        yield Finding("warning", "buildx", "it is missing; Compose from 2.40.2 on needs it to build images", _BUILDX)
 
 
 def engine_version(target: Target) -> tuple[int, ...]:
@@ -51,42 +51,42 @@ def engine_version(target: Target) -> tuple[int, ...]:
 
 def boot(target: Target) -> Iterator[Finding]:
     """Whether containers come back after a reboot."""
-    good, said = target.system.ask("systemctl", "is-enabled", "docker")
-    if good and said == "enabled":
-        yield Finding("ok", "boot", "Docker starts with the machine, and the stack with it")
-    elif said == "disabled":
+    succeeded, output = target.system.ask("systemctl", "is-enabled", "docker")
+    if succeeded and output == "enabled":
+        yield Finding("ok", "boot", "Docker starts at boot, and so does the stack")
+    elif output == "disabled":
         yield Finding(
             "warning",
             "boot",
-            "Docker does not start with the machine: after a reboot nothing runs",
+            "Docker does not start at boot: after a reboot nothing runs",
             "sudo systemctl enable docker",
         )
     else:
-        yield Finding("not checked", "boot", "systemctl does not say whether Docker starts with the machine")
+        yield Finding("not checked", "boot", "systemctl does not report whether Docker starts at boot")
 
 
 def disk(target: Target) -> Iterator[Finding]:
     """Whether Docker's disk has room for the images and the model."""
     if target.machine.docker_trouble:
         return
-    good, root = target.system.ask("docker", "info", "--format", "{{.DockerRootDir}}")
+    succeeded, root = target.system.ask("docker", "info", "--format", "{{.DockerRootDir}}")
     try:
-        free = shutil.disk_usage(target.system.path(root)).free / _GB if good and root else None
+        free = shutil.disk_usage(target.system.path(root)).free / _GB if succeeded and root else None
     except OSError:  # it is another machine's, or a virtual one's
         free = None
     if free is None:
-        yield Finding("not checked", "disk", "where Docker keeps its images is not to be seen from here")
+        yield Finding("not checked", "disk", "the disk of Docker's images is not visible from here")
         return
-    wanted, least = _wanted(target)
+    needed, minimum = _required_gb(target)
     text = f"{free:.0f} GB are free in {root}"
-    if free >= wanted:
+    if free >= needed:
         yield Finding("ok", "disk", text)
         return
-    remedy = "docker image prune frees what images nothing uses take; or make the disk larger"
-    if free < least:
-        yield Finding("failure", "disk", f"{text}, and vLLM's image alone becomes about {least} GB", remedy)
+    remedy = "docker image prune removes unused images; or enlarge the disk"
+    if free < minimum:
+        yield Finding("failure", "disk", f"{text}, but vLLM's image alone takes about {minimum} GB", remedy)
     else:
-        yield Finding("warning", "disk", f"{text}, and the images and the model take up to {wanted} GB more", remedy)
+        yield Finding("warning", "disk", f"{text}, but the images and the model take up to {needed} GB more", remedy)
 
 
 def setting(system: System, *names: str) -> object:
@@ -100,15 +100,15 @@ def setting(system: System, *names: str) -> object:
     return found
 
 
-def _wanted(target: Target) -> tuple[int, int]:
+def _required_gb(target: Target) -> tuple[int, int]:
     """The GB that a start may take, and the GB without which it surely fails."""
     engine = _ENGINES.get(target.kind, "api")
     image = f"glasshouse/{engine}:{target.setting('GLASSHOUSE_VERSION', '0.1.0')}"
     if target.system.ask("docker", "image", "inspect", "--format", "{{.Id}}", image)[0]:
-        return (_MODEL_GB if target.kind == "gpu" else _LITTLE_GB), 0
+        return (_MODEL_GB if target.kind == "gpu" else _MIN_FREE_GB), 0
     if target.kind == "gpu":
-        return _VLLM_FETCHED_GB + _VLLM_UNPACKED_GB + _MODEL_GB + _OTHERS_GB, _VLLM_UNPACKED_GB
-    return _OTHERS_GB, 0
+        return _VLLM_FETCHED_GB + _VLLM_UNPACKED_GB + _MODEL_GB + _OTHER_IMAGES_GB, _VLLM_UNPACKED_GB
+    return _OTHER_IMAGES_GB, 0
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -5,8 +5,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from glasshouse import mounts
 from glasshouse.doctor.finding import Finding, Target
+from glasshouse.stack.compose import mounts
 
 _PUBLIC = {"cert.pem"}  # it is shown to everyone who connects
 
@@ -25,19 +25,19 @@ def secrets(target: Target) -> Iterator[Finding]:
     place = target.settings.secrets_dir
     shown = target.settings.shown(place)
     if not place.exists():
-        yield Finding("ok", "secrets", "the first start makes them")
+        yield Finding("ok", "secrets", "the first start creates them")
         return
     if not os.access(place, os.R_OK | os.X_OK):
         yield Finding("not checked", "secrets", f"{shown}/ belongs to user {place.stat().st_uid}: sudo make doctor")
         return
     found = next((path for path in sorted(place.rglob("*")) if _is_open(path)), None) if _is_open(place) else None
     if found is None:
-        yield Finding("ok", "secrets", "for their owner alone")
+        yield Finding("ok", "secrets", "readable by their owner only")
         return
     yield Finding(
         "warning",
         "secrets",
-        f"{target.settings.shown(found)} can be read by others than its owner",
+        f"{target.settings.shown(found)} can be read by others, not only by its owner",
         f"chmod -R go-rwx {shown}",
     )
 

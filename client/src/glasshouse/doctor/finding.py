@@ -1,11 +1,11 @@
-"""What an examination finds, and what it is told about the machine."""
+"""What a check finds, and what it may look at."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from glasshouse.machine import Machine
 from glasshouse.settings import Kind, Settings
+from glasshouse.stack.machine import Machine
 from glasshouse.system import System
 
 Level = Literal["ok", "warning", "failure", "not checked"]
@@ -13,12 +13,11 @@ Level = Literal["ok", "warning", "failure", "not checked"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence about one subject; what is wrong has a remedy, in the sentence or as a line of its own.
+    """One sentence about one subject; a problem has a remedy, in the sentence or as a line of its own.
 
     Attributes:
-        level: `ok`; `warning`, with which a start may go well; `failure`, with which it does not; `not checked`, where
-            this machine does not tell.
-        subject: what was looked at, in a word or two.
+        level: `ok`; `warning`: a start may succeed; `failure`: it does not; `not checked`: this machine does not tell.
+        subject: what was checked, in a word or two.
         text: what was found.
         remedy: what to do about it.
     """
@@ -31,7 +30,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is examined: this machine, for the form of the stack that it has or would get."""
+    """What is checked: this machine, for the shape that runs here or would be started."""
 
     settings: Settings
     system: System
@@ -43,7 +42,7 @@ class Target:
         return self.settings.environment.get(name, default)
 
     def number(self, name: str, default: int) -> int:
-        """A variable that is a number; one that is none is refused by the program that reads it."""
+        """A variable that is a number; another value is refused by the program that reads it."""
         text = self.setting(name, str(default))
         return int(text) if text.isdecimal() else default
 

@@ -30,44 +30,44 @@ def gpu(target: Target) -> Iterator[Finding]:
     if machine.gpu_trouble:
         yield Finding("failure", "GPU", machine.gpu_trouble)
     elif machine.docker_trouble:
-        yield Finding("not checked", "GPU", f"{machine.gpu} works; whether Docker reaches it, it does not say")
+        yield Finding("not checked", "GPU", f"{machine.gpu} works; Docker does not say whether it reaches it")
     else:
         yield Finding("ok", "GPU", f"{machine.gpu}, and Docker reaches it")
 
 
 def driver(target: Target) -> Iterator[Finding]:
     """Whether the driver is new enough for the CUDA of vLLM's image."""
-    good, said = target.system.ask("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
-    name, _, version = (said.splitlines() or [""])[0].rpartition(",")
+    succeeded, output = target.system.ask("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    name, _, version = (output.splitlines() or [""])[0].rpartition(",")
     match = re.match(r"\s*(\d+)\.\d", version)
-    if not good or match is None:
-        yield Finding("not checked", "driver", "nvidia-smi does not tell its version")
+    if not succeeded or match is None:
+        yield Finding("not checked", "driver", "nvidia-smi does not report its version")
         return
     image = target.setting("VLLM_IMAGE", _DEFAULT_IMAGE)
     cuda = _cuda(image)
     if cuda is None:
         yield Finding(
-            "not checked", "driver", f"{version.strip()}; which CUDA {image} is built for, its name does not tell"
+            "not checked", "driver", f"{version.strip()}; the name {image} does not tell which CUDA it is built for"
         )
         return
     floor = _CUDA_13_DRIVER if cuda >= _CUDA_13 else _CUDA_12_DRIVER
     if int(match[1]) >= _CUDA_13_DRIVER:
-        yield Finding("ok", "driver", f"{version.strip()}, and {image} wants {floor} or newer")
+        yield Finding("ok", "driver", f"{version.strip()}, and {image} needs {floor} or newer")
         return
     if int(match[1]) >= floor:
-        text = f"{version.strip()} runs CUDA {cuda}; whether {image} has a condition of its own, the start will tell"
+        text = f"{version.strip()} runs CUDA {cuda}; the start shows whether {image} has a condition of its own"
         yield Finding("not checked", "driver", text)
         return
-    hope = (
-        "a compatibility package in the image may do on this GPU"
+    outlook = (
+        "a compatibility package in the image may be enough for this GPU"
         if _DATA_CENTRE.search(name)
-        else "compatibility packages are for data-centre GPUs, so vLLM will hardly start on this one"
+        else "compatibility packages are for data-centre GPUs, so vLLM will probably not start on this one"
     )
     older = f"{re.sub(r'-cu[0-9]+$', '', image)}-cu129"
     yield Finding(
         "warning",
         "driver",
-        f"{version.strip()} is older than the {floor} that CUDA {cuda}, for which {image} is built, wants; {hope}",
+        f"{version.strip()} is older than the {floor} that CUDA {cuda}, for which {image} is built, needs; {outlook}",
         "upgrade the driver" + (f", or take vLLM's build for CUDA 12.9: VLLM_IMAGE={older}" if older != image else ""),
     )
 

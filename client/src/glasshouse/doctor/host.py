@@ -35,7 +35,7 @@ def memory(target: Target) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "memory",
-            f"{total:.1f} GiB are less than the {floor} GiB that this shape is made for",
+            f"{total:.1f} GiB is less than the {floor} GiB that this shape needs",
             f"take a machine with more memory{less.get(target.kind, '')}",
         )
 
@@ -45,21 +45,21 @@ def open_files(target: Target) -> Iterator[Finding]:
     connections = target.number("MAX_CONNECTIONS", 2048)
     needed = _FILES_PER_CONNECTION * connections + _OTHER_FILES
     if target.kind == "native":
-        limit, whose, mend = _limit(target, "proc/self/limits"), "this shell's", "ulimit -Hn as root, or limits.conf"
+        limit, owner, fix = _limit(target, "proc/self/limits"), "this shell's", "ulimit -Hn as root, or limits.conf"
     else:
-        whose, mend = "a container's", f"LimitNOFILE={needed} in an override of containerd.service, then restart it"
+        owner, fix = "a container's", f"LimitNOFILE={needed} in an override of containerd.service, then restart it"
         configured = daemon.setting(target.system, "default-ulimits", "nofile", "Hard")
         limit = configured if isinstance(configured, int) else _limit(target, _containerd(target))
     if limit is None:
-        yield Finding("not checked", "open files", f"{whose} hard limit is not shown here")
+        yield Finding("not checked", "open files", f"{owner} hard limit is not visible here")
     elif limit >= needed:
-        yield Finding("ok", "open files", f"{whose} hard limit is {limit}")
+        yield Finding("ok", "open files", f"{owner} hard limit is {limit}")
     else:
         yield Finding(
             "warning",
             "open files",
-            f"{whose} hard limit is {limit}, and MAX_CONNECTIONS={connections} needs {needed}",
-            f"raise it ({mend}), or lower MAX_CONNECTIONS",
+            f"{owner} hard limit is {limit}, and MAX_CONNECTIONS={connections} needs {needed}",
+            f"raise it ({fix}), or lower MAX_CONNECTIONS",
         )
 
 
@@ -88,17 +88,21 @@ def time_zone(target: Target) -> Iterator[Finding]:
             name = str(target.system.path("etc/localtime").readlink()).rpartition("zoneinfo/")[2]
         except OSError:
             name = ""
-    yield Finding("ok", "time zone", name) if name else Finding("not checked", "time zone", "this machine names none")
-    wished = target.setting("ALERTS_TIMEZONE", "UTC")
+    yield (
+        Finding("ok", "time zone", name)
+        if name
+        else Finding("not checked", "time zone", "this machine names no time zone")
+    )
+    zone = target.setting("ALERTS_TIMEZONE", "UTC")
     if target.kind == "native" or not available_timezones():
         return
     try:
-        ZoneInfo(wished)
+        ZoneInfo(zone)
     except (KeyError, OSError, ValueError):  # unknown, a directory, and no name at all
         yield Finding(
             "warning",
             "time zone",
-            f"ALERTS_TIMEZONE={wished!r} is none: quiet hours would be those of UTC",
+            f"ALERTS_TIMEZONE={zone!r} is not a time zone: quiet hours would be in UTC",
             "write it like Asia/Seoul; timedatectl list-timezones lists them",
         )
 
@@ -106,14 +110,14 @@ def time_zone(target: Target) -> Iterator[Finding]:
 def python(target: Target) -> Iterator[Finding]:
     """Whether the virtual environment could be made anew, after `make clean` or an upgrade of the system."""
     if not target.system.has("python3"):
-        yield Finding("not checked", "python3", "there is none on the PATH")
+        yield Finding("not checked", "python3", "it is not on the PATH")
     elif target.system.ask("python3", "-c", "import venv, ensurepip")[0]:
-        yield Finding("ok", "python3", "it can make virtual environments")
+        yield Finding("ok", "python3", "it can create virtual environments")
     else:
         yield Finding(
             "warning",
             "python3",
-            "it cannot make virtual environments, which make needs when .venv is missing or out of date",
+            "it cannot create virtual environments, which make needs when .venv is missing or outdated",
             "apt-get install -y python3-venv",
         )
 
@@ -121,17 +125,17 @@ def python(target: Target) -> Iterator[Finding]:
 def _synchronised(target: Target) -> Finding:
     if target.system.path("run/systemd/timesync/synchronized").exists():
         return Finding("ok", "clock", "synchronised")
-    good, answer = target.system.ask("timedatectl", "show", "--property=NTPSynchronized", "--value")
-    if good and answer == "yes":
+    succeeded, answer = target.system.ask("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    if succeeded and answer == "yes":
         return Finding("ok", "clock", "synchronised")
-    if good and answer == "no":
+    if succeeded and answer == "no":
         return Finding(
             "warning",
             "clock",
-            "it is not synchronised: certificates, expiring keys and metrics need the right time",
+            "it is not synchronised, but certificates, expiring keys and metrics need the right time",
             "sudo timedatectl set-ntp true",
         )
-    return Finding("not checked", "clock", "timedatectl does not say whether it is synchronised")
+    return Finding("not checked", "clock", "timedatectl does not report whether it is synchronised")
 
 
 def _containerd(target: Target) -> str:

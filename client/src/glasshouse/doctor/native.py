@@ -7,25 +7,25 @@ import shutil
 from collections.abc import Callable, Iterator
 
 from glasshouse.doctor.finding import Finding, Target
-from glasshouse.shape import Shape
+from glasshouse.stack.shape import Shape
 
 _OPENMP = "libgomp.so.1"
-_SHARED = "/dev/shm"  # noqa: S108 - a place that is looked at
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - only checked, and never written to
 _MB = 1_000_000
-_LITTLE_MEMORY_MB, _LITTLE_DISK_MB = 16, 500
+_MIN_MEMORY_MB, _MIN_DISK_MB = 16, 500
 
 
 def programs(shape: Shape) -> Iterator[Finding]:
     """The programs nginx and Prometheus, without which it runs in plain HTTP, and without a memory."""
     for choice, program in zip(shape.choices[-2:], (shape.nginx, shape.prometheus), strict=True):
-        name = "nginx" if choice.part == "entrance" else "prometheus"
+        name = "nginx" if choice.aspect == "endpoint" else "prometheus"
         if program is not None:
             yield Finding("ok", name, str(program))
         else:
             yield Finding("warning", name, f"{choice.chosen}: {choice.reason}")
 
 
-def _loads(library: str) -> bool:
+def _can_load(library: str) -> bool:
     try:
         ctypes.CDLL(library)
     except OSError:
@@ -33,48 +33,48 @@ def _loads(library: str) -> bool:
     return True
 
 
-def openmp(_: Target, *, loads: Callable[[str], bool] = _loads) -> Iterator[Finding]:
+def openmp(_: Target, *, can_load: Callable[[str], bool] = _can_load) -> Iterator[Finding]:
     """The library that llama.cpp computes with, which a minimal Debian lacks."""
     if platform.system() != "Linux":
-        yield Finding("not checked", "OpenMP", "only Linux has it as a package")
-    elif loads(_OPENMP):
+        yield Finding("not checked", "OpenMP", "only Linux packages it")
+    elif can_load(_OPENMP):
         yield Finding("ok", "OpenMP", _OPENMP)
     else:
         yield Finding(
-            "failure", "OpenMP", f"{_OPENMP} is missing, which llama.cpp needs", "apt-get install -y libgomp1"
+            "failure", "OpenMP", f"{_OPENMP} is missing, but llama.cpp needs it", "apt-get install -y libgomp1"
         )
 
 
 def shared_memory(target: Target) -> Iterator[Finding]:
     """Whether the gateway's counters can live in memory."""
-    place = target.system.path(_SHARED)
-    if not place.is_dir() or not os.access(place, os.W_OK):
+    path = target.system.path(_SHARED_MEMORY)
+    if not path.is_dir() or not os.access(path, os.W_OK):
         yield Finding(
             "warning",
-            _SHARED,
-            "nothing can be written there: counters go to the disk",
+            _SHARED_MEMORY,
+            "it is not writable: counters go to the disk",
             "sudo mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
         )
         return
-    free = shutil.disk_usage(place).free / _MB
-    if free < _LITTLE_MEMORY_MB:
+    free = shutil.disk_usage(path).free / _MB
+    if free < _MIN_MEMORY_MB:
         yield Finding(
             "warning",
-            _SHARED,
-            f"{free:.0f} MB are free there, and the gateway's counters live there",
+            _SHARED_MEMORY,
+            f"{free:.0f} MB are free, but the gateway's counters are there",
             "remove what fills it: ls -la /dev/shm",
         )
     else:
-        yield Finding("ok", _SHARED, f"{free:.0f} MB are free")
+        yield Finding("ok", _SHARED_MEMORY, f"{free:.0f} MB are free")
 
 
 def disk(target: Target) -> Iterator[Finding]:
     """Whether logs and metrics have room."""
-    place = target.settings.run_dir
-    place = next(one for one in (place, *place.parents) if one.exists())
-    free = shutil.disk_usage(place).free / _MB
+    path = target.settings.run_dir
+    path = next(directory for directory in (path, *path.parents) if directory.exists())
+    free = shutil.disk_usage(path).free / _MB
     text = f"{free:.0f} MB are free for {target.settings.shown(target.settings.run_dir)}/"
-    if free < _LITTLE_DISK_MB:
-        yield Finding("warning", "disk", f"{text}, and logs and metrics are lost when it is full", "make room")
+    if free < _MIN_DISK_MB:
+        yield Finding("warning", "disk", f"{text}, and logs and metrics are lost if it gets full", "free some space")
     else:
         yield Finding("ok", "disk", text)

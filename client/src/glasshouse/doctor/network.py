@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from glasshouse import ports
 from glasshouse.doctor import daemon
 from glasshouse.doctor.finding import Finding, Target
 from glasshouse.errors import PortError
+from glasshouse.stack import ports
 from glasshouse.system import System
 
 _USUAL_MTU = 1500
@@ -30,10 +30,10 @@ def free_ports(_: Target, wanted: tuple[ports.Port, ...]) -> Iterator[Finding]:
 
 def mtu(target: Target) -> Iterator[Finding]:
     """Whether this machine's network carries what Docker's send: Google's takes 1460 bytes, Docker's usual is 1500."""
-    interface = _way_out(target.system)
+    interface = _default_interface(target.system)
     carried = target.system.read(f"sys/class/net/{interface}/mtu").strip() if interface else ""
     if not carried.isdecimal():
-        yield Finding("not checked", "MTU", "no interface with a default route is shown")
+        yield Finding("not checked", "MTU", "no interface has a default route")
         return
     used = _docker_mtu(target)
     if used <= int(carried):
@@ -61,13 +61,13 @@ def firewall(target: Target) -> Iterator[Finding]:
     if not target.system.path(place).exists():
         yield Finding("ok", "ufw", "it is not installed")
     elif not text:
-        yield Finding("not checked", "ufw", f"/{place} is not yours to read")
+        yield Finding("not checked", "ufw", f"/{place} is not readable for you")
     elif re.search(r"^ENABLED=yes", text, re.MULTILINE | re.IGNORECASE):
         web = f"{target.settings.public_http_port} and {target.settings.public_https_port}"
         yield Finding(
             "warning",
             "ufw",
-            f"it is on, but Docker publishes {web} round it: they are open to whoever reaches this machine",
+            f"it is on, but Docker publishes {web} past it: whoever reaches this machine reaches them",
             "close them in the cloud's firewall, or in iptables' chain DOCKER-USER",
         )
     else:
@@ -81,7 +81,7 @@ def ipv6(target: Target) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "IPv6",
-            "Docker publishes ports at this machine's IPv6 address too, and nginx sees all who come that way as one "
+            "Docker publishes ports at this machine's IPv6 address too, and nginx sees all of them as one "
             "client: limits per address count them together",
             "publish no AAAA record for this machine, or put a load balancer before it and name it in TRUSTED_PROXIES",
         )
@@ -93,15 +93,17 @@ def _docker_mtu(target: Target) -> int:
     """What the networks of this project have; before they are made, what new ones get."""
     project = target.setting("COMPOSE_PROJECT_NAME", "glasshouse")
     wanted = f'{{{{index .Options "{_MTU_OPTION}"}}}}'
-    good, said = False, ""
+    succeeded, output = False, ""
     if not target.machine.docker_trouble:
-        good, said = target.system.ask("docker", "network", "inspect", "--format", wanted, f"{project}_{_OUTWARD[0]}")
-    if not good:
-        said = str(daemon.setting(target.system, "default-network-opts", "bridge", _MTU_OPTION))
-    return int(said) if said.isdecimal() else _USUAL_MTU
+        succeeded, output = target.system.ask(
+            "docker", "network", "inspect", "--format", wanted, f"{project}_{_OUTWARD[0]}"
+        )
+    if not succeeded:
+        output = str(daemon.setting(target.system, "default-network-opts", "bridge", _MTU_OPTION))
+    return int(output) if output.isdecimal() else _USUAL_MTU
 
 
-def _way_out(system: System) -> str:
+def _default_interface(system: System) -> str:
     """The interface of the default route; of several, the one with the lowest metric."""
     rows = [line.split() for line in system.read("proc/net/route").splitlines()[1:]]
     routes = [(int(row[6]), row[0]) for row in rows if row[1:2] == [_DEFAULT_ROUTE] and row[7:8] == [_DEFAULT_ROUTE]]

@@ -1,7 +1,7 @@
-"""A backup's file: a tar of one tar.gz a part, with `manifest.json` at its end.
+"""The file of a backup: a tar with a tar.gz for each component, and `manifest.json` at its end.
 
-Each part is written as it comes: its length stands in the head before it once it is known. So a backup needs room for
-itself only, and one that was cut short has no manifest.
+Each component is written as it comes, and its length filled into the header before it once it is known. So a backup
+needs disk space for itself only, and one that was cut short has no manifest.
 """
 
 import hashlib
@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from glasshouse.errors import BackupError
-from glasshouse.maintenance import contents, manifest
-from glasshouse.maintenance.contents import Contents
+from glasshouse.maintenance import manifest
 from glasshouse.maintenance.manifest import Manifest, PartEntry
-from glasshouse.maintenance.part import Part
+from glasshouse.stack.data import contents
+from glasshouse.stack.data.base import Component
+from glasshouse.stack.data.contents import Contents
 
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1024 * 1024
-_TRIES = 3
+_MAX_ATTEMPTS = 3
 
 
 class Writer:
@@ -32,55 +33,55 @@ class Writer:
         self._file = file
         self.parts: list[PartEntry] = []
 
-    def add(self, part: Part) -> PartEntry:
-        """Writes a part, again from its beginning if it changes while it is read.
+    def add(self, component: Component) -> PartEntry:
+        """Writes a component, again from its beginning if it changes while it is read.
 
         Raises:
             BackupError: It cannot be read.
-            OSError: There is no room.
+            OSError: The disk is full.
         """
-        head = self._file.tell()
-        name = f"{part.name.replace('/', '-')}.tar.gz"
-        for _ in range(_TRIES):
-            self._file.seek(head + _BLOCK)
+        header = self._file.tell()
+        name = f"{component.name.replace('/', '-')}.tar.gz"
+        for _ in range(_MAX_ATTEMPTS):
+            self._file.seek(header + _BLOCK)
             self._file.truncate()
             counted = _Counted(self._file)
-            if part.pack(cast("BinaryIO", counted), accept_changed=part.may_change):
+            if component.pack(cast("BinaryIO", counted), accept_changed=component.is_append_only):
                 break
         else:
-            raise BackupError(f"{part.name} changed again and again while it was read: try again.")
-        self._close(head, name, counted.count)
-        entry = PartEntry(part.name, name, counted.count, counted.digest.hexdigest())
+            raise BackupError(f"{component.name} kept changing while it was read: try again.")
+        self._close(header, name, counted.count)
+        entry = PartEntry(component.name, name, counted.count, counted.digest.hexdigest())
         self.parts.append(entry)
         return entry
 
-    def finish(self, made: Manifest) -> None:
+    def finish(self, content: Manifest) -> None:
         """Writes the manifest and the end of the file.
 
         Raises:
-            OSError: There is no room.
+            OSError: The disk is full.
         """
-        head, content = self._file.tell(), made.to_json()
-        self._file.seek(head + _BLOCK)
-        self._file.write(content)
-        self._close(head, manifest.NAME, len(content))
+        header, encoded = self._file.tell(), content.to_json()
+        self._file.seek(header + _BLOCK)
+        self._file.write(encoded)
+        self._close(header, manifest.NAME, len(encoded))
         self._file.write(bytes(2 * _BLOCK))
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def _close(self, head: int, name: str, size: int) -> None:
+    def _close(self, header: int, name: str, size: int) -> None:
         member = tarfile.TarInfo(name)
         member.size, member.mode = size, 0o600
         self._file.write(bytes(-size % _BLOCK))
         end = self._file.tell()
-        self._file.seek(head)
+        self._file.seek(header)
         self._file.write(member.tobuf(format=tarfile.GNU_FORMAT))
         self._file.seek(end)
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A backup whose every byte has been checked: what it says of itself, what each part holds, where that begins."""
+    """A backup of which every byte has been checked: its manifest, what each component holds, and at which offset."""
 
     path: Path
     manifest: Manifest
@@ -89,7 +90,7 @@ class Archive:
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        """The tar.gz of a part.
+        """The tar.gz of a component.
 
         Raises:
             OSError: The file is gone.
@@ -104,18 +105,18 @@ def check(path: Path) -> Archive:
     """Reads a whole backup and compares it with its manifest.
 
     Raises:
-        BackupError: It is no backup, or damaged, or made by a newer version, or holds what may not be unpacked.
+        BackupError: It is no backup, or damaged, or made by a newer version, or not safe to unpack.
     """
     try:
         with path.open("rb") as file:
             offsets = _members(file, path)
-            made = manifest.parse(_manifest(file, offsets, path), path.name)
-            if missing := [part.name for part in made.parts if part.file not in offsets]:
+            parsed = manifest.parse(_manifest(file, offsets, path), path.name)
+            if missing := [part.name for part in parsed.parts if part.file not in offsets]:
                 raise BackupError(f"{path.name} is damaged: {', '.join(missing)} is missing.")
-            parts = {part.name: _check(file, offsets[part.file][0], part, path) for part in made.parts}
+            parts = {part.name: _check(file, offsets[part.file][0], part, path) for part in parsed.parts}
     except OSError as error:
         raise BackupError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return Archive(path, made, parts, {name: offset for name, (offset, _) in offsets.items()})
+    return Archive(path, parsed, parts, {name: offset for name, (offset, _) in offsets.items()})
 
 
 def _members(file: BinaryIO, path: Path) -> dict[str, tuple[int, int]]:
@@ -123,7 +124,7 @@ def _members(file: BinaryIO, path: Path) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar, suppress(tarfile.ReadError):
-            # A file that was cut short ends in the middle of a member; what came before tells whose it is.
+            # A file that was cut short ends in the middle of a member; those before it show whether it is ours.
             for member in tar:
                 found[member.name] = member.offset_data, member.size
     except tarfile.TarError as error:
@@ -137,8 +138,8 @@ def _manifest(file: BinaryIO, offsets: dict[str, tuple[int, int]], path: Path) -
     file.seek(offset)
     content = file.read(size)
     if manifest.NAME not in offsets or len(content) < size:
-        what = "is incomplete: its end is missing" if is_ours else "is not a backup of Glasshouse"
-        raise BackupError(f"{path.name} {what}.")
+        problem = "is incomplete: its end is missing" if is_ours else "is not a backup of Glasshouse"
+        raise BackupError(f"{path.name} {problem}.")
     return content
 
 
@@ -158,7 +159,7 @@ def _check(file: BinaryIO, offset: int, part: PartEntry, path: Path) -> Contents
 
 
 class _Counted(io.RawIOBase):
-    """Counts and digests what passes on its way into a file."""
+    """Counts and hashes what is written to a file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -177,7 +178,7 @@ class _Counted(io.RawIOBase):
 
 
 class _Section(io.RawIOBase):
-    """The next `size` bytes of a file, digested as they are read."""
+    """The next `size` bytes of a file, hashed as they are read."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file

@@ -1,24 +1,25 @@
-"""The checkout that the stack runs from, as git knows it."""
+"""The checkout that the stack runs from, according to git."""
 
-import subprocess
+import os
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from glasshouse.errors import UpgradeError
+from glasshouse.system import run
 
-_ANSWER_S = 300.0  # tags may come from far away
+_TIMEOUT_S = 300.0  # a fetch may be slow
 
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A work tree. Its questions need git; `version` and `changed` do without where it is missing."""
+    """A work tree. Its methods need git; the properties do without where it is missing."""
 
     root: Path
 
     @property
     def version(self) -> str:
-        """The tag and what came after it; the package's own version where git does not tell."""
+        """The tag and the commits since; the package's own version where git does not say."""
         try:
             return self.git("describe", "--tags", "--always")
         except UpgradeError:
@@ -26,7 +27,7 @@ class Checkout:
 
     @property
     def commit(self) -> str:
-        """The commit; empty where git does not tell."""
+        """The commit; empty where git does not say."""
         try:
             return self.resolve("HEAD")
         except UpgradeError:
@@ -34,12 +35,12 @@ class Checkout:
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """The files of the repository that are not as the commit has them; none where git does not tell."""
+        """The files of the repository that differ from the commit; none where git does not say."""
         try:
-            said = self.git("status", "--porcelain", "--untracked-files=no", "-z")
+            output = self.git("status", "--porcelain", "--untracked-files=no", "-z")
         except UpgradeError:
             return ()
-        return tuple(line[3:] for line in said.split("\0") if line[2:3] == " ")
+        return tuple(line[3:] for line in output.split("\0") if line[2:3] == " ")
 
     @property
     def branch(self) -> str:
@@ -50,7 +51,7 @@ class Checkout:
             return ""
 
     def fetch(self) -> str:
-        """Gets the tags of the remote; what went wrong, if anything did."""
+        """Fetches the tags of the remote; returns the error, or an empty text."""
         try:
             if self.git("remote"):
                 self.git("fetch", "--quiet", "--tags")
@@ -61,7 +62,7 @@ class Checkout:
     def newest_tag(self) -> str:
         """The highest version among the tags; empty where there is none."""
         tags = self.git("-c", "versionsort.suffix=-", "tag", "--list", "v[0-9]*", "--sort=-version:refname").split()
-        released = [tag for tag in tags if "-" not in tag]  # v1.0-rc1 is taken by those who name it
+        released = [tag for tag in tags if "-" not in tag]  # v1.0-rc1 is for those who ask for it
         return next(iter(released), "")
 
     def resolve(self, name: str) -> str:
@@ -73,7 +74,7 @@ class Checkout:
         return self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
 
     def describe(self, commit: str) -> str:
-        """A commit as a person calls it."""
+        """A commit by its tag, or its abbreviated hash."""
         return self.git("describe", "--tags", "--always", commit)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
@@ -84,15 +85,15 @@ class Checkout:
             return False
         return True
 
-    def differ(self, one: str, other: str, *paths: str) -> bool:
+    def differ(self, old: str, new: str, *paths: str) -> bool:
         """Whether any of `paths` is not the same in two commits."""
-        return bool(self.git("diff", "--name-only", one, other, "--", *paths))
+        return bool(self.git("diff", "--name-only", old, new, "--", *paths))
 
-    def require_room(self, commit: str) -> None:
-        """Sees that no file of the person's own stands where `commit` has one.
+    def require_switchable(self, commit: str) -> None:
+        """Checks that no untracked file is in the way of one of `commit`.
 
         Raises:
-            UpgradeError: One does; the text names it.
+            UpgradeError: One is; the text names it.
         """
         self.git("read-tree", "--dry-run", "-m", "-u", "HEAD", commit)
 
@@ -105,26 +106,17 @@ class Checkout:
         self.git("switch", "--quiet", *(("--detach",) if to != self._known_branch(to) else ()), to)
 
     def git(self, *arguments: str) -> str:
-        """What git answers.
+        """The output of a git command. What a person names stands behind --end-of-options, or is a commit.
 
         Raises:
-            UpgradeError: It refuses, or is not there; the text says what it said.
+            UpgradeError: It fails, or there is no git; the text holds its error.
         """
         try:
-            done = subprocess.run(  # noqa: S603 - what a person names stands behind --end-of-options, or is a commit
-                ["git", "-C", str(self.root), *arguments],  # noqa: S607 - the person's own git
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_ANSWER_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
+            done = run("git", "-C", str(self.root), *arguments, environment=os.environ, timeout_s=_TIMEOUT_S)
+        except OSError as error:
             raise UpgradeError(f"git {arguments[0]}: {error}.") from error
-        if done.returncode:
-            said = " ".join((done.stderr or done.stdout).split()) or f"status {done.returncode}"
-            raise UpgradeError(f"git {arguments[0]}: {said}")
+        if done.status:
+            raise UpgradeError(f"git {arguments[0]}: {done.error or f'status {done.status}'}")
         return done.stdout.strip("\n")
 
     def _known_branch(self, name: str) -> str:

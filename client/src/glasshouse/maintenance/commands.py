@@ -13,37 +13,38 @@ from glasshouse.maintenance import upgrade as upgrades
 from glasshouse.settings import Settings, find_root, load
 
 app = typer.Typer()
+_PANEL = "Maintain"
 
 
-@app.command()
+@app.command(rich_help_panel=_PANEL)
 def backup(
     file: Annotated[
-        Path | None, typer.Option(help="Where to [default: a name with date and version in backups/]")
+        Path | None, typer.Option(help="File to write.", show_default="a name with date and version in backups/")
     ] = None,
 ) -> None:
-    """Save secrets, keys, settings and data into one file; the stack serves on."""
+    """Save secrets, keys, settings and data in one file; the stack keeps serving."""
     backups.backup(_settings(), file.absolute() if file else None)
 
 
-@app.command()
+@app.command(rich_help_panel=_PANEL)
 def restore(
-    file: Annotated[Path | None, typer.Argument(help="A file that `backup` has made.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is here, after a backup of it.")] = False,
+    file: Annotated[Path | None, typer.Argument(help="A file made by `backup`.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is here, after backing it up.")] = False,
 ) -> None:
     """Put a backup into this checkout. The stack must be down."""
     settings = _settings()
     if file is None:
-        there = "".join(f"\n  {settings.shown(one)}" for one in backups.known(settings))
-        raise BackupError(f"Which backup? make restore FILE=…{there}")
+        known = "".join(f"\n  {settings.shown(each)}" for each in backups.existing(settings))
+        raise BackupError(f"Which backup? make restore FILE=…{known}")
     restores.restore(settings, file.absolute(), force=force)
 
 
-@app.command()
+@app.command(rich_help_panel=_PANEL)
 def upgrade(
-    to: Annotated[str | None, typer.Option(help="A tag or commit [default: the newest version's tag]")] = None,
-    key_file: Annotated[Path | None, typer.Option(help="File with an API key [default: secrets/api-key]")] = None,
+    to: Annotated[str | None, typer.Option(help="A tag or commit.", show_default="the newest version's tag")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="File with a key.", show_default="secrets/api-key")] = None,
 ) -> None:
-    """Go to another version: backup, build, start, smoke; back to the version of before if one of them fails."""
+    """Switch to another version: backup, build, start, smoke test; roll back if one of them fails."""
     settings = _settings()
     upgrades.upgrade(settings, to, (key_file or settings.api_key_file).absolute())
 

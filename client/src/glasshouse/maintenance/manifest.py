@@ -1,4 +1,4 @@
-"""What a backup says of itself: `manifest.json`, the last member of its file."""
+"""The manifest of a backup: `manifest.json`, the last member of its file."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ _DIGEST = "sha256"
 
 @dataclass(frozen=True, slots=True)
 class PartEntry:
-    """One part: `name` says what it is, such as `secrets/engine`; its tar.gz is the member `file` of the backup."""
+    """A component, such as `secrets/engine`; its tar.gz is the member `file` of the backup."""
 
     name: str
     file: str
@@ -26,7 +26,7 @@ class PartEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Who made a backup, of what, and when (UTC, ISO 8601)."""
+    """Which version made a backup, of which shape, when (UTC, ISO 8601), and its components, which are called parts."""
 
     version: str
     commit: str

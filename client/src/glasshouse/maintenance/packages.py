@@ -1,4 +1,4 @@
-"""The virtual environment, kept while another version installs its packages into it."""
+"""The virtual environment, copied while another version installs its packages into it."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """The `.venv` of a checkout. A copy costs no room: its files are links, and an installer replaces files."""
+    """The `.venv` of a checkout. A copy takes no space: its files are hard links, and an installer replaces files."""
 
     root: Path
 
@@ -16,27 +16,27 @@ class Packages:
         """Copies it.
 
         Raises:
-            OSError: The disk allows no links.
+            OSError: The file system has no hard links.
         """
         self.forget()
-        shutil.copytree(self._place, self._copy, symlinks=True, copy_function=os.link)
+        shutil.copytree(self._venv, self._copy, symlinks=True, copy_function=os.link)
 
     def put_back(self) -> None:
-        """Puts the copy in its place again, newer than the lists that it was made from.
+        """Puts the copy back, newer than the lock files that it was installed from.
 
         Raises:
             OSError: It cannot be moved.
         """
-        shutil.rmtree(self._place)
-        self._copy.rename(self._place)
-        (self._place / ".installed").touch()
+        shutil.rmtree(self._venv)
+        self._copy.rename(self._venv)
+        (self._venv / ".installed").touch()
 
     def forget(self) -> None:
         """Removes the copy."""
         shutil.rmtree(self._copy, ignore_errors=True)
 
     @property
-    def _place(self) -> Path:
+    def _venv(self) -> Path:
         return self.root / ".venv"
 
     @property

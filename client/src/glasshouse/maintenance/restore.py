@@ -1,33 +1,34 @@
-"""`make restore`: puts a backup into a checkout, after everything that could speak against it has been asked."""
+"""`make restore`: puts a backup into a checkout, after checking everything that could go wrong."""
 
 import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from glasshouse import env_file, native
-from glasshouse.docker import Docker
+from glasshouse import env_file
 from glasshouse.errors import BackupError
-from glasshouse.maintenance import archive, backup, contents, services
+from glasshouse.maintenance import archive, backup, settings_files
 from glasshouse.maintenance.archive import Archive
-from glasshouse.maintenance.contents import Contents
-from glasshouse.maintenance.part import Part
-from glasshouse.maintenance.services import SETTINGS, Services
 from glasshouse.settings import Settings, load
 from glasshouse.signals import interrupting
+from glasshouse.stack import detect
+from glasshouse.stack.data import contents
+from glasshouse.stack.data.base import Component, StackData
+from glasshouse.stack.data.contents import Contents
 
 _ENV = ".env"
 
 
 def restore(settings: Settings, file: Path, *, force: bool) -> None:
-    """Checks a backup, then puts its parts where they belong. What is there already must be the same, or nothing.
+    """Checks a backup, then restores its components. What is there already must be the same, or nothing.
 
     Args:
-        settings: where to; the backup's own `.env` counts before it is in place.
+        settings: of the checkout; the backup's own `.env` counts before it is restored.
         file: the backup.
-        force: whether what is there may be replaced; a backup of it is made first.
+        force: whether what is there may be replaced; it is backed up first.
 
     Raises:
         GlasshouseError: The stack runs, the backup is no good, or something else would be overwritten, and nothing has
@@ -37,64 +38,68 @@ def restore(settings: Settings, file: Path, *, force: bool) -> None:
     with interrupting():
         print(f"Checking {settings.shown(file)} …", flush=True)
         checked = archive.check(file)
-        target = _with_its_settings(settings, checked)
-        with backup.alone(target):
+        target = _with_saved_env(settings, checked)
+        with backup.exclusive(target):
             _require_stopped(target)
             _restore(target, checked, force=force)
 
 
-def put_back(checked: Archive, found: Services, names: Sequence[str]) -> None:
-    """Restores some parts, whatever is there now.
+@dataclass(frozen=True, slots=True)
+class BackedUpData:
+    """See SavedData."""
 
-    Raises:
-        GlasshouseError: One cannot be written.
-    """
-    for name in names:
-        part = found.part(name)
-        if part is not None:
-            print(f"  {name}", flush=True)
-            found.prepare(name)
-            with checked.open(name) as stream:
-                part.unpack(stream, checked.contents[name].left_out)
+    archive: Archive
+    data: StackData
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See SavedData."""
+        return tuple(name for name in self.archive.contents if name != settings_files.NAME)
 
-def is_as_saved(checked: Archive, found: Services, name: str) -> bool:
-    """Whether a part still is what the backup holds.
+    def differs(self, name: str) -> bool:
+        """See SavedData; a component that this shape does not have is as it was."""
+        component = self.data.component(name)
+        return component is not None and _read(component).entries != self.archive.contents[name].entries
 
-    Raises:
-        GlasshouseError: It cannot be read.
-    """
-    part = found.part(name)
-    return part is None or _present(part).entries == checked.contents[name].entries
+    def restore(self, names: Sequence[str]) -> None:
+        """See SavedData."""
+        for name in names:
+            component = self.data.component(name)
+            if component is not None:
+                print(f"  {name}", flush=True)
+                self.data.create(name)
+                with self.archive.open(name) as stream:
+                    component.unpack(stream, self.archive.contents[name].left_out)
 
 
 def _restore(settings: Settings, checked: Archive, *, force: bool) -> None:
     kind = checked.manifest.shape if settings.shape == "auto" else settings.shape
-    found = services.of_kind(settings, kind)
-    wanted = [name for name in checked.contents if name == SETTINGS or found.part(name) is not None]
-    there = {name: _there(settings, found, name).entries for name in wanted}
-    # What is there and lost by a restore; that something is missing is what a restore is for.
-    different = [name for name in wanted if not there[name].items() <= checked.contents[name].entries.items()]
+    stack = detect.of_kind(settings, kind)
+    data = stack.data
+    wanted = [name for name in checked.contents if name == settings_files.NAME or data.component(name) is not None]
+    current = {name: _current(settings, data, name).entries for name in wanted}
+    # What is there and would be lost; that something is missing is what a restore is for.
+    different = [name for name in wanted if not current[name].items() <= checked.contents[name].entries.items()]
     if different and not force:
         raise BackupError(
             f"There is something else here: {', '.join(different)}. Nothing has been changed. FORCE=1 replaces it, "
             "after a backup of what is here."
         )
-    kept = None
+    replaced = None
     if different:
         print("A backup of what is here first:", flush=True)
-        kept = backup.write(settings, found, backup.usual_file(settings, "-before-restore"))
+        replaced = backup.write(settings, stack, backup.default_file(settings, "-before-restore"))
         print("Restoring:", flush=True)
-    changed = [name for name in wanted if there[name] != checked.contents[name].entries]
+    changed = [name for name in wanted if current[name] != checked.contents[name].entries]
     try:
-        if SETTINGS in changed:
+        if settings_files.NAME in changed:
             _restore_settings(settings, checked)
-            found = services.of_kind(settings, kind)  # an override may have come with them
-        put_back(checked, found, [name for name in changed if name != SETTINGS])
+            data = detect.of_kind(settings, kind).data  # an override may have come with them
+        BackedUpData(checked, data).restore([name for name in changed if name != settings_files.NAME])
     except BaseException:
-        where = f" What was here before is in {settings.shown(kept.path)}." if kept else ""
-        again = f"make restore FILE={settings.shown(checked.path)} FORCE=1"
-        print(f"The restore is incomplete, and has to be repeated before a start: {again}.{where}", file=sys.stderr)
+        where = f" What was here before is in {settings.shown(replaced.path)}." if replaced else ""
+        command = f"make restore FILE={settings.shown(checked.path)} FORCE=1"
+        print(f"The restore is incomplete, and has to be repeated before a start: {command}.{where}", file=sys.stderr)
         raise
     for name in set(checked.contents) - set(wanted):
         print(f"  {name} is left out: the shape {kind!r} has no use for it")
@@ -103,16 +108,18 @@ def _restore(settings: Settings, checked: Archive, *, force: bool) -> None:
 
 
 def _restore_settings(settings: Settings, checked: Archive) -> None:
-    print(f"  {SETTINGS}", flush=True)
-    with checked.open(SETTINGS) as stream:
-        services.settings_part(settings).unpack(stream, checked.contents[SETTINGS].left_out)
+    name = settings_files.NAME
+    print(f"  {name}", flush=True)
+    with checked.open(name) as stream:
+        settings_files.component(settings).unpack(stream, checked.contents[name].left_out)
 
 
-def _with_its_settings(settings: Settings, checked: Archive) -> Settings:
-    """The settings as they will be with the backup's `.env`: it says where secrets lie, and who the services are."""
-    if SETTINGS not in checked.contents or _ENV not in checked.contents[SETTINGS].entries:
+def _with_saved_env(settings: Settings, checked: Archive) -> Settings:
+    """The settings as they will be with the backup's `.env`: it says where secrets lie, and the services' user."""
+    name = settings_files.NAME
+    if name not in checked.contents or _ENV not in checked.contents[name].entries:
         return settings
-    with TemporaryDirectory() as directory, checked.open(SETTINGS) as stream:
+    with TemporaryDirectory() as directory, checked.open(name) as stream:
         env = Path(directory) / _ENV
         for tar, member in contents.members(stream):
             content = tar.extractfile(member)
@@ -122,41 +129,43 @@ def _with_its_settings(settings: Settings, checked: Archive) -> Settings:
 
 
 def _require_stopped(settings: Settings) -> None:
-    """Refuses to change data under programs that use it.
+    """Refuses to change data that a running program uses.
 
     Raises:
-        BackupError: One runs.
+        BackupError: One runs, be it another checkout's with the same volumes.
     """
-    containers = [one for one in Docker(settings).containers() if one.is_running]
-    if containers or native.started(settings) is not None:
-        elsewhere = {one.directory for one in containers if one.directory.resolve() != settings.root.resolve()}
-        where = f" in {', '.join(map(str, elsewhere))}" if elsewhere else ""
+    users = [directory for stack in detect.stacks(settings) for directory in stack.data_users]
+    if users:
+        here = settings.root.resolve()
+        elsewhere = {str(directory) for directory in users if directory.resolve() != here}
+        where = f" in {', '.join(sorted(elsewhere))}" if elsewhere else ""
         raise BackupError(f"Glasshouse is running{where}; nothing has been changed. First: make down")
 
 
-def _there(settings: Settings, found: Services, name: str) -> Contents:
-    part = services.settings_part(settings) if name == SETTINGS else found.part(name)
-    if part is None or (name != SETTINGS and not found.has(name)):
-        return Contents({}, ())
-    return _present(part)
+def _current(settings: Settings, data: StackData, name: str) -> Contents:
+    """What a component holds now; nothing where it is not there."""
+    if name == settings_files.NAME:
+        return _read(settings_files.component(settings))
+    component = data.component(name)
+    return _read(component) if component is not None and data.may_exist(name) else Contents({}, ())
 
 
-def _present(part: Part) -> Contents:
-    """What a part holds now, read as a backup would."""
+def _read(component: Component) -> Contents:
+    """What a component holds now, read as a backup would."""
     reader, writer = os.pipe()
 
     def pack() -> None:
         with os.fdopen(writer, "wb") as output:
-            part.pack(output, accept_changed=True)
+            component.pack(output, accept_changed=True)
 
     with ThreadPoolExecutor(1) as pool, os.fdopen(reader, "rb") as stream:
         packing = pool.submit(pack)
         try:
-            found = contents.read(stream, part.name)
+            found = contents.read(stream, component.name)
         except BackupError:
             while stream.read(1024 * 1024):
                 pass
-            packing.result()  # why it could not be read tells more than what was made of it
+            packing.result()  # why it could not be packed says more than what was made of the rest
             raise
         packing.result()
     return found

@@ -1,33 +1,40 @@
 """`make upgrade`: from one version of the project to another, and back if that one does not serve.
 
-The code changes under this process, which goes on with what it has loaded: all that the way back needs is imported
-here, before. What is the other version's (its packages, images, start) is left to its own `make`.
+The code changes under this process, which goes on with what it has loaded: everything that a rollback needs is imported
+before. What belongs to the new version (its packages, images, start) is left to its own `make`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from glasshouse import smoke
 from glasshouse.errors import GlasshouseError, UpgradeError
-from glasshouse.maintenance import backup, exchange
+from glasshouse.maintenance import backup
 from glasshouse.maintenance.archive import Archive
 from glasshouse.maintenance.checkout import Checkout
-from glasshouse.maintenance.exchange import Exchange
-from glasshouse.maintenance.make import make
 from glasshouse.maintenance.packages import Packages
+from glasshouse.maintenance.restore import BackedUpData
+from glasshouse.make import make
 from glasshouse.settings import Settings
 from glasshouse.signals import interrupting, uninterrupted
+from glasshouse.stack import detect
+from glasshouse.stack.base import Rollout, Stack
 
 _PACKAGES = ("requirements.lock", ":(glob)**/pyproject.toml")
+_NOT_RUNNING = (
+    "An upgrade is of a stack that serves, so that it can be seen to serve after it. Start it: make up. Or change the "
+    "version without one: git switch --detach VERSION, make up"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Versions:
-    """Where from and where to: commits, what a person calls them, and the branch or commit to go back to."""
+    """The old and the new version: commits, their names, and the branch or commit to go back to."""
 
     old: str
     old_name: str
-    home: str
+    old_branch: str
     new: str
     new_name: str
 
@@ -36,13 +43,13 @@ def upgrade(settings: Settings, to: str | None, key_file: Path) -> None:
     """Changes the version of the stack that runs here.
 
     Args:
-        settings: whose.
+        settings: of the checkout.
         to: a tag, branch or commit; None for the newest version's tag.
-        key_file: an API key, to see whether it serves.
+        key_file: an API key, for the smoke test.
 
     Raises:
-        GlasshouseError: It cannot begin, and nothing has changed; or it failed, and all is as before, or the text says
-            what is not.
+        GlasshouseError: It cannot begin, and nothing has changed; or it failed and was rolled back, or the text says
+            what was not.
         KeyboardInterrupt: Ctrl-C (or SIGTERM, SIGHUP) came meanwhile; likewise.
     """
     checkout = Checkout(settings.root)
@@ -50,26 +57,27 @@ def upgrade(settings: Settings, to: str | None, key_file: Path) -> None:
         versions = _versions(checkout, to)
         if versions is None:
             return
-        stack = exchange.of(settings)
+        stack = detect.supervised(settings)
+        if stack is None:
+            raise UpgradeError(_NOT_RUNNING)
         _step(f"From {versions.old_name} to {versions.new_name}: first, whether it serves now")
-        front = stack.front()
-        smoke.run(smoke.Target(front.url, key_file, front.certificate))
+        endpoint = stack.endpoint
+        smoke.run(smoke.Target(endpoint.url, key_file, endpoint.certificate))
         _step("Saving the data")
-        with backup.alone(settings):
-            usual = backup.usual_file(settings, "-before-upgrade")
-            saved = backup.write(settings, stack.services, usual)
-        attempt = _Attempt(settings, checkout, stack, versions, saved)
+        with backup.exclusive(settings):
+            saved = backup.write(settings, stack, backup.default_file(settings, "-before-upgrade"))
+        attempt = _Attempt(settings, checkout, stack, stack.rollout(), versions, saved)
         try:
-            attempt.forward(key_file)
+            attempt.run(key_file)
         except BaseException as error:
             print(f"\n{str(error) or 'Interrupted.'}\nGoing back to {versions.old_name} …", flush=True)
             with uninterrupted():
-                said = attempt.back()
+                outcome = attempt.roll_back()
             if isinstance(error, Exception):
-                raise UpgradeError(said) from error
-            print(said, flush=True)
+                raise UpgradeError(outcome) from error
+            print(outcome, flush=True)
             raise
-        print(f"\nUpgraded from {versions.old_name} to {versions.new_name}. {stack.accept()}".rstrip())
+        print(f"\nUpgraded from {versions.old_name} to {versions.new_name}. {attempt.rollout.complete()}".rstrip())
         attempt.packages.forget()
 
 
@@ -79,7 +87,8 @@ class _Attempt:
 
     settings: Settings
     checkout: Checkout
-    stack: Exchange
+    stack: Stack
+    rollout: Rollout
     versions: _Versions
     saved: Archive
     has_packages: bool = False
@@ -90,8 +99,8 @@ class _Attempt:
     def packages(self) -> Packages:
         return Packages(self.settings.root)
 
-    def forward(self, key_file: Path) -> None:
-        """Goes to the new version.
+    def run(self, key_file: Path) -> None:
+        """Starts the new version and tests it.
 
         Raises:
             GlasshouseError: A step failed.
@@ -102,40 +111,40 @@ class _Attempt:
             self.has_packages = True
         _step(f"Switching to {new}")
         self.has_prepared = True
-        self.stack.prepare()
+        self.rollout.prepare()
         self.has_switched = True
         self.checkout.switch(self.versions.new)
-        for target, variables in (("up", {"SHAPE": self.stack.services.kind}), ("smoke", {"KEY_FILE": str(key_file)})):
+        for target, variables in (("up", {"SHAPE": self.stack.kind}), ("smoke", {"KEY_FILE": str(key_file)})):
             _step(f"make {target}")
             if make(self.settings.root, target, **variables):
                 raise UpgradeError(f"`make {target}` of {new} failed; the lines above say why.")
 
-    def back(self) -> str:
-        """Takes back what has been done; a sentence about how it went."""
+    def roll_back(self) -> str:
+        """Undoes what has been done; returns a sentence about the outcome."""
         file = self.settings.shown(self.saved.path)
-        restored: tuple[str, ...] = ()
+        restored: Sequence[str] = ()
         try:
             if self.has_switched:
-                self.stack.leave()
-                self.checkout.switch(self.versions.home)
+                self.rollout.stop_new()
+                self.checkout.switch(self.versions.old_branch)
             if self.has_packages:
                 self.packages.put_back()
             if self.has_switched:
-                restored = self.stack.back(self.saved)
+                restored = self.rollout.roll_back(BackedUpData(self.saved, self.stack.data))
             elif self.has_prepared:
-                self.stack.undo()
+                self.rollout.cancel()
         except (GlasshouseError, OSError) as error:
             return (
-                f"The upgrade failed, and so did the way back: {error} By hand: git switch {self.versions.home} "
+                f"The upgrade failed, and so did the rollback: {error} By hand: git switch {self.versions.old_branch} "
                 f"(--detach for a commit), make down, make restore FILE={file} FORCE=1, make up"
             )
         data = f"data as of the backup {file}: {', '.join(restored)}" if restored else "no data had been touched"
         failed, old = f"The upgrade to {self.versions.new_name} failed.", self.versions.old_name
-        return f"{failed} {old} is back, and serves: code and images of before; {data}."
+        return f"{failed} {old} is back, and serves: the old code and images; {data}."
 
 
 def _versions(checkout: Checkout, to: str | None) -> _Versions | None:
-    """Where from and where to; None, with a sentence, where there is nothing to do.
+    """The two versions; None, after saying so, where there is nothing to do.
 
     Raises:
         UpgradeError: There is no such version, or files would be lost.
@@ -158,7 +167,7 @@ def _versions(checkout: Checkout, to: str | None) -> _Versions | None:
     if new == old or (to is None and checkout.is_ancestor(new, old)):
         print(f"{checkout.version} is here already, and no newer version. Nothing to do.")
         return None
-    checkout.require_room(new)
+    checkout.require_switchable(new)
     return _Versions(old, checkout.version, checkout.branch or old, new, checkout.describe(new))
 
 

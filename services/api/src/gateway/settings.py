@@ -1,4 +1,4 @@
-"""Every knob of the gateway: typed, frozen, read once from the environment."""
+"""The gateway's settings: typed, frozen, read once from the environment."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class SettingsError(Exception):
-    """A knob is wrong; the text is one sentence naming it, its value and what is allowed."""
+    """A setting is wrong; the text is one sentence naming it, its value and what is allowed."""
 
 
 class EngineAddress(NamedTuple):
@@ -44,56 +44,87 @@ class Settings(BaseSettings):
         description="Engines to serve from: name=url, or name=url+launcher-status-url, separated by commas."
     )
     gateway_host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
-    gateway_port: Port = Field(8000, description="Port that the gateway listens on.")
+    gateway_port: Port = Field(8000, description="Port that the gateway listens on; plain HTTP.")
     metrics_host: str = Field("127.0.0.1", description="Address of the gateway's own /metrics.")
-    metrics_port: Port = Field(9091, description="Port of the gateway's own /metrics, apart from the API's.")
+    metrics_port: Port = Field(
+        9091, description="Port of the gateway's own /metrics, apart from the API so that no client reaches it."
+    )
     metrics_dir: Path = Field(
         Path("/dev/shm/glasshouse-metrics"),  # noqa: S108 - tmpfs on purpose; wiped and made 0700 at start
-        description="Where workers keep their counters: on tmpfs, emptied at every start.",
+        description="Directory of the workers' counters, on tmpfs and emptied at every start; if it cannot be "
+        "written, one of the same name among temporary files is used, as the log says.",
     )
     max_model_series: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        16, description="Models with metrics of their own; others count as 'other'."
+        16,
+        description="Number of models with metrics of their own, from the first one served until the next start; "
+        "others count as `other`.",
     )
     max_key_series: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        60, description="Keys with metrics of their own; others count as 'other'."
+        60,
+        description="Number of keys with metrics of their own. A start that could create more than 8,000 series is "
+        "refused.",
     )
-    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Gateway processes; one outruns any L4.")
-    keys_file: Path = Field(Path("secrets/keys.yaml"), description="API keys (hashes), re-read when it changes.")
-    engine_key_file: Path | None = Field(None, description="File with the key that the engines ask for.")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Gateway processes; one outruns any L4, and with more, limits are per process."
+    )
+    keys_file: Path = Field(
+        Path("secrets/keys.yaml"), description="File of the API keys, as hashes; re-read when it changes."
+    )
+    engine_key_file: Path | None = Field(None, description="File with the key that the gateway sends to the engines.")
     engine_prices: Annotated[tuple[EnginePrice, ...], NoDecode] = Field(
         default_factory=tuple,
-        description="What an hour of an engine costs: engine=price, a name from PRICES_FILE or US dollars.",
+        description="What an hour of an engine costs: engine=price, separated by commas; a price is a name from "
+        "PRICES_FILE (l4, l4-spot, t4, …) or US dollars, such as vllm=l4 or vllm=0.65. It is the price of the "
+        "machine, so give it to the engine that owns the GPU. Unset: no costs.",
     )
     prices_file: Path = Field(
-        Path("config/prices.yaml"), description="Prices by name, and how tokens share them; read at start."
+        Path("config/prices.yaml"),
+        description="File of prices by name, with the weight of an input token in output tokens; read at start.",
     )
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
-        "info", description="debug, info, warning or error."
+        "info", description="Least severe level that is logged."
     )
     max_body_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = Field(
-        10_485_760, description="Largest request body; above it 413."
+        10_485_760,
+        description="Largest request body, in bytes; above it 413. Raise it for images and long documents.",
     )
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        2_048, description="Clients connected to one worker at once; above it 503."
+        2_048,
+        description="Clients connected to one gateway process at once; above it 503. Each takes two file descriptors "
+        "(ulimit -n).",
     )
-    header_timeout: Seconds = Field(10, description="Seconds in which a request's head must be whole.")
+    header_timeout: Seconds = Field(
+        10, description="Seconds in which a request's head must be complete, and a new connection must have sent one."
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default_factory=tuple, description="Origins whose web pages may call the API, separated by commas."
+        default_factory=tuple,
+        description="Origins whose web pages may call the API, such as https://app.example.com, separated by commas. "
+        "Unset: none.",
     )
-    connect_timeout: Seconds = Field(2, description="Seconds to connect to an engine before trying another.")
+    connect_timeout: Seconds = Field(2, description="Seconds to connect to an engine before another one is tried.")
     ttft_timeout: Seconds = Field(
-        120, description="Seconds until the first event of an engine's stream; a plain answer has no such limit."
+        120,
+        description="Seconds until the first event of an engine's stream; then another engine is tried, or the "
+        "response is 504. A plain response of vLLM comes whole and has no such limit. In any case a request moves on "
+        "when its engine is found to make no progress: no token, counters unchanged, and three polls or probes in a "
+        "row without a response.",
     )
     idle_timeout: Seconds = Field(
-        60, description="Seconds without an event in a running stream, or a body's next byte."
+        60,
+        description="Seconds without an event in a running stream, or without another byte of a request's body. "
+        "Comments and empty events, which only keep a connection alive, do not count.",
     )
-    send_timeout: Seconds = Field(30, description="Seconds that a client may refuse to read before it is dropped.")
-    total_timeout: Seconds = Field(900, description="Seconds that one request may take in all.")
-    discovery_interval: Seconds = Field(1, description="Seconds between two looks at an engine.")
-    probe_interval: Seconds = Field(15, description="Seconds after which an engine must prove again that it generates.")
-    probe_timeout: Seconds = Field(10, description="Seconds that the one-token probe may take.")
+    send_timeout: Seconds = Field(30, description="Seconds that a client may stop reading before it is disconnected.")
+    total_timeout: Seconds = Field(900, description="Seconds that a request may take in total.")
+    discovery_interval: Seconds = Field(
+        1, description="Seconds between two polls of an engine: what it serves, and its load."
+    )
+    probe_interval: Seconds = Field(
+        15, description="Seconds after which an engine is probed again: one token, to prove that it generates."
+    )
+    probe_timeout: Seconds = Field(10, description="Seconds that such a probe may take.")
     shutdown_grace: Annotated[int, Field(ge=1, le=3_600)] = Field(
-        30, description="Seconds that running requests get when the gateway stops."
+        30, description="Seconds that running requests get when the stack stops."
     )
 
     @property

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.unit.glasshouse.docker_plan import FakeDocker
 
-from glasshouse import machine
 from glasshouse.doctor.finding import Check, Target
 from glasshouse.settings import Kind, load
+from glasshouse.stack import machine
 from glasshouse.system import System
 
 
@@ -35,7 +35,7 @@ class Stub:
     def target(self, kind: Kind = "cpu", **variables: str) -> Target:
         settings = load(self.docker.root, {"PATH": self.docker.path, **variables})
         system = System(settings.given)
-        return Target(settings, system, machine.look(system), kind)
+        return Target(settings, system, machine.inspect(system), kind)
 
     def finds(self, check: Check, kind: Kind = "cpu", **variables: str) -> tuple[str, str, str]:
         """The one finding of a check: its level, its text and the remedy."""

@@ -9,13 +9,14 @@ from tests.unit.glasshouse.conftest import Read
 from tests.unit.glasshouse.docker_plan import FakeDocker
 from tests.unit.glasshouse.doctor.conftest import Stub
 
-from glasshouse import native, start
+from glasshouse import start
 from glasshouse.doctor import command
 from glasshouse.doctor import native as native_checks
 from glasshouse.errors import StackError
+from glasshouse.stack.native import stack as native
 
 _GB = 10**9
-_SHARED = native_checks._SHARED
+_SHARED = native_checks._SHARED_MEMORY
 
 
 def _subjects(said: str) -> dict[str, str]:
@@ -112,7 +113,7 @@ def test_a_start_shows_warnings_and_goes_on(stub: Stub, read: Read, capsys: pyte
     stub.file("etc/ufw/ufw.conf", "ENABLED=yes\n")
     start.up(read(), attach=False)
     said = capsys.readouterr().out
-    assert "Before it starts (make doctor shows all that was looked at):" in said
+    assert "Before it starts (make doctor shows every check):" in said
     assert "WARNING  ufw" in said
     assert "not checked" not in said
     assert "Glasshouse is up" in said
@@ -134,8 +135,8 @@ def test_a_start_that_must_fail_does_not_begin(stub: Stub, read: Read, free: Cal
     with pytest.raises(StackError) as caught:
         start.up(read(), attach=False)
     assert str(caught.value) == (
-        "disk: 9 GB are free in /var/lib/docker, and vLLM's image alone becomes about 29 GB. "
-        "docker image prune frees what images nothing uses take; or make the disk larger"
+        "disk: 9 GB are free in /var/lib/docker, but vLLM's image alone takes about 29 GB. "
+        "docker image prune removes unused images; or enlarge the disk"
     )
     assert stub.docker.asked_of_compose == []
 
@@ -143,7 +144,7 @@ def test_a_start_that_must_fail_does_not_begin(stub: Stub, read: Read, free: Cal
 def test_the_native_fallback_is_examined_as_such(
     stub: Stub, read: Read, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(native, "start", lambda *_, **__: None)
+    monkeypatch.setattr(native.NativeStack, "start", lambda *_, **__: None)
     stub.docker.plan(statuses={"pull": 1})
     start.up(read(), attach=False)
     assert _SHARED in capsys.readouterr().out  # which these stubs lack

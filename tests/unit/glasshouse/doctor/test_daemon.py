@@ -21,12 +21,12 @@ def test_what_docker_itself_lacks_is_a_failure(stub: Stub) -> None:
     [
         ("2.26.1", "github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3", ("ok", "0.13.1", "")),
         ("2.40.3", "github.com/docker/buildx v0.29.1 a32761a", ("ok", "0.29.1", "")),
-        ("2.26.1", "", ("warning", "it is missing: Compose from 2.40.2 on builds no image without it", _BUILDX)),
-        ("2.40.2", "", ("failure", "buildx is missing, without which this Compose builds no image", _BUILDX)),
+        ("2.26.1", "", ("warning", "it is missing; Compose from 2.40.2 on needs it to build images", _BUILDX)),
+        ("2.40.2", "", ("failure", "buildx is missing, but this Compose needs it to build images", _BUILDX)),
         (
             "v5.0.0",
             "github.com/docker/buildx v0.16.2 34c195a",
-            ("failure", "buildx 0.16.2 is older than 0.17, without which this Compose builds no image", _BUILDX),
+            ("failure", "buildx 0.16.2 is older than 0.17, but this Compose needs it to build images", _BUILDX),
         ),
     ],
 )
@@ -40,20 +40,20 @@ def test_buildx(stub: Stub, compose: str, buildx: str, found: tuple[str, str, st
 @pytest.mark.parametrize(
     ("said", "status", "found"),
     [
-        ("enabled", 0, ("ok", "Docker starts with the machine, and the stack with it", "")),
+        ("enabled", 0, ("ok", "Docker starts at boot, and so does the stack", "")),
         (
             "disabled",
             1,
             (
                 "warning",
-                "Docker does not start with the machine: after a reboot nothing runs",
+                "Docker does not start at boot: after a reboot nothing runs",
                 "sudo systemctl enable docker",
             ),
         ),
         (
             "Failed to get unit file state for docker.service",
             1,
-            ("not checked", "systemctl does not say whether Docker starts with the machine", ""),
+            ("not checked", "systemctl does not report whether Docker starts at boot", ""),
         ),
     ],
 )
@@ -66,7 +66,7 @@ def test_a_machine_without_systemd(stub: Stub) -> None:
     assert stub.finds(daemon.boot)[0] == "not checked"
 
 
-_PRUNE = "docker image prune frees what images nothing uses take; or make the disk larger"
+_PRUNE = "docker image prune removes unused images; or enlarge the disk"
 
 
 def test_disk_for_the_gpu(stub: Stub, free: Callable[[float], None]) -> None:
@@ -75,13 +75,13 @@ def test_disk_for_the_gpu(stub: Stub, free: Callable[[float], None]) -> None:
     free(40 * _GB)
     assert stub.finds(daemon.disk, "gpu") == (
         "warning",
-        "40 GB are free in /var/lib/docker, and the images and the model take up to 55 GB more",
+        "40 GB are free in /var/lib/docker, but the images and the model take up to 55 GB more",
         _PRUNE,
     )
     free(20 * _GB)
     assert stub.finds(daemon.disk, "gpu") == (
         "failure",
-        "20 GB are free in /var/lib/docker, and vLLM's image alone becomes about 29 GB",
+        "20 GB are free in /var/lib/docker, but vLLM's image alone takes about 29 GB",
         _PRUNE,
     )
     stub.docker.plan(
@@ -97,7 +97,7 @@ def test_disk_without_a_gpu(stub: Stub, free: Callable[[float], None]) -> None:
     free(3 * _GB)
     assert stub.finds(daemon.disk) == (
         "warning",
-        "3 GB are free in /var/lib/docker, and the images and the model take up to 5 GB more",
+        "3 GB are free in /var/lib/docker, but the images and the model take up to 5 GB more",
         _PRUNE,
     )
     stub.docker.plan(images={"glasshouse/llamacpp:0.1.0": "sha256:1"})
@@ -105,7 +105,7 @@ def test_disk_without_a_gpu(stub: Stub, free: Callable[[float], None]) -> None:
 
 
 def test_a_disk_that_is_not_this_machines(stub: Stub) -> None:
-    assert stub.finds(daemon.disk) == ("not checked", "where Docker keeps its images is not to be seen from here", "")
+    assert stub.finds(daemon.disk) == ("not checked", "the disk of Docker's images is not visible from here", "")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"a": null}', '{"a": {"b": {}}}'])

@@ -33,11 +33,11 @@ def test_mounts_that_cannot(stub: Stub) -> None:
 
 
 def test_secrets_that_are_still_to_be_made(stub: Stub) -> None:
-    assert stub.finds(files.secrets) == ("ok", "the first start makes them", "")
+    assert stub.finds(files.secrets) == ("ok", "the first start creates them", "")
 
 
 def test_secrets_for_their_owner(stub: Stub, secrets: Path) -> None:
-    assert stub.finds(files.secrets) == ("ok", "for their owner alone", "")
+    assert stub.finds(files.secrets) == ("ok", "readable by their owner only", "")
     (secrets / "api-key").chmod(0o644)  # nobody gets as far
     assert stub.finds(files.secrets)[0] == "ok"
     (secrets / "api-key").chmod(0o600)
@@ -53,7 +53,7 @@ def test_secrets_that_others_can_read(stub: Stub, secrets: Path, name: str, mode
     (secrets / name).chmod(mode)
     assert stub.finds(files.secrets) == (
         "warning",
-        f"{secrets}/{name} can be read by others than its owner",
+        f"{secrets}/{name} can be read by others, not only by its owner",
         f"chmod -R go-rwx {secrets}",
     )
 

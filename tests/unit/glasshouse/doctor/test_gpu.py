@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from tests.unit.glasshouse.doctor.conftest import Stub
 
-from glasshouse import machine
 from glasshouse.doctor import gpu
+from glasshouse.stack import machine
 
 _OLD_CUDA = "upgrade the driver, or take vLLM's build for CUDA 12.9: VLLM_IMAGE=vllm/vllm-openai:v0.32.0-cu129"
 
@@ -37,7 +37,7 @@ def test_a_gpu_of_which_docker_says_nothing(stub: Stub) -> None:
     stub.docker.plan(daemon_says="Cannot connect to the Docker daemon")
     assert stub.finds(gpu.gpu, "gpu") == (
         "not checked",
-        "NVIDIA L4 works; whether Docker reaches it, it does not say",
+        "NVIDIA L4 works; Docker does not say whether it reaches it",
         "",
     )
 
@@ -47,7 +47,7 @@ def test_a_driver_for_cuda_13(stub: Stub, version: str) -> None:
     stub.answers("nvidia-smi", f"NVIDIA L4, {version}")
     assert stub.finds(gpu.driver, "gpu") == (
         "ok",
-        f"{version}, and vllm/vllm-openai:v0.32.0 wants 580 or newer",
+        f"{version}, and vllm/vllm-openai:v0.32.0 needs 580 or newer",
         "",
     )
 
@@ -55,21 +55,24 @@ def test_a_driver_for_cuda_13(stub: Stub, version: str) -> None:
 @pytest.mark.parametrize(
     ("name", "hope"),
     [
-        ("NVIDIA L4", "a compatibility package in the image may do on this GPU"),
-        ("Tesla T4", "a compatibility package in the image may do on this GPU"),
-        ("NVIDIA A100-SXM4-80GB", "a compatibility package in the image may do on this GPU"),
+        ("NVIDIA L4", "a compatibility package in the image may be enough for this GPU"),
+        ("Tesla T4", "a compatibility package in the image may be enough for this GPU"),
+        ("NVIDIA A100-SXM4-80GB", "a compatibility package in the image may be enough for this GPU"),
         (
             "NVIDIA GeForce RTX 4090",
-            "compatibility packages are for data-centre GPUs, so vLLM will hardly start on this one",
+            "compatibility packages are for data-centre GPUs, so vLLM will probably not start on this one",
         ),
-        ("NVIDIA RTX A4000", "compatibility packages are for data-centre GPUs, so vLLM will hardly start on this one"),
+        (
+            "NVIDIA RTX A4000",
+            "compatibility packages are for data-centre GPUs, so vLLM will probably not start on this one",
+        ),
     ],
 )
 def test_a_driver_that_is_older(stub: Stub, name: str, hope: str) -> None:
     stub.answers("nvidia-smi", f"{name}, 570.172.08\n{name}, 570.172.08")
     assert stub.finds(gpu.driver, "gpu") == (
         "warning",
-        f"570.172.08 is older than the 580 that CUDA 13, for which vllm/vllm-openai:v0.32.0 is built, wants; {hope}",
+        f"570.172.08 is older than the 580 that CUDA 13, for which vllm/vllm-openai:v0.32.0 is built, needs; {hope}",
         _OLD_CUDA,
     )
 
@@ -99,10 +102,10 @@ def test_the_image_for_cuda_12_on_a_driver_of_today_and_on_an_older_one(stub: St
     image = "vllm/vllm-openai:v0.32.0-cu129"
     stub.answers("nvidia-smi", "NVIDIA L4, 580.65.06")
     found = stub.finds(gpu.driver, "gpu", VLLM_IMAGE=image)
-    assert found == ("ok", f"580.65.06, and {image} wants 525 or newer", "")
+    assert found == ("ok", f"580.65.06, and {image} needs 525 or newer", "")
     stub.answers("nvidia-smi", "NVIDIA L4, 570.86.15")
     found = stub.finds(gpu.driver, "gpu", VLLM_IMAGE=image)
-    text = f"570.86.15 runs CUDA 12; whether {image} has a condition of its own, the start will tell"
+    text = f"570.86.15 runs CUDA 12; the start shows whether {image} has a condition of its own"
     assert found == ("not checked", text, "")
 
 
@@ -115,7 +118,7 @@ def test_a_driver_that_is_too_old_for_either(stub: Stub) -> None:
 @pytest.mark.parametrize("said", ["", "No devices were found", "NVIDIA L4, [N/A]"])
 def test_a_driver_that_does_not_tell(stub: Stub, said: str) -> None:
     stub.answers("nvidia-smi", said)
-    assert stub.finds(gpu.driver, "gpu") == ("not checked", "nvidia-smi does not tell its version", "")
+    assert stub.finds(gpu.driver, "gpu") == ("not checked", "nvidia-smi does not report its version", "")
 
 
 def test_the_image_is_the_one_that_is_built_from() -> None:

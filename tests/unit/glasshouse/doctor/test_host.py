@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from tests.unit.glasshouse.doctor.conftest import Stub
 
-from glasshouse import certificate
 from glasshouse.doctor import host
+from glasshouse.secrets import certificate
 from glasshouse.settings import Kind, load
 
 _LIMITS = """Limit                     Soft Limit           Hard Limit           Units
@@ -23,7 +23,7 @@ Max open files            {soft:<20} {hard:<20} files
             8_000_000,
             (
                 "warning",
-                "7.6 GiB are less than the 15 GiB that this shape is made for",
+                "7.6 GiB is less than the 15 GiB that this shape needs",
                 "take a machine with more memory, or lower VLLM_MEMORY and take a smaller model",
             ),
         ),
@@ -32,7 +32,7 @@ Max open files            {soft:<20} {hard:<20} files
             2_000_000,
             (
                 "warning",
-                "1.9 GiB are less than the 4 GiB that this shape is made for",
+                "1.9 GiB is less than the 4 GiB that this shape needs",
                 "take a machine with more memory, or lower LLAMACPP_MEMORY",
             ),
         ),
@@ -41,7 +41,7 @@ Max open files            {soft:<20} {hard:<20} files
             1_000_000,
             (
                 "warning",
-                "1.0 GiB are less than the 2 GiB that this shape is made for",
+                "1.0 GiB is less than the 2 GiB that this shape needs",
                 "take a machine with more memory",
             ),
         ),
@@ -85,8 +85,8 @@ def test_open_files_of_containers_are_containerds(stub: Stub) -> None:
 
 
 def test_open_files_that_are_not_told(stub: Stub) -> None:
-    assert stub.finds(host.open_files) == ("not checked", "a container's hard limit is not shown here", "")
-    assert stub.finds(host.open_files, "native") == ("not checked", "this shell's hard limit is not shown here", "")
+    assert stub.finds(host.open_files) == ("not checked", "a container's hard limit is not visible here", "")
+    assert stub.finds(host.open_files, "native") == ("not checked", "this shell's hard limit is not visible here", "")
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_open_files_that_are_not_told(stub: Stub) -> None:
             0,
             (
                 "warning",
-                "it is not synchronised: certificates, expiring keys and metrics need the right time",
+                "it is not synchronised, but certificates, expiring keys and metrics need the right time",
                 "sudo timedatectl set-ntp true",
             ),
         ),
-        ("Failed to connect to bus", 1, ("not checked", "timedatectl does not say whether it is synchronised", "")),
-        ("", 0, ("not checked", "timedatectl does not say whether it is synchronised", "")),
+        ("Failed to connect to bus", 1, ("not checked", "timedatectl does not report whether it is synchronised", "")),
+        ("", 0, ("not checked", "timedatectl does not report whether it is synchronised", "")),
     ],
 )
 def test_clock(stub: Stub, said: str, status: int, found: tuple[str, str, str]) -> None:
@@ -135,7 +135,7 @@ def test_a_certificate_that_is_none_is_not_the_clocks(stub: Stub) -> None:
 
 
 def test_time_zone(stub: Stub, bare: Path) -> None:
-    assert stub.finds(host.time_zone) == ("not checked", "this machine names none", "")
+    assert stub.finds(host.time_zone) == ("not checked", "this machine names no time zone", "")
     (bare / "etc").mkdir()
     (bare / "etc/localtime").symlink_to("/usr/share/zoneinfo/Asia/Seoul")
     assert stub.finds(host.time_zone) == ("ok", "Asia/Seoul", "")
@@ -149,7 +149,7 @@ def test_a_time_zone_of_quiet_hours_that_is_none(stub: Stub, wished: str, monkey
     stub.file("etc/timezone", "UTC\n")
     _, found = host.time_zone(stub.target(ALERTS_TIMEZONE=wished))
     assert found.level == "warning"
-    assert found.text == f"ALERTS_TIMEZONE={wished!r} is none: quiet hours would be those of UTC"
+    assert found.text == f"ALERTS_TIMEZONE={wished!r} is not a time zone: quiet hours would be in UTC"
     assert found.remedy == "write it like Asia/Seoul; timedatectl list-timezones lists them"
     assert len(list(host.time_zone(stub.target("native", ALERTS_TIMEZONE=wished)))) == 1  # it has no Grafana
 
@@ -157,12 +157,12 @@ def test_a_time_zone_of_quiet_hours_that_is_none(stub: Stub, wished: str, monkey
 @pytest.mark.parametrize(
     ("status", "found"),
     [
-        (0, ("ok", "it can make virtual environments", "")),
+        (0, ("ok", "it can create virtual environments", "")),
         (
             1,
             (
                 "warning",
-                "it cannot make virtual environments, which make needs when .venv is missing or out of date",
+                "it cannot create virtual environments, which make needs when .venv is missing or outdated",
                 "apt-get install -y python3-venv",
             ),
         ),
@@ -178,4 +178,4 @@ def test_python_that_is_not_there(stub: Stub) -> None:
     (found,) = host.python(
         type(target)(target.settings, type(target.system)({"PATH": "/nowhere"}), target.machine, "cpu")
     )
-    assert (found.level, found.text) == ("not checked", "there is none on the PATH")
+    assert (found.level, found.text) == ("not checked", "it is not on the PATH")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tests.unit.glasshouse.doctor.conftest import Stub
 
-from glasshouse import shape
 from glasshouse.doctor import native
+from glasshouse.stack import shape
 
 _MB = 10**6
 Which = Callable[..., Callable[[str], str | None]]
@@ -32,7 +32,7 @@ def test_programs_that_are_installed_or_not(stub: Stub, which: Which) -> None:
     ("loads", "found"),
     [
         (True, ("ok", "libgomp.so.1", "")),
-        (False, ("failure", "libgomp.so.1 is missing, which llama.cpp needs", "apt-get install -y libgomp1")),
+        (False, ("failure", "libgomp.so.1 is missing, but llama.cpp needs it", "apt-get install -y libgomp1")),
     ],
 )
 def test_openmp(stub: Stub, loads: bool, found: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def test_openmp(stub: Stub, loads: bool, found: tuple[str, str, str], monkeypatc
         return loads
 
     monkeypatch.setattr("platform.system", lambda: "Linux")
-    (one,) = native.openmp(stub.target("native"), loads=load)
+    (one,) = native.openmp(stub.target("native"), can_load=load)
     assert (one.level, one.text, one.remedy) == found
     assert asked == ["libgomp.so.1"]
 
@@ -52,18 +52,18 @@ def test_openmp_elsewhere_is_not_a_package(stub: Stub, monkeypatch: pytest.Monke
     target = stub.target("native")
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     (found,) = native.openmp(target)
-    assert (found.level, found.text) == ("not checked", "only Linux has it as a package")
+    assert (found.level, found.text) == ("not checked", "only Linux packages it")
 
 
 def test_a_library_is_loaded_or_not() -> None:
-    assert native._loads("libc.so.6")
-    assert not native._loads("libglasshouse-has-none.so.1")
+    assert native._can_load("libc.so.6")
+    assert not native._can_load("libglasshouse-has-none.so.1")
 
 
 def test_shared_memory(stub: Stub, bare: Path, free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch) -> None:
     lacking = (
         "warning",
-        "nothing can be written there: counters go to the disk",
+        "it is not writable: counters go to the disk",
         "sudo mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
     )
     assert stub.finds(native.shared_memory, "native") == lacking
@@ -73,7 +73,7 @@ def test_shared_memory(stub: Stub, bare: Path, free: Callable[[float], None], mo
     free(2 * _MB)
     assert stub.finds(native.shared_memory, "native") == (
         "warning",
-        "2 MB are free there, and the gateway's counters live there",
+        "2 MB are free, but the gateway's counters are there",
         "remove what fills it: ls -la /dev/shm",
     )
     target = stub.target("native")
@@ -89,6 +89,6 @@ def test_disk(stub: Stub, free: Callable[[float], None]) -> None:
     free(100 * _MB)
     assert stub.finds(native.disk, "native") == (
         "warning",
-        f"100 MB are free for {place}/, and logs and metrics are lost when it is full",
-        "make room",
+        f"100 MB are free for {place}/, and logs and metrics are lost if it gets full",
+        "free some space",
     )

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from tests.unit.glasshouse.doctor.conftest import Stub
 
-from glasshouse import ports
 from glasshouse.doctor import network
+from glasshouse.stack import ports
 
 _ROUTES = """Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
 docker0	000011AC	00000000	0001	0	0	0	0000FFFF	0	0	0
@@ -76,7 +76,7 @@ def test_mtu_that_is_large_enough(stub: Stub, mtu: str) -> None:
 
 
 def test_mtu_that_is_not_shown(stub: Stub) -> None:
-    assert stub.finds(network.mtu) == ("not checked", "no interface with a default route is shown", "")
+    assert stub.finds(network.mtu) == ("not checked", "no interface has a default route", "")
 
 
 def test_the_networks_that_lead_out_are_those_of_compose() -> None:
@@ -93,11 +93,11 @@ def test_the_networks_that_lead_out_are_those_of_compose() -> None:
             "ENABLED=yes\nLOGLEVEL=low\n",
             (
                 "warning",
-                "it is on, but Docker publishes 80 and 443 round it: they are open to whoever reaches this machine",
+                "it is on, but Docker publishes 80 and 443 past it: whoever reaches this machine reaches them",
                 "close them in the cloud's firewall, or in iptables' chain DOCKER-USER",
             ),
         ),
-        ("", ("not checked", "/etc/ufw/ufw.conf is not yours to read", "")),
+        ("", ("not checked", "/etc/ufw/ufw.conf is not readable for you", "")),
     ],
 )
 def test_ufw(stub: Stub, text: str, found: tuple[str, str, str]) -> None:
@@ -122,7 +122,7 @@ def test_ipv6(stub: Stub, addresses: tuple[str, ...], level: str) -> None:
     assert found == level
     if level == "warning":
         assert text == (
-            "Docker publishes ports at this machine's IPv6 address too, and nginx sees all who come that way as one "
+            "Docker publishes ports at this machine's IPv6 address too, and nginx sees all of them as one "
             "client: limits per address count them together"
         )
         assert remedy.startswith("publish no AAAA record")

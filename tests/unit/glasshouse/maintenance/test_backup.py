@@ -22,7 +22,7 @@ from glasshouse.settings import Settings
 def saved(settings: Settings) -> Path:
     """A backup where backups usually lie."""
     backup.backup(settings, None)
-    return backup.known(settings)[-1]
+    return backup.existing(settings)[-1]
 
 
 def command(settings: Settings, *words: str, limit: str = "") -> "subprocess.Popen[str]":
@@ -59,19 +59,19 @@ def test_what_a_backup_holds_comes_back_in_an_empty_checkout(
 
 
 def test_a_backup_is_its_owners_alone_from_the_first_byte(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = checkout("one")
+    settings = checkout("one")
     seen: list[int] = []
     usual = archive.Writer.add
 
     def watched(writer: archive.Writer, part: object) -> object:
-        (partial,) = (one.root / "backups").iterdir()
+        (partial,) = (settings.root / "backups").iterdir()
         seen.append(stat.S_IMODE(partial.stat().st_mode))
         return usual(writer, part)  # type: ignore[arg-type]
 
     monkeypatch.setattr(archive.Writer, "add", watched)
     before = os.umask(0)
     try:
-        file = saved(one)
+        file = saved(settings)
     finally:
         os.umask(before)
     assert set(seen) == {0o600}
@@ -125,7 +125,7 @@ def test_what_is_there_and_differs_is_refused_and_with_force_saved_first(
     assert tree(new.root) == before
     restore.restore(new, file, force=True)
     assert tree(new.secrets_dir) == tree(old.secrets_dir)
-    (kept,) = backup.known(new)
+    (kept,) = backup.existing(new)
     assert "-before-restore" in kept.name
     capsys.readouterr()
     restore.restore(new, kept, force=True)
@@ -133,13 +133,13 @@ def test_what_is_there_and_differs_is_refused_and_with_force_saved_first(
 
 
 def test_a_restore_removes_what_was_not_there_then(checkout: Checkout) -> None:
-    one = checkout("one")
-    file = saved(one)
-    (one.secrets_dir / "gateway" / "more").write_text("x")
-    (one.root / ".env").write_text("LOG_LEVEL=debug\n")
-    restore.restore(one, file, force=True)
-    assert not (one.secrets_dir / "gateway" / "more").exists()
-    assert not (one.root / ".env").exists()
+    settings = checkout("one")
+    file = saved(settings)
+    (settings.secrets_dir / "gateway" / "more").write_text("x")
+    (settings.root / ".env").write_text("LOG_LEVEL=debug\n")
+    restore.restore(settings, file, force=True)
+    assert not (settings.secrets_dir / "gateway" / "more").exists()
+    assert not (settings.root / ".env").exists()
 
 
 def test_the_env_of_the_backup_says_where_its_secrets_go(checkout: Checkout, tmp_path: Path) -> None:
@@ -198,35 +198,35 @@ def test_another_programs_file_and_a_newer_versions_are_told_apart(
 
 
 def test_a_full_disk_leaves_no_file_and_says_so(checkout: Checkout) -> None:
-    one = checkout("one")
-    (one.run_dir / "prometheus" / "data" / "random").write_bytes(os.urandom(200_000))
-    with command(one, "backup", limit="ulimit -f 100;") as child:
+    settings = checkout("one")
+    (settings.run_dir / "prometheus" / "data" / "random").write_bytes(os.urandom(200_000))
+    with command(settings, "backup", limit="ulimit -f 100;") as child:
         said = child.communicate(timeout=60)[0]
     assert child.returncode == 1
     assert "cannot be written: File too large. No part of it is left." in said
-    assert list((one.root / "backups").iterdir()) == []
+    assert list((settings.root / "backups").iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_backup_leaves_no_file(checkout: Checkout, number: signal.Signals) -> None:
-    one = checkout("one")
-    with (one.run_dir / "prometheus" / "data" / "large").open("wb") as large:
+    settings = checkout("one")
+    with (settings.run_dir / "prometheus" / "data" / "large").open("wb") as large:
         large.truncate(50_000_000_000)
-    with command(one, "backup") as child:
-        while not list((one.root / "backups").glob(".*")):
+    with command(settings, "backup") as child:
+        while not list((settings.root / "backups").glob(".*")):
             assert child.poll() is None
             time.sleep(0.02)
         child.send_signal(number)
         child.communicate(timeout=60)
     assert child.returncode == 130
-    assert list((one.root / "backups").iterdir()) == []
+    assert list((settings.root / "backups").iterdir()) == []
 
 
 def test_what_a_killed_backup_has_left_is_removed_by_the_next(checkout: Checkout) -> None:
-    one = checkout("one")
-    (one.root / "backups").mkdir()
-    (one.root / "backups" / ".glasshouse-1.tar.partial").write_text("half of your secrets")
-    assert [path.name for path in saved(one).parent.iterdir()] == [backup.known(one)[0].name]
+    settings = checkout("one")
+    (settings.root / "backups").mkdir()
+    (settings.root / "backups" / ".glasshouse-1.tar.partial").write_text("half of your secrets")
+    assert [path.name for path in saved(settings).parent.iterdir()] == [backup.existing(settings)[0].name]
 
 
 def test_nothing_to_save_a_file_that_is_there_and_another_command_are_refused(
@@ -234,19 +234,19 @@ def test_nothing_to_save_a_file_that_is_there_and_another_command_are_refused(
 ) -> None:
     with pytest.raises(BackupError, match="nothing to back up"):
         backup.backup(checkout("empty", used=False), None)
-    one, there = checkout("one"), tmp_path / "there.tar"
+    settings, there = checkout("one"), tmp_path / "there.tar"
     there.touch()
     with pytest.raises(BackupError, match="is there already"):
-        backup.backup(one, there)
-    with backup.alone(one), pytest.raises(BackupError, match="Another command"):
-        backup.backup(one, None)
+        backup.backup(settings, there)
+    with backup.exclusive(settings), pytest.raises(BackupError, match="Another command"):
+        backup.backup(settings, None)
 
 
 def test_a_file_that_may_not_be_read_ends_the_backup_with_its_name(checkout: Checkout) -> None:
-    one = checkout("one")
-    (one.secrets_dir / "gateway" / "loop").symlink_to("loop")
-    backup.backup(one, None)  # a link that leads nowhere is no reason to save nothing
+    settings = checkout("one")
+    (settings.secrets_dir / "gateway" / "loop").symlink_to("loop")
+    backup.backup(settings, None)  # a link that leads nowhere is no reason to save nothing
     if os.geteuid():
-        one.api_key_file.chmod(0)
+        settings.api_key_file.chmod(0)
         with pytest.raises(BackupError, match="api-key cannot be read: Permission denied"):
-            backup.backup(one, one.root / "other.tar")
+            backup.backup(settings, settings.root / "other.tar")

@@ -1,0 +1,1 @@
+"""The stack in Docker, started by Compose."""

@@ -1,0 +1,1 @@
+"""What a backup saves of a stack, and how it is packed."""
