@@ -154,7 +154,7 @@ def test_the_engine_key_is_rotated_between_two_requests(place: Place) -> None:
     assert place.make("smoke").returncode == 0
     again = place.make("rotate-engine-key")
     assert again.returncode != 0
-    assert "llamacpp started before the next engine key was made" in again.stderr
+    assert "llamacpp started before the next engine key was created" in again.stderr
     # The engine accepts both: no gateway that still shows the old key is refused, and none that shows the new one.
     for key in (old, file.read_text()):
         assert place.status_for(key, f"http://127.0.0.1:{place.variables['LLAMACPP_PORT']}") == 200
