@@ -154,7 +154,7 @@ def test_the_engine_key_is_rotated_between_two_requests(stack: NativeStack) -> N
     assert stack.make("smoke").returncode == 0
     again = stack.make("rotate-engine-key")
     assert again.returncode != 0
-    assert "llamacpp started before the next engine key was made" in again.stderr
+    assert "llamacpp started before the next engine key was created" in again.stderr
     # The engine accepts both keys: a gateway is refused neither with the old one nor with the new one.
     for key in (old, file.read_text()):
         assert stack.status_for(key, f"http://127.0.0.1:{stack.variables['LLAMACPP_PORT']}") == 200
