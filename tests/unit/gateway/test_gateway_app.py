@@ -213,7 +213,7 @@ async def test_a_fault_of_the_gateways_own_in_an_attempt_is_no_cancel(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("gateway.relay.response_headers", broken)
+    monkeypatch.setattr("gateway.exchange.Exchange.plain_headers", broken)
     assert (await gateway.chat()).status_code == 500
     await gateway.ended("internal_error", 500, stream=False)
     assert {key[1] for key in moved(gateway.metrics.engine_requests)} == {"error"}
@@ -262,7 +262,7 @@ async def test_a_route_that_is_cancelled_before_its_head_is_no_fault(
         begun.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(gateway.app, "_rest", hangs)
+    monkeypatch.setattr(gateway.app, "_fallback", hangs)
     async with dial(gateway.port) as client:
         before = set(gateway.server.server_state.tasks)
         await client.send(b"GET /livez2 HTTP/1.1\r\nhost: a\r\n\r\n")

@@ -256,7 +256,7 @@ async def test_a_stop_tells_the_clients_of_unfinished_requests(serve: Serve, alp
 
 
 async def test_a_stop_waits_for_no_client_that_reads_nothing(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.relay._ERROR_SEND_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("gateway.exchange._ERROR_SEND_TIMEOUT_S", 0.2)
     async with raw_engine(_flood) as engine:
         gateway = await serve(engine)
         async with dial(gateway.port, receive_buffer=4096) as client:

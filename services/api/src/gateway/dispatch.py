@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from gateway.attempt import Headers, Timeouts, UpstreamResponse, attempt
-from gateway.deadline import RequestDeadline
-from gateway.dialects.openai.request import Endpoint, InferenceRequest
+from gateway.attempt import Timeouts, UpstreamResponse, attempt, engine_headers
+from gateway.dialects.base import InferenceRequest
 from gateway.engines import Engine, Fleet
 from gateway.errors import (
     AttemptResult,
@@ -26,6 +25,7 @@ from gateway.errors import (
     EngineUnreachable,
     GatewayError,
 )
+from gateway.exchange import Exchange
 from gateway.policies.keys import Key
 from gateway.telemetry.observation import RequestObservation
 from gateway.telemetry.recorder import Recorder
@@ -44,7 +44,7 @@ class Dispatcher:
     Args:
         fleet: The engines.
         timeouts: How long each phase may take.
-        catalogue: Where attempts are counted.
+        recorder: Where attempts are counted.
     """
 
     def __init__(self, fleet: Fleet, timeouts: Timeouts, recorder: Recorder) -> None:
@@ -54,22 +54,13 @@ class Dispatcher:
 
     @asynccontextmanager
     async def open(
-        self,
-        endpoint: Endpoint,
-        request: InferenceRequest,
-        observation: RequestObservation,
-        deadline: RequestDeadline,
-        headers: Headers,
-        key: Key,
+        self, exchange: Exchange, request: InferenceRequest, key: Key
     ) -> AsyncIterator[tuple[Engine, UpstreamResponse]]:
         """Finds an engine that answers, and yields it with its answer.
 
         Args:
-            endpoint: Where the request came in.
+            exchange: The request's.
             request: What it asks.
-            observation: Where it is observed.
-            deadline: What may cut it short.
-            headers: To send to the engine.
             key: Whose request it is: what an error may tell depends on it.
 
         Raises:
@@ -77,6 +68,8 @@ class Dispatcher:
             NoEngineReady: No engine is left that could be asked.
             ModelNotFound: None serves the model.
         """
+        observation = exchange.observation
+        headers = engine_headers(exchange)
         self._fleet.budget.request()
         failed: list[_Attempt] = []
         moved_once = False
@@ -94,9 +87,9 @@ class Dispatcher:
             if on_trial := engine.wants_trial:
                 engine.outlier.on_trial = True
             try:
-                async with attempt(engine, endpoint, request, observation, deadline, self._timeouts, headers) as opened:
+                async with attempt(engine, exchange, request, self._timeouts, headers) as response:
                     self._penalize(failed)
-                    yield engine, opened
+                    yield engine, response
                 result = "ok"
                 engine.record_success()
             except GatewayError as error:

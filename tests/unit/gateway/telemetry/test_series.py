@@ -9,7 +9,7 @@ import pytest
 from tests.support.in_process.record import RECORD
 from tests.support.in_process.server import moved
 
-from gateway.dialects.openai.request import ENDPOINTS
+from gateway.dialects import ENDPOINTS
 from gateway.engines.engine import STATES
 from gateway.telemetry.cost_counters import Part
 from gateway.telemetry.log_writer import LogWriter

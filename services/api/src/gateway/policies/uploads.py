@@ -40,7 +40,7 @@ class Upload:
         self._uploads = uploads
         self._counted = 0
 
-    def grown(self, size: int) -> None:
+    def grow(self, size: int) -> None:
         """It has so many bytes now.
 
         Raises:

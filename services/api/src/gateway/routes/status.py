@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from gateway.engines import Engine, Fleet
+from gateway.exchange import exchange_of
 from gateway.policies.keys import Key
 from gateway.relay import Relay
 
@@ -26,7 +27,7 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
     async def root(request: Request) -> dict[str, Any]:
         models = []
         if "authorization" in request.headers:
-            key = relay.authenticate(request.scope, request.scope["state"]["observation"])
+            key = relay.authenticate(exchange_of(request.scope))
             models = sorted(filter(key.may_use, fleet.models()))
         return {
             "message": "LLM Inference API is running",
@@ -60,7 +61,7 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
 
     @routes.get("/models/status", summary="Engines, their state, models and load, as far as the key may know")
     async def models_status(request: Request) -> dict[str, Any]:
-        key = relay.authenticate(request.scope, request.scope["state"]["observation"])
+        key = relay.authenticate(exchange_of(request.scope))
         engines = [engine for engine in fleet.engines if _visible(engine, key)]
         return {
             "timestamp": time.time(),

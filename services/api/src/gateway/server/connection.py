@@ -10,8 +10,8 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-from gateway.asgi import Header, Scope
 from gateway.errors import BodyTooLarge, GatewayError, RequestTimeout, TooManyConnections
+from gateway.exchange import Header, Scope
 from gateway.server.descriptors import unread
 from gateway.server.reader import RequestReader
 from gateway.server.scope import Scopes

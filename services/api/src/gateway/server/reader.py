@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import httptools
 
-from gateway.asgi import Header
 from gateway.errors import GatewayError, HeadersTooLarge, MalformedRequest, MethodNotAllowed
+from gateway.exchange import Header
 
 MAX_HEAD = 65_536
 MAX_HEADER = 16_384

@@ -6,8 +6,8 @@ from typing import Any
 
 import httptools
 
-from gateway.asgi import ABORT_EXTENSION, REFUSED, Header, Scope
 from gateway.errors import GatewayError, MalformedRequest
+from gateway.exchange import ABORT_EXTENSION, REFUSED, Header, Scope
 
 
 class Scopes:
@@ -55,4 +55,4 @@ class Scopes:
 
     def refused(self, error: GatewayError, headers: list[Header]) -> Scope:
         """The scope of what cannot be served as a request, with what is known of its headers."""
-        return {"type": REFUSED, "method": "GET", "headers": headers, "error": error}
+        return {"type": REFUSED, "method": "GET", "path": "", "headers": headers, "error": error}

@@ -15,8 +15,8 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import Server
 
-from gateway.asgi import App, Scope
 from gateway.errors import GatewayError
+from gateway.exchange import App, Scope
 
 __all__ = ["HIGH_WATER_LIMIT", "BaseServer", "Cycle", "FlowControl", "Output"]
 

@@ -3,5 +3,6 @@
 from gateway.upstream.client import Upstream
 from gateway.upstream.connection import Response
 from gateway.upstream.engine_key import EngineKey
+from gateway.upstream.retry_after import parse_retry_after
 
-__all__ = ["EngineKey", "Response", "Upstream"]
+__all__ = ["EngineKey", "Response", "Upstream", "parse_retry_after"]

@@ -1,6 +1,6 @@
-"""A stream folded back into the plain answer that the client asked for.
+"""Aggregates a stream into the plain answer that the client asked for.
 
-llama.cpp never notices that the client of a plain request has gone and generates to the end (its issue 24496; watched
+llama.cpp never notices that the client of a plain request has gone and generates to the end (its issue 24496; observed
 here on a real one), but it does notice for a stream. So a plain request reaches it as a stream, and the answer is put
 together again here.
 """
@@ -10,15 +10,16 @@ from typing import Any
 import orjson
 
 from gateway.dialects.openai.request import with_fields
+from gateway.dialects.openai.stream import EventStream
 from gateway.errors import EngineBadResponse
 from gateway.usage import Usage
 
 
-def as_stream(body: bytes) -> bytes:
+def plain_as_stream(body: bytes) -> bytes:
     """A plain request's body as that of a stream with usage. The body has been parsed before and is a JSON object.
 
     Raises:
-        InvalidRequest: As `rewritten`.
+        InvalidRequest: As `with_fields`.
     """
     return with_fields(body, stream=True, stream_options={"include_usage": True})
 
@@ -69,6 +70,24 @@ class ChunkAggregator:
                 choice["finish_reason"] = part["finish_reason"]
         self._answer.update(chunk)
         self._answer.pop("error", None)  # null beside choices: no news, and no field of a plain answer
+
+
+class AggregatingStream(EventStream):
+    """A stream of which a plain answer is made.
+
+    Args:
+        n: Choices per prompt that were asked for.
+    """
+
+    __slots__ = ("_chunks",)
+
+    def __init__(self, *, n: int = 1) -> None:
+        self._chunks = ChunkAggregator()
+        super().__init__(keep_usage=False, n=n, sink=self._chunks)
+
+    def answer(self) -> bytes:
+        """The plain answer, as JSON."""
+        return self._chunks.answer(self.usage)
 
 
 def _merge(whole: dict[str, Any], part: dict[str, Any]) -> None:

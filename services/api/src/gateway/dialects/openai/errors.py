@@ -5,8 +5,6 @@ later one. What it means is the same everywhere: `translate_error`.
 """
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
@@ -55,7 +53,6 @@ _STATUS_OF_TYPE = {
     "unavailable_error": 503,
 }
 _MAX_ECHO = 200
-_MAX_RETRY_AFTER_S = 86_400
 
 
 def holds_error(content: dict[str, Any]) -> bool:
@@ -99,25 +96,23 @@ def _rejection(status: int, message: str, param: str | None, word: str | None) -
     return None
 
 
-def read_body(body: bytes) -> Any:
+def engine_error(status: int, body: bytes, *, retry_after: int | None) -> GatewayError:
+    """The error in an answer whose status is one; see `translate_error`."""
+    return translate_error(status, _read_body(body), retry_after=retry_after)
+
+
+def error_in(body: bytes) -> GatewayError | None:
+    """The error in an answer whose status is success; None where it holds none."""
+    content = _read_body(body)
+    return translate_error(None, content) if isinstance(content, dict) and holds_error(content) else None
+
+
+def _read_body(body: bytes) -> Any:
     """An error's body for `translate_error`: parsed where it is JSON, else the beginning of its text."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return body[:_MAX_ECHO].decode("utf-8", "replace").strip()
-
-
-def parse_retry_after(value: bytes | None) -> int | None:
-    """Seconds from a `retry-after` header, which holds seconds or a date; None where there is nothing to read."""
-    text = (value or b"").decode("latin-1").strip()
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        return min(int(text), _MAX_RETRY_AFTER_S)
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return min(max(0, round((date - datetime.now(UTC)).total_seconds())), _MAX_RETRY_AFTER_S)
 
 
 def _read_error(content: Any) -> tuple[str, str | None, str | None, str, int | None]:

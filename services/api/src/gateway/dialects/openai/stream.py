@@ -38,7 +38,17 @@ class EventStream:
         failure: What ended the stream, once something has: the engine's own error, or bytes that are no event.
     """
 
-    __slots__ = ("_answers", "_keep_usage", "_parser", "_sink", "_usage", "done", "events", "events_seen", "failure")
+    __slots__ = (
+        "_answers",
+        "_keep_usage",
+        "_parser",
+        "_sink",
+        "_usage",
+        "done",
+        "events_seen",
+        "failure",
+        "token_events",
+    )
 
     def __init__(self, *, keep_usage: bool, n: int = 1, sink: ChunkSink | None = None) -> None:
         self._keep_usage = keep_usage
@@ -46,7 +56,7 @@ class EventStream:
         self._parser = sse.EventParser()
         self._sink = sink
         self._answers = False
-        self.events = 0
+        self.token_events = 0
         self.events_seen = 0
         self.done = False
         self.failure: GatewayError | None = None
@@ -68,9 +78,14 @@ class EventStream:
             return b""
         if not blocks:
             return b""
-        if self.events and self._sink is None and (count := sse.count_simple(blocks)) and not _needs_parsing(blocks):
+        if (
+            self.token_events
+            and self._sink is None
+            and (count := sse.count_simple(blocks))
+            and not _needs_parsing(blocks)
+        ):
             # The hot path: tokens behind the first one.
-            self.events += count
+            self.token_events += count
             self.events_seen += count
             return blocks
         return self._read(blocks)
@@ -116,8 +131,8 @@ class EventStream:
         self.events_seen += 1
         self._answers |= bool(choices)
         # Behind the first token every event counts, as on the hot path, however the bytes were cut.
-        if choices and (self.events or _has_token(choices)):
-            self.events += 1
+        if choices and (self.token_events or _has_token(choices)):
+            self.token_events += 1
         usage = content.get("usage")
         if isinstance(usage, dict):
             self._usage.add(usage, choices)
