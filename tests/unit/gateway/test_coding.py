@@ -14,7 +14,7 @@ import pytest
 from tests.support.in_process.server import Gateway, chat
 from tests.support.in_process.wire import dial, post
 
-from gateway.coding import ACCEPTED, STEP, Body, decoder, zstd
+from gateway.coding import ACCEPTED, STEP_BYTES, Body, decoder, zstd
 from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedCoding
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def whole(coding: bytes, data: bytes, size: int, limit: int = ONE_MB) -> b
 
 
 @pytest.mark.parametrize("name", CODED)
-@pytest.mark.parametrize("content", [b"{}", b"x" * STEP, TEXT], ids=["tiny", "one step", "large"])
+@pytest.mark.parametrize("content", [b"{}", b"x" * STEP_BYTES, TEXT], ids=["tiny", "one step", "large"])
 async def test_a_coded_body_is_what_it_was_in_pieces_of_any_size(name: str, content: bytes) -> None:
     coding, pack = CODED[name]
     packed = pack(content)

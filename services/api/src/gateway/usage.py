@@ -1,4 +1,4 @@
-"""How many tokens a request took, as the engine counted them."""
+"""How many tokens a request used, as the engine counted them."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""The HTTP client to the engines: a small one by hand, since this is the relay's hot path (docs/decisions)."""
+"""The HTTP client to the engines, written by hand since this is the relay's hot path (docs/decisions)."""
 
 from gateway.upstream.client import Upstream
 from gateway.upstream.connection import Response

@@ -25,22 +25,22 @@ def plain_as_stream(body: bytes) -> bytes:
 
 
 class ChunkAggregator:
-    """Puts a plain answer together from the chunks of a stream (`stream.ChunkSink`)."""
+    """Aggregates the chunks of a stream into a plain answer (`stream.ChunkSink`)."""
 
     def __init__(self) -> None:
         self._answer: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
 
     def add(self, chunk: dict[str, Any]) -> None:
-        """Takes a chunk.
+        """Adds a chunk.
 
         Raises:
-            EngineBadResponse: It does not have the shape of its kind.
+            EngineBadResponse: It has an unexpected shape.
         """
         try:
             self._add(chunk)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise EngineBadResponse("The engine sent an event of another shape than its stream's.") from error
+            raise EngineBadResponse("The engine sent an event of an unexpected shape.") from error
 
     def answer(self, usage: Usage | None = None) -> bytes:
         """The plain answer, as JSON; `usage` is the count of all choices, of which each event knows only one."""
@@ -69,7 +69,7 @@ class ChunkAggregator:
             if part.get("finish_reason") is not None:
                 choice["finish_reason"] = part["finish_reason"]
         self._answer.update(chunk)
-        self._answer.pop("error", None)  # null beside choices: no news, and no field of a plain answer
+        self._answer.pop("error", None)  # null beside choices: not an error, and not a field of a plain answer
 
 
 class AggregatingStream(EventStream):
@@ -91,7 +91,7 @@ class AggregatingStream(EventStream):
 
 
 def _merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
-    """Adds what an event says to what is known: text is appended, lists grow, tool calls are told apart by index."""
+    """Merges an event into what came before: text is appended, lists grow, tool calls are matched by index."""
     for name, value in part.items():
         known = whole.get(name)
         if value is None:
@@ -112,7 +112,7 @@ def _merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
 
 def _merge_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
     index = part.get("index", len(calls))
-    if not 0 <= index <= len(calls):  # calls come in order; a number is not believed, however large
+    if not 0 <= index <= len(calls):  # calls come in order; an arbitrary index must not cost memory
         raise ValueError(f"tool call {index} before {len(calls)}")
     if index == len(calls):
         calls.append({"type": "function", "function": {"name": "", "arguments": ""}})

@@ -1,6 +1,6 @@
-"""The few fields of a request that the gateway must know. Everything else passes to the engine as it came.
+"""The few fields of a request that the gateway reads. Everything else goes to the engine as it came.
 
-Whatever an engine may take, it is asked: only what the gateway itself must read is refused here.
+What an engine accepts is for the engine to decide: only fields that the gateway itself reads are validated here.
 """
 
 import json
@@ -11,17 +11,17 @@ import orjson
 from gateway.dialects.base import Endpoint, InferenceRequest
 from gateway.errors import InvalidRequest
 
-# An engine that took more would be out of memory first.
+# An engine that accepted more would run out of memory first.
 _MAX_CHOICES = 16_384
-# Asks the engine to count its tokens at the end of a stream.
+# Asks the engine for the token count at the end of a stream.
 _ASK_FOR_USAGE = b'"stream_options":{"include_usage":true}'
 
 
 def parse_request(endpoint: Endpoint, body: bytes) -> InferenceRequest:
-    """Reads a body.
+    """Parses a body.
 
     Raises:
-        InvalidRequest: It is not JSON (NaN, invalid UTF-8 and too deep nesting included), or a field that the gateway
+        InvalidRequest: It is not JSON (including NaN, invalid UTF-8 and too deep nesting), or a field that the gateway
             reads has the wrong type; `param` names it.
     """
     try:
@@ -42,7 +42,7 @@ def parse_request(endpoint: Endpoint, body: bytes) -> InferenceRequest:
 
 
 def _choices(fields: dict[str, Any]) -> int:
-    """Choices per prompt; 1 where that is no number that could be, which is for the engine to refuse."""
+    """Choices per prompt; 1 if the value is invalid, which is for the engine to refuse."""
     n = fields.get("n")
     return n if isinstance(n, int) and 1 <= n <= _MAX_CHOICES else 1
 
@@ -51,7 +51,7 @@ def _streaming(endpoint: Endpoint, model: str, fields: dict[str, Any], body: byt
     n = _choices(fields)
     options = fields.get("stream_options")
     if options is None and "stream_options" not in fields:
-        # The common case costs no re-encoding, and the client's bytes stay as they are.
+        # The common case needs no re-encoding, and the client's bytes stay as they are.
         head = body.rstrip()[:-1].rstrip()
         return InferenceRequest(
             endpoint, model, stream=True, usage_wanted=False, n=n, body=b"%b,%b}" % (head, _ASK_FOR_USAGE)
@@ -71,12 +71,12 @@ def _streaming(endpoint: Endpoint, model: str, fields: dict[str, Any], body: byt
 
 
 def with_fields(body: bytes, **fields: Any) -> bytes:
-    """A body, which has been parsed before, with some of its fields set.
+    """A body that has been parsed before, with some of its fields set.
 
-    By the standard library's json: slower than orjson, but it keeps integers of any size as they are.
+    Uses the standard library's json: slower than orjson, but it keeps integers of any size.
 
     Raises:
-        InvalidRequest: The body is nested too deeply, or holds a number beyond a double, and cannot be written again.
+        InvalidRequest: The body is nested too deeply, or holds a number beyond a double, and cannot be re-encoded.
     """
     try:
         return json.dumps({**json.loads(body), **fields}, allow_nan=False, separators=(",", ":")).encode()
