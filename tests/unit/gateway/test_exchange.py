@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.in_process.asgi import DISCONNECT, FakeAsgi, body_message
 
 from gateway.dialects import DEFAULT_DIALECT
 from gateway.errors import (
@@ -17,62 +18,19 @@ from gateway.errors import (
     MethodNotAllowed,
     Unauthorized,
 )
-from gateway.exchange import ABORT_EXTENSION, Exchange, exchange_of, request_id
+from gateway.exchange import Exchange, exchange_of, request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.telemetry.recorder import Recorder
 
-    Begin = Callable[["Asgi"], Exchange]
-
-GONE = {"type": "http.disconnect"}
-
-
-def piece(body: bytes, *, more: bool = False) -> dict[str, Any]:
-    return {"type": "http.request", "body": body, "more_body": more}
-
-
-class Asgi:
-    """An ASGI server by hand: what it says to the application, and what it has been told."""
-
-    def __init__(
-        self, *messages: dict[str, Any], headers: dict[bytes, bytes] | None = None, method: str = "POST"
-    ) -> None:
-        self.messages = [*messages]
-        self.sent: list[dict[str, Any]] = []
-        self.aborted = 0
-        self.scope: dict[str, Any] = {
-            "type": "http",
-            "method": method,
-            "headers": list((headers or {}).items()),
-            "extensions": {ABORT_EXTENSION: {"abort": self.abort}},
-        }
-
-    def abort(self) -> None:
-        self.aborted += 1
-        self.messages = [GONE]
-
-    async def receive(self) -> dict[str, Any]:
-        if not self.messages:
-            await asyncio.sleep(60)
-        return self.messages.pop(0)
-
-    async def send(self, message: Any) -> None:
-        self.sent.append(message)
-
-    @property
-    def head(self) -> dict[bytes, bytes]:
-        return dict(self.sent[0]["headers"])
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(message["body"] for message in self.sent[1:])
+    Begin = Callable[[FakeAsgi], Exchange]
 
 
 @pytest.fixture
 def begin(recorder: Recorder) -> Begin:
-    def make(asgi: Asgi) -> Exchange:
+    def make(asgi: FakeAsgi) -> Exchange:
         return Exchange(asgi.scope, asgi.receive, asgi.send, recorder.begin("id-1", "other"), DEFAULT_DIALECT)
 
     return make
@@ -80,13 +38,15 @@ def begin(recorder: Recorder) -> Begin:
 
 async def test_a_body_comes_in_pieces(begin: Begin) -> None:
     calls: list[int] = []
-    asgi = Asgi(piece(b"a", more=True), piece(b"", more=True), piece(b"bc", more=True), piece(b"d"))
+    asgi = FakeAsgi(
+        body_message(b"a", more=True), body_message(b"", more=True), body_message(b"bc", more=True), body_message(b"d")
+    )
     assert await begin(asgi).read_body(10, progress=calls.append) == b"abcd"
     assert calls == [1, 3, 4]
 
 
 async def test_a_body_that_says_that_it_is_too_long_is_not_read(begin: Begin) -> None:
-    asgi = Asgi(piece(b"x" * 11), headers={b"content-length": b"11"})
+    asgi = FakeAsgi(body_message(b"x" * 11), headers={b"content-length": b"11"})
     with pytest.raises(BodyTooLarge):
         await begin(asgi).read_body(10)
     assert len(asgi.messages) == 1
@@ -94,11 +54,11 @@ async def test_a_body_that_says_that_it_is_too_long_is_not_read(begin: Begin) ->
 
 async def test_a_client_that_leaves_while_it_sends(begin: Begin) -> None:
     with pytest.raises(ClientDisconnected):
-        await begin(Asgi(piece(b"a", more=True), GONE)).read_body(10)
+        await begin(FakeAsgi(body_message(b"a", more=True), DISCONNECT)).read_body(10)
 
 
 async def test_an_answer_in_pieces_has_the_requests_id(begin: Begin) -> None:
-    asgi = Asgi()
+    asgi = FakeAsgi()
     exchange = begin(asgi)
     await exchange.write_head(200, exchange.plain_headers(2))
     await exchange.write(b"a")
@@ -109,7 +69,7 @@ async def test_an_answer_in_pieces_has_the_requests_id(begin: Begin) -> None:
 
 
 async def test_what_an_answer_cost_is_in_its_head(begin: Begin) -> None:
-    exchange = begin(Asgi())
+    exchange = begin(FakeAsgi())
     exchange.observation.cost = 0.0000012
     assert exchange.plain_headers(None) == [(b"content-type", b"application/json"), (b"x-cost-usd", b"0.000001200000")]
 
@@ -124,7 +84,7 @@ async def test_what_an_answer_cost_is_in_its_head(begin: Begin) -> None:
     ],
 )
 async def test_an_error_before_the_first_byte_is_an_answer(begin: Begin, error: Any, name: bytes, value: bytes) -> None:
-    asgi = Asgi()
+    asgi = FakeAsgi()
     exchange = begin(asgi)
     await exchange.fail(error)
     assert (asgi.sent[0]["status"], exchange.observation.status) == (error.http_status, error.http_status)
@@ -134,7 +94,7 @@ async def test_an_error_before_the_first_byte_is_an_answer(begin: Begin, error: 
 
 
 async def test_an_error_behind_the_first_byte_of_a_stream_is_its_last_event(begin: Begin) -> None:
-    asgi = Asgi()
+    asgi = FakeAsgi()
     exchange = begin(asgi)
     exchange.observation.stream = True
     await exchange.write_head(200, ())
@@ -144,7 +104,7 @@ async def test_an_error_behind_the_first_byte_of_a_stream_is_its_last_event(begi
 
 
 async def test_an_error_behind_the_first_byte_of_a_plain_answer_cuts_the_connection(begin: Begin) -> None:
-    asgi = Asgi()
+    asgi = FakeAsgi()
     exchange = begin(asgi)
     await exchange.write_head(200, ())
     await exchange.fail(EngineBadResponse("boom"))
@@ -152,7 +112,7 @@ async def test_an_error_behind_the_first_byte_of_a_plain_answer_cuts_the_connect
 
 
 async def test_nobody_answers_a_client_that_has_gone(begin: Begin) -> None:
-    asgi = Asgi()
+    asgi = FakeAsgi()
     await begin(asgi).fail(ClientDisconnected("gone"))
     assert (asgi.sent, asgi.aborted) == ([], 1)
 
@@ -162,22 +122,22 @@ async def test_a_client_that_does_not_read_its_error_is_cut_off(begin: Begin, mo
         await asyncio.sleep(60)
 
     monkeypatch.setattr("gateway.exchange._ERROR_SEND_TIMEOUT_S", 0.01)
-    asgi = Asgi()
+    asgi = FakeAsgi()
     monkeypatch.setattr(asgi, "send", hangs)
     await begin(asgi).fail(InvalidRequest("no"))
     assert asgi.aborted == 1
 
 
-@pytest.mark.parametrize(("messages", "code"), [([], "shutting_down"), ([GONE], "client_closed_request")])
+@pytest.mark.parametrize(("messages", "code"), [([], "shutting_down"), ([DISCONNECT], "client_closed_request")])
 async def test_why_a_request_was_cancelled(begin: Begin, messages: list[Any], code: str) -> None:
-    assert (await begin(Asgi(*messages)).cancellation_reason()).code == code
+    assert (await begin(FakeAsgi(*messages)).cancellation_reason()).code == code
 
 
 async def test_another_application_answers(begin: Begin) -> None:
     class Route:
         path = "/models/{name}"
 
-    asgi = Asgi(method="HEAD")
+    asgi = FakeAsgi(method="HEAD")
     exchange = begin(asgi)
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
