@@ -24,13 +24,13 @@ share = TimeShare(Path(sys.argv[1]), parts=2, engines=2)
 for line in sys.stdin:
     verb, *numbers = line.split()
     a, b = (float(number) for number in numbers)
-    if verb == "take":
-        print(share.take(a), flush=True)
+    if verb == "acquire":
+        print(share.acquire(a), flush=True)
     elif verb == "book":
         share.book(int(a), b)
         print("booked", flush=True)
     else:
-        print(share.missing(int(a), b), flush=True)
+        print(share.unbooked_seconds(int(a), b), flush=True)
 """
 
 
@@ -78,25 +78,25 @@ def test_the_only_worker_needs_no_file() -> None:
 
 def test_there_are_as_many_parts_as_workers_and_one_more_waits(worker: Callable[[], Worker]) -> None:
     old, other, new = worker(), worker(), worker()
-    assert [one.ask("take", 100) for one in (old, other, new)] == ["True", "True", "False"]
+    assert [one.ask("acquire", 100) for one in (old, other, new)] == ["True", "True", "False"]
     old.kill()
-    assert new.ask("take", 160) == "True"
+    assert new.ask("acquire", 160) == "True"
 
 
 def test_a_successor_finds_what_a_killed_worker_had_not_booked(worker: Callable[[], Worker]) -> None:
     old, other, new = worker(), worker(), worker()
-    assert old.ask("take", 100) == "True"
-    assert other.ask("take", 110) == "True"
+    assert old.ask("acquire", 100) == "True"
+    assert other.ask("acquire", 110) == "True"
     old.ask("book", 0, 20)
     old.ask("book", 0, 5.5)
     old.ask("book", 1, 30)
     old.kill()
-    assert new.ask("take", 150) == "True"
-    assert new.ask("missing", 0, 150) == str(50 - 25.5)
-    assert new.ask("missing", 1, 150) == str(50 - 30.0)
+    assert new.ask("acquire", 150) == "True"
+    assert new.ask("unbooked_seconds", 0, 150) == str(50 - 25.5)
+    assert new.ask("unbooked_seconds", 1, 150) == str(50 - 30.0)
     new.ask("book", 0, 24.5)
-    assert new.ask("missing", 0, 151) == "1.0"
-    assert other.ask("missing", 0, 150) == "40.0"
+    assert new.ask("unbooked_seconds", 0, 151) == "1.0"
+    assert other.ask("unbooked_seconds", 0, 150) == "40.0"
 
 
 def test_a_worker_killed_before_it_wrote_when_it_began_leaves_nothing_behind(tmp_path: Path) -> None:

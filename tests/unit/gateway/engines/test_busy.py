@@ -88,7 +88,7 @@ class Counting:
 
 
 @pytest.mark.parametrize(
-    "metrics",
+    "exposition",
     [
         b'vllm:iteration_tokens_total_count{engine="0"} %d\n',
         b"vllm:prompt_tokens_total %d\n",
@@ -162,24 +162,24 @@ async def test_a_token_does_not_bring_back_one_that_refuses_new_connections(it: 
 
 
 async def test_who_waits_for_a_hung_engine_is_told(it: Watched, alpha: Mock) -> None:
-    launcher_state: list[GatewayError] = []
+    interrupts: list[GatewayError] = []
     await it.poll(2)
-    it.engine.waiting.add(launcher_state.append)
+    it.engine.waiting.add(interrupts.append)
     await alpha.change(path_faults={"/health": "hang"})
     await it.poll(2)
-    assert launcher_state == []
+    assert interrupts == []
     await it.poll()
-    assert [error.code for error in launcher_state] == ["engine_stalled"]
+    assert [error.code for error in interrupts] == ["engine_stalled"]
 
 
 async def test_who_waits_for_an_engine_that_closed_its_door_is_left_alone(it: Watched, alpha: Mock) -> None:
     """It may be draining; if it died, the connection breaks by itself."""
-    launcher_state: list[GatewayError] = []
+    interrupts: list[GatewayError] = []
     await it.poll()
-    it.engine.waiting.add(launcher_state.append)
+    it.engine.waiting.add(interrupts.append)
     await alpha.change(path_faults={"/health": "reset"})
     assert (await it.poll())[0] == "down"
-    assert launcher_state == []
+    assert interrupts == []
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL])
@@ -215,10 +215,10 @@ async def test_an_engine_without_a_health_page_is_judged_by_the_others(it: Watch
 async def test_a_host_that_answers_nothing_is_down_at_once_and_who_waits_is_told(
     it: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launcher_state: list[GatewayError] = []
+    interrupts: list[GatewayError] = []
     await it.poll()
     await it.engine.upstream.__aexit__(None, None, None)
-    it.engine.waiting.add(launcher_state.append)
+    it.engine.waiting.add(interrupts.append)
 
     async def silence(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(3600)
@@ -227,7 +227,7 @@ async def test_a_host_that_answers_nothing_is_down_at_once_and_who_waits_is_told
     monkeypatch.setattr(it.engine.upstream, "_connect_timeout", 0.05)
     state, reason = await it.poll()
     assert (state, "did not accept a connection" in reason) == ("down", True)
-    assert len(launcher_state) == 1
+    assert len(interrupts) == 1
 
 
 async def test_a_doubted_engine_is_looked_at_and_probed_at_once(it: Watched, alpha: Mock) -> None:

@@ -265,7 +265,7 @@ async def test_watching_goes_on_whatever_happens(it: Watched, alpha: Mock, monke
             raise ZeroDivisionError
         await real()
 
-    monkeypatch.setattr(it.monitor, "look", poll)
+    monkeypatch.setattr(it.monitor, "poll", poll)
     run = asyncio.create_task(it.monitor.run())
     await it.monitor.polled_once.wait()
     await until(lambda: it.engine.ready)

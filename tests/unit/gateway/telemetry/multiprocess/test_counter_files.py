@@ -26,27 +26,27 @@ from gateway.telemetry.multiprocess import slots
 directory = Path(sys.argv[1])
 slots.claim(directory)
 from prometheus_client import CollectorRegistry
-from gateway.cost import Share
+from gateway.cost import TimeShare
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.multiprocess.counter_files import RoomWatch
 from gateway.telemetry.labels import Labels
-catalogue, room = Metrics(CollectorRegistry()), RoomWatch()
-catalogue.worker_up.set(1)
-labels = Labels(400, catalogue.label_overflow.labels("x"), directory / "labels-of-x")
-share = Share(directory, parts=1, engines=1)
+metrics, room = Metrics(CollectorRegistry()), RoomWatch()
+metrics.worker_up.set(1)
+labels = Labels(400, metrics.label_overflow.labels("x"), directory / "labels-of-x")
+share = TimeShare(directory, parts=1, engines=1)
 print("ready", flush=True)
 for line in sys.stdin:
     verb, *numbers = line.split()
     if verb == "count":
         for number in range(*map(int, numbers)):
-            catalogue.requests_started.labels("r", labels.of(f"model-{number}" + "x" * 300)).inc()
-            catalogue.request_duration.labels("r", f"m{number}", "true").observe(0.5)
-        catalogue.inflight.labels("m").inc()
-    elif verb == "take":
-        share.take(1.0)
+            metrics.requests_started.labels("r", labels.of(f"model-{number}" + "x" * 300)).inc()
+            metrics.request_duration.labels("r", f"m{number}", "true").observe(0.5)
+        metrics.inflight.labels("m").inc()
+    elif verb == "acquire":
+        share.acquire(1.0)
         share.book(0, 2.0)
-        print(share.missing(0, 5.0), file=sys.stderr)
-    room.look()
+        print(share.unbooked_seconds(0, 5.0), file=sys.stderr)
+    room.check()
     print("done", flush=True)
 """
 ROOM_FOR_ALL = "size=8m"
@@ -133,7 +133,7 @@ def test_a_worker_that_starts_on_a_full_disk_counts_in_memory_until_there_is_roo
         one._process.stdin.flush()
         one.begin()
         one.do("count 0 3")
-        one.do("take")
+        one.do("acquire")
         assert one.shown() == {}
         filler.unlink()
         (one.disk / "room for one file").write_bytes(bytes(150_000))
@@ -153,7 +153,7 @@ def test_a_disk_on_which_no_file_can_be_made_keeps_nobody_from_counting(tmp_path
     with worker(tmp_path / "m", options) as one:
         one.begin()
         one.do("count 0 3")
-        one.do("take")
+        one.do("acquire")
         one.do("count 0 3")
         one.end()
 

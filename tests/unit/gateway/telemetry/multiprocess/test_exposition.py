@@ -37,12 +37,12 @@ from gateway.telemetry.recorder import Recorder
 from gateway.usage import Usage
 from gateway.dialects.openai.request import ENDPOINTS
 dice = random.Random(int(sys.argv[2]))
-catalogue = Metrics(CollectorRegistry())
-recorder = Recorder(catalogue, RequestLog("error", LogWriter(None)), workers=4)
+metrics = Metrics(CollectorRegistry())
+recorder = Recorder(metrics, RequestLog("error", LogWriter(None)), workers=4)
 models = ["a", 'b"\\\\\\n', "c", "ü"][: dice.randint(2, 4)]
-recorder.know_models({path: endpoint.streams for path, endpoint in ENDPOINTS.items()}, models)
+recorder.declare_models({path: endpoint.streams for path, endpoint in ENDPOINTS.items()}, models)
 for state in ("ready", "down"):
-    catalogue.engine_state.labels("e", state).set(dice.random())
+    metrics.engine_state.labels("e", state).set(dice.random())
 for _ in range(dice.randint(20, 60)):
     route, model, stream = dice.choice(list(ENDPOINTS)), dice.choice(models), dice.random() < 0.5
     observation = recorder.begin("r", route)

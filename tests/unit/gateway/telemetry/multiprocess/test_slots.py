@@ -27,13 +27,13 @@ from gateway.telemetry.multiprocess import slots
 slot = slots.claim(Path(sys.argv[1]))
 from prometheus_client import CollectorRegistry
 from gateway.telemetry.metrics import Metrics
-catalogue = Metrics(CollectorRegistry())
-catalogue.worker_up.set(1)
+metrics = Metrics(CollectorRegistry())
+metrics.worker_up.set(1)
 print(slot, flush=True)
 for line in sys.stdin:
-    catalogue.requests_started.labels("r", "m").inc(int(line))
-    catalogue.inflight.labels("m").inc(int(line))
-    catalogue.request_duration.labels("r", "m", "true").observe(0.5)
+    metrics.requests_started.labels("r", "m").inc(int(line))
+    metrics.inflight.labels("m").inc(int(line))
+    metrics.request_duration.labels("r", "m", "true").observe(0.5)
     print("done", flush=True)
 """
 
