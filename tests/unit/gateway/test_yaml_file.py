@@ -34,14 +34,14 @@ def test_there_is_none(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"\xff", r"cannot be read: .*\.$"),
-        (b"a: 1\nb: ]hunter2", r"is not YAML that can be read: see line 2, column 4\.$"),
-        (b"a: 1\nb: [hunter2", r"is not YAML that can be read: see line 3, column 1\.$"),
-        (b"a: 1\n\tb: hunter2", r"is not YAML that can be read: see line 2, column 1\.$"),
-        (b"a: !hunter2 x", r"is not YAML that can be read: see line 1, column 4\.$"),
-        (b"a: !!bool hunter2", r"is not YAML that can be read\.$"),
-        (b"a: !!timestamp hunter2", r"is not YAML that can be read\.$"),
-        (b'a: !!int ""', r"is not YAML that can be read\.$"),
-        (b"a: 2026-13-01", r"is not YAML that can be read \(month must be in 1\.\.12.*\)\.$"),
+        (b"a: 1\nb: ]hunter2", r"is not valid YAML: see line 2, column 4\.$"),
+        (b"a: 1\nb: [hunter2", r"is not valid YAML: see line 3, column 1\.$"),
+        (b"a: 1\n\tb: hunter2", r"is not valid YAML: see line 2, column 1\.$"),
+        (b"a: !hunter2 x", r"is not valid YAML: see line 1, column 4\.$"),
+        (b"a: !!bool hunter2", r"is not valid YAML\.$"),
+        (b"a: !!timestamp hunter2", r"is not valid YAML\.$"),
+        (b'a: !!int ""', r"is not valid YAML\.$"),
+        (b"a: 2026-13-01", r"is not valid YAML \(month must be in 1\.\.12.*\)\.$"),
     ],
 )
 def test_it_cannot_be_read(tmp_path: Path, content: bytes, said: str) -> None:
@@ -79,7 +79,7 @@ def test_a_million_levels_are_refused_and_kill_nobody(tmp_path: Path, nested: st
     done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         1,
-        f"OSError: The x {str(file)!r} is not YAML that can be read.",
+        f"OSError: The x {str(file)!r} is not valid YAML.",
     )
 
 

@@ -77,7 +77,7 @@ async def attempt(
     events = EventStream(keep_usage=request.usage_wanted, n=request.n, sink=collector) if streamed else None
     # A plain answer comes whole: until then, a long one and a hung engine look the same. Its watcher tells them apart.
     deadline.phase("ttft" if streamed else "total", timeouts.ttft if streamed else timeouts.total)
-    observation.events = 0
+    observation.token_events = 0
     engine.inflight += 1
     meter = engine.meter
     if meter is not None:
@@ -195,7 +195,7 @@ async def _read_all(
     """
     events_seen, last_event_at = 0, None
     while events.failure is None and not events.done:
-        observation.events = events.events  # what is wasted should the answer never be whole
+        observation.token_events = events.events  # what is wasted should the answer never be whole
         if events.events_seen != events_seen:
             engine.record_progress()
         last_event_at = deadline.phase("idle", idle, since=last_event_at if events.events_seen == events_seen else None)

@@ -77,7 +77,7 @@ class Dispatcher:
             NoEngineReady: No engine is left that could be asked.
             ModelNotFound: None serves the model.
         """
-        self._fleet.budget.request()
+        self._fleet.budget.record_request()
         failed: list[_Attempt] = []
         moved_once = False
         while True:
@@ -91,7 +91,7 @@ class Dispatcher:
             observation.attempts += 1
             result: AttemptResult = "cancelled"
             this = _Attempt(engine, time.monotonic())
-            if on_trial := engine.wants_trial:
+            if on_trial := engine.is_due_for_trial:
                 engine.outlier.on_trial = True
             try:
                 async with attempt(engine, endpoint, request, observation, deadline, self._timeouts, headers) as opened:
@@ -131,16 +131,16 @@ class Dispatcher:
             return
         elif _is_unreachable(error):
             engine.mark_unreachable(error.message)
-            engine.doubt.set()
+            engine.recheck.set()
         elif isinstance(error, EngineReset) and not error.has_begun:
             engine.mark_unreachable(error.message, is_certain=False)
-            engine.doubt.set()
+            engine.recheck.set()
         elif isinstance(error, EngineTimeout) and error.phase == "total":
             return
         elif on_trial or _broke_midway(error, observation):
             self._penalize([this])
         elif isinstance(error, EngineBadResponse):
-            engine.doubt.set()
+            engine.recheck.set()
 
     def _penalize(self, failed: Sequence[_Attempt]) -> None:
         """These failures were the engines' own."""
@@ -166,7 +166,7 @@ class Dispatcher:
             if moved_once:
                 return False
             if not isinstance(error, EngineBusy) and not self._fleet.budget.try_acquire():
-                if this.engine.suspect:  # another engine has shown before that the failure is this one's
+                if this.engine.is_suspect:  # another engine has shown before that the failure is this one's
                     self._penalize([this])
                 return False
         self._recorder.retried(this.engine.name)

@@ -63,7 +63,7 @@ class GatewayApp:
         endpoint = self._endpoints.get(path)
         # Until a route is known to match, the path is a client's text, and no label.
         observation = self._recorder.begin(
-            request_id(scope), endpoint.path if endpoint else "other", quiet=path in HEALTH_PATHS
+            request_id(scope), endpoint.path if endpoint else "other", log=path not in HEALTH_PATHS
         )
         send = self._cors.opened(scope, send)
         try:

@@ -176,7 +176,7 @@ class Relay:
                 deadline.phase("send", timeouts.send)
             if data or events.done:
                 await send({"type": "http.response.body", "body": data, "more_body": not events.done})
-            if events.events > observation.events:
+            if events.events > observation.token_events:
                 observation.token(events.events)
                 engine.record_progress()
             if events.failure is not None:

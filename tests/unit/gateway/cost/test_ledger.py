@@ -201,7 +201,7 @@ def test_whatever_happens_the_parts_are_hours_times_price(seed: int, workers: in
 
 
 async def test_the_books_are_kept_until_the_end(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.cost.ledger.PERIOD_S", 0.01)
+    monkeypatch.setattr("gateway.cost.ledger.FLUSH_INTERVAL_S", 0.01)
     worker = wall.worker()
     keeping = asyncio.create_task(worker.books.run())
     await asyncio.sleep(0)
@@ -218,7 +218,7 @@ def test_a_real_share_serves_as_well(metrics: Metrics, tmp_path: Path) -> None:
     now = [70.0]
     meter = EngineMeter("vllm", Tariff(3600.0, 1, Weights(0.5, 0.1)), lambda: now[0])
     costs = CostCounters(metrics)
-    books = CostLedger([meter], TimeShare(tmp_path, parts=1, engines=1), costs, lambda: now[0])
+    books = CostLedger([meter], TimeShare(tmp_path, shares=1, engines=1), costs, lambda: now[0])
     books.flush()
     now[0] += 9
     books.flush()

@@ -88,8 +88,8 @@ def test_an_unknown_price_is_refused_with_those_that_there_are(file: Path, price
         ("prices:", "costs:", "prices"),
         (GOOD, "", "the whole file"),
         (GOOD, "- 1", "the whole file"),
-        (GOOD, "a: [", "not YAML.*line"),
-        (GOOD, "a: 2026-99-99", "not YAML"),
+        (GOOD, "a: [", "not valid YAML.*line"),
+        (GOOD, "a: 2026-99-99", "not valid YAML"),
     ],
 )
 def test_a_wrong_file_is_refused_with_field_value_and_reason(file: Path, old: str, new: str, said: str) -> None:

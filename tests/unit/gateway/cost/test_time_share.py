@@ -20,7 +20,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from gateway.cost import TimeShare
-share = TimeShare(Path(sys.argv[1]), parts=2, engines=2)
+share = TimeShare(Path(sys.argv[1]), shares=2, engines=2)
 for line in sys.stdin:
     verb, *numbers = line.split()
     a, b = (float(number) for number in numbers)
@@ -68,7 +68,7 @@ def worker(tmp_path: Path) -> Iterator[Callable[[], Worker]]:
 
 
 def test_the_only_worker_needs_no_file() -> None:
-    share = TimeShare(None, parts=1, engines=1)
+    share = TimeShare(None, shares=1, engines=1)
     assert share.acquire(100.0)
     assert share.unbooked_seconds(0, 107.0) == 7.0
     share.book(0, 4.0)
@@ -101,6 +101,6 @@ def test_a_successor_finds_what_a_killed_worker_had_not_booked(worker: Callable[
 
 def test_a_worker_killed_before_it_wrote_when_it_began_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "cost-0.share").write_bytes(bytes(16))
-    share = TimeShare(tmp_path, parts=1, engines=1)
+    share = TimeShare(tmp_path, shares=1, engines=1)
     assert share.acquire(5000.0)
     assert share.unbooked_seconds(0, 5001.0) == 1.0

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.in_process.mock import Mock
-from tests.support.in_process.server import moved
 from tests.support.in_process.wire import Wire, listening, plain
 from tests.unit.gateway.engines.test_monitor import Watched, it, launcher, watched
 
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
-    from gateway.telemetry.metrics import Metrics
+    from tests.support.in_process.engines import FakeEngineObserver
 
 __all__ = ["it"]
 QUICK_LOOK_S = 0.3
@@ -40,12 +39,12 @@ async def test_one_slow_page_changes_nothing(it: Watched, alpha: Mock, page: str
 
 @pytest.mark.parametrize("page", ["/health", "/v1/models"])
 async def test_a_page_that_stays_slow_takes_out_an_engine_that_gets_nothing_done(
-    it: Watched, alpha: Mock, metrics: Metrics, page: str
+    it: Watched, alpha: Mock, observer: FakeEngineObserver, page: str
 ) -> None:
     await it.poll(2)
     await alpha.change(path_faults={page: "hang"})
     assert await it.poll(3) == ("ejected", f"{page} took longer than {QUICK_LOOK_S:g} s")
-    assert moved(metrics.engine_ejections) == {("e",): 1}
+    assert observer.ejections == {"e": 1}
     await alpha.change(path_faults={})
     assert await it.poll() == ("ready", ""), "the first passed probe ends it"
 
@@ -96,25 +95,25 @@ class Counting:
     ],
 )
 async def test_an_engine_whose_own_counters_rise_stays_though_its_probe_waits(
-    metrics: Metrics, exposition: bytes
+    observer: FakeEngineObserver, exposition: bytes
 ) -> None:
     engine = Counting(exposition)
-    async with listening(engine.serve) as (port, _), watched(f"http://127.0.0.1:{port}", metrics) as it:
+    async with listening(engine.serve) as (port, _), watched(f"http://127.0.0.1:{port}", observer) as it:
         assert await it.poll() == ("ready", "")
         engine.probe_waits = True
         for _ in range(4):
-            it.engine.doubt.set()
+            it.engine.recheck.set()
             assert await it.poll() == ("ready", "")
             assert it.engine.last_success_at > float("-inf")
 
 
 @pytest.mark.parametrize("exposition", [b"vllm:iteration_tokens_total_count 7\n", b"other 1\n", b""])
-async def test_a_hung_engine_is_out_after_a_few_probes(metrics: Metrics, exposition: bytes) -> None:
+async def test_a_hung_engine_is_out_after_a_few_probes(observer: FakeEngineObserver, exposition: bytes) -> None:
     engine = Counting(exposition)
-    async with listening(engine.serve) as (port, _), watched(f"http://127.0.0.1:{port}", metrics) as it:
+    async with listening(engine.serve) as (port, _), watched(f"http://127.0.0.1:{port}", observer) as it:
         await it.poll()
         engine.probe_waits = True
-        it.engine.doubt.set()
+        it.engine.recheck.set()
         assert [(await it.poll())[0] for _ in range(3)] == ["ready", "ready", "ejected"]
 
 
@@ -124,7 +123,7 @@ async def test_a_hung_engine_whose_metrics_hang_too_is_out_after_a_few_probes(it
     await alpha.change(path_faults={"/metrics": "hang"}, probe_fault="hang")
     states = []
     for _ in range(3):
-        it.engine.doubt.set()
+        it.engine.recheck.set()
         states.append((await it.poll())[0])
     assert states == ["ready", "ready", "ejected"]
 
@@ -133,15 +132,15 @@ async def test_a_hung_engine_whose_metrics_hang_too_is_out_after_a_few_probes(it
     ("exposition", "state"), [(b"", "ready"), (b"vllm:iteration_tokens_total_count 7\n", "ejected")]
 )
 async def test_an_engine_that_tells_nothing_of_its_progress_has_more_time_for_a_plain_answer(
-    metrics: Metrics, exposition: bytes, state: str
+    observer: FakeEngineObserver, exposition: bytes, state: str
 ) -> None:
     engine = Counting(exposition)
-    async with listening(engine.serve) as (port, _), watched(f"http://127.0.0.1:{port}", metrics) as it:
-        it.monitor._times = it.monitor._times._replace(patience=3600)
+    async with listening(engine.serve) as (port, _), watched(f"http://127.0.0.1:{port}", observer) as it:
+        it.monitor._schedule = it.monitor._schedule._replace(max_silence=3600)
         await it.poll()
         engine.probe_waits = True
         it.engine.inflight = 1
-        it.engine.doubt.set()
+        it.engine.recheck.set()
         assert (await it.poll(3))[0] == state
 
 
@@ -193,7 +192,7 @@ async def test_the_gateways_own_want_says_nothing_about_the_engine(
         raise OSError(number, "no")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
-    it.engine.doubt.set()
+    it.engine.recheck.set()
     assert await it.poll(5) == ("ready", "")
 
 
@@ -231,11 +230,11 @@ async def test_a_host_that_answers_nothing_is_down_at_once_and_who_waits_is_told
 
 
 async def test_a_doubted_engine_is_looked_at_and_probed_at_once(it: Watched, alpha: Mock) -> None:
-    it.monitor._times = it.monitor._times._replace(interval=3600)
+    it.monitor._schedule = it.monitor._schedule._replace(interval=3600)
     run = asyncio.create_task(it.monitor.run())
     await it.monitor.polled_once.wait()
     assert (await alpha.truth())["probes"]["requests"] == 1
-    it.engine.doubt.set()
+    it.engine.recheck.set()
     await alpha.wait_for(lambda truth: truth["probes"]["requests"] == 2)
     run.cancel()
     await asyncio.wait([run])
@@ -251,17 +250,17 @@ async def test_an_engine_that_was_away_starts_with_a_clean_sheet(it: Watched) ->
     assert it.engine.outlier.failures == 0
 
 
-async def test_a_launcher_that_hangs_takes_nothing_out(alpha: Mock, metrics: Metrics) -> None:
+async def test_a_launcher_that_hangs_takes_nothing_out(alpha: Mock, observer: FakeEngineObserver) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with watched(alpha.url, metrics, launcher=url) as it:
+        async with watched(alpha.url, observer, launcher=url) as it:
             assert await it.poll(4) == ("ready", "")
 
 
-async def test_draining_ends_with_a_passed_probe(alpha: Mock, metrics: Metrics) -> None:
+async def test_draining_ends_with_a_passed_probe(alpha: Mock, observer: FakeEngineObserver) -> None:
     async with (
         launcher(state="draining", reason="") as (url, said),
-        watched(alpha.url, metrics, launcher=url) as it,
+        watched(alpha.url, observer, launcher=url) as it,
     ):
         assert (await it.poll())[0] == "draining"
         said["state"] = "ready"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.support.in_process.keys import NEW, OLD, engine_key
 from tests.support.in_process.mock import Mock, mock_process
-from tests.support.in_process.server import moved, until
+from tests.support.in_process.server import until
 from tests.support.in_process.wire import Wire, listening, plain
 
 from gateway.engines import Engine, EngineMonitor, PollSchedule
@@ -22,16 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from gateway.telemetry.metrics import Metrics
+    from tests.support.in_process.engines import FakeEngineObserver
+
     from gateway.upstream import EngineKey
 
 TIMES = PollSchedule(interval=0.02, probe_interval=60, probe_timeout=1)
 
 
 class Watched:
-    def __init__(self, url: str, metrics: Metrics, launcher: str | None = None, key: EngineKey | None = None) -> None:
+    def __init__(
+        self, url: str, observer: FakeEngineObserver, launcher: str | None = None, key: EngineKey | None = None
+    ) -> None:
         self.known: list[str] = []
-        self.engine = Engine("e", Upstream("e", url, key=key, connect_timeout=5), metrics)
+        self.engine = Engine("e", Upstream("e", url, key=key, connect_timeout=5), observer)
         status = launcher and Upstream("l", launcher, key=None, connect_timeout=5)
         self.monitor = EngineMonitor(self.engine, status or None, TIMES, self._know)
 
@@ -49,8 +52,8 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(url: str, metrics: Metrics, **more: Any) -> AsyncIterator[Watched]:
-    it = Watched(url, metrics, **more)
+async def watched(url: str, observer: FakeEngineObserver, **more: Any) -> AsyncIterator[Watched]:
+    it = Watched(url, observer, **more)
     try:
         yield it
     finally:
@@ -59,8 +62,8 @@ async def watched(url: str, metrics: Metrics, **more: Any) -> AsyncIterator[Watc
 
 
 @pytest.fixture
-async def it(alpha: Mock, metrics: Metrics) -> AsyncIterator[Watched]:
-    async with watched(alpha.url, metrics) as made:
+async def it(alpha: Mock, observer: FakeEngineObserver) -> AsyncIterator[Watched]:
+    async with watched(alpha.url, observer) as made:
         yield made
 
 
@@ -78,7 +81,7 @@ async def launcher(**status: object) -> AsyncIterator[tuple[str, dict[str, objec
 
 
 async def test_before_the_first_look(it: Watched) -> None:
-    assert it.now == ("starting", "not looked at yet")
+    assert it.now == ("starting", "not polled yet")
     assert not it.engine.ready
 
 
@@ -91,8 +94,8 @@ async def test_what_an_engine_is_and_serves_is_discovered(it: Watched, alpha: Mo
     assert (await alpha.truth())["probes"]["finished"] == 1
 
 
-async def test_a_llama_cpp(llama: Mock, metrics: Metrics) -> None:
-    async with watched(llama.url, metrics) as it:
+async def test_a_llama_cpp(llama: Mock, observer: FakeEngineObserver) -> None:
+    async with watched(llama.url, observer) as it:
         assert await it.poll() == ("ready", "")
         assert it.engine.kind == "llama_cpp"
         assert not it.engine.aborts_on_disconnect
@@ -106,10 +109,10 @@ async def test_an_unknown_kind(alpha: Mock, it: Watched) -> None:
     assert it.engine.kind == ""
 
 
-async def test_nothing_listens(metrics: Metrics) -> None:
+async def test_nothing_listens(observer: FakeEngineObserver) -> None:
     with mock_process() as (_, port):
         pass
-    async with watched(f"http://127.0.0.1:{port}", metrics) as it:
+    async with watched(f"http://127.0.0.1:{port}", observer) as it:
         state, reason = await it.poll()
         assert state == "down"
         assert "refuses connections" in reason
@@ -131,7 +134,7 @@ async def test_vllm_with_a_dead_engine_is_out_after_a_few_looks(it: Watched, alp
     assert await it.poll(2) == ("ready", "")  # the second one sees the first one's probe in the engine's counters
     await alpha.change(health=status)
     assert [(await it.poll())[0] for _ in range(3)] == ["ready", "ready", "ejected"]
-    assert it.now[1] == f"its /health says {status}"
+    assert it.now[1] == f"/health returned {status}"
 
 
 @pytest.mark.parametrize("fault", ["status:500", "status:401", "html", "garbage", "reset"])
@@ -159,12 +162,12 @@ async def test_a_hanging_page_is_not_waited_for_for_ever(
 
 @pytest.mark.parametrize("fault", ["status:500", "html", "garbage", "reset"])
 async def test_row_9_a_zombie_that_fails_its_probe_is_ejected(
-    it: Watched, alpha: Mock, metrics: Metrics, fault: str
+    it: Watched, alpha: Mock, observer: FakeEngineObserver, fault: str
 ) -> None:
     await alpha.change(probe_fault=fault)
     for _ in range(3):
         assert (await it.poll())[0] == "ejected"
-    assert moved(metrics.engine_ejections) == {("e",): 1}
+    assert observer.ejections == {"e": 1}
     await alpha.change(probe_fault=None)
     assert await it.poll() == ("ready", "")
 
@@ -179,7 +182,7 @@ async def test_a_slow_probe_is_forgiven_while_real_requests_get_tokens(it: Watch
     await it.poll()
     await alpha.change(probe_fault="hang")
     for _ in range(4):  # more than would take it out
-        it.engine.doubt.set()
+        it.engine.recheck.set()
         asyncio.get_running_loop().call_later(0.3, it.engine.record_progress)
         assert await it.poll() == ("ready", "")
 
@@ -213,10 +216,10 @@ async def test_an_engine_that_only_embeds_is_probed_so(it: Watched, alpha: Mock)
 
 
 @pytest.mark.parametrize("state", ["failed", "draining"])
-async def test_a_launchers_word_goes_first(alpha: Mock, metrics: Metrics, state: str) -> None:
+async def test_a_launchers_word_goes_first(alpha: Mock, observer: FakeEngineObserver, state: str) -> None:
     async with (
         launcher(state=state, reason="out of memory") as (url, said),
-        watched(alpha.url, metrics, launcher=url) as it,
+        watched(alpha.url, observer, launcher=url) as it,
     ):
         assert await it.poll() == (state, "out of memory")
         assert (await alpha.truth())["probes"]["requests"] == 0
@@ -224,32 +227,32 @@ async def test_a_launchers_word_goes_first(alpha: Mock, metrics: Metrics, state:
         assert await it.poll() == ("ready", "")
 
 
-async def test_row_8_a_model_that_loads_tells_its_phase(metrics: Metrics) -> None:
+async def test_row_8_a_model_that_loads_tells_its_phase(observer: FakeEngineObserver) -> None:
     with mock_process() as (_, port):
         pass
     async with (
         launcher(state="starting", phase="loading weights") as (url, _),
-        watched(f"http://127.0.0.1:{port}", metrics, launcher=url) as it,
+        watched(f"http://127.0.0.1:{port}", observer, launcher=url) as it,
     ):
         assert await it.poll() == ("starting", "loading weights")
 
 
 @pytest.mark.parametrize("status", [{}, {"state": "what"}, {"state": None, "phase": 7}])
 async def test_a_launcher_that_makes_no_sense_is_no_news(
-    alpha: Mock, metrics: Metrics, status: dict[str, object]
+    alpha: Mock, observer: FakeEngineObserver, status: dict[str, object]
 ) -> None:
-    async with launcher(**status) as (url, _), watched(alpha.url, metrics, launcher=url) as it:
+    async with launcher(**status) as (url, _), watched(alpha.url, observer, launcher=url) as it:
         assert await it.poll() == ("ready", "")
-    async with watched(alpha.url, metrics, launcher="http://127.0.0.1:9") as it:
+    async with watched(alpha.url, observer, launcher="http://127.0.0.1:9") as it:
         assert await it.poll() == ("ready", "")
 
 
-async def test_the_engines_key(metrics: Metrics, tmp_path: Path) -> None:
+async def test_the_engines_key(observer: FakeEngineObserver, tmp_path: Path) -> None:
     with mock_process("--key", OLD) as (_, port):
         url = f"http://127.0.0.1:{port}"
-        async with watched(url, metrics, key=engine_key(tmp_path, OLD)) as it:
+        async with watched(url, observer, key=engine_key(tmp_path, OLD)) as it:
             assert await it.poll() == ("ready", "")
-        async with watched(url, metrics, key=engine_key(tmp_path, NEW)) as it:
+        async with watched(url, observer, key=engine_key(tmp_path, NEW)) as it:
             state, reason = await it.poll()
             assert (state, "ENGINE_KEY_FILE" in reason) == ("down", True)
 

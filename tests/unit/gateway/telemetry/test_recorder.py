@@ -13,6 +13,7 @@ from tests.support.in_process.record import RECORD
 from tests.support.in_process.server import moved
 
 from gateway.errors import (
+    ATTEMPT_RESULTS,
     ENGINE_PHASES,
     KEY_REFUSALS,
     ClientDisconnected,
@@ -152,7 +153,7 @@ async def test_outcomes(it: Recorded, error: GatewayError | None, status: int | 
     [(499, 0, "before_first_event"), (200, 0, "after_first_event"), (200, 7, "after_first_event")],
 )
 async def test_a_cancelled_stream(it: Recorded, code: int, events: int, phase: str) -> None:
-    it.record(outcome="cancelled", code=code, usage=None, events=events)
+    it.record(outcome="cancelled", code=code, usage=None, token_events=events)
     assert it.cancellations == {(phase,): 1}
     assert it.wasted_tokens == ({("m", "cancelled"): events} if events else {})
     assert (it.tokens, it.key_tokens) == ({}, {})
@@ -175,7 +176,7 @@ async def test_first_and_last_token_are_timed(it: Recorded) -> None:
 
 
 async def test_quiet_requests_are_counted_and_not_logged(it: Recorded) -> None:
-    it.record(quiet=True)
+    it.record(log=False)
     assert await it.lines() == []
     assert sum(it.requests.values()) == 1
 
@@ -220,9 +221,43 @@ async def test_known_models_exist_at_zero(it: Recorded) -> None:
 
 async def test_the_event_loops_lag_is_seen(it: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.telemetry.recorder._LAG_PERIOD_S", 0.01)
-    watch = asyncio.create_task(it.recorder.watch_event_loop())
+    watch = asyncio.create_task(it.recorder.monitor_event_loop())
     await asyncio.sleep(0.2)
     watch.cancel()
     with suppress(asyncio.CancelledError):
         await watch
     assert it.event_loop_lag[()] >= 2
+
+
+async def test_an_engines_series_exist_at_zero(it: Recorded) -> None:
+    it.recorder.declare_engine("a", ("starting", "ready"))
+    children = {
+        (sample.name, *sample.labels.values()): sample.value
+        for metric in (it.metrics.engine_requests, it.metrics.engine_retries, it.metrics.engine_ejections)
+        for family in metric.collect()
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    }
+    results = {("gateway_engine_requests_total", "a", result) for result in ATTEMPT_RESULTS}
+    assert set(children) == results | {("gateway_engine_retries_total", "a"), ("gateway_engine_ejections_total", "a")}
+    assert set(children.values()) == {0}
+
+
+async def test_an_engine_is_in_one_of_its_states(it: Recorded) -> None:
+    it.recorder.declare_engine("a", ("starting", "ready", "down"))
+    for state in ("starting", "ready", "down", "down"):
+        it.recorder.engine_state_set("a", state)
+        assert it.engine_state == {("a", state): 1}
+    (family,) = it.metrics.engine_state.collect()
+    assert len(family.samples) == 3
+
+
+async def test_ejections_attempts_retries_and_failed_keys_are_counted(it: Recorded) -> None:
+    it.recorder.engine_ejected("a")
+    it.recorder.attempt_finished("a", "timeout")
+    it.recorder.retried("a")
+    it.recorder.auth_failed("revoked_api_key")
+    assert it.engine_ejections == {("a",): 1}
+    assert it.engine_requests == {("a", "timeout"): 1}
+    assert it.engine_retries == {("a",): 1}
+    assert it.auth_failures == {("revoked_api_key",): 1}

@@ -38,7 +38,6 @@ REST = (
     "/openapi.json",
     "other",
 )
-RESULTS = ("ok", "rejected", "error", "unreachable", "reset", "broken", "timeout", "cancelled")
 FAILURES = ("missing_api_key", "invalid_api_key", "revoked_api_key", "expired_api_key")
 BESIDE = RECORD._replace(route="/", key="key-0", model="none", stream=False)
 
@@ -55,17 +54,13 @@ def series(metrics: Metrics) -> int:
     return sum(1 for family in families for sample in family.samples if not sample.name.endswith("_created"))
 
 
-def know_engines(metrics: Metrics, recorder: Recorder) -> None:
+def declare_engines(recorder: Recorder) -> None:
     for engine in ENGINES:
+        recorder.declare_engine(engine, STATES)
+        recorder.engine_state_set(engine, "ready")
         recorder.costs.declare_engine(engine, 1.0)
-        for state in STATES:
-            metrics.engine_state.labels(engine, state)
-        for result in RESULTS:
-            metrics.engine_requests.labels(engine, result)
         for part in get_args(Part):
             recorder.costs.book(engine, part, 1.0)
-        metrics.engine_retries.labels(engine)
-        metrics.engine_ejections.labels(engine)
 
 
 @pytest.mark.parametrize(("models", "keys"), [(16, 60), (3, 7)])
@@ -73,19 +68,20 @@ def test_no_more_than_the_budget_when_everything_that_can_happen_has_happened(
     metrics: Metrics, models: int, keys: int
 ) -> None:
     recorder = Recorder(metrics, RequestLog("error", LogWriter(None)), max_models=models, max_keys=keys)
-    know_engines(metrics, recorder)
+    declare_engines(recorder)
     for reason in FAILURES:
         metrics.auth_failures.labels(reason)
     recorder.declare_models(ROUTES, MODELS)
     for engine in ENGINES:
-        recorder.declare_engine(engine, engine, MODELS)
+        recorder.engine_models_read(engine, engine, MODELS)
     endings = *_PREDECLARED, *(("client_error", str(code)) for code in CLIENT_ERRORS)
     for model, (path, streams), (outcome, code) in product((*MODELS, "none"), ROUTES.items(), endings):
         for stream in {False, streams}:
             record(recorder, route=path, model=model, stream=stream, outcome=outcome, code=int(code))
         recorder.costs.charge("vllm", model, "key-0", 1.0, 1.0)
     for route, (ended, status) in product(REST, (("ok", 200), ("client_error", 401), ("internal_error", 500))):
-        record(recorder, route=route, outcome=ended, code=status, ttft=None, generating=None, usage=None, events=0)
+        changes = {"ttft": None, "generating": None, "usage": None, "token_events": 0}
+        record(recorder, route=route, outcome=ended, code=status, **changes)
     for key in KEYS:
         record(recorder, key=key)
         recorder.costs.charge("vllm", "none", key, 1.0, 1.0)
@@ -107,13 +103,13 @@ def test_the_budget_grows_with_all_that_it_is_made_of() -> None:
 def test_which_engine_serves_what(metrics: Metrics) -> None:
     recorder = Recorder(metrics, RequestLog("error", LogWriter(None)))
     recorder.declare_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
-    recorder.declare_engine("a", "vllm", ("m0", "m1"))
-    recorder.declare_engine("b", "llama_cpp", ("m0", "too many", "really"))
+    recorder.engine_models_read("a", "vllm", ("m0", "m1"))
+    recorder.engine_models_read("b", "llama_cpp", ("m0", "too many", "really"))
     assert moved(metrics.engine_model) == {
         ("a", "vllm", "m0"): 1, ("a", "vllm", "m1"): 1, ("b", "llama_cpp", "m0"): 1, ("b", "llama_cpp", "other"): 1,
     }  # fmt: skip
-    recorder.declare_engine("a", "vllm", ("m1", "m2"))
-    recorder.declare_engine("b", "", ())
+    recorder.engine_models_read("a", "vllm", ("m1", "m2"))
+    recorder.engine_models_read("b", "", ())
     assert moved(metrics.engine_model) == {("a", "vllm", "m1"): 1, ("a", "vllm", "m2"): 1}
     # What is 0 now is still there: nothing is taken out of a worker's file.
     (family,) = metrics.engine_model.collect()
