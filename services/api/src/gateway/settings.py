@@ -57,8 +57,12 @@ class Settings(BaseSettings):
     max_key_series: Annotated[int, Field(ge=1, le=10_000)] = Field(
         60, description="Keys with metric series of their own; further ones are counted as 'other'."
     )
-    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Gateway worker processes; one is faster than any L4.")
-    keys_file: Path = Field(Path("secrets/keys.yaml"), description="File with the hashes of the API keys; reloaded when it changes.")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Gateway worker processes; one is faster than any L4."
+    )
+    keys_file: Path = Field(
+        Path("secrets/keys.yaml"), description="File with the hashes of the API keys; reloaded when it changes."
+    )
     engine_key_file: Path | None = Field(None, description="File with the key that the engines require.")
     engine_prices: Annotated[tuple[EnginePrice, ...], NoDecode] = Field(
         default_factory=tuple,
@@ -82,7 +86,8 @@ class Settings(BaseSettings):
     )
     connect_timeout: Seconds = Field(2, description="Seconds to connect to an engine before another one is tried.")
     ttft_timeout: Seconds = Field(
-        120, description="Seconds until the first event of an engine's stream; non-streamed responses have no such limit."
+        120,
+        description="Seconds until the first event of an engine's stream; non-streamed responses have no such limit.",
     )
     idle_timeout: Seconds = Field(
         60, description="Seconds without an event in a running stream, or without the next byte of a body."
@@ -90,7 +95,9 @@ class Settings(BaseSettings):
     send_timeout: Seconds = Field(30, description="Seconds a client may stop reading before its connection is closed.")
     total_timeout: Seconds = Field(900, description="Seconds a request may take in total.")
     discovery_interval: Seconds = Field(1, description="Seconds between two polls of an engine.")
-    probe_interval: Seconds = Field(15, description="Seconds after which an engine that has generated nothing is probed again.")
+    probe_interval: Seconds = Field(
+        15, description="Seconds after which an engine that has generated nothing is probed again."
+    )
     probe_timeout: Seconds = Field(10, description="Seconds the one-token probe may take.")
     shutdown_grace: Annotated[int, Field(ge=1, le=3_600)] = Field(
         30, description="Seconds running requests get to finish when the gateway stops."

@@ -1,4 +1,4 @@
-"""Parts of the engines' time: one worker each, found again after it was killed, with real processes."""
+"""Shares of the engines' time: one worker each, taken over after a kill, with real processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ for line in sys.stdin:
 
 
 class Worker:
-    """Another process that may hold a part."""
+    """Another process that may hold a share."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -67,7 +67,7 @@ def worker(tmp_path: Path) -> Iterator[Callable[[], Worker]]:
         yield start
 
 
-def test_the_only_worker_needs_no_file() -> None:
+def test_a_single_worker_needs_no_file() -> None:
     share = TimeShare(None, shares=1, engines=1)
     assert share.acquire(100.0)
     assert share.unbooked_seconds(0, 107.0) == 7.0
@@ -76,14 +76,14 @@ def test_the_only_worker_needs_no_file() -> None:
     assert share.unbooked_seconds(0, 103.0) == 0.0  # booked up to later than that
 
 
-def test_there_are_as_many_parts_as_workers_and_one_more_waits(worker: Callable[[], Worker]) -> None:
+def test_there_are_as_many_shares_as_workers_and_one_more_waits(worker: Callable[[], Worker]) -> None:
     old, other, new = worker(), worker(), worker()
-    assert [one.ask("acquire", 100) for one in (old, other, new)] == ["True", "True", "False"]
+    assert [each.ask("acquire", 100) for each in (old, other, new)] == ["True", "True", "False"]
     old.kill()
     assert new.ask("acquire", 160) == "True"
 
 
-def test_a_successor_finds_what_a_killed_worker_had_not_booked(worker: Callable[[], Worker]) -> None:
+def test_a_successor_finds_the_unbooked_seconds_of_a_killed_worker(worker: Callable[[], Worker]) -> None:
     old, other, new = worker(), worker(), worker()
     assert old.ask("acquire", 100) == "True"
     assert other.ask("acquire", 110) == "True"
@@ -99,7 +99,7 @@ def test_a_successor_finds_what_a_killed_worker_had_not_booked(worker: Callable[
     assert other.ask("unbooked_seconds", 0, 150) == "40.0"
 
 
-def test_a_worker_killed_before_it_wrote_when_it_began_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_share_without_a_recorded_start_is_new(tmp_path: Path) -> None:
     (tmp_path / "cost-0.share").write_bytes(bytes(16))
     share = TimeShare(tmp_path, shares=1, engines=1)
     assert share.acquire(5000.0)

@@ -1,4 +1,4 @@
-"""No more series than the budget says, whatever is served, asked for and gone wrong; and which engine serves what."""
+"""The series budget: no more series than it says, whatever is served, requested and goes wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 from tests.support.in_process.record import RECORD
-from tests.support.in_process.server import moved
 
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.engines.engine import STATES
@@ -39,13 +38,13 @@ REST = (
     "other",
 )
 FAILURES = ("missing_api_key", "invalid_api_key", "revoked_api_key", "expired_api_key")
-BESIDE = RECORD._replace(route="/", key="key-0", model="none", stream=False)
+OTHER = RECORD._replace(route="/", key="key-0", model="none", stream=False)
 
 
 def record(recorder: Recorder, **changes: object) -> None:
-    one = BESIDE._replace(**changes)  # type: ignore[arg-type]  # typed per field, given by name
-    recorder.started(one.route, one.model)
-    recorder.finished(one)
+    changed = OTHER._replace(**changes)  # type: ignore[arg-type]  # typed per field, given by name
+    recorder.started(changed.route, changed.model)
+    recorder.finished(changed)
 
 
 def series(metrics: Metrics) -> int:
@@ -64,9 +63,7 @@ def declare_engines(recorder: Recorder) -> None:
 
 
 @pytest.mark.parametrize(("models", "keys"), [(16, 60), (3, 7)])
-def test_no_more_than_the_budget_when_everything_that_can_happen_has_happened(
-    metrics: Metrics, models: int, keys: int
-) -> None:
+def test_no_more_series_than_the_budget_when_everything_has_happened(metrics: Metrics, models: int, keys: int) -> None:
     recorder = Recorder(metrics, RequestLog("error", LogWriter(None)), max_models=models, max_keys=keys)
     declare_engines(recorder)
     for reason in FAILURES:
@@ -90,27 +87,11 @@ def test_no_more_than_the_budget_when_everything_that_can_happen_has_happened(
     assert 0.9 * budget < series(metrics) <= budget <= MAX_SERIES
 
 
-def test_the_budget_grows_with_all_that_it_is_made_of() -> None:
-    least = series_budget({"/a": False}, engines=1, models=1, keys=1)
-    assert least < series_budget({"/a": True}, engines=1, models=1, keys=1)
-    assert least < series_budget({"/a": False, "/b": False}, engines=1, models=1, keys=1)
-    assert least < series_budget({"/a": False}, engines=2, models=1, keys=1)
-    assert least < series_budget({"/a": False}, engines=1, models=2, keys=1)
-    assert series_budget({"/a": False}, engines=1, models=1, keys=11) == least + 40
+def test_the_budget_grows_with_everything_it_is_made_of() -> None:
+    smallest = series_budget({"/a": False}, engines=1, models=1, keys=1)
+    assert smallest < series_budget({"/a": True}, engines=1, models=1, keys=1)
+    assert smallest < series_budget({"/a": False, "/b": False}, engines=1, models=1, keys=1)
+    assert smallest < series_budget({"/a": False}, engines=2, models=1, keys=1)
+    assert smallest < series_budget({"/a": False}, engines=1, models=2, keys=1)
+    assert series_budget({"/a": False}, engines=1, models=1, keys=11) == smallest + 40
     assert len(STATES) <= _ENGINE_STATES
-
-
-def test_which_engine_serves_what(metrics: Metrics) -> None:
-    recorder = Recorder(metrics, RequestLog("error", LogWriter(None)))
-    recorder.declare_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
-    recorder.engine_models_read("a", "vllm", ("m0", "m1"))
-    recorder.engine_models_read("b", "llama_cpp", ("m0", "too many", "really"))
-    assert moved(metrics.engine_model) == {
-        ("a", "vllm", "m0"): 1, ("a", "vllm", "m1"): 1, ("b", "llama_cpp", "m0"): 1, ("b", "llama_cpp", "other"): 1,
-    }  # fmt: skip
-    recorder.engine_models_read("a", "vllm", ("m1", "m2"))
-    recorder.engine_models_read("b", "", ())
-    assert moved(metrics.engine_model) == {("a", "vllm", "m1"): 1, ("a", "vllm", "m2"): 1}
-    # What is 0 now is still there: nothing is taken out of a worker's file.
-    (family,) = metrics.engine_model.collect()
-    assert len(family.samples) == 5
