@@ -18,14 +18,14 @@ def read(path: Path) -> object:
     return read_yaml(path, "list", "make one", WrongError)
 
 
-def test_what_it_holds(tmp_path: Path) -> None:
+def test_the_content_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "l.yaml"
     file.write_text("a: [1, ü]", encoding="utf-8")
 
     assert read(file) == {"a": [1, "ü"]}
 
 
-def test_there_is_none(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(WrongError, match=r"^The list '.*/l\.yaml' does not exist: make one\.$"):
         read(tmp_path / "l.yaml")
 
@@ -64,7 +64,7 @@ def test_it_cannot_be_read(tmp_path: Path, content: bytes, said: str) -> None:
         "\ufeffkeys: []",
     ],
 )
-def test_it_says_what_pyyaml_says(tmp_path: Path, content: str) -> None:
+def test_the_content_is_what_pyyaml_reads(tmp_path: Path, content: str) -> None:
     file = tmp_path / "l.yaml"
     file.write_text(content, encoding="utf-8")
     assert read(file) == yaml.safe_load(content)

@@ -26,7 +26,7 @@ def _overflow(labels: Labels) -> float:
     return value
 
 
-def test_the_first_values_are_their_own_and_the_others_other(tmp_path: Path) -> None:
+def test_values_beyond_the_limit_are_other(tmp_path: Path) -> None:
     for register in (None, tmp_path / "register"):
         labels = _labels(register)
         assert [labels.label(value) for value in "abcabdeae"] == [*"abcab", "other", "other", "a", "other"]
@@ -56,13 +56,13 @@ def test_workers_agree_on_who_was_first(tmp_path: Path) -> None:
     assert [later.label(value) for value in "dabc"] == ["other", *"abc"]
 
 
-def test_what_another_worker_has_entered_is_still_new_to_this_one(tmp_path: Path) -> None:
+def test_a_value_registered_by_another_worker_is_still_new_to_this_one(tmp_path: Path) -> None:
     """Its series have to be made here too."""
     one, two = _labels(tmp_path / "register"), _labels(tmp_path / "register")
     assert (one.add("a"), one.add("a"), two.add("a")) == (True, False, True)
 
 
-def test_many_at_once_enter_no_more_than_there_is_room_for(tmp_path: Path) -> None:
+def test_concurrent_workers_register_no_more_than_the_limit(tmp_path: Path) -> None:
     def worker(number: int) -> set[str]:
         labels = _labels(tmp_path / "register", limit=10)
         return {labels.label(f"key-{(number + step) % 40}") for step in range(40)} - {"other"}
@@ -78,12 +78,12 @@ def test_a_value_may_be_any_text(tmp_path: Path) -> None:
     assert [one.label("a\nb"), two.label("a"), two.label('"'), two.label("b")] == ["a\nb", "a", '"', "other"]
 
 
-def test_without_its_register_a_worker_goes_on_alone(tmp_path: Path) -> None:
+def test_without_a_register_a_worker_decides_alone(tmp_path: Path) -> None:
     labels = _labels(tmp_path / "nowhere" / "register")
     assert [labels.label(value) for value in "abcd"] == [*"abc", "other"]
 
 
-def test_a_start_forgets_what_was_agreed(tmp_path: Path) -> None:
+def test_a_start_clears_the_register(tmp_path: Path) -> None:
     wipe(tmp_path)
     register = tmp_path / "labels-of-gateway_requests_total"
     assert _labels(register, 1).label("a") == "a"

@@ -66,7 +66,7 @@ def test_a_line_is_json_with_time_level_and_event(output: Output) -> None:
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
-def test_the_level_is_obeyed(output: Output, level: str) -> None:
+def test_the_log_level_is_respected(output: Output, level: str) -> None:
     output.log(level)
     levels = ["debug", "info", "warning", "error"]
     for name in levels:
@@ -83,7 +83,7 @@ def test_the_standard_librarys_lines_are_json_too(output: Output) -> None:
 
 
 @pytest.mark.parametrize("text", ["{x}", "{extra[line]}", "<red>x</red>", 'a "quote"', "a\nb\x1b[31m", "\u2028", "\\"])
-def test_no_text_breaks_out_of_its_line(output: Output, text: str) -> None:
+def test_no_text_breaks_its_line(output: Output, text: str) -> None:
     output.log("info")
     logger.bind(event="x", field=text).info("{}", text)
     [line] = lines(output)

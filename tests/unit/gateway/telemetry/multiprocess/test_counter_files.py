@@ -177,7 +177,7 @@ def test_an_earlier_workers_values_are_never_written_over(tmp_path: Path, monkey
     again.close()
 
 
-def test_what_is_written_late_is_what_was_counted_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_delayed_write_has_the_latest_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = CounterFile(str(tmp_path / "counter_0.db"))
     room = DiskSpaceMonitor()
     with monkeypatch.context() as patch:
