@@ -37,7 +37,7 @@ def measure(directory: Path) -> tuple[float, float]:
 
 
 async def _measure() -> tuple[float, float]:
-    """The log wants an event loop; nothing here waits for one."""
+    """The recorder needs an event loop; nothing here waits for one."""
     recorder = Recorder(Metrics(CollectorRegistry()), RequestLog("info", LogWriter(io.BytesIO())))
     return _cpu_us(recorder, 0), _cpu_us(recorder, STREAM_TOKENS)
 
@@ -53,7 +53,7 @@ def _cpu_us(recorder: Recorder, tokens: int) -> float:
 
 
 def _request(recorder: Recorder, tokens: int) -> None:
-    """One request, as `edge` and `relay` observe it."""
+    """One request, as `gateway_app` and `relay` observe it."""
     observation = recorder.begin("0" * 32, "/v1/chat/completions")
     observation.key, observation.stream = "bench", bool(tokens)
     observation.begin("mock")

@@ -83,7 +83,7 @@ def test_a_keys_file_that_turns_bad_changes_nothing(stage: Stage, mock: Mock) ->
     until(lambda: bool(gateway.lines(level="error")), 5, "the bad file is refused in the log")
     assert ask(gateway.port, CHAT, chat(), key=gateway.key).status == 200
     (line,) = gateway.lines(level="error")
-    assert "keys.yaml' is not YAML" in line["message"]
+    assert "keys.yaml' is not valid YAML" in line["message"]
     write_keys(gateway.keys_file, {"tester": (key := new_key())})
     until(lambda: ask(gateway.port, CHAT, chat(), key=key).status == 200, 5, "the next good file counts")
 

@@ -26,7 +26,7 @@ EQUIVALENTS = 8 + 6 * 0.25 + 4 * 0.025
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.cost.ledger.PERIOD_S", 0.02)
+    monkeypatch.setattr("gateway.cost.ledger.FLUSH_INTERVAL_S", 0.02)
 
 
 @pytest.fixture

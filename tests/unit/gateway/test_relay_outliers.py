@@ -113,7 +113,7 @@ async def test_a_client_that_leaves_during_the_trial_decides_nothing(serve: Serv
     await alpha.wait_for(lambda truth: truth["running"] == 1)
     request.cancel()
     await until(lambda: engine.inflight == 0)
-    assert (engine.state, engine.outlier.on_trial, engine.wants_trial) == ("ejected", False, True)
+    assert (engine.state, engine.outlier.on_trial, engine.is_due_for_trial) == ("ejected", False, True)
 
 
 async def test_many_requests_that_break_together_are_one_strike(serve: Serve) -> None:

@@ -74,7 +74,7 @@ async def attempt(
     # A plain answer comes whole: until then, a long one and a hung engine look the same. The engine's monitor tells
     # them apart.
     deadline.phase("total" if stream is None else "ttft", timeouts.total if stream is None else timeouts.ttft)
-    observation.events = 0
+    observation.token_events = 0
     engine.inflight += 1
     meter = engine.meter
     if meter is not None:
@@ -204,7 +204,7 @@ async def _aggregate(
     observation, deadline = exchange.observation, exchange.deadline
     events_seen, last_event_at = 0, None
     while stream.failure is None and not stream.done:
-        observation.events = stream.token_events  # what is wasted should the answer never be whole
+        observation.token_events = stream.token_events  # what is wasted should the answer never be whole
         if stream.events_seen != events_seen:
             engine.record_progress()
         last_event_at = deadline.phase("idle", idle, since=last_event_at if stream.events_seen == events_seen else None)

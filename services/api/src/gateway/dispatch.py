@@ -70,7 +70,7 @@ class Dispatcher:
         """
         observation = exchange.observation
         headers = engine_headers(exchange)
-        self._fleet.budget.request()
+        self._fleet.budget.record_request()
         failed: list[_Attempt] = []
         retried_once = False
         while True:
@@ -84,7 +84,7 @@ class Dispatcher:
             observation.attempts += 1
             result: AttemptResult = "cancelled"
             this = _Attempt(engine, time.monotonic())
-            if on_trial := engine.wants_trial:
+            if on_trial := engine.is_due_for_trial:
                 engine.outlier.on_trial = True
             try:
                 async with attempt(engine, exchange, request, self._timeouts, headers) as response:
@@ -124,16 +124,16 @@ class Dispatcher:
             return
         elif _is_unreachable(error):
             engine.mark_unreachable(error.message)
-            engine.doubt.set()
+            engine.recheck.set()
         elif isinstance(error, EngineReset) and not error.has_begun:
             engine.mark_unreachable(error.message, is_certain=False)
-            engine.doubt.set()
+            engine.recheck.set()
         elif isinstance(error, EngineTimeout) and error.phase == "total":
             return
         elif on_trial or _broke_midway(error, observation):
             self._penalize([this])
         elif isinstance(error, EngineBadResponse):
-            engine.doubt.set()
+            engine.recheck.set()
 
     def _penalize(self, failed: Sequence[_Attempt]) -> None:
         """Counts these failures against their engines."""
@@ -159,7 +159,7 @@ class Dispatcher:
             if retried_once:
                 return False
             if not isinstance(error, EngineBusy) and not self._fleet.budget.try_acquire():
-                if this.engine.suspect:  # another engine has shown before that this one is to blame
+                if this.engine.is_suspect:  # another engine has shown before that this one is to blame
                     self._penalize([this])
                 return False
         self._recorder.retried(this.engine.name)

@@ -55,7 +55,7 @@ class GatewayApp:
         endpoint = self._endpoints.get(path)
         # Until a route is known to match, the path is the client's text, and must not become a label.
         observation = self._recorder.begin(
-            request_id(scope), endpoint.path if endpoint else "other", quiet=path in HEALTH_PATHS
+            request_id(scope), endpoint.path if endpoint else "other", log=path not in HEALTH_PATHS
         )
         dialect = endpoint.dialect if endpoint else self._dialect
         exchange = Exchange(scope, receive, send, observation, dialect)

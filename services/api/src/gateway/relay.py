@@ -126,7 +126,7 @@ class Relay:
                 deadline.phase("send", timeouts.send)
                 if data:
                     await write(data)
-            if stream.token_events > observation.events:
+            if stream.token_events > observation.token_events:
                 observation.token(stream.token_events)
                 engine.record_progress()
             if stream.failure is not None:

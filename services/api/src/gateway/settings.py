@@ -1,4 +1,4 @@
-"""Every knob of the gateway: typed, frozen, read once from the environment."""
+"""The gateway's settings: typed, frozen, read once from the environment."""
 
 import re
 import sys
@@ -17,11 +17,11 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class SettingsError(Exception):
-    """A knob is wrong; the text is one sentence naming it, its value and what is allowed."""
+    """A setting is wrong; the message is one sentence that names it, its value and what is allowed."""
 
 
 class EngineAddress(NamedTuple):
-    """Where one engine listens, and its launcher's status port where it has one."""
+    """Where one engine listens, and the status port of its launcher, if it has one."""
 
     name: str
     url: str
@@ -29,7 +29,7 @@ class EngineAddress(NamedTuple):
 
 
 class EnginePrice(NamedTuple):
-    """What an hour of one engine costs: a name from the prices file, or US dollars."""
+    """What one engine costs per hour: a name from the prices file, or US dollars."""
 
     engine: str
     price: str
@@ -41,64 +41,71 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     engines: Annotated[tuple[EngineAddress, ...], NoDecode] = Field(
-        description="Engines to serve from: name=url, or name=url+launcher-status-url, separated by commas."
+        description="Engines: name=url, or name=url+launcher-status-url, separated by commas."
     )
-    gateway_host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
-    gateway_port: Port = Field(8000, description="Port that the gateway listens on.")
-    metrics_host: str = Field("127.0.0.1", description="Address of the gateway's own /metrics.")
-    metrics_port: Port = Field(9091, description="Port of the gateway's own /metrics, apart from the API's.")
+    gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    gateway_port: Port = Field(8000, description="Port the gateway listens on.")
+    metrics_host: str = Field("127.0.0.1", description="Address of the gateway's /metrics.")
+    metrics_port: Port = Field(9091, description="Port of the gateway's /metrics, separate from the API.")
     metrics_dir: Path = Field(
         Path("/dev/shm/glasshouse-metrics"),  # noqa: S108 - tmpfs on purpose; wiped and made 0700 at start
-        description="Where workers keep their counters: on tmpfs, emptied at every start.",
+        description="Directory of the workers' counters: on tmpfs, emptied at every start.",
     )
     max_model_series: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        16, description="Models with metrics of their own; others count as 'other'."
+        16, description="Models with metric series of their own; further ones are counted as 'other'."
     )
     max_key_series: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        60, description="Keys with metrics of their own; others count as 'other'."
+        60, description="Keys with metric series of their own; further ones are counted as 'other'."
     )
-    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Gateway processes; one outruns any L4.")
-    keys_file: Path = Field(Path("secrets/keys.yaml"), description="API keys (hashes), re-read when it changes.")
-    engine_key_file: Path | None = Field(None, description="File with the key that the engines ask for.")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Gateway worker processes; one is faster than any L4."
+    )
+    keys_file: Path = Field(
+        Path("secrets/keys.yaml"), description="File with the hashes of the API keys; reloaded when it changes."
+    )
+    engine_key_file: Path | None = Field(None, description="File with the key that the engines require.")
     engine_prices: Annotated[tuple[EnginePrice, ...], NoDecode] = Field(
         default_factory=tuple,
-        description="What an hour of an engine costs: engine=price, a name from PRICES_FILE or US dollars.",
+        description="Price of an engine per hour: engine=price, where price is a name from PRICES_FILE or US dollars.",
     )
     prices_file: Path = Field(
-        Path("config/prices.yaml"), description="Prices by name, and how tokens share them; read at start."
+        Path("config/prices.yaml"), description="Prices by name, and the weights of tokens; read at start."
     )
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
-        "info", description="debug, info, warning or error."
+        "info", description="Log level: debug, info, warning or error."
     )
     max_body_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = Field(
-        10_485_760, description="Largest request body; above it 413."
+        10_485_760, description="Largest request body in bytes; larger ones get a 413."
     )
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        2_048, description="Clients connected to one worker at once; above it 503."
+        2_048, description="Client connections per worker; further ones get a 503."
     )
-    header_timeout: Seconds = Field(10, description="Seconds in which a request's head must be whole.")
+    header_timeout: Seconds = Field(10, description="Seconds in which a client must send a complete request head.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default_factory=tuple, description="Origins whose web pages may call the API, separated by commas."
     )
-    connect_timeout: Seconds = Field(2, description="Seconds to connect to an engine before trying another.")
+    connect_timeout: Seconds = Field(2, description="Seconds to connect to an engine before another one is tried.")
     ttft_timeout: Seconds = Field(
-        120, description="Seconds until the first event of an engine's stream; a plain answer has no such limit."
+        120,
+        description="Seconds until the first event of an engine's stream; non-streamed responses have no such limit.",
     )
     idle_timeout: Seconds = Field(
-        60, description="Seconds without an event in a running stream, or a body's next byte."
+        60, description="Seconds without an event in a running stream, or without the next byte of a body."
     )
-    send_timeout: Seconds = Field(30, description="Seconds that a client may refuse to read before it is dropped.")
-    total_timeout: Seconds = Field(900, description="Seconds that one request may take in all.")
-    discovery_interval: Seconds = Field(1, description="Seconds between two looks at an engine.")
-    probe_interval: Seconds = Field(15, description="Seconds after which an engine must prove again that it generates.")
-    probe_timeout: Seconds = Field(10, description="Seconds that the one-token probe may take.")
+    send_timeout: Seconds = Field(30, description="Seconds a client may stop reading before its connection is closed.")
+    total_timeout: Seconds = Field(900, description="Seconds a request may take in total.")
+    discovery_interval: Seconds = Field(1, description="Seconds between two polls of an engine.")
+    probe_interval: Seconds = Field(
+        15, description="Seconds after which an engine that has generated nothing is probed again."
+    )
+    probe_timeout: Seconds = Field(10, description="Seconds the one-token probe may take.")
     shutdown_grace: Annotated[int, Field(ge=1, le=3_600)] = Field(
-        30, description="Seconds that running requests get when the gateway stops."
+        30, description="Seconds running requests get to finish when the gateway stops."
     )
 
     @property
     def last_good_keys(self) -> Path | None:
-        """Where workers keep a copy of the newest good keys file; beside their counters, gone at the next start."""
+        """Where workers keep a copy of the newest valid keys file: beside their counters, gone at the next start."""
         return self.metrics_dir / "keys.last-good" if self.metrics_dir.is_dir() else None
 
     @field_validator("engines", mode="before")
@@ -120,19 +127,19 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """Reads the environment; `overrides` beat it.
+        """Reads the environment; `overrides` take precedence.
 
         Raises:
-            SettingsError: A variable is missing or wrong; the first one found is named.
+            SettingsError: A variable is missing or wrong; the message names the first one.
         """
         try:
             return cls(**overrides)
         except ValidationError as error:
-            raise SettingsError(_first_sentence(error)) from error
+            raise SettingsError(_describe_error(error)) from error
 
     @classmethod
     def load_or_exit(cls) -> Self:
-        """Reads the environment, or ends the process with status 2 and one sentence on standard error."""
+        """Reads the environment, or exits with status 2 and one sentence on standard error."""
         try:
             settings = cls.load()
             settings.engine_key()
@@ -142,10 +149,10 @@ class Settings(BaseSettings):
         return settings
 
     def engine_key(self) -> EngineKey | None:
-        """The key that engines ask for, from `engine_key_file`; None when no file is set.
+        """The key that engines require, from `engine_key_file`; None if no file is set.
 
         Raises:
-            SettingsError: The file cannot be read, or holds a placeholder or something short enough to guess.
+            SettingsError: The file cannot be read, or holds a placeholder or a key that is short enough to guess.
         """
         try:
             return None if self.engine_key_file is None else EngineKey(self.engine_key_file)
@@ -157,7 +164,7 @@ def parse_engines(text: str) -> tuple[EngineAddress, ...]:
     """Parses `name=url[+status-url],…` into addresses.
 
     Raises:
-        ValueError: The text has another form, a name comes twice, or a URL is not http(s)://host[:port].
+        ValueError: The text is malformed, a name is repeated, or a URL is not http(s)://host[:port].
     """
     engines: dict[str, EngineAddress] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -181,7 +188,7 @@ def parse_origins(text: str) -> tuple[str, ...]:
     """Parses `https://app.example.com,…` into origins as browsers send them.
 
     Raises:
-        ValueError: One is no origin; `*` and `null` are none, since they would let in any page there is.
+        ValueError: One is not an origin. `*` and `null` are refused, since they would admit any page.
     """
     origins = tuple(filter(None, (part.strip().lower() for part in text.split(","))))
     for origin in origins:
@@ -193,10 +200,10 @@ def parse_origins(text: str) -> tuple[str, ...]:
 
 
 def parse_prices(text: str, engines: Collection[str]) -> tuple[EnginePrice, ...]:
-    """Parses `engine=price,…`, each a name of `engines`; whether there is such a price shows when the file is read.
+    """Parses `engine=price,…`, each for one of `engines`. Whether the price exists is checked when the file is read.
 
     Raises:
-        ValueError: The text has another form, or names an engine twice or one that there is not.
+        ValueError: The text is malformed, or names an engine twice or an unknown one.
     """
     prices: dict[str, EnginePrice] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -213,8 +220,8 @@ def parse_prices(text: str, engines: Collection[str]) -> tuple[EnginePrice, ...]
 
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
-    beyond = parts.path.rstrip("/") or parts.query or parts.fragment or "@" in parts.netloc
-    if parts.scheme not in {"http", "https"} or not parts.hostname or beyond:
+    extra = parts.path.rstrip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme not in {"http", "https"} or not parts.hostname or extra:
         raise ValueError(f"{url.rpartition('@')[2]!r} is not http://host:port, and nothing more")
     try:
         _ = parts.port
@@ -222,17 +229,17 @@ def _check_url(url: str) -> None:
         raise ValueError("a port is a whole number up to 65535") from None  # urllib's own text quotes it
 
 
-def _first_sentence(error: ValidationError) -> str:
+def _describe_error(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]).upper()
     if first["type"] == "missing":
         hint = Settings.model_fields[name.lower()].description
         return f"{name} is not set in the environment. {hint}"
     reason = first["msg"].removeprefix("Value error, ")
-    shown = _without_passwords(repr(first["input"]))
-    return f"{name}={shown} in the environment is not allowed: {_without_passwords(reason)}."
+    echo = _without_passwords(repr(first["input"]))
+    return f"{name}={echo} in the environment is not allowed: {_without_passwords(reason)}."
 
 
 def _without_passwords(text: str) -> str:
-    """A text without what stands before an @, as in `//user:password@host`; rather too much is left out than little."""
+    """The text without anything before an @, as in `//user:password@host`; when in doubt, more is removed."""
     return re.sub(r"//.*@", "//…@", re.sub(r"[^\s'\"/]*@", "…@", text))

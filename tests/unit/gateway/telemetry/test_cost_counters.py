@@ -34,7 +34,7 @@ def test_without_a_price_nothing_has_a_series(metrics: Metrics) -> None:
         assert children(metric) == set()
 
 
-def test_with_a_price_all_that_is_known_begins_at_0(metrics: Metrics) -> None:
+def test_with_a_price_all_known_series_start_at_zero(metrics: Metrics) -> None:
     costs = CostCounters(metrics)
     costs.declare_engine("vllm", 0.5)
     costs.declare_model("m")
@@ -44,7 +44,7 @@ def test_with_a_price_all_that_is_known_begins_at_0(metrics: Metrics) -> None:
     assert (moved(metrics.cost), moved(metrics.model_cost)) == ({}, {})
 
 
-def test_counters_move_when_they_are_written_and_all_at_once(metrics: Metrics) -> None:
+def test_counters_move_together_when_they_are_written(metrics: Metrics) -> None:
     costs = CostCounters(metrics)
     costs.declare_engine("vllm", 0.5)
     costs.charge("vllm", "m", "alice", 0.25, 10.0)
@@ -60,7 +60,7 @@ def test_counters_move_when_they_are_written_and_all_at_once(metrics: Metrics) -
         assert moved(metrics.output_equivalent_tokens) == {("m",): 15.0, ("n",): 20.0}
 
 
-def test_a_part_below_0_is_refused(metrics: Metrics) -> None:
+def test_a_negative_part_is_refused(metrics: Metrics) -> None:
     costs = CostCounters(metrics)
     costs.book("vllm", "idle", -1.0)
     with pytest.raises(ValueError, match="non-negative"):

@@ -1,8 +1,8 @@
-"""Every metric of the gateway: name, labels, buckets. Nothing is defined anywhere else.
+"""Every metric of the gateway: name, labels, buckets. None is defined anywhere else.
 
 Base units (seconds, tokens, US dollars), prefix `gateway_`. Labels come from closed sets: routes from the route table,
-models from what engines serve, keys from the keys file; a client's text never becomes a label. What a metric is for is
-its help text: the question that an operator asks of it.
+models from what engines serve, keys from the keys file. A client's text never becomes a label. The help text says what
+a metric is for: the question that an operator asks of it.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -18,10 +18,10 @@ LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
 class Metrics:
-    """All metrics, registered in `registry`. Build one per process.
+    """All metrics, registered in `registry`. Create one per process.
 
-    In a gunicorn worker the values live in memory-mapped files (see `slots`), which is decided by what
-    `prometheus_client.values.ValueClass` is when this is built.
+    In a gunicorn worker the values live in memory-mapped files (see `multiprocess.slots`): prometheus-client decides
+    that by `prometheus_client.values.ValueClass` at the time of creation.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
