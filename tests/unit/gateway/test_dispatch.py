@@ -70,7 +70,7 @@ async def test_another_engine_is_asked(
         assert (engine.name, response.head) == ("b", b'{"choices":[]}')
         assert (exchange.observation.engine, exchange.observation.attempts) == ("b", 2)
     assert (first.state, second.state) == (state, "ready")
-    assert first.outlier.failures == (result == "broken"), "another one could do it: the failure was its own"
+    assert first.outlier.failures == 1, "another one could do it: the failure was its own"
     assert moved(metrics.engine_requests) == {("a", result): 1, ("b", "ok"): 1}
     assert moved(metrics.engine_retries) == {("a",): 1}
 
