@@ -15,7 +15,7 @@ from loguru import logger
 from gateway.cost import PricesFileError, read_meters
 from gateway.dialects.openai.request import ENDPOINTS
 from gateway.policies.keys import KeysFileError, read_keys
-from gateway.server.descriptors import raise_descriptors
+from gateway.server.descriptors import raise_descriptor_limit
 from gateway.server.limits import Limits
 from gateway.settings import Settings
 from gateway.telemetry.multiprocess import slots
@@ -50,7 +50,7 @@ def on_starting(server: Any) -> None:
     server.handle_usr2 = lambda: server.log.warning(
         "USR2 (an upgrade in place) is not supported and was ignored: HUP reloads the workers"
     )
-    raise_descriptors()
+    raise_descriptor_limit()
     _check_series()
     if _metrics_dir != _settings.metrics_dir:
         logger.warning(

@@ -197,7 +197,7 @@ SMUGGLED = [
 
 
 @pytest.mark.parametrize("rest", SMUGGLED)
-async def test_row_33_smuggling_reaches_no_engine(gateway: Gateway, alpha: Mock, rest: bytes) -> None:
+async def test_smuggling_reaches_no_engine(gateway: Gateway, alpha: Mock, rest: bytes) -> None:
     key = gateway.http.headers["authorization"].encode()
     async with dial(gateway.port) as client:
         await client.send(b"POST %b HTTP/1.1\r\nhost: a\r\nauthorization: %b\r\n%b" % (CHAT.encode(), key, rest))
@@ -213,7 +213,7 @@ async def test_a_fault_of_the_gateways_own_in_an_attempt_is_no_cancel(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("gateway.relay.response_headers", broken)
+    monkeypatch.setattr("gateway.relay.Relay._send_plain", broken)
     assert (await gateway.chat()).status_code == 500
     await gateway.ended("internal_error", 500, stream=False)
     assert {key[1] for key in moved(gateway.metrics.engine_requests)} == {"error"}
@@ -262,7 +262,7 @@ async def test_a_route_that_is_cancelled_before_its_head_is_no_fault(
         begun.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(gateway.app, "_rest", hangs)
+    monkeypatch.setattr(gateway.app, "_fallback", hangs)
     async with dial(gateway.port) as client:
         before = set(gateway.server.server_state.tasks)
         await client.send(b"GET /livez2 HTTP/1.1\r\nhost: a\r\n\r\n")
@@ -270,7 +270,7 @@ async def test_a_route_that_is_cancelled_before_its_head_is_no_fault(
         (task,) = gateway.server.server_state.tasks - before
         if left:
             client.writer.transport.abort()
-            await until(lambda: any(one._half_closed for one in gateway.server.connections))
+            await until(lambda: any(connection._half_closed for connection in gateway.server.connections))
         task.cancel()
         if not left:
             error = json.loads(await client.message())["error"]

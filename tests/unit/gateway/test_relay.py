@@ -135,7 +135,7 @@ async def test_big_integers_survive_where_the_body_must_be_written_again(serve: 
 
 @pytest.mark.parametrize("depth", [200, 300, 900])
 @pytest.mark.parametrize("kind", REWRITTEN)
-async def test_row_15_deep_nesting_where_the_body_must_be_written_again(serve: Serve, kind: str, depth: int) -> None:
+async def test_deep_nesting_where_the_body_must_be_written_again(serve: Serve, kind: str, depth: int) -> None:
     deep = REWRITTEN[kind] + b'"deep":%b%b' % (b"[" * depth, b"]" * depth)
     answer, engine = await _both_bodies(serve, kind, deep)
     assert answer.split(b" ")[1] in {b"200", b"400"}
@@ -213,7 +213,7 @@ async def test_a_folded_answer_that_breaks_moves_on(serve: Serve, llama: Mock, b
 
 
 @pytest.mark.parametrize("nonsense", [{"choices": [None]}, {"choices": [{"delta": None}]}, {"choices": 7}])
-async def test_row_6_json_of_a_wrong_shape_is_the_engines_failure(serve: Serve, nonsense: dict[str, Any]) -> None:
+async def test_json_of_a_wrong_shape_is_the_engines_failure(serve: Serve, nonsense: dict[str, Any]) -> None:
     async def stream(wire: Wire, _: bytes) -> None:
         await wire.send(EVENT_STREAM + chunk(event(nonsense) + DONE) + chunk(b""))
 

@@ -54,7 +54,7 @@ def _error(answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_row_15_a_bad_body_is_400_and_names_the_field(gateway: Gateway, alpha: Mock, name: str) -> None:
+async def test_a_bad_body_is_400_and_names_the_field(gateway: Gateway, alpha: Mock, name: str) -> None:
     body, param = BAD[name]
     answer = await gateway.http.post(CHAT, content=body)
     assert answer.status_code == 400, answer.text
@@ -94,7 +94,7 @@ async def test_what_the_gateway_need_not_read_reaches_the_engine_as_it_is(
         assert {name: sent[name] for name in fields} == fields
 
 
-async def test_row_16_an_unknown_model_is_404_and_no_label(gateway: Gateway, alpha: Mock) -> None:
+async def test_an_unknown_model_is_404_and_no_label(gateway: Gateway, alpha: Mock) -> None:
     for stream in (False, True):
         answer = await gateway.chat(model="canary-model\n{}", stream=stream)
         error = _error(answer)
@@ -109,7 +109,7 @@ async def test_row_16_an_unknown_model_is_404_and_no_label(gateway: Gateway, alp
     assert (await alpha.truth())["requests"] == 0
 
 
-async def test_row_14_a_body_that_says_it_is_too_large(serve: Serve, alpha: Mock) -> None:
+async def test_a_body_that_says_it_is_too_large(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha, max_body_bytes=2048)
     async with dial(gateway.port) as client:
         head, _, _ = post(b"").partition(b"content-length")
@@ -127,7 +127,7 @@ async def test_row_14_a_body_that_says_it_is_too_large(serve: Serve, alpha: Mock
     assert counted[CHAT, "none", "false", "client_error", "413"] == 1
 
 
-async def test_row_14_a_chunked_body_that_grows_too_large(serve: Serve, alpha: Mock) -> None:
+async def test_a_chunked_body_that_grows_too_large(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha, max_body_bytes=2048)
     async with dial(gateway.port) as client:
         await client.send(post(b"", "transfer-encoding: chunked") + b"400\r\n" + b" " * 1024 + b"\r\n")
@@ -138,7 +138,7 @@ async def test_row_14_a_chunked_body_that_grows_too_large(serve: Serve, alpha: M
     await gateway.ended("client_error", 413, stream=False, model="none")
 
 
-async def test_row_14_a_client_that_sends_all_of_it_still_reads_its_413(serve: Serve, alpha: Mock) -> None:
+async def test_a_client_that_sends_all_of_it_still_reads_its_413(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha, max_body_bytes=2048)
     answer = await gateway.http.post(CHAT, content=b" " * 4_000_000)
     assert answer.status_code == 413

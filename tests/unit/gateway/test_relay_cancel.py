@@ -40,7 +40,7 @@ async def _freed_within_a_second(mock: Mock, since: float) -> None:
 
 @BOTH
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_row_11_a_client_that_leaves_before_the_first_byte(
+async def test_a_client_that_leaves_before_the_first_byte(
     serve: Serve, alpha: Mock, beta: Mock, stream: bool, how: str
 ) -> None:
     gateway = await serve(alpha, beta)
@@ -58,7 +58,7 @@ async def test_row_11_a_client_that_leaves_before_the_first_byte(
 
 
 @BOTH
-async def test_row_11_a_client_that_leaves_a_llama_cpp(serve: Serve, llama: Mock, stream: bool) -> None:
+async def test_a_client_that_leaves_a_llama_cpp(serve: Serve, llama: Mock, stream: bool) -> None:
     gateway = await serve(llama)
     async with dial(gateway.port) as client:
         await client.send(post(chat(stream=stream, mock={"interval_s": 0.02, "tokens": 5000})))
@@ -71,7 +71,7 @@ async def test_row_11_a_client_that_leaves_a_llama_cpp(serve: Serve, llama: Mock
     assert moved(gateway.metrics.wasted_tokens)["mock", "cancelled"] >= 2
 
 
-async def test_row_11_a_client_that_leaves_mid_stream(serve: Serve, alpha: Mock) -> None:
+async def test_a_client_that_leaves_mid_stream(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha)
     async with dial(gateway.port) as client:
         await client.send(post(chat(stream=True, mock={"interval_s": 0.02, "tokens": 5000})))
@@ -87,7 +87,7 @@ async def test_row_11_a_client_that_leaves_mid_stream(serve: Serve, alpha: Mock)
     assert line["ttft_ms"] is not None
 
 
-async def test_row_11_a_client_that_leaves_a_silent_stream(serve: Serve, alpha: Mock) -> None:
+async def test_a_client_that_leaves_a_silent_stream(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha)
     async with dial(gateway.port) as client:
         await client.send(post(chat(stream=True, mock={"fault": "stall:2"})))
@@ -130,7 +130,7 @@ async def test_fifty_clients_leave_and_nothing_stays_behind(serve: Serve, alpha:
     assert moved(gateway.metrics.inflight) == {}
 
 
-async def test_row_12_a_slow_reader_is_dropped_and_frees_its_engine(serve: Serve) -> None:
+async def test_a_slow_reader_is_dropped_and_frees_its_engine(serve: Serve) -> None:
     sent = 0
 
     async def flood(wire: Wire, _: bytes) -> None:
@@ -153,12 +153,12 @@ async def test_row_12_a_slow_reader_is_dropped_and_frees_its_engine(serve: Serve
         await until(lambda: gateway.engine("raw").inflight == 0)
 
 
-async def test_row_12_a_slow_reader_of_the_last_bytes_is_dropped_too(serve: Serve) -> None:
+async def test_a_slow_reader_of_the_last_bytes_is_dropped_too(serve: Serve) -> None:
     """The stream's end waits behind what the client has not read: nothing may wait for it for ever."""
 
     async def all_at_once(wire: Wire, _: bytes) -> None:
         await wire.send(EVENT_STREAM + chunk(delta("x" * 3_900_000)))
-        await asyncio.sleep(0.2)
+        await until(lambda: any(connection._flow.write_paused for connection in gateway.server.connections))
         await wire.send(chunk(delta("y") + DONE) + chunk(b""))
 
     async with raw_engine(all_at_once) as engine:
@@ -175,7 +175,7 @@ async def _flood(wire: Wire, _: bytes) -> None:
         await wire.send(chunk(delta("x" * 16_000)))
 
 
-async def test_row_12_a_dropped_reader_loses_its_connection(serve: Serve) -> None:
+async def test_a_dropped_reader_loses_its_connection(serve: Serve) -> None:
     async with raw_engine(_flood) as engine:
         gateway = await serve(engine, send_timeout=0.3)
         async with dial(gateway.port, receive_buffer=4096) as client:
@@ -192,7 +192,7 @@ async def test_row_12_a_dropped_reader_loses_its_connection(serve: Serve) -> Non
         assert [line for line in gateway.lines() if line["level"] in {"error", "critical"}] == []
 
 
-async def test_row_12_a_dropped_reader_that_never_reads_holds_no_connection(serve: Serve) -> None:
+async def test_a_dropped_reader_that_never_reads_holds_no_connection(serve: Serve) -> None:
     async with raw_engine(_flood) as engine:
         gateway = await serve(engine, send_timeout=0.3)
         async with dial(gateway.port, receive_buffer=4096) as client:
@@ -256,12 +256,12 @@ async def test_a_stop_tells_the_clients_of_unfinished_requests(serve: Serve, alp
 
 
 async def test_a_stop_waits_for_no_client_that_reads_nothing(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.relay._ERROR_SEND_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("gateway.exchange._ERROR_SEND_TIMEOUT_S", 0.2)
     async with raw_engine(_flood) as engine:
         gateway = await serve(engine)
         async with dial(gateway.port, receive_buffer=4096) as client:
             await client.send(post(chat(stream=True)))
-            await until(lambda: any(one._flow.write_paused for one in gateway.server.connections))
+            await until(lambda: any(connection._flow.write_paused for connection in gateway.server.connections))
             (task,) = gateway.server.server_state.tasks
             task.cancel()
             await gateway.ended("stream_error", 200, stream=True)

@@ -1,4 +1,4 @@
-"""The rows of the fault table that a relay meets at its engines: what the client gets, and what is counted."""
+"""Faults of engines that a relay meets: what the client gets, and what is counted."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def _last_event(body: bytes) -> dict[str, Any]:
 
 
 @BOTH
-async def test_row_1_an_engine_killed_before_the_first_byte_costs_nothing(
-    serve: Serve, beta: Mock, stream: bool
-) -> None:
+async def test_an_engine_killed_before_the_first_byte_costs_nothing(serve: Serve, beta: Mock, stream: bool) -> None:
     with mock_process() as (process, port):
         async with Mock.fresh("doomed", port) as doomed:
             gateway = await serve(doomed, beta)
@@ -61,7 +59,7 @@ async def test_row_1_an_engine_killed_before_the_first_byte_costs_nothing(
 
 
 @BOTH
-async def test_row_1_an_engine_that_is_gone_refuses_and_is_down_at_once(serve: Serve, beta: Mock, stream: bool) -> None:
+async def test_an_engine_that_is_gone_refuses_and_is_down_at_once(serve: Serve, beta: Mock, stream: bool) -> None:
     with mock_process() as (process, port):
         async with Mock.fresh("doomed", port) as doomed:
             gateway = await serve(doomed, beta, discovery_interval=60)
@@ -75,7 +73,7 @@ async def test_row_1_an_engine_that_is_gone_refuses_and_is_down_at_once(serve: S
 
 
 @pytest.mark.parametrize("events_before", [1, 3])
-async def test_row_2_an_engine_killed_mid_stream(serve: Serve, alpha: Mock, beta: Mock, events_before: int) -> None:
+async def test_an_engine_killed_mid_stream(serve: Serve, alpha: Mock, beta: Mock, events_before: int) -> None:
     gateway = await serve(alpha, beta)
     answer = await gateway.chat(stream=True, mock={"fault": f"break:{events_before}"})
     assert answer.status_code == 200
@@ -90,7 +88,7 @@ async def test_row_2_an_engine_killed_mid_stream(serve: Serve, alpha: Mock, beta
 
 
 @pytest.mark.parametrize("fault", ["hang", "headers_then_hang", "stall:0"])
-async def test_row_3_a_hang_before_the_first_event_moves_on(serve: Serve, alpha: Mock, beta: Mock, fault: str) -> None:
+async def test_a_hang_before_the_first_event_moves_on(serve: Serve, alpha: Mock, beta: Mock, fault: str) -> None:
     gateway = await serve(alpha, beta, ttft_timeout=1)
     await alpha.change(fault=fault)
     answer = await gateway.chat(stream=True)
@@ -101,7 +99,7 @@ async def test_row_3_a_hang_before_the_first_event_moves_on(serve: Serve, alpha:
 
 
 @pytest.mark.parametrize("engines", [1, 2])
-async def test_row_3_else_504(serve: Serve, alpha: Mock, beta: Mock, engines: int) -> None:
+async def test_else_504(serve: Serve, alpha: Mock, beta: Mock, engines: int) -> None:
     gateway = await serve(*(alpha, beta)[:engines], ttft_timeout=1)
     begun = time.monotonic()
     answer = await gateway.chat(stream=True, mock={"fault": "hang"})
@@ -115,7 +113,7 @@ async def test_row_3_else_504(serve: Serve, alpha: Mock, beta: Mock, engines: in
     assert gateway.requests()[0]["ttft_ms"] is None
 
 
-async def test_row_3_a_plain_request_that_alone_hangs_ends_by_the_total_time(serve: Serve, alpha: Mock) -> None:
+async def test_a_plain_request_that_alone_hangs_ends_by_the_total_time(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha, total_timeout=1)
     answer = await gateway.chat(mock={"fault": "hang"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "engine_timeout")
@@ -124,7 +122,7 @@ async def test_row_3_a_plain_request_that_alone_hangs_ends_by_the_total_time(ser
     assert (await alpha.wait_for(lambda truth: truth["running"] == 0))["cancelled"] == 1
 
 
-async def test_row_4_a_hang_mid_stream(serve: Serve, alpha: Mock, beta: Mock) -> None:
+async def test_a_hang_mid_stream(serve: Serve, alpha: Mock, beta: Mock) -> None:
     gateway = await serve(alpha, beta, idle_timeout=1)
     answer = await gateway.chat(stream=True, mock={"fault": "stall:2"})
     error = _last_event(answer.content)
@@ -136,7 +134,7 @@ async def test_row_4_a_hang_mid_stream(serve: Serve, alpha: Mock, beta: Mock) ->
     assert (await beta.truth())["requests"] == 0
 
 
-async def test_row_4_keep_alive_comments_are_no_events(serve: Serve) -> None:
+async def test_keep_alive_comments_are_no_events(serve: Serve) -> None:
     async def pings(wire: Wire, _: bytes) -> None:
         await wire.send(EVENT_STREAM + chunk(delta("a")))
         while True:
@@ -154,7 +152,7 @@ async def test_row_4_keep_alive_comments_are_no_events(serve: Serve) -> None:
 
 @BOTH
 @pytest.mark.parametrize("fault", BEFORE_THE_FIRST_BYTE)
-async def test_rows_5_and_6_move_on_to_another_engine(
+async def test_an_error_of_the_engine_moves_on_to_another_engine(
     serve: Serve, alpha: Mock, beta: Mock, fault: str, stream: bool
 ) -> None:
     gateway = await serve(alpha, beta)
@@ -171,7 +169,7 @@ async def test_rows_5_and_6_move_on_to_another_engine(
 
 @BOTH
 @pytest.mark.parametrize("fault", BEFORE_THE_FIRST_BYTE)
-async def test_rows_5_and_6_with_no_other_engine(serve: Serve, alpha: Mock, fault: str, stream: bool) -> None:
+async def test_an_error_of_the_engine_with_no_other_engine(serve: Serve, alpha: Mock, fault: str, stream: bool) -> None:
     gateway = await serve(alpha)
     answer = await gateway.chat(stream=stream, mock={"fault": fault})
     result, code, status = BEFORE_THE_FIRST_BYTE[fault]
@@ -184,7 +182,7 @@ async def test_rows_5_and_6_with_no_other_engine(serve: Serve, alpha: Mock, faul
     assert (await alpha.truth())["requests"] == (2 if fault == "reset" else 1)
 
 
-async def test_row_6_the_first_event_is_checked_before_the_commit(serve: Serve, beta: Mock) -> None:
+async def test_the_first_event_is_checked_before_the_commit(serve: Serve, beta: Mock) -> None:
     async def comment_then_failure(wire: Wire, _: bytes) -> None:
         await wire.send(EVENT_STREAM + chunk(b": ping\n\n"))
         await asyncio.sleep(0.1)
@@ -198,7 +196,7 @@ async def test_row_6_the_first_event_is_checked_before_the_commit(serve: Serve, 
 
 
 @pytest.mark.parametrize("first", [0, 3])
-async def test_row_7_a_stream_without_done_is_a_failure(serve: Serve, alpha: Mock, first: int) -> None:
+async def test_a_stream_without_done_is_a_failure(serve: Serve, alpha: Mock, first: int) -> None:
     gateway = await serve(alpha)
     answer = await gateway.chat(stream=True, mock={"fault": f"end_without_done:{first}"})
     if first:
@@ -256,7 +254,7 @@ async def test_the_total_time_ends_a_stream_that_goes_on(serve: Serve, alpha: Mo
 
 
 @BOTH
-async def test_row_17_a_prompt_over_the_context(serve: Serve, alpha: Mock, beta: Mock, stream: bool) -> None:
+async def test_a_prompt_over_the_context(serve: Serve, alpha: Mock, beta: Mock, stream: bool) -> None:
     gateway = await serve(alpha, beta)
     answer = await gateway.chat(stream=stream, mock={"fault": "context_length"})
     error = answer.json()["error"]
@@ -269,7 +267,7 @@ async def test_row_17_a_prompt_over_the_context(serve: Serve, alpha: Mock, beta:
     assert (await beta.truth())["requests"] == 0
 
 
-async def test_row_17_ejects_nobody(serve: Serve, alpha: Mock, beta: Mock) -> None:
+async def test_ejects_nobody(serve: Serve, alpha: Mock, beta: Mock) -> None:
     gateway = await serve(alpha, beta)
     for _ in range(12):
         assert (await gateway.chat(mock={"fault": "context_length"})).status_code == 400

@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from gateway.asgi import App
 from gateway.attempt import Timeouts
 from gateway.background import running
 from gateway.cors import Cors
 from gateway.cost import CostLedger, EngineMeter, TimeShare, read_meters
-from gateway.dialects.openai.request import ENDPOINTS
+from gateway.dialects import DEFAULT_DIALECT, ENDPOINTS
 from gateway.engines import Engine, EngineMonitor, Fleet, PollSchedule
+from gateway.exchange import App
 from gateway.gateway_app import GatewayApp
 from gateway.policies.keys import KeyRing
 from gateway.relay import Relay
@@ -90,8 +90,8 @@ def create_app(settings: Settings | None = None) -> App:
                 await _wait_for_first_poll(monitors)
                 yield
 
-    api = create_api(fleet, relay, lifespan)
-    return GatewayApp(ENDPOINTS, relay, api, recorder, Cors(settings.cors_origins))
+    api = create_api(fleet, relay, ENDPOINTS, lifespan)
+    return GatewayApp(ENDPOINTS, DEFAULT_DIALECT, relay, api, recorder, Cors(settings.cors_origins))
 
 
 def _create_engines(

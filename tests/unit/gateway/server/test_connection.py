@@ -205,7 +205,7 @@ async def test_a_client_that_reads_nothing_of_what_the_gateway_itself_answers_is
     async with dial(gateway.port, receive_buffer=4_096) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport reads too
         client.writer.write(b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n" * 2_000)
-        await until(lambda: not [one for one in gateway.server.connections if one._held], 10)
+        await until(lambda: not [one for one in gateway.server.connections if one._buffered], 10)
 
 
 # How many

@@ -10,7 +10,7 @@ import pytest
 from tests.support.in_process.server import Gateway, chat, until
 from tests.support.in_process.wire import dial, post
 
-from gateway.server.descriptors import unread
+from gateway.server.descriptors import has_unread_data
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,7 +99,7 @@ async def test_a_request_that_lies_unread_is_not_lost_to_the_end_of_an_idle_conn
         connection = next(one for one in gateway.server.connections if one._running is None and one._latest)
         connection._transport.pause_reading()
         await client.send(LIVEZ)
-        await until(lambda: unread(connection._transport))
+        await until(lambda: has_unread_data(connection._transport))
         connection.expire(connection.deadline)
         connection._transport.resume_reading()
         assert await client.message() == b'{"status":"alive"}'

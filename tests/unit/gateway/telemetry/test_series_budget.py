@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from tests.support.in_process.record import RECORD
 
-from gateway.dialects.openai.request import ENDPOINTS
+from gateway.dialects import ENDPOINTS
 from gateway.engines.engine import STATES
 from gateway.telemetry.cost_counters import Part
 from gateway.telemetry.log_writer import LogWriter

@@ -120,6 +120,6 @@ class Metrics:
         )
         self.label_overflow = counter(
             "label_overflow_total",
-            "Requests whose key or model was counted as 'other' in this metric and others, because there were too many.",
+            "Requests whose key or model was counted as 'other' in this metric and others: there were too many.",
             "metric",
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.openai.aggregate import ChunkAggregator, as_stream
+from gateway.dialects.openai.aggregate import ChunkAggregator, plain_as_stream
 from gateway.dialects.openai.stream import EventStream
 from gateway.errors import EngineBadResponse
 from gateway.usage import Usage
@@ -154,7 +154,7 @@ def test_any_grouping_of_events_gives_the_same() -> None:
 
 @pytest.mark.parametrize("stream", [b"", b'"stream":false,', b'"stream":null,"stream_options":null,'])
 def test_a_plain_body_becomes_a_streams(stream: bytes) -> None:
-    body = json.loads(as_stream(b'{%b"model":"m","temperature":0.1,"x":{"y":[1,null]}}' % stream))
+    body = json.loads(plain_as_stream(b'{%b"model":"m","temperature":0.1,"x":{"y":[1,null]}}' % stream))
     assert body == {
         "model": "m",
         "temperature": 0.1,

@@ -35,7 +35,7 @@ from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.recorder import Recorder
 from gateway.usage import Usage
-from gateway.dialects.openai.request import ENDPOINTS
+from gateway.dialects import ENDPOINTS
 dice = random.Random(int(sys.argv[2]))
 metrics = Metrics(CollectorRegistry())
 recorder = Recorder(metrics, RequestLog("error", LogWriter(None)), workers=4)
