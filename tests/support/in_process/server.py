@@ -56,7 +56,7 @@ async def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -
 
 
 def moved(metric: Any) -> dict[tuple[str, ...], float]:
-    """The children of a metric that are not 0: label values in the catalogue's order. A histogram by its counts."""
+    """The children of a metric that are not 0: label values in the order of its labels. A histogram by its counts."""
     names = metric._labelnames
     return {
         tuple(sample.labels[name] for name in names): sample.value

@@ -10,7 +10,8 @@ import pytest
 from loguru import logger
 
 from gateway.engines import Engine
-from gateway.engines.engine import STATES, Load
+from gateway.engines.engine import STATES
+from gateway.engines.load import Load
 from gateway.upstream import Upstream
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.engines import Engine, Fleet
-from gateway.engines.engine import STATES, Load, State
+from gateway.engines.engine import STATES, State
+from gateway.engines.load import Load
 from gateway.errors import ModelNotFound, NoEngineReady
 from gateway.upstream import Upstream
 

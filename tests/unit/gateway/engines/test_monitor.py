@@ -15,7 +15,7 @@ from tests.support.in_process.server import until
 from tests.support.in_process.wire import Wire, listening, plain
 
 from gateway.engines import Engine, EngineMonitor, PollSchedule
-from gateway.engines.engine import Load
+from gateway.engines.load import Load
 from gateway.upstream import Upstream
 
 if TYPE_CHECKING:

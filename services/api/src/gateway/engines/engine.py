@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from math import inf
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from loguru import logger
 
 from gateway.cost import EngineMeter
+from gateway.engines.load import Load
 from gateway.engines.observer import EngineObserver
 from gateway.engines.outlier import Outlier
 from gateway.errors import EngineStalled, GatewayError
@@ -23,20 +24,6 @@ KINDS = {"vllm": "vllm", "llamacpp": "llama_cpp"}
 # How long an engine that reported itself full is tried last, in seconds: without advice of its own, and at most.
 _DEFAULT_BUSY_S = 1.0
 _MAX_BUSY_S = 10.0
-
-
-class Load(NamedTuple):
-    """How busy an engine reports itself to be.
-
-    Attributes:
-        running: Requests that it is working on.
-        waiting: Requests in its queue.
-        kv_use: Share of the KV cache in use, 0 to 1; None where the engine does not report it.
-    """
-
-    running: int = 0
-    waiting: int = 0
-    kv_use: float | None = None
 
 
 class Engine:

@@ -1,8 +1,7 @@
 """An engine's load, read from its own /metrics. The only module that knows the engines' metric names."""
 
 import math
-
-from gateway.engines.engine import Load
+from typing import NamedTuple
 
 _RUNNING = ("vllm:num_requests_running", "llamacpp:requests_processing")
 _WAITING = ("vllm:num_requests_waiting", "llamacpp:requests_deferred")
@@ -12,6 +11,20 @@ _PROGRESS = (
     *("vllm:iteration_tokens_total_count", "vllm:prompt_tokens_total", "vllm:generation_tokens_total"),
     *("llamacpp:n_decode_total", "llamacpp:prompt_tokens_total", "llamacpp:tokens_predicted_total"),
 )
+
+
+class Load(NamedTuple):
+    """How busy an engine reports itself to be.
+
+    Attributes:
+        running: Requests that it is working on.
+        waiting: Requests in its queue.
+        kv_use: Share of the KV cache in use, 0 to 1; None where the engine does not report it.
+    """
+
+    running: int = 0
+    waiting: int = 0
+    kv_use: float | None = None
 
 
 def parse_load(exposition: bytes) -> tuple[Load, float | None]:

@@ -15,6 +15,7 @@ from loguru import logger
 
 from gateway.engines.engine import KINDS, Engine
 from gateway.engines.load import parse_load
+from gateway.engines.misses import Misses
 from gateway.engines.probe import NOT_OFFERED, Probe
 from gateway.errors import EngineBadResponse, EngineError, EngineReset, EngineTimeout, EngineUnreachable, OutOfResources
 from gateway.upstream import Upstream
@@ -26,41 +27,11 @@ _MAX_RESPONSE_BYTES = 4_194_304
 _POLL_TIMEOUT_S = 5.0
 # How long to wait for an engine's counters, in seconds, when something else has failed: have they moved?
 _RECHECK_TIMEOUT_S = 1.0
-# How many polls, or probes, must fail in a row to take an engine out.
-_MAX_MISSES = 3
 # A timeout that fires later than this, in seconds, shows that the gateway's own event loop was blocked.
 _MAX_LAG_S = 0.5
 _LAG_MESSAGE = "The gateway's event loop was blocked."
 # The least time between two polls of an engine that is to be rechecked at once, in seconds.
 _MIN_INTERVAL_S = 0.2
-
-
-class _Misses:
-    """Consecutive failures of one kind of check, without progress in between."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._since = 0.0
-
-    def add(self, began: float, last_progress: float, max_silence: float) -> bool:
-        """Counts a failure; True when there are enough to take the engine out.
-
-        Args:
-            began: When the check began.
-            last_progress: When the engine last made progress.
-            max_silence: Seconds for which it may make none.
-        """
-        if self.count and last_progress > self._since:
-            self.count = 0
-        if not self.count:
-            self._since = began
-        self.count += 1
-        is_silent = last_progress <= self._since and time.monotonic() - self._since >= max_silence
-        return self.count >= _MAX_MISSES and is_silent
-
-    def clear(self) -> None:
-        """A check succeeded."""
-        self.count = 0
 
 
 class PollSchedule(NamedTuple):
@@ -104,7 +75,7 @@ class EngineMonitor:
         self._schedule = schedule
         self._on_models = on_models
         self._probe = Probe(engine.upstream)
-        self._poll_misses, self._probe_misses = _Misses(), _Misses()
+        self._poll_misses, self._probe_misses = Misses(), Misses()
         self._progress: float | None = None
         self.polled_once = asyncio.Event()
 
