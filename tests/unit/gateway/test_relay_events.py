@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from openai._streaming import SSEDecoder
-from tests.support.in_process.server import Gateway, moved
+from tests.support.in_process.server import Gateway, nonzero_samples
 from tests.support.in_process.wire import DONE, EVENT_STREAM, Wire, chunk, delta, event, raw_engine
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def events(body: bytes) -> list[str]:
     return [event.data for event in SSEDecoder().iter_bytes(iter([body]))]
 
 
-def said(body: bytes) -> str:
+def text_of(body: bytes) -> str:
     """The text of a stream up to its end."""
     chunks = [json.loads(data) for data in events(body) if data != "[DONE]"]
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
@@ -78,7 +78,7 @@ async def test_odd_streams_are_read_alike(serve: Serve, name: str, folded: bool,
         if folded:
             assert [choice["message"]["content"] for choice in answer.json()["choices"]] == [text]
         else:
-            assert said(answer.content) == text
+            assert text_of(answer.content) == text
             assert events(answer.content)[-1] == "[DONE]"
             assert answer.content.endswith(b"\n\n")
             assert all(one and one != "null" for one in events(answer.content))
@@ -111,7 +111,7 @@ async def test_what_keeps_a_connection_alive_is_no_progress(
         begun = bool(first) and not folded
         assert answer.status_code == (200 if begun else 504)
         await gateway.ended("timeout", 200 if begun else 504, stream=not folded)
-        assert moved(gateway.metrics.timeouts) == {("idle" if first else "ttft",): 1}
+        assert nonzero_samples(gateway.metrics.timeouts) == {("idle" if first else "ttft",): 1}
 
 
 @pytest.mark.parametrize("pause", [False, True], ids=["in one piece", "in two"])
@@ -129,7 +129,7 @@ async def test_good_events_before_a_malformed_one_reach_the_client(serve: Serve,
         gateway = await serve(engine)
         answer = await gateway.chat(stream=True)
         *good, last = events(answer.content)
-        assert said(b"".join(b"data: %b\n\n" % one.encode() for one in good)) == "hihi"
+        assert text_of(b"".join(b"data: %b\n\n" % one.encode() for one in good)) == "hihi"
         assert json.loads(last)["error"]["code"] == "engine_broken"
         await gateway.ended("stream_error", 200, stream=True)
 
@@ -141,7 +141,7 @@ async def test_a_stream_without_an_answer_is_no_empty_200(serve: Serve, pieces: 
         gateway = await serve(engine)
         answer = await gateway.chat(stream=not folded)
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_broken")
-        assert moved(gateway.metrics.tokens) == {}
+        assert nonzero_samples(gateway.metrics.tokens) == {}
 
 
 @pytest.mark.parametrize("folded", [False, True], ids=["stream", "folded"])
@@ -151,7 +151,7 @@ async def test_the_last_count_of_a_stream_holds(serve: Serve, folded: bool) -> N
         gateway = await serve(engine)
         await gateway.chat(stream=not folded)
         await gateway.ended("ok", 200, stream=not folded)
-        assert moved(gateway.metrics.tokens) == {("mock", "input"): 5, ("mock", "output"): 7}
+        assert nonzero_samples(gateway.metrics.tokens) == {("mock", "input"): 5, ("mock", "output"): 7}
 
 
 async def test_a_failed_attempts_tokens_are_not_charged_to_the_next_engine(serve: Serve) -> None:
@@ -171,4 +171,4 @@ async def test_a_failed_attempts_tokens_are_not_charged_to_the_next_engine(serve
         await gateway.ended("ok", 200, stream=False)
         gateway.app._recorder.costs.write()
         # Three events at the first engine, two at the second, by no count of theirs: five in all, and not eight.
-        assert moved(gateway.metrics.output_equivalent_tokens) == {("mock",): 5}
+        assert nonzero_samples(gateway.metrics.output_equivalent_tokens) == {("mock",): 5}
