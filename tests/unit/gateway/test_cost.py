@@ -179,7 +179,7 @@ async def test_requests_and_idle_time_are_all_the_time_there_was(priced: Gateway
 
 
 async def test_llama_cpps_plain_answers_have_their_price_too(serve: Serve, llama: Mock) -> None:
-    """They are folded from a stream."""
+    """They are aggregated from a stream."""
     gateway = await serve(llama, engine_prices=f"llama={A_DOLLAR_A_SECOND}")
     answer = await gateway.chat(mock=PLAIN)
     assert 0.9 * SECONDS <= float(answer.headers["x-cost-usd"]) < SECONDS + 2
