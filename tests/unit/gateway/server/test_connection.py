@@ -195,7 +195,7 @@ async def test_a_body_that_nobody_wants_does_not_hold_the_connection(gateway: Ga
         assert await client.message() == b'{"status":"alive"}'
         await client.send(b"GET /livez HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n")
         await client.message()
-        connection = next(iter(one for one in gateway.server.connections if one._latest.more_body))
+        connection = next(iter(each for each in gateway.server.connections if each._latest.more_body))
         connection.expire(connection.deadline)  # its time is over
         assert await client.rest() == b""
 
@@ -205,7 +205,7 @@ async def test_a_client_that_reads_nothing_of_what_the_gateway_itself_answers_is
     async with dial(gateway.port, receive_buffer=4_096) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport reads too
         client.writer.write(b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n" * 2_000)
-        await until(lambda: not [one for one in gateway.server.connections if one._buffered], 10)
+        await until(lambda: not [each for each in gateway.server.connections if each._buffered], 10)
 
 
 # How many
