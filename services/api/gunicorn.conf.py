@@ -13,7 +13,7 @@ from typing import Any
 from loguru import logger
 
 from gateway.cost import PricesFileError, read_meters
-from gateway.dialects.openai.request import ENDPOINTS
+from gateway.dialects import ENDPOINTS
 from gateway.policies.keys import KeysFileError, read_keys
 from gateway.server.descriptors import raise_descriptor_limit
 from gateway.server.limits import Limits
