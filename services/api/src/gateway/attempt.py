@@ -126,11 +126,12 @@ def _decoders(engine: Engine, request: InferenceRequest) -> tuple[StreamDecoder 
 
 def engine_headers(exchange: Exchange) -> Headers:
     """The headers of an engine's request: its id, and the trace that it belongs to where the client gave one."""
-    traced = ((name, exchange.header(name)) for name in _TRACE_HEADERS)
-    return (
-        exchange.request_id_header,
-        *((name, value) for name, value in traced if value is not None and _TRACE_VALUE.fullmatch(value)),
-    )
+    headers = [exchange.request_id_header]
+    for name in _TRACE_HEADERS:
+        value = exchange.header(name)
+        if value is not None and _TRACE_VALUE.fullmatch(value):
+            headers.append((name, value))
+    return tuple(headers)
 
 
 def _charge(meter: EngineMeter, observation: RequestObservation, stream: StreamDecoder | None) -> None:

@@ -58,6 +58,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_headers",
         "_receive",
         "_scope",
         "_send",
@@ -75,6 +76,7 @@ class Exchange:
         self, scope: Scope, receive: Receive, send: Send, observation: RequestObservation, dialect: Dialect
     ) -> None:
         self._scope = scope
+        self._headers: Sequence[Header] = scope["headers"]
         self._receive = receive
         self._send = send
         self.method: str = scope["method"]
@@ -87,7 +89,10 @@ class Exchange:
 
     def header(self, name: bytes) -> bytes | None:
         """A request header's value; `name` in lower case. None when it is not there."""
-        return header(self._scope, name)
+        for key, value in self._headers:
+            if key == name:
+                return bytes(value)
+        return None
 
     async def read_body(self, limit: int, progress: Callable[[int], object] = lambda _: None) -> bytes:
         """The request's whole body, without its content coding.
@@ -105,7 +110,7 @@ class Exchange:
         length = self.header(b"content-length")
         if length is not None and length.isdigit() and int(length) > limit:
             raise too_large(limit)
-        codings = [value for name, value in self._scope["headers"] if name == b"content-encoding"]
+        codings = [value for name, value in self._headers if name == b"content-encoding"]
         body = Body(limit, b",".join(codings))
         while True:
             message = await self._receive()
@@ -149,7 +154,7 @@ class Exchange:
 
     def plain_headers(self, length: int | None) -> list[Header]:
         """The headers of an answer that is not a stream; `length` is that of its body, None where it is unknown."""
-        headers = [*self.dialect.plain_headers]
+        headers = list(self.dialect.plain_headers)
         if length is not None:
             headers.append((b"content-length", str(length).encode()))
         cost = self.observation.cost
@@ -218,18 +223,14 @@ def exchange_of(scope: Scope) -> Exchange:
     return exchange
 
 
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """A request header's value; `name` in lower case. None when it is not there."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return None
-
-
 def request_id(scope: Scope) -> str:
     """The client's own `x-request-id` if it is safe to repeat, else a new one of 128 random bits."""
-    given = header(scope, b"x-request-id")
-    return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            if _REQUEST_ID.fullmatch(value):
+                return str(value, "ascii")
+            break
+    return secrets.token_hex(16)
 
 
 def _error_headers(error: GatewayError) -> list[Header]:

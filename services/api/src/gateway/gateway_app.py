@@ -61,7 +61,15 @@ class GatewayApp:
         exchange = Exchange(scope, receive, send, observation, dialect)
         try:
             try:
-                await self._serve(endpoint, exchange, scope.get("error"))
+                if scope["type"] == REFUSED:  # the server could not read it, or does not accept it
+                    raise scope["error"]  # noqa: TRY301 - one place answers all errors
+                self._cors.open(exchange)
+                if exchange.method == "OPTIONS" and await self._preflight(endpoint, exchange):
+                    pass
+                elif endpoint is not None:
+                    await self._relay.serve(endpoint, exchange)
+                else:
+                    await exchange.delegate(self._fallback)
             except GatewayError as error:
                 observation.error = error
             except asyncio.CancelledError:
@@ -70,28 +78,20 @@ class GatewayApp:
             except Exception:  # noqa: BLE001 - the last resort: whatever it is, the client gets an answer
                 logger.exception("request {} failed inside the gateway", observation.request_id)
                 observation.error = GatewayError.unexpected(observation.request_id)
-            if observation.error is not None:
+            if observation.error is not None:  # also one that the fallback has left unanswered
                 await exchange.fail(observation.error)
         finally:
             observation.finish()
 
-    async def _serve(self, endpoint: Endpoint | None, exchange: Exchange, refusal: GatewayError | None) -> None:
-        """Has the request answered, unless it fails.
+    async def _preflight(self, endpoint: Endpoint | None, exchange: Exchange) -> bool:
+        """Answers a browser's preflight request; False if the request is not one.
 
         Raises:
-            GatewayError: It failed. The observation's `error` says the same of one that the fallback has left
-                unanswered.
+            Forbidden: Pages of its origin may not call.
         """
-        if refusal is not None:  # the server could not read it, or does not take it
-            raise refusal
-        self._cors.open(exchange)
-        if exchange.method == "OPTIONS":
-            headers = self._cors.preflight(exchange, "GET, HEAD, OPTIONS" if endpoint is None else "POST, OPTIONS")
-            if headers is not None:
-                await exchange.write_head(_OK, [*headers, (b"content-length", b"0")])
-                await exchange.end()
-                return
-        if endpoint is not None:
-            await self._relay.serve(endpoint, exchange)
-        else:
-            await exchange.delegate(self._fallback)
+        headers = self._cors.preflight(exchange, "GET, HEAD, OPTIONS" if endpoint is None else "POST, OPTIONS")
+        if headers is None:
+            return False
+        await exchange.write_head(_OK, [*headers, (b"content-length", b"0")])
+        await exchange.end()
+        return True
