@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.in_process.asgi import FakeAsgi
-from tests.support.in_process.server import moved
+from tests.support.in_process.server import nonzero_samples
 from tests.support.in_process.upstream import FakeResponse, ready_engine
 
 from gateway.attempt import Timeouts, UpstreamResponse
@@ -70,9 +70,9 @@ async def test_another_engine_is_asked(
         assert (engine.name, response.head) == ("b", b'{"choices":[]}')
         assert (exchange.observation.engine, exchange.observation.attempts) == ("b", 2)
     assert (first.state, second.state) == (state, "ready")
-    assert first.outlier.failures == (result == "broken"), "another one could do it: the failure was its own"
-    assert moved(metrics.engine_requests) == {("a", result): 1, ("b", "ok"): 1}
-    assert moved(metrics.engine_retries) == {("a",): 1}
+    assert first.outlier.failures == 1, "another one could do it: the failure was its own"
+    assert nonzero_samples(metrics.engine_requests) == {("a", result): 1, ("b", "ok"): 1}
+    assert nonzero_samples(metrics.engine_retries) == {("a",): 1}
 
 
 async def test_after_dead_engines_every_other_one_is_asked(recorder: Recorder) -> None:
@@ -117,5 +117,5 @@ async def test_an_error_of_our_own_is_no_ones_fault(recorder: Recorder, metrics:
     with pytest.raises(ZeroDivisionError):
         async with opened(recorder, engine):
             raise ZeroDivisionError
-    assert moved(metrics.engine_requests) == {("a", "error"): 1}
+    assert nonzero_samples(metrics.engine_requests) == {("a", "error"): 1}
     assert (engine.state, engine.outlier.failures) == ("ready", 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.in_process.mock import Mock
-from tests.support.in_process.server import CHAT, EMBEDDINGS, LIMITED_KEY, TEXT, Gateway, chat, moved
+from tests.support.in_process.server import CHAT, EMBEDDINGS, LIMITED_KEY, TEXT, Gateway, chat, nonzero_samples
 from tests.support.in_process.wire import Wire, dial, plain, post, raw_engine
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ async def test_a_bad_body_is_400_and_names_the_field(gateway: Gateway, alpha: Mo
         assert param.partition("[")[0].rpartition(".")[2] in error["message"]
     await gateway.ended("client_error", 400, stream=False, model="none")
     assert (await alpha.truth())["requests"] == 0
-    assert moved(gateway.metrics.engine_requests) == {}
+    assert nonzero_samples(gateway.metrics.engine_requests) == {}
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
@@ -102,7 +102,7 @@ async def test_an_unknown_model_is_404_and_no_label(gateway: Gateway, alpha: Moc
         assert "mock" in error["message"]
         assert "canary" not in answer.text
     await gateway.settled(2)
-    assert moved(gateway.metrics.requests) == {
+    assert nonzero_samples(gateway.metrics.requests) == {
         (CHAT, "other", stream, "client_error", "404"): 1 for stream in ("true", "false")
     }
     assert b"canary" not in gateway.output.getvalue()
@@ -123,7 +123,7 @@ async def test_a_body_that_says_it_is_too_large(serve: Serve, alpha: Mock) -> No
             assert client.head.startswith(b"HTTP/1.1 200 "), "what follows the body is a request of its own"
     assert (error["type"], error["code"]) == ("invalid_request_error", "request_too_large")
     assert "2048" in error["message"]
-    counted = moved(gateway.metrics.requests)
+    counted = nonzero_samples(gateway.metrics.requests)
     assert counted[CHAT, "none", "false", "client_error", "413"] == 1
 
 
@@ -173,8 +173,8 @@ async def test_no_good_key_is_401(gateway: Gateway, alpha: Mock, authorization: 
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "wrong" not in error["message"]
     await gateway.ended("client_error", 401, stream=False, model="none")
-    assert moved(gateway.metrics.auth_failures) == {(code,): 1}
-    assert moved(gateway.metrics.key_requests) == {}
+    assert nonzero_samples(gateway.metrics.auth_failures) == {(code,): 1}
+    assert nonzero_samples(gateway.metrics.key_requests) == {}
     assert gateway.requests()[0]["key"] is None
     assert (await alpha.truth())["requests"] == 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.in_process.mock import Mock
-from tests.support.in_process.server import CHAT, Gateway, chat, moved, until
+from tests.support.in_process.server import CHAT, Gateway, chat, nonzero_samples, until
 from tests.support.in_process.wire import (
     DONE,
     EVENT_STREAM,
@@ -51,8 +51,8 @@ async def test_a_client_that_leaves_before_the_first_byte(
         getattr(client, how)()
         await _freed_within_a_second(alpha, left)
     await gateway.ended("cancelled", 499, stream=stream)
-    assert moved(gateway.metrics.cancellations) == {("before_first_event",): 1}
-    assert moved(gateway.metrics.engine_requests) == {("alpha", "cancelled"): 1}
+    assert nonzero_samples(gateway.metrics.cancellations) == {("before_first_event",): 1}
+    assert nonzero_samples(gateway.metrics.engine_requests) == {("alpha", "cancelled"): 1}
     assert (await beta.truth())["requests"] == 0, "a client that has gone is not served by anybody else"
     assert gateway.engine("alpha").state == "ready"
 
@@ -68,7 +68,7 @@ async def test_a_client_that_leaves_a_llama_cpp(serve: Serve, llama: Mock, strea
         await _freed_within_a_second(llama, left)
     await gateway.ended("cancelled", 200 if stream else 499, stream=stream)
     # The plain answer too was being made from a stream: what had come of it is wasted.
-    assert moved(gateway.metrics.wasted_tokens)["mock", "cancelled"] >= 2
+    assert nonzero_samples(gateway.metrics.wasted_tokens)["mock", "cancelled"] >= 2
 
 
 async def test_a_client_that_leaves_mid_stream(serve: Serve, alpha: Mock) -> None:
@@ -80,8 +80,8 @@ async def test_a_client_that_leaves_mid_stream(serve: Serve, alpha: Mock) -> Non
         client.close()
         await _freed_within_a_second(alpha, left)
     await gateway.ended("cancelled", 200, stream=True)
-    assert moved(gateway.metrics.cancellations) == {("after_first_event",): 1}
-    assert moved(gateway.metrics.wasted_tokens)[("mock", "cancelled")] >= 5
+    assert nonzero_samples(gateway.metrics.cancellations) == {("after_first_event",): 1}
+    assert nonzero_samples(gateway.metrics.wasted_tokens)[("mock", "cancelled")] >= 5
     line = gateway.requests()[0]
     assert (line["error_code"], line["output_tokens"]) == ("client_closed_request", None)
     assert line["ttft_ms"] is not None
@@ -104,7 +104,7 @@ async def test_a_client_that_leaves_while_it_sends(serve: Serve, alpha: Mock) ->
         await client.send(
             post(b"{", "content-length: 100", "transfer-encoding-not: x").replace(b"length: 1\r", b"x: 1\r")
         )
-        await until(lambda: moved(gateway.metrics.requests) == {})
+        await until(lambda: nonzero_samples(gateway.metrics.requests) == {})
         await asyncio.sleep(0.05)
         client.close()
     await gateway.ended("cancelled", 499, stream=False, model="none")
@@ -122,12 +122,12 @@ async def test_fifty_clients_leave_and_nothing_stays_behind(serve: Serve, alpha:
             client.close()
 
     await asyncio.gather(*map(leave, range(50)))
-    await until(lambda: sum(moved(gateway.metrics.requests_started).values()) == 50)
-    await until(lambda: sum(moved(gateway.metrics.requests).values()) == 50)
-    assert {key[3] for key in moved(gateway.metrics.requests)} == {"cancelled"}
+    await until(lambda: sum(nonzero_samples(gateway.metrics.requests_started).values()) == 50)
+    await until(lambda: sum(nonzero_samples(gateway.metrics.requests).values()) == 50)
+    assert {key[3] for key in nonzero_samples(gateway.metrics.requests)} == {"cancelled"}
     await alpha.wait_for(lambda truth: truth["running"] == 0)
     await until(lambda: len(asyncio.all_tasks()) <= before)
-    assert moved(gateway.metrics.inflight) == {}
+    assert nonzero_samples(gateway.metrics.inflight) == {}
 
 
 async def test_a_slow_reader_is_dropped_and_frees_its_engine(serve: Serve) -> None:
@@ -148,7 +148,7 @@ async def test_a_slow_reader_is_dropped_and_frees_its_engine(serve: Serve) -> No
             await gateway.settled(1)
             # Two sockets' buffers and the gateway's own marks; without a bound it would be hundreds of megabytes.
             assert sent < 16_000_000
-        assert moved(gateway.metrics.requests) == {(CHAT, "mock", "true", "cancelled", "200"): 1}
+        assert nonzero_samples(gateway.metrics.requests) == {(CHAT, "mock", "true", "cancelled", "200"): 1}
         assert gateway.requests()[0]["error_code"] == "client_too_slow"
         await until(lambda: gateway.engine("raw").inflight == 0)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.support.in_process.server import moved, until
+from tests.support.in_process.server import nonzero_samples, until
 
 from gateway.cost import CostLedger, EngineMeter, TimeShare
 from gateway.cost.pricing import Tariff, Weights
@@ -57,7 +57,7 @@ class Simulation:
 
     def dollars(self, part: str | None = None) -> dict[str, float]:
         sums = dict.fromkeys(PRICES, 0.0)
-        for (engine, found), usd in moved(self.metrics.cost).items():
+        for (engine, found), usd in nonzero_samples(self.metrics.cost).items():
             if part in {None, found}:
                 sums[engine] += usd
         return sums
@@ -112,7 +112,7 @@ def test_requests_of_one_engine_do_not_affect_the_others(simulation: Simulation)
     worker.ledger.flush()
     assert simulation.dollars("requests") == {"vllm": 10.0, "llamacpp": 0.0}
     assert simulation.dollars("idle") == {"vllm": 0.0, "llamacpp": 1.0}
-    assert moved(simulation.metrics.output_equivalent_tokens) == {("model of vllm",): 5.0}
+    assert nonzero_samples(simulation.metrics.output_equivalent_tokens) == {("model of vllm",): 5.0}
 
 
 def test_a_successor_counts_the_unbooked_time_of_a_killed_worker_as_lost(simulation: Simulation) -> None:
@@ -160,7 +160,7 @@ def test_a_free_engine_adds_up_to_zero(simulation: Simulation, monkeypatch: pyte
     worker.ledger.flush()
     simulation.worker().ledger.flush()
     assert simulation.dollars()["vllm"] == 0.0
-    assert moved(simulation.metrics.output_equivalent_tokens) == {("model of vllm",): 1.5}
+    assert nonzero_samples(simulation.metrics.output_equivalent_tokens) == {("model of vllm",): 1.5}
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -202,7 +202,7 @@ def test_all_parts_add_up_to_hours_times_price_whatever_happens(seed: int, worke
     requests = math.fsum(simulation.dollars("requests").values())
     assert 0 < requests <= paid  # a killed worker takes with it what it had not yet written
     for metric in (simulation.metrics.key_cost, simulation.metrics.model_cost):
-        assert math.fsum(moved(metric).values()) == pytest.approx(requests, rel=1e-12)
+        assert math.fsum(nonzero_samples(metric).values()) == pytest.approx(requests, rel=1e-12)
 
 
 async def test_the_ledger_runs_until_it_is_cancelled(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,4 +227,4 @@ def test_a_ledger_with_a_real_share(metrics: Metrics, tmp_path: Path) -> None:
     ledger.flush()
     now[0] += 9
     ledger.flush()
-    assert moved(metrics.cost) == {("vllm", "idle"): 9.0}
+    assert nonzero_samples(metrics.cost) == {("vllm", "idle"): 9.0}

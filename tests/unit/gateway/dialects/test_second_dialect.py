@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.in_process.server import KEY, Gateway, moved
+from tests.support.in_process.server import KEY, Gateway, nonzero_samples
 from tests.support.in_process.wire import EVENT_STREAM, Wire, chunk, event, plain, raw_engine
 
 from gateway.attempt import PLAIN_BUFFER
@@ -165,12 +165,12 @@ async def test_a_plain_answer_and_a_stream(serve: Serve, kind: str) -> None:
         assert answer.headers["content-type"] == "application/x-lines"
         assert answer.text.splitlines() == ['{"piece": "a"}', '{"piece": "b"}', '{"end": 2}']
         await gateway.settled(2)
-        assert moved(gateway.metrics.tokens) == {("mock", "output"): 4}
-        assert moved(gateway.metrics.requests) == {
+        assert nonzero_samples(gateway.metrics.tokens) == {("mock", "output"): 4}
+        assert nonzero_samples(gateway.metrics.requests) == {
             (PATH, "mock", "false", "ok", "200"): 1,
             (PATH, "mock", "true", "ok", "200"): 1,
         }
-        assert moved(gateway.metrics.time_to_first_token) == {("mock",): 1}
+        assert nonzero_samples(gateway.metrics.time_to_first_token) == {("mock",): 1}
     assert [head.split(b" ")[1] for head in engine.heads] == [b"/engine/echo"] * 2
     aggregated = kind == "llamacpp"
     assert [json.loads(body) for body in engine.bodies] == [
@@ -190,7 +190,7 @@ async def test_an_answer_that_is_too_large_to_be_held(serve: Serve) -> None:
         answer = await gateway.post(PATH, headers=_headers(), who="mock")
         assert (answer.status_code, answer.content) == (200, body)
         await gateway.settled(1)
-        assert moved(gateway.metrics.tokens) == {("mock", "output"): 3}
+        assert nonzero_samples(gateway.metrics.tokens) == {("mock", "output"): 3}
 
 
 async def test_errors_have_its_own_shape(serve: Serve) -> None:
@@ -209,7 +209,7 @@ async def test_errors_have_its_own_shape(serve: Serve) -> None:
             assert (answer.status_code, answer.json()) == (status, {"problem": problem})
             assert answer.headers["content-type"] == "application/x-line"
         await gateway.settled(4)
-        assert moved(gateway.metrics.auth_failures) == {("missing_api_key",): 1}
+        assert nonzero_samples(gateway.metrics.auth_failures) == {("missing_api_key",): 1}
         assert "error" in (await gateway.http.get("/nowhere")).json(), "elsewhere errors have OpenAI's shape"
 
 

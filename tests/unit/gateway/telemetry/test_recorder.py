@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.in_process.record import RECORD
-from tests.support.in_process.server import moved
+from tests.support.in_process.server import nonzero_samples
 
 from gateway.errors import (
     ATTEMPT_RESULTS,
@@ -39,7 +39,7 @@ class Recorded:
         self.recorder = Recorder(metrics, RequestLog("info", self.writer), workers=3)
 
     def __getattr__(self, name: str) -> Any:
-        return moved(getattr(self.metrics, name))
+        return nonzero_samples(getattr(self.metrics, name))
 
     def record(self, **changes: Any) -> None:
         record = RECORD._replace(**changes)
