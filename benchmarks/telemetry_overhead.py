@@ -53,7 +53,7 @@ def _cpu_us(recorder: Recorder, tokens: int) -> float:
 
 
 def _request(recorder: Recorder, tokens: int) -> None:
-    """One request, as `edge` and `relay` observe it."""
+    """One request, as `gateway_app` and `relay` observe it."""
     observation = recorder.begin("0" * 32, "/v1/chat/completions")
     observation.key, observation.stream = "bench", bool(tokens)
     observation.begin("mock")

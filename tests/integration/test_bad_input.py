@@ -85,7 +85,7 @@ def test_an_invalid_keys_file_changes_nothing(services: Services, mock: Mock) ->
     until(lambda: bool(gateway.lines(level="error")), 5, "the invalid file is in the log")
     assert send_request(gateway.port, CHAT, chat(), key=gateway.key).status == 200
     (line,) = gateway.lines(level="error")
-    assert "keys.yaml' is not YAML" in line["message"]
+    assert "keys.yaml' is not valid YAML" in line["message"]
     write_keys(gateway.keys_file, {"tester": (key := new_key())})
     until(lambda: send_request(gateway.port, CHAT, chat(), key=key).status == 200, 5, "the next valid file is loaded")
 

@@ -55,8 +55,8 @@ def refused(directory: Path, *, keys: str | None = VALID, **variables: str) -> s
         ("CORS_ORIGINS", "*", r"CORS_ORIGINS='\*'.*https://app.example.com"),
         ("ENGINE_KEY_FILE", "missing/engine-key", "ENGINE_KEY_FILE='missing/engine-key' cannot be read"),
         ("MAX_MODEL_SERIES", "0", "MAX_MODEL_SERIES='0'.*greater than or equal to 1"),
-        ("MAX_MODEL_SERIES", "300", "MAX_MODEL_SERIES=300 and MAX_KEY_SERIES=60 can come to .* series, and 8,000 is"),
-        ("MAX_KEY_SERIES", "5000", "MAX_MODEL_SERIES=16 and MAX_KEY_SERIES=5000 can come to .* series, and 8,000 is"),
+        ("MAX_MODEL_SERIES", "300", "MAX_MODEL_SERIES=300 and MAX_KEY_SERIES=60 allow up to .*the limit is 8,000"),
+        ("MAX_KEY_SERIES", "5000", "MAX_MODEL_SERIES=16 and MAX_KEY_SERIES=5000 allow up to .*the limit is 8,000"),
         ("METRICS_DIR", "/proc/metrics", "METRICS_DIR='/proc/metrics'"),
         ("ENGINE_PRICES", "vllm=l4", "ENGINE_PRICES='vllm=l4'.*ENGINES has no 'vllm', but llamacpp"),
         ("ENGINE_PRICES", "llamacpp=l5", "ENGINE_PRICES: llamacpp='l5' is not allowed: 'config/prices.yaml' .* l4, "),
@@ -70,7 +70,7 @@ def test_a_wrong_variable(tmp_path: Path, variable: str, value: str, pattern: st
     ("content", "pattern"),
     [
         (None, "keys file .*keys.yaml' does not exist.*make key"),
-        ("keys: [", "keys file .*keys.yaml' is not YAML"),
+        ("keys: [", "keys file .*keys.yaml' is not valid YAML"),
         ("", "keys file .*keys.yaml'"),
         ("[]", "keys file .*keys.yaml'"),
         ("keys:\n- {name: a, sha256: short}\n", r"keys file .*keys.yaml': keys\.0\.sha256 is not allowed"),
@@ -125,7 +125,7 @@ def test_a_metrics_directory_of_another_gateway(tmp_path: Path, measured: Callab
         running.ready(lambda: any(Path(settings["METRICS_DIR"]).glob("slot-*.lock")), 20)
         began = time.monotonic()
         message = refused(tmp_path / "second", METRICS_DIR=settings["METRICS_DIR"])
-        assert "is in use by a gateway that runs" in message
+        assert "is in use by a running gateway" in message
         measured(f"a refused start takes {time.monotonic() - began:.1f} s")
     finally:
         running.stop()

@@ -1,4 +1,4 @@
-"""docs/metrics.md lists every metric of the gateway, as the catalogue defines it, and no other."""
+"""docs/metrics.md lists every metric of the gateway as it is defined, and no other."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def _rows() -> Iterator[str]:
         yield f"| `{metric._name}{suffix}` | {metric._type} | {labels} | {metric._documentation} |"
 
 
-def test_the_page_is_the_catalogue() -> None:
+def test_the_document_lists_every_metric_as_defined() -> None:
     rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `gateway_")]
     expected = list(_rows())
     assert rows == expected, "docs/metrics.md should read:\n" + "\n".join(expected)

@@ -7,7 +7,7 @@ from tests.integration.ledger.disruptions import ejections
 from tests.integration.ledger.request_case import RequestCase
 from tests.integration.ledger.request_cases import ALL
 
-from gateway.dialects.openai.request import ENDPOINTS
+from gateway.dialects import ENDPOINTS
 from gateway.errors import ATTEMPT_RESULTS, ENGINE_PHASES, KEY_REFUSALS, GatewayError, Outcome
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recorder import _PREDECLARED, _TOKEN_TYPES, _WASTED_OUTCOMES

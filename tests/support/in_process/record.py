@@ -18,8 +18,8 @@ RECORD = RequestRecord(
     ttft=0.25,
     generating=1.0,
     usage=Usage(input=10, output=5, cached=4, reasoning=2),
-    events=5,
+    token_events=5,
     attempts=2,
     cost=0.000012345678901234,
-    quiet=False,
+    log=True,
 )

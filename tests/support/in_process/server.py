@@ -55,8 +55,8 @@ async def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -
         await asyncio.sleep(0.005)
 
 
-def moved(metric: Any) -> dict[tuple[str, ...], float]:
-    """The children of a metric that are not 0: label values in the catalogue's order. A histogram by its counts."""
+def nonzero_samples(metric: Any) -> dict[tuple[str, ...], float]:
+    """The children of a metric that are not 0: label values in the order of its labels. A histogram by its counts."""
     names = metric._labelnames
     return {
         tuple(sample.labels[name] for name in names): sample.value
@@ -77,7 +77,7 @@ def events(body: bytes | str) -> list[str]:
     return [event.removeprefix("data: ") for event in text.split("\n\n") if event.startswith("data: ")]
 
 
-def said(body: bytes | str) -> str:
+def stream_text(body: bytes | str) -> str:
     """The text of a streamed chat."""
     chunks = [json.loads(event) for event in events(body) if event != "[DONE]"]
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk.get("choices", ()))
@@ -133,17 +133,17 @@ class Gateway:
 
     async def settled(self, finished: int) -> None:
         """Waits until so many requests are counted as finished and logged, and none is in flight."""
-        await until(lambda: sum(moved(self.metrics.requests).values()) >= finished)
-        assert sum(moved(self.metrics.requests).values()) == finished
-        assert moved(self.metrics.inflight) == {}
-        assert sum(moved(self.metrics.requests_started).values()) == finished
+        await until(lambda: sum(nonzero_samples(self.metrics.requests).values()) >= finished)
+        assert sum(nonzero_samples(self.metrics.requests).values()) == finished
+        assert nonzero_samples(self.metrics.inflight) == {}
+        assert sum(nonzero_samples(self.metrics.requests_started).values()) == finished
         assert [engine.inflight for engine in self.fleet.engines] == [0] * len(self.fleet.engines)
 
     async def ended(self, outcome: str, code: int, *, stream: bool, model: str = "mock", path: str = CHAT) -> None:
         """Waits for the end of the only request, and checks how it was counted and logged."""
         await self.settled(1)
         key = (path, model, "true" if stream else "false", outcome, str(code))
-        assert moved(self.metrics.requests) == {key: 1}
+        assert nonzero_samples(self.metrics.requests) == {key: 1}
         line = self.requests()[-1]
         assert (line["outcome"], line["status"], line["stream"]) == (outcome, code, stream)
 

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MOST = 16 * 1_048_576
+_MAX_BYTES = 16 * 1_048_576
 _MOUNT = 'mount -t tmpfs -o "$0" none "$1" && shift && exec "$@"'
 
 
@@ -39,7 +39,7 @@ def as_seen_by(pid: int, path: Path) -> Path:
 
 def fill(directory: Path) -> Path:
     """Takes all that is left of a small disk, which has to be mounted; returns the file that takes it."""
-    assert os.statvfs(directory).f_blocks * os.statvfs(directory).f_frsize < _MOST, "this is another disk"
+    assert os.statvfs(directory).f_blocks * os.statvfs(directory).f_frsize < _MAX_BYTES, "this is another disk"
     filler = directory / "filler"
     with filler.open("wb", buffering=0) as file:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,7 +19,10 @@ from prometheus_client import CollectorRegistry  # noqa: E402 - the path comes f
 from tests.support.in_process.mock import Mock, mock_process  # noqa: E402
 from tests.support.in_process.server import KEY, LIMITED_KEY, Gateway, running_gateway  # noqa: E402
 
+from gateway.telemetry.log_writer import LogWriter  # noqa: E402
+from gateway.telemetry.logs import RequestLog  # noqa: E402
 from gateway.telemetry.metrics import Metrics  # noqa: E402
+from gateway.telemetry.recorder import Recorder  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -33,6 +37,13 @@ keys:
 @pytest.fixture
 def metrics() -> Metrics:
     return Metrics(CollectorRegistry())
+
+
+@pytest.fixture
+def recorder(metrics: Metrics) -> Iterator[Recorder]:
+    writer = LogWriter(io.BytesIO())
+    yield Recorder(metrics, RequestLog("info", writer))
+    writer.close()
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ async def test_what_fails_is_logged_and_begins_again_while_the_others_go_on(gate
         begun.append("goes on")
         await asyncio.Event().wait()
 
-    async with running({"one": fails, "two": ends, "three": goes_on}, pause=0.01):
+    async with running({"one": fails, "two": ends, "three": goes_on}, restart_delay=0.01):
         await until(lambda: begun.count("fails") >= 3 and begun.count("ends") >= 3)
     assert begun.count("goes on") == 1
     failed = next(line for line in gateway.lines() if line.get("message", "").startswith("one failed"))
@@ -50,6 +50,6 @@ async def test_a_watcher_that_dies_is_told_of_and_watches_again(
     monkeypatch.setattr(gateway.metrics.event_loop_lag, "observe", lambda _: broken())
     await until(lambda: any("the watch dies" in str(line) for line in gateway.lines()))
     line = next(line for line in gateway.lines() if "the watch dies" in str(line))
-    assert line["message"].startswith("the watch over the event loop failed")
+    assert line["message"].startswith("event loop monitor failed")
     assert (await gateway.chat()).status_code == 200
     assert (await alpha.truth())["requests"] == 1

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.in_process.server import CHAT, Gateway, chat, moved, until
+from tests.support.in_process.server import CHAT, Gateway, chat, nonzero_samples, until
 from tests.support.in_process.wire import dial, post
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ EQUIVALENTS = 8 + 6 * 0.25 + 4 * 0.025
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.cost.ledger.PERIOD_S", 0.02)
+    monkeypatch.setattr("gateway.cost.ledger.FLUSH_INTERVAL_S", 0.02)
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ async def booked(gateway: Gateway, usd: float) -> None:
     paid = pytest.approx(usd, abs=1e-10)  # the header has 12 digits
     await until(lambda: part(gateway, "requests") == paid)
     metrics = gateway.metrics
-    assert moved(metrics.model_cost) == {("mock",): paid}
-    assert moved(metrics.key_cost) == {("tester",): paid}
+    assert nonzero_samples(metrics.model_cost) == {("mock",): paid}
+    assert nonzero_samples(metrics.key_cost) == {("tester",): paid}
 
 
 def part(gateway: Gateway, name: str, engine: str = "alpha") -> float:
-    return moved(gateway.metrics.cost).get((engine, name), 0.0)
+    return nonzero_samples(gateway.metrics.cost).get((engine, name), 0.0)
 
 
 async def test_a_plain_answer_says_what_it_cost_as_its_log_line_and_the_counters_do(priced: Gateway) -> None:
@@ -57,8 +57,8 @@ async def test_a_plain_answer_says_what_it_cost_as_its_log_line_and_the_counters
     await priced.settled(1)
     assert priced.requests()[0]["cost_usd"] == pytest.approx(usd, abs=1e-12)
     await booked(priced, usd)
-    assert moved(priced.metrics.output_equivalent_tokens) == {("mock",): pytest.approx(EQUIVALENTS)}
-    assert moved(priced.metrics.hourly_price) == {("alpha",): 3600.0}
+    assert nonzero_samples(priced.metrics.output_equivalent_tokens) == {("mock",): pytest.approx(EQUIVALENTS)}
+    assert nonzero_samples(priced.metrics.hourly_price) == {("alpha",): 3600.0}
 
 
 async def test_a_tiny_price_is_no_number_with_an_exponent(serve: Serve, alpha: Mock) -> None:
@@ -74,7 +74,7 @@ async def test_a_stream_says_it_in_the_log_and_the_counters_only(priced: Gateway
     usd = priced.requests()[0]["cost_usd"]
     assert 0.9 * SECONDS <= usd < SECONDS + 2
     await booked(priced, usd)
-    assert moved(priced.metrics.output_equivalent_tokens) == {("mock",): pytest.approx(EQUIVALENTS)}
+    assert nonzero_samples(priced.metrics.output_equivalent_tokens) == {("mock",): pytest.approx(EQUIVALENTS)}
 
 
 async def test_without_a_price_there_is_no_cost_anywhere(gateway: Gateway) -> None:
@@ -99,7 +99,7 @@ async def test_an_engine_without_a_price_costs_nothing_beside_one_that_has_one(
     assert "x-cost-usd" not in answer.headers
     await gateway.settled(1)
     assert gateway.requests()[0]["cost_usd"] is None
-    assert {labels[0] for labels in moved(gateway.metrics.cost)} <= {"beta"}
+    assert {labels[0] for labels in nonzero_samples(gateway.metrics.cost)} <= {"beta"}
 
 
 async def test_what_reaches_no_engine_costs_nothing(priced: Gateway) -> None:
@@ -129,8 +129,8 @@ async def test_a_client_that_leaves_pays_for_what_it_had(priced: Gateway) -> Non
     line = priced.requests()[0]
     assert line["cost_usd"] >= 0.14
     await booked(priced, line["cost_usd"])
-    weight = moved(priced.metrics.output_equivalent_tokens)[("mock",)]
-    assert weight == moved(priced.metrics.wasted_tokens)[("mock", "cancelled")]
+    weight = nonzero_samples(priced.metrics.output_equivalent_tokens)[("mock",)]
+    assert weight == nonzero_samples(priced.metrics.wasted_tokens)[("mock", "cancelled")]
 
 
 async def test_a_client_that_leaves_before_the_first_token_pays_for_the_time_if_it_was_alone(priced: Gateway) -> None:
@@ -160,7 +160,7 @@ async def test_a_retried_request_costs_both_attempts(serve: Serve, alpha: Mock, 
     first, second = part(gateway, "requests"), part(gateway, "requests", "beta")
     assert second >= 1.8 * SECONDS
     assert line["cost_usd"] == pytest.approx(first + second, abs=1e-11)
-    assert moved(gateway.metrics.key_cost) == {("tester",): pytest.approx(first + second, rel=1e-9)}
+    assert nonzero_samples(gateway.metrics.key_cost) == {("tester",): pytest.approx(first + second, rel=1e-9)}
 
 
 async def test_requests_and_idle_time_are_all_the_time_there_was(priced: Gateway) -> None:
@@ -179,9 +179,9 @@ async def test_requests_and_idle_time_are_all_the_time_there_was(priced: Gateway
 
 
 async def test_llama_cpps_plain_answers_have_their_price_too(serve: Serve, llama: Mock) -> None:
-    """They are folded from a stream."""
+    """They are aggregated from a stream."""
     gateway = await serve(llama, engine_prices=f"llama={A_DOLLAR_A_SECOND}")
     answer = await gateway.chat(mock=PLAIN)
     assert 0.9 * SECONDS <= float(answer.headers["x-cost-usd"]) < SECONDS + 2
-    await until(lambda: moved(gateway.metrics.output_equivalent_tokens) != {})
+    await until(lambda: nonzero_samples(gateway.metrics.output_equivalent_tokens) != {})
     await gateway.settled(1)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.in_process.mock import Mock
-from tests.support.in_process.server import CHAT, EMBEDDINGS, TEXT, Gateway, chat, events, moved, said, words
+from tests.support.in_process.server import (
+    CHAT,
+    EMBEDDINGS,
+    TEXT,
+    Gateway,
+    chat,
+    events,
+    nonzero_samples,
+    stream_text,
+    words,
+)
 from tests.support.in_process.wire import (
     DONE,
     EVENT_STREAM,
@@ -47,12 +57,12 @@ async def test_a_plain_chat(gateway: Gateway, alpha: Mock) -> None:
     assert answer.headers["content-type"] == "application/json"
     await gateway.ended("ok", 200, stream=False)
     metrics = gateway.metrics
-    assert moved(metrics.tokens) == {("mock", "input"): 9, ("mock", "output"): 5, ("mock", "cached_input"): 4}
-    assert moved(metrics.key_requests) == {("tester",): 1}
-    assert moved(metrics.key_tokens) == {("tester", "input"): 9, ("tester", "output"): 5}
-    assert moved(metrics.request_duration) == {(CHAT, "mock", "false"): 1}
-    assert moved(metrics.time_to_first_token) == {}
-    assert moved(metrics.engine_requests) == {("alpha", "ok"): 1}
+    assert nonzero_samples(metrics.tokens) == {("mock", "input"): 9, ("mock", "output"): 5, ("mock", "cached_input"): 4}
+    assert nonzero_samples(metrics.key_requests) == {("tester",): 1}
+    assert nonzero_samples(metrics.key_tokens) == {("tester", "input"): 9, ("tester", "output"): 5}
+    assert nonzero_samples(metrics.request_duration) == {(CHAT, "mock", "false"): 1}
+    assert nonzero_samples(metrics.time_to_first_token) == {}
+    assert nonzero_samples(metrics.engine_requests) == {("alpha", "ok"): 1}
     line = gateway.requests()[0]
     assert (line["input_tokens"], line["output_tokens"], line["cached_tokens"]) == (9, 5, 4)
     assert (line["engine"], line["key"], line["attempts"], line["ttft_ms"]) == ("alpha", "tester", 1, None)
@@ -64,14 +74,14 @@ async def test_a_streamed_chat_hides_the_usage_that_nobody_asked_for(gateway: Ga
     answer = await gateway.chat(stream=True, mock={"tokens": 5})
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert answer.headers["cache-control"] == "no-cache"
-    assert said(answer.content) == words(5)
+    assert stream_text(answer.content) == words(5)
     assert events(answer.content)[-1] == "[DONE]"
     assert b'"usage"' not in answer.content
     await gateway.ended("ok", 200, stream=True)
-    assert moved(gateway.metrics.tokens) == {("mock", "input"): 3, ("mock", "output"): 5}
-    assert moved(gateway.metrics.time_to_first_token) == {("mock",): 1}
-    assert moved(gateway.metrics.time_per_output_token) == {("mock",): 1}
-    assert moved(gateway.metrics.wasted_tokens) == {}
+    assert nonzero_samples(gateway.metrics.tokens) == {("mock", "input"): 3, ("mock", "output"): 5}
+    assert nonzero_samples(gateway.metrics.time_to_first_token) == {("mock",): 1}
+    assert nonzero_samples(gateway.metrics.time_per_output_token) == {("mock",): 1}
+    assert nonzero_samples(gateway.metrics.wasted_tokens) == {}
     assert (await alpha.truth())["last_body"]["stream_options"] == {"include_usage": True}
 
 
@@ -90,7 +100,7 @@ async def test_embeddings(gateway: Gateway) -> None:
     answer = await gateway.post(EMBEDDINGS, model="mock", input=["one two", "three"], stream=True)
     assert [len(row["embedding"]) for row in answer.json()["data"]] == [8, 8]
     await gateway.ended("ok", 200, stream=False, path=EMBEDDINGS)
-    assert moved(gateway.metrics.tokens) == {("mock", "input"): 3}
+    assert nonzero_samples(gateway.metrics.tokens) == {("mock", "input"): 3}
 
 
 async def test_unknown_fields_pass_byte_for_byte(serve: Serve) -> None:
@@ -135,7 +145,7 @@ async def test_big_integers_survive_where_the_body_must_be_written_again(serve: 
 
 @pytest.mark.parametrize("depth", [200, 300, 900])
 @pytest.mark.parametrize("kind", REWRITTEN)
-async def test_row_15_deep_nesting_where_the_body_must_be_written_again(serve: Serve, kind: str, depth: int) -> None:
+async def test_deep_nesting_where_the_body_must_be_written_again(serve: Serve, kind: str, depth: int) -> None:
     deep = REWRITTEN[kind] + b'"deep":%b%b' % (b"[" * depth, b"]" * depth)
     answer, engine = await _both_bodies(serve, kind, deep)
     assert answer.split(b" ")[1] in {b"200", b"400"}
@@ -158,7 +168,7 @@ async def test_a_plain_answer_is_passed_on_byte_for_byte(serve: Serve) -> None:
         assert answer.content == body
         assert "set-cookie" not in answer.headers
         await gateway.ended("ok", 200, stream=False)
-        assert moved(gateway.metrics.tokens) == {("mock", "input"): 7, ("mock", "output"): 2}
+        assert nonzero_samples(gateway.metrics.tokens) == {("mock", "input"): 7, ("mock", "output"): 2}
 
 
 async def test_llama_cpps_completion_usage_inside_the_last_event(serve: Serve) -> None:
@@ -174,7 +184,7 @@ async def test_llama_cpps_completion_usage_inside_the_last_event(serve: Serve) -
         kept = await gateway.post(TEXT, model="mock", prompt="x", stream=True, stream_options={"include_usage": True})
     assert json.loads(events(hidden.content)[1]) == {name: last[name] for name in last if name != "usage"}
     assert json.loads(events(kept.content)[1]) == last
-    assert moved(gateway.metrics.tokens) == {
+    assert nonzero_samples(gateway.metrics.tokens) == {
         ("mock", "input"): 14,
         ("mock", "output"): 4,
         ("mock", "cached_input"): 8,
@@ -202,18 +212,18 @@ async def test_a_plain_embedding_reaches_llama_cpp_as_it_is(serve: Serve, llama:
 
 
 @pytest.mark.parametrize("fault", ["break:3", "stall:3", "error_event:3", "end_without_done:3", "status:500"])
-async def test_a_folded_answer_that_breaks_moves_on(serve: Serve, llama: Mock, beta: Mock, fault: str) -> None:
+async def test_an_aggregated_answer_that_breaks_moves_on(serve: Serve, llama: Mock, beta: Mock, fault: str) -> None:
     """Nothing of it has reached the client yet."""
     gateway = await serve(llama, beta, idle_timeout=1)
     await llama.change(fault=fault)
     answer = await gateway.chat()
     assert answer.json()["choices"][0]["message"]["content"] == words(16)
     await gateway.ended("ok", 200, stream=False)
-    assert moved(gateway.metrics.engine_retries) == {("llama",): 1}
+    assert nonzero_samples(gateway.metrics.engine_retries) == {("llama",): 1}
 
 
 @pytest.mark.parametrize("nonsense", [{"choices": [None]}, {"choices": [{"delta": None}]}, {"choices": 7}])
-async def test_row_6_json_of_a_wrong_shape_is_the_engines_failure(serve: Serve, nonsense: dict[str, Any]) -> None:
+async def test_json_of_a_wrong_shape_is_the_engines_failure(serve: Serve, nonsense: dict[str, Any]) -> None:
     async def stream(wire: Wire, _: bytes) -> None:
         await wire.send(EVENT_STREAM + chunk(event(nonsense) + DONE) + chunk(b""))
 
@@ -266,9 +276,9 @@ async def test_a_hundred_at_once(gateway: Gateway, alpha: Mock) -> None:
     answers = await asyncio.gather(*(gateway.http.post(CHAT, json=body) for body in wanted))
     assert [answer.text for answer in answers if answer.status_code != 200] == []
     for number, answer in enumerate(answers):
-        text = said(answer.content) if number % 2 == 0 else answer.json()["choices"][0]["message"]["content"]
+        text = stream_text(answer.content) if number % 2 == 0 else answer.json()["choices"][0]["message"]["content"]
         assert text == words(2 + number)
     await gateway.settled(100)
-    assert moved(gateway.metrics.tokens)[("mock", "output")] == sum(range(2, 102))
+    assert nonzero_samples(gateway.metrics.tokens)[("mock", "output")] == sum(range(2, 102))
     assert (await alpha.truth())["finished"] == 100
     assert len({line["request_id"] for line in gateway.requests()}) == 100

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.in_process.mock import Mock
-from tests.support.in_process.server import CHAT, EMBEDDINGS, LIMITED_KEY, TEXT, Gateway, chat, moved
+from tests.support.in_process.server import CHAT, EMBEDDINGS, LIMITED_KEY, TEXT, Gateway, chat, nonzero_samples
 from tests.support.in_process.wire import Wire, dial, plain, post, raw_engine
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _error(answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_row_15_a_bad_body_is_400_and_names_the_field(gateway: Gateway, alpha: Mock, name: str) -> None:
+async def test_a_bad_body_is_400_and_names_the_field(gateway: Gateway, alpha: Mock, name: str) -> None:
     body, param = BAD[name]
     answer = await gateway.http.post(CHAT, content=body)
     assert answer.status_code == 400, answer.text
@@ -65,7 +65,7 @@ async def test_row_15_a_bad_body_is_400_and_names_the_field(gateway: Gateway, al
         assert param.partition("[")[0].rpartition(".")[2] in error["message"]
     await gateway.ended("client_error", 400, stream=False, model="none")
     assert (await alpha.truth())["requests"] == 0
-    assert moved(gateway.metrics.engine_requests) == {}
+    assert nonzero_samples(gateway.metrics.engine_requests) == {}
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
@@ -94,7 +94,7 @@ async def test_what_the_gateway_need_not_read_reaches_the_engine_as_it_is(
         assert {name: sent[name] for name in fields} == fields
 
 
-async def test_row_16_an_unknown_model_is_404_and_no_label(gateway: Gateway, alpha: Mock) -> None:
+async def test_an_unknown_model_is_404_and_no_label(gateway: Gateway, alpha: Mock) -> None:
     for stream in (False, True):
         answer = await gateway.chat(model="canary-model\n{}", stream=stream)
         error = _error(answer)
@@ -102,14 +102,14 @@ async def test_row_16_an_unknown_model_is_404_and_no_label(gateway: Gateway, alp
         assert "mock" in error["message"]
         assert "canary" not in answer.text
     await gateway.settled(2)
-    assert moved(gateway.metrics.requests) == {
+    assert nonzero_samples(gateway.metrics.requests) == {
         (CHAT, "other", stream, "client_error", "404"): 1 for stream in ("true", "false")
     }
     assert b"canary" not in gateway.output.getvalue()
     assert (await alpha.truth())["requests"] == 0
 
 
-async def test_row_14_a_body_that_says_it_is_too_large(serve: Serve, alpha: Mock) -> None:
+async def test_a_body_that_says_it_is_too_large(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha, max_body_bytes=2048)
     async with dial(gateway.port) as client:
         head, _, _ = post(b"").partition(b"content-length")
@@ -123,11 +123,11 @@ async def test_row_14_a_body_that_says_it_is_too_large(serve: Serve, alpha: Mock
             assert client.head.startswith(b"HTTP/1.1 200 "), "what follows the body is a request of its own"
     assert (error["type"], error["code"]) == ("invalid_request_error", "request_too_large")
     assert "2048" in error["message"]
-    counted = moved(gateway.metrics.requests)
+    counted = nonzero_samples(gateway.metrics.requests)
     assert counted[CHAT, "none", "false", "client_error", "413"] == 1
 
 
-async def test_row_14_a_chunked_body_that_grows_too_large(serve: Serve, alpha: Mock) -> None:
+async def test_a_chunked_body_that_grows_too_large(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha, max_body_bytes=2048)
     async with dial(gateway.port) as client:
         await client.send(post(b"", "transfer-encoding: chunked") + b"400\r\n" + b" " * 1024 + b"\r\n")
@@ -138,7 +138,7 @@ async def test_row_14_a_chunked_body_that_grows_too_large(serve: Serve, alpha: M
     await gateway.ended("client_error", 413, stream=False, model="none")
 
 
-async def test_row_14_a_client_that_sends_all_of_it_still_reads_its_413(serve: Serve, alpha: Mock) -> None:
+async def test_a_client_that_sends_all_of_it_still_reads_its_413(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha, max_body_bytes=2048)
     answer = await gateway.http.post(CHAT, content=b" " * 4_000_000)
     assert answer.status_code == 413
@@ -173,8 +173,8 @@ async def test_no_good_key_is_401(gateway: Gateway, alpha: Mock, authorization: 
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "wrong" not in error["message"]
     await gateway.ended("client_error", 401, stream=False, model="none")
-    assert moved(gateway.metrics.auth_failures) == {(code,): 1}
-    assert moved(gateway.metrics.key_requests) == {}
+    assert nonzero_samples(gateway.metrics.auth_failures) == {(code,): 1}
+    assert nonzero_samples(gateway.metrics.key_requests) == {}
     assert gateway.requests()[0]["key"] is None
     assert (await alpha.truth())["requests"] == 0
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.in_process.mock import Mock
-from tests.support.in_process.server import Gateway, events, moved, said, words
+from tests.support.in_process.server import Gateway, events, nonzero_samples, stream_text, words
 from tests.support.in_process.wire import DONE, EVENT_STREAM, Wire, chunk, delta, event, plain, raw_engine
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def test_a_full_engines_advice_reaches_the_client(serve: Serve, status: in
         assert "the queue is full" in error["message"]
         assert (answer.headers["retry-after"], answer.headers["x-should-retry"]) == ("7", "true")
         await gateway.ended(outcome, status, stream=stream)
-        assert moved(gateway.metrics.engine_requests) == {("raw", "busy"): 1}
+        assert nonzero_samples(gateway.metrics.engine_requests) == {("raw", "busy"): 1}
         assert gateway.engine("raw").ready, "it works"
 
 
@@ -70,11 +70,11 @@ async def test_another_engine_is_asked_once_whatever_the_budget_says(
         answer = await gateway.chat(stream=stream)
         assert answer.status_code == 200
         await gateway.ended("ok", 200, stream=stream)
-        assert moved(gateway.metrics.engine_requests) == {("raw", "busy"): 1, ("beta", "ok"): 1}
+        assert nonzero_samples(gateway.metrics.engine_requests) == {("raw", "busy"): 1, ("beta", "ok"): 1}
         for _ in range(5):
             assert (await gateway.chat()).status_code == 200
-        assert moved(gateway.metrics.engine_requests)[("raw", "busy")] == 1, "it is asked last for a while"
-        assert moved(gateway.metrics.engine_ejections) == {}
+        assert nonzero_samples(gateway.metrics.engine_requests)[("raw", "busy")] == 1, "it is asked last for a while"
+        assert nonzero_samples(gateway.metrics.engine_ejections) == {}
 
 
 async def test_all_engines_full_is_told_with_the_last_ones_advice(serve: Serve) -> None:
@@ -115,7 +115,7 @@ async def test_a_prompt_that_does_not_fit_is_a_400_wherever_the_engine_says_so(
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "context_length_exceeded")
         assert answer.headers["x-should-retry"] == "false"
         await gateway.ended("client_error", 400, stream=stream)
-        assert moved(gateway.metrics.engine_requests) == {("raw", "rejected"): 1}
+        assert nonzero_samples(gateway.metrics.engine_requests) == {("raw", "rejected"): 1}
         assert (await beta.truth())["requests"] == 0
 
 
@@ -127,13 +127,13 @@ async def test_a_later_event_that_blames_the_request_is_the_clients_error(serve:
         assert said_before_the_error(answer.content) == "a"
         assert json.loads(events(answer.content)[-1])["error"]["code"] == "context_length_exceeded"
         await gateway.ended("client_error", 200, stream=True)
-        assert moved(gateway.metrics.engine_requests) == {("raw", "rejected"): 1}
+        assert nonzero_samples(gateway.metrics.engine_requests) == {("raw", "rejected"): 1}
 
 
 def said_before_the_error(body: bytes) -> str:
     *good, error = events(body)
     assert "error" in json.loads(error)
-    return said(b"".join(f"data: {one}\n\n".encode() for one in good))
+    return stream_text(b"".join(f"data: {one}\n\n".encode() for one in good))
 
 
 @KINDS
@@ -232,7 +232,7 @@ async def test_the_answer_of_an_engine_that_says_continue_first_is_its_own(serve
         gateway = await serve(engine)
         for wanted in range(1, 5):
             answer = await gateway.chat(stream=stream)
-            text = said(answer.content) if stream else text_of(answer.json())
+            text = stream_text(answer.content) if stream else text_of(answer.json())
             assert text == f"answer {wanted}"
 
 
@@ -243,4 +243,4 @@ def text_of(answer: dict[str, Any]) -> str:
 
 async def test_words_are_words(serve: Serve, alpha: Mock) -> None:
     gateway = await serve(alpha)
-    assert said((await gateway.chat(stream=True)).content) == words(16)
+    assert stream_text((await gateway.chat(stream=True)).content) == words(16)

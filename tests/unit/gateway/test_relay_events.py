@@ -1,4 +1,4 @@
-"""Odd but legal event streams, relayed and folded alike: never 502, never an empty 200."""
+"""Odd but legal event streams, relayed and aggregated alike: never 502, never an empty 200."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from openai._streaming import SSEDecoder
-from tests.support.in_process.server import Gateway, moved
+from tests.support.in_process.server import Gateway, nonzero_samples
 from tests.support.in_process.wire import DONE, EVENT_STREAM, Wire, chunk, delta, event, raw_engine
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def events(body: bytes) -> list[str]:
     return [event.data for event in SSEDecoder().iter_bytes(iter([body]))]
 
 
-def said(body: bytes) -> str:
+def text_of(body: bytes) -> str:
     """The text of a stream up to its end."""
     chunks = [json.loads(data) for data in events(body) if data != "[DONE]"]
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
@@ -66,19 +66,19 @@ def sending(pieces: list[bytes], head: bytes) -> Callable[[Wire, bytes], Awaitab
 
 
 @pytest.mark.parametrize("head", [EVENT_STREAM, UNFRAMED], ids=["chunked", "until it closes"])
-@pytest.mark.parametrize("folded", [False, True], ids=["stream", "folded"])
+@pytest.mark.parametrize("aggregated", [False, True], ids=["stream", "aggregated"])
 @pytest.mark.parametrize("name", ODD)
-async def test_odd_streams_are_read_alike(serve: Serve, name: str, folded: bool, head: bytes) -> None:
+async def test_odd_streams_are_read_alike(serve: Serve, name: str, aggregated: bool, head: bytes) -> None:
     pieces, text = ODD[name]
     async with raw_engine(sending(pieces, head), kind="llamacpp") as engine:
         gateway = await serve(engine)
-        answer = await gateway.chat(stream=not folded)
+        answer = await gateway.chat(stream=not aggregated)
         assert answer.status_code == 200, answer.text
-        await gateway.ended("ok", 200, stream=not folded)
-        if folded:
+        await gateway.ended("ok", 200, stream=not aggregated)
+        if aggregated:
             assert [choice["message"]["content"] for choice in answer.json()["choices"]] == [text]
         else:
-            assert said(answer.content) == text
+            assert text_of(answer.content) == text
             assert events(answer.content)[-1] == "[DONE]"
             assert answer.content.endswith(b"\n\n")
             assert all(one and one != "null" for one in events(answer.content))
@@ -93,11 +93,11 @@ NO_PROGRESS = {
 }
 
 
-@pytest.mark.parametrize("folded", [False, True], ids=["stream", "folded"])
+@pytest.mark.parametrize("aggregated", [False, True], ids=["stream", "aggregated"])
 @pytest.mark.parametrize("first", [b"", HI], ids=["from the start", "behind a token"])
 @pytest.mark.parametrize("name", NO_PROGRESS)
 async def test_what_keeps_a_connection_alive_is_no_progress(
-    serve: Serve, name: str, first: bytes, folded: bool
+    serve: Serve, name: str, first: bytes, aggregated: bool
 ) -> None:
     async def heartbeats(wire: Wire, _: bytes) -> None:
         await wire.send(EVENT_STREAM + (chunk(first) if first else b""))
@@ -107,11 +107,11 @@ async def test_what_keeps_a_connection_alive_is_no_progress(
 
     async with raw_engine(heartbeats, kind="llamacpp") as engine:
         gateway = await serve(engine, idle_timeout=0.7, ttft_timeout=0.7, total_timeout=60)
-        answer = await gateway.chat(stream=not folded)
-        begun = bool(first) and not folded
+        answer = await gateway.chat(stream=not aggregated)
+        begun = bool(first) and not aggregated
         assert answer.status_code == (200 if begun else 504)
-        await gateway.ended("timeout", 200 if begun else 504, stream=not folded)
-        assert moved(gateway.metrics.timeouts) == {("idle" if first else "ttft",): 1}
+        await gateway.ended("timeout", 200 if begun else 504, stream=not aggregated)
+        assert nonzero_samples(gateway.metrics.timeouts) == {("idle" if first else "ttft",): 1}
 
 
 @pytest.mark.parametrize("pause", [False, True], ids=["in one piece", "in two"])
@@ -129,29 +129,29 @@ async def test_good_events_before_a_malformed_one_reach_the_client(serve: Serve,
         gateway = await serve(engine)
         answer = await gateway.chat(stream=True)
         *good, last = events(answer.content)
-        assert said(b"".join(b"data: %b\n\n" % one.encode() for one in good)) == "hihi"
+        assert text_of(b"".join(b"data: %b\n\n" % one.encode() for one in good)) == "hihi"
         assert json.loads(last)["error"]["code"] == "engine_broken"
         await gateway.ended("stream_error", 200, stream=True)
 
 
-@pytest.mark.parametrize("folded", [False, True], ids=["stream", "folded"])
+@pytest.mark.parametrize("aggregated", [False, True], ids=["stream", "aggregated"])
 @pytest.mark.parametrize("pieces", [[DONE], [b": hi\n\n", DONE], [b"<html></html>\n\n"], [], [b"data:\n\n", DONE]])
-async def test_a_stream_without_an_answer_is_no_empty_200(serve: Serve, pieces: list[bytes], folded: bool) -> None:
+async def test_a_stream_without_an_answer_is_no_empty_200(serve: Serve, pieces: list[bytes], aggregated: bool) -> None:
     async with raw_engine(sending(pieces, EVENT_STREAM), kind="llamacpp") as engine:
         gateway = await serve(engine)
-        answer = await gateway.chat(stream=not folded)
+        answer = await gateway.chat(stream=not aggregated)
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_broken")
-        assert moved(gateway.metrics.tokens) == {}
+        assert nonzero_samples(gateway.metrics.tokens) == {}
 
 
-@pytest.mark.parametrize("folded", [False, True], ids=["stream", "folded"])
-async def test_the_last_count_of_a_stream_holds(serve: Serve, folded: bool) -> None:
+@pytest.mark.parametrize("aggregated", [False, True], ids=["stream", "aggregated"])
+async def test_the_last_count_of_a_stream_holds(serve: Serve, aggregated: bool) -> None:
     counts = [event({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": n}}) for n in (3, 7)]
     async with raw_engine(sending([HI, *counts, DONE], EVENT_STREAM), kind="llamacpp") as engine:
         gateway = await serve(engine)
-        await gateway.chat(stream=not folded)
-        await gateway.ended("ok", 200, stream=not folded)
-        assert moved(gateway.metrics.tokens) == {("mock", "input"): 5, ("mock", "output"): 7}
+        await gateway.chat(stream=not aggregated)
+        await gateway.ended("ok", 200, stream=not aggregated)
+        assert nonzero_samples(gateway.metrics.tokens) == {("mock", "input"): 5, ("mock", "output"): 7}
 
 
 async def test_a_failed_attempts_tokens_are_not_charged_to_the_next_engine(serve: Serve) -> None:
@@ -171,4 +171,4 @@ async def test_a_failed_attempts_tokens_are_not_charged_to_the_next_engine(serve
         await gateway.ended("ok", 200, stream=False)
         gateway.app._recorder.costs.write()
         # Three events at the first engine, two at the second, by no count of theirs: five in all, and not eight.
-        assert moved(gateway.metrics.output_equivalent_tokens) == {("mock",): 5}
+        assert nonzero_samples(gateway.metrics.output_equivalent_tokens) == {("mock",): 5}

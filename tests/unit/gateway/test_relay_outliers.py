@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.in_process.mock import Mock, mock_process
-from tests.support.in_process.server import Gateway, moved, said, until, words
+from tests.support.in_process.server import Gateway, nonzero_samples, stream_text, until, words
 from tests.support.in_process.wire import (
     DONE,
     EVENT_STREAM,
@@ -46,7 +46,7 @@ async def test_an_engine_that_breaks_each_stream_is_found_and_attracts_nothing(
     whole = await many(gateway, clients=12, each=10, mock={"interval_s": 0.005})
     engine = gateway.engine("alpha")
     assert engine.state == "ejected"
-    assert moved(gateway.metrics.engine_ejections) == {("alpha",): 1}
+    assert nonzero_samples(gateway.metrics.engine_ejections) == {("alpha",): 1}
     # At most all that ran there when it first broke, and then one at a time.
     assert whole.count(False) <= 12 + 4
     assert gateway.engine("beta").ready
@@ -60,7 +60,7 @@ async def test_an_engine_that_hangs_after_three_events_is_found(serve: Serve, al
         while gateway.engine("alpha").state == "ready":
             whole += await many(gateway, clients=4, each=3)
     assert whole.count(False) <= 4 + 4
-    assert moved(gateway.metrics.timeouts) == {("idle",): whole.count(False)}
+    assert nonzero_samples(gateway.metrics.timeouts) == {("idle",): whole.count(False)}
 
 
 async def test_it_comes_back_by_one_trial_that_finishes_and_not_by_a_probe(
@@ -113,7 +113,7 @@ async def test_a_client_that_leaves_during_the_trial_decides_nothing(serve: Serv
     await alpha.wait_for(lambda truth: truth["running"] == 1)
     request.cancel()
     await until(lambda: engine.inflight == 0)
-    assert (engine.state, engine.outlier.on_trial, engine.wants_trial) == ("ejected", False, True)
+    assert (engine.state, engine.outlier.on_trial, engine.is_due_for_trial) == ("ejected", False, True)
 
 
 async def test_many_requests_that_break_together_are_one_strike(serve: Serve) -> None:
@@ -154,7 +154,7 @@ async def test_the_one_that_came_back_serves_when_the_other_dies(serve: Serve, b
             process.wait()
             await until(lambda: gateway.engine("doomed").state == "down")
             answer = await gateway.chat(stream=True)
-            assert said(answer.content) == words(16), "ejected, and used all the same: there is nobody else"
+            assert stream_text(answer.content) == words(16), "ejected, and used all the same: there is nobody else"
             assert gateway.engine("beta").ready
 
 
@@ -188,7 +188,7 @@ async def test_requests_without_a_byte_leave_an_engine_that_hangs(
     answers = await asyncio.wait_for(asyncio.gather(*requests), 30)
     assert {answer.status_code for answer in answers} == {200}
     assert gateway.engine("alpha").state == "ejected"
-    assert moved(gateway.metrics.engine_requests)[("alpha", "timeout")] >= 3
+    assert nonzero_samples(gateway.metrics.engine_requests)[("alpha", "timeout")] >= 3
 
 
 class Generating(RawEngine):
@@ -216,7 +216,7 @@ async def test_a_long_plain_answer_is_not_cut_while_its_engine_gets_on(serve: Se
         gateway = await serve(engine, ttft_timeout=0.3, probe_interval=0.1, probe_timeout=0.2, total_timeout=60)
         assert (await gateway.chat()).status_code == 200
         assert gateway.engine("raw").ready
-        assert moved(gateway.metrics.engine_ejections) == {}
+        assert nonzero_samples(gateway.metrics.engine_ejections) == {}
 
 
 async def test_all_who_wait_for_a_lone_engine_that_hangs_get_their_answer(
@@ -255,7 +255,7 @@ async def test_a_host_that_accepts_nothing_costs_no_request(
     answers = await asyncio.gather(*(gateway.chat() for _ in range(20)))
     assert [answer.status_code for answer in answers] == [200] * 20
     assert gateway.engine("alpha").state == "down"
-    assert moved(gateway.metrics.timeouts) == {}
+    assert nonzero_samples(gateway.metrics.timeouts) == {}
 
 
 async def test_every_engine_that_is_gone_is_passed_once(serve: Serve, alpha: Mock) -> None:
@@ -295,4 +295,4 @@ async def test_own_descriptors_are_not_an_engines_fault(
     assert answer.headers["retry-after"] == "1"
     await gateway.ended("internal_error", 503, stream=False)
     assert [engine.state for engine in gateway.fleet.engines] == ["ready", "ready"]
-    assert sum(moved(gateway.metrics.engine_requests).values()) == 1, "another engine would fare no better"
+    assert sum(nonzero_samples(gateway.metrics.engine_requests).values()) == 1, "another engine would fare no better"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.in_process.mock import Mock, mock_process
-from tests.support.in_process.server import Gateway, chat, moved
+from tests.support.in_process.server import Gateway, chat, nonzero_samples
 from tests.support.in_process.wire import RawEngine, Wire, plain, raw_engine
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ async def test_a_third_engine_is_never_asked(serve: Serve, alpha: Mock, beta: Mo
     assert answer.status_code == 502
     await gateway.ended("engine_error", 502, stream=False)
     assert [(await mock.truth())["requests"] for mock in (alpha, beta, llama)] == [1, 1, 0]
-    assert moved(gateway.metrics.engine_retries) == {("alpha",): 1}
+    assert nonzero_samples(gateway.metrics.engine_retries) == {("alpha",): 1}
     assert gateway.requests()[0]["attempts"] == 2
 
 
@@ -35,7 +35,7 @@ async def test_the_other_engine_must_serve_the_model(serve: Serve, alpha: Mock, 
     gateway = await serve(alpha, beta)
     assert (await gateway.chat(mock={"fault": "status:500"})).status_code == 502
     assert (await beta.truth())["requests"] == 0
-    assert moved(gateway.metrics.engine_retries) == {}
+    assert nonzero_samples(gateway.metrics.engine_retries) == {}
 
 
 async def test_an_engines_4xx_is_passed_on_and_not_retried(serve: Serve, alpha: Mock, beta: Mock) -> None:
@@ -46,7 +46,7 @@ async def test_an_engines_4xx_is_passed_on_and_not_retried(serve: Serve, alpha: 
         assert answer.json()["error"]["message"] == "mock engine failure"
         assert answer.headers["x-should-retry"] == "false"
     await gateway.settled(4)
-    assert moved(gateway.metrics.engine_requests) == {("alpha", "rejected"): 2, ("beta", "rejected"): 2}
+    assert nonzero_samples(gateway.metrics.engine_requests) == {("alpha", "rejected"): 2, ("beta", "rejected"): 2}
 
 
 async def test_five_failures_in_a_row_eject_an_engine_while_another_works(
@@ -56,8 +56,8 @@ async def test_five_failures_in_a_row_eject_an_engine_while_another_works(
     await alpha.change(fault="status:500")
     statuses = [(await gateway.chat()).status_code for _ in range(24)]
     assert gateway.engine("alpha").state == "ejected"
-    assert moved(gateway.metrics.engine_ejections) == {("alpha",): 1}
-    assert moved(gateway.metrics.engine_state)[("alpha", "ejected")] == 1
+    assert nonzero_samples(gateway.metrics.engine_ejections) == {("alpha",): 1}
+    assert nonzero_samples(gateway.metrics.engine_state)[("alpha", "ejected")] == 1
     assert (await alpha.truth())["requests"] == 5
     assert statuses.count(200) >= 22  # three retries are always affordable; a fourth and fifth failure may show
     assert gateway.engine("beta").state == "ready"
@@ -72,7 +72,7 @@ async def test_a_success_in_between_starts_the_count_again(serve: Serve, alpha: 
         while (await alpha.truth())["requests"] == before:
             assert (await gateway.chat()).status_code == 200
     assert gateway.engine("alpha").state == "ready"
-    assert moved(gateway.metrics.engine_requests)[("alpha", "broken")] == 8
+    assert nonzero_samples(gateway.metrics.engine_requests)[("alpha", "broken")] == 8
 
 
 async def test_the_last_engine_is_never_ejected(serve: Serve, alpha: Mock) -> None:
@@ -80,7 +80,7 @@ async def test_the_last_engine_is_never_ejected(serve: Serve, alpha: Mock) -> No
     for _ in range(8):
         assert (await gateway.chat(mock={"fault": "status:500"})).status_code == 502
     assert gateway.engine("alpha").state == "ready"
-    assert moved(gateway.metrics.engine_ejections) == {}
+    assert nonzero_samples(gateway.metrics.engine_ejections) == {}
     assert (await gateway.chat()).status_code == 200
 
 
@@ -102,7 +102,7 @@ async def test_a_500_that_the_request_itself_causes_ejects_nobody(serve: Serve, 
     for _ in range(12):
         assert (await gateway.chat(mock={"fault": "status:500"})).status_code == 502
     assert [engine.state for engine in gateway.fleet.engines] == ["ready", "ready"]
-    assert moved(gateway.metrics.engine_ejections) == {}
+    assert nonzero_samples(gateway.metrics.engine_ejections) == {}
 
 
 async def test_retries_for_5xx_come_out_of_a_budget(serve: Serve, alpha: Mock, beta: Mock) -> None:
@@ -110,7 +110,7 @@ async def test_retries_for_5xx_come_out_of_a_budget(serve: Serve, alpha: Mock, b
     for _ in range(12):
         await gateway.chat(mock={"fault": "status:500"})
     await gateway.settled(12)
-    assert sum(moved(gateway.metrics.engine_retries).values()) == 3
+    assert sum(nonzero_samples(gateway.metrics.engine_retries).values()) == 3
     assert (await alpha.truth())["requests"] + (await beta.truth())["requests"] == 15
 
 
@@ -121,7 +121,7 @@ async def test_broken_connections_move_on_whatever_the_budget_says(serve: Serve,
     for _ in range(8):
         assert (await gateway.chat()).status_code == 200
     await gateway.settled(8)
-    results = moved(gateway.metrics.engine_requests)
+    results = nonzero_samples(gateway.metrics.engine_requests)
     assert results.pop(("alpha", "reset")) >= 1
     assert results == {("beta", "ok"): 8}
 
@@ -155,7 +155,7 @@ async def test_an_idle_connection_that_the_engine_closed_costs_nothing(serve: Se
         for _ in range(5):
             assert (await gateway.chat()).status_code == 200
         await gateway.settled(5)
-        assert moved(gateway.metrics.engine_requests) == {("raw", "ok"): 5}
+        assert nonzero_samples(gateway.metrics.engine_requests) == {("raw", "ok"): 5}
         assert len(engine.bodies) == 5
 
 

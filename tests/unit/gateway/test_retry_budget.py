@@ -30,11 +30,11 @@ def test_a_fifth_of_the_requests_may_be_retried(monkeypatch: pytest.MonkeyPatch)
     clock = Clock(monkeypatch)
     budget = RetryBudget()
     for _ in range(100):
-        budget.request()
+        budget.record_request()
     assert sum(budget.try_acquire() for _ in range(60)) == 20
     clock.now += 10
     for _ in range(50):
-        budget.request()
+        budget.record_request()
     assert sum(budget.try_acquire() for _ in range(60)) == 10
     clock.now += 10
     assert sum(budget.try_acquire() for _ in range(60)) == 0

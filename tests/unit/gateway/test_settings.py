@@ -37,7 +37,7 @@ def test_only_the_engines_are_needed() -> None:
     assert settings.workers == 1
 
 
-def test_every_setting_has_a_line_of_why() -> None:
+def test_every_setting_has_a_description() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
@@ -164,7 +164,7 @@ def test_wrong_prices_are_named(monkeypatch: pytest.MonkeyPatch, value: str, tol
     assert told in text
 
 
-def test_several_faults_are_still_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_errors_are_reported_as_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKERS", "0")
     monkeypatch.setenv("LOG_LEVEL", "x")
     assert refusal().count(" is not allowed") == 1
@@ -201,7 +201,7 @@ def test_an_engine_key_is_read_and_never_shown(key_file: Path) -> None:
         *(f"{GOOD_KEY}\nx-evil: 1", f"{GOOD_KEY}\r\n{GOOD_KEY}", f"{GOOD_KEY} {GOOD_KEY}", GOOD_KEY + "비밀"),
     ],
 )
-def test_placeholders_and_what_is_no_key_are_refused_and_not_echoed(key_file: Path, key: str) -> None:
+def test_placeholders_and_malformed_keys_are_refused_and_not_echoed(key_file: Path, key: str) -> None:
     key_file.write_text(key, encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
         Settings.load().engine_key()
@@ -222,7 +222,7 @@ def test_an_engine_key_that_cannot_be_read(key_file: Path, content: bytes | None
     assert str(key_file) in str(caught.value)
 
 
-def test_an_engine_key_that_is_no_file_is_not_waited_for(key_file: Path) -> None:
+def test_an_engine_key_that_is_not_a_file_does_not_block(key_file: Path) -> None:
     os.mkfifo(key_file)
     with pytest.raises(SettingsError, match="is not a regular file"):
         Settings.load().engine_key()

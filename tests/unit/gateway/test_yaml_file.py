@@ -18,14 +18,14 @@ def read(path: Path) -> object:
     return read_yaml(path, "list", "make one", WrongError)
 
 
-def test_what_it_holds(tmp_path: Path) -> None:
+def test_the_content_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "l.yaml"
     file.write_text("a: [1, ü]", encoding="utf-8")
 
     assert read(file) == {"a": [1, "ü"]}
 
 
-def test_there_is_none(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(WrongError, match=r"^The list '.*/l\.yaml' does not exist: make one\.$"):
         read(tmp_path / "l.yaml")
 
@@ -34,14 +34,14 @@ def test_there_is_none(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"\xff", r"cannot be read: .*\.$"),
-        (b"a: 1\nb: ]hunter2", r"is not YAML that can be read: see line 2, column 4\.$"),
-        (b"a: 1\nb: [hunter2", r"is not YAML that can be read: see line 3, column 1\.$"),
-        (b"a: 1\n\tb: hunter2", r"is not YAML that can be read: see line 2, column 1\.$"),
-        (b"a: !hunter2 x", r"is not YAML that can be read: see line 1, column 4\.$"),
-        (b"a: !!bool hunter2", r"is not YAML that can be read\.$"),
-        (b"a: !!timestamp hunter2", r"is not YAML that can be read\.$"),
-        (b'a: !!int ""', r"is not YAML that can be read\.$"),
-        (b"a: 2026-13-01", r"is not YAML that can be read \(month must be in 1\.\.12.*\)\.$"),
+        (b"a: 1\nb: ]hunter2", r"is not valid YAML: see line 2, column 4\.$"),
+        (b"a: 1\nb: [hunter2", r"is not valid YAML: see line 3, column 1\.$"),
+        (b"a: 1\n\tb: hunter2", r"is not valid YAML: see line 2, column 1\.$"),
+        (b"a: !hunter2 x", r"is not valid YAML: see line 1, column 4\.$"),
+        (b"a: !!bool hunter2", r"is not valid YAML\.$"),
+        (b"a: !!timestamp hunter2", r"is not valid YAML\.$"),
+        (b'a: !!int ""', r"is not valid YAML\.$"),
+        (b"a: 2026-13-01", r"is not valid YAML \(month must be in 1\.\.12.*\)\.$"),
     ],
 )
 def test_it_cannot_be_read(tmp_path: Path, content: bytes, said: str) -> None:
@@ -64,7 +64,7 @@ def test_it_cannot_be_read(tmp_path: Path, content: bytes, said: str) -> None:
         "\ufeffkeys: []",
     ],
 )
-def test_it_says_what_pyyaml_says(tmp_path: Path, content: str) -> None:
+def test_the_content_is_what_pyyaml_reads(tmp_path: Path, content: str) -> None:
     file = tmp_path / "l.yaml"
     file.write_text(content, encoding="utf-8")
     assert read(file) == yaml.safe_load(content)
@@ -79,7 +79,7 @@ def test_a_million_levels_are_refused_and_kill_nobody(tmp_path: Path, nested: st
     done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         1,
-        f"OSError: The x {str(file)!r} is not YAML that can be read.",
+        f"OSError: The x {str(file)!r} is not valid YAML.",
     )
 
 

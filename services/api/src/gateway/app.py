@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from gateway.asgi import App
 from gateway.attempt import Timeouts
 from gateway.background import running
 from gateway.cors import Cors
 from gateway.cost import CostLedger, EngineMeter, TimeShare, read_meters
-from gateway.dialects.openai.request import ENDPOINTS
+from gateway.dialects import DEFAULT_DIALECT, ENDPOINTS
 from gateway.engines import Engine, EngineMonitor, Fleet, PollSchedule
+from gateway.exchange import App
 from gateway.gateway_app import GatewayApp
 from gateway.policies.keys import KeyRing
 from gateway.relay import Relay
@@ -25,12 +25,12 @@ from gateway.telemetry.multiprocess import slots
 from gateway.telemetry.recorder import Recorder
 from gateway.upstream import EngineKey, Upstream
 
-# A worker takes requests once it has looked at every engine, but waits no longer than this for a silent one.
+# A worker takes requests once it has polled every engine, but waits no longer than this for a silent one, in seconds.
 _FIRST_POLL_TIMEOUT_S = 5.0
 
 
 def create_app(settings: Settings | None = None) -> App:
-    """Builds the gateway.
+    """Creates the gateway.
 
     Args:
         settings: Read from the environment when left out.
@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> App:
         The ASGI callable: relayed paths go straight to the relay, all else to FastAPI.
 
     Raises:
-        SettingsError, KeysFileError, PricesFileError: Something it needs is missing or wrong.
+        SettingsError, KeysFileError, PricesFileError: A setting or a file is missing or wrong.
     """
     settings = settings or Settings.load()
     log = RequestLog(settings.log_level, set_up_logs(settings.log_level))
@@ -53,10 +53,10 @@ def create_app(settings: Settings | None = None) -> App:
     )
     keys = KeyRing(settings.keys_file, settings.last_good_keys)
     meters = read_meters(settings.engine_prices, settings.prices_file, workers=settings.workers)
-    share = TimeShare(slots.directory(), parts=settings.workers, engines=len(meters))
+    share = TimeShare(slots.directory(), shares=settings.workers, engines=len(meters))
     ledger = CostLedger(meters, share, recorder.costs)
     engine_key = settings.engine_key()
-    monitors, fleet = _engines(settings, engine_key, metrics, recorder, meters)
+    monitors, fleet = _create_engines(settings, engine_key, recorder, meters)
     relay = Relay(
         keys=keys,
         fleet=fleet,
@@ -78,34 +78,34 @@ def create_app(settings: Settings | None = None) -> App:
                 for upstream in monitor.upstreams:
                     await stack.enter_async_context(upstream)
             background: dict[str, Callable[[], Awaitable[None]]] = {
-                **{f"the watch over {monitor.engine.name}": monitor.run for monitor in monitors},
-                "the watch over the keys": keys.watch,
-                "the watch over the event loop": recorder.watch_event_loop,
+                **{f"engine monitor {monitor.engine.name}": monitor.run for monitor in monitors},
+                "keys file watcher": keys.watch,
+                "event loop monitor": recorder.monitor_event_loop,
             }
             if engine_key:
-                background["the watch over the engine key"] = engine_key.watch
+                background["engine key watcher"] = engine_key.watch
             if meters:
-                background["the keeping of costs"] = ledger.run
+                background["cost ledger"] = ledger.run
             async with running(background):
                 await _wait_for_first_poll(monitors)
                 yield
 
-    rest = create_api(fleet, relay, lifespan)
-    return GatewayApp(ENDPOINTS, relay, rest, recorder, Cors(settings.cors_origins))
+    api = create_api(fleet, relay, ENDPOINTS, lifespan)
+    return GatewayApp(ENDPOINTS, DEFAULT_DIALECT, relay, api, recorder, Cors(settings.cors_origins))
 
 
-def _engines(
-    settings: Settings, key: EngineKey | None, metrics: Metrics, recorder: Recorder, meters: list[EngineMeter]
+def _create_engines(
+    settings: Settings, key: EngineKey | None, recorder: Recorder, meters: list[EngineMeter]
 ) -> tuple[list[EngineMonitor], Fleet]:
-    priced = {meter.engine: meter for meter in meters}
-    times = PollSchedule(
-        settings.discovery_interval, settings.probe_interval, settings.probe_timeout, patience=settings.ttft_timeout
+    meter_of = {meter.engine: meter for meter in meters}
+    schedule = PollSchedule(
+        settings.discovery_interval, settings.probe_interval, settings.probe_timeout, max_silence=settings.ttft_timeout
     )
     routes = {path: endpoint.streams for path, endpoint in ENDPOINTS.items()}
 
-    def declare(engine: Engine) -> None:
+    def report_models(engine: Engine) -> None:
         recorder.declare_models(routes, engine.models)
-        recorder.declare_engine(engine.name, engine.kind, engine.models)
+        recorder.engine_models_read(engine.name, engine.kind, engine.models)
 
     monitors = []
     for name, url, status_url in settings.engines:
@@ -113,14 +113,11 @@ def _engines(
         launcher = status_url and Upstream(
             f"{name}'s launcher", status_url, key=None, connect_timeout=settings.connect_timeout
         )
-        monitors.append(
-            EngineMonitor(Engine(name, upstream, metrics, priced.get(name)), launcher or None, times, declare)
-        )
-    # Twice the interval and a probe's own time: a proof may be that old before it stops being one.
-    fleet = Fleet(
-        [monitor.engine for monitor in monitors], max_success_age=2 * times.probe_interval + times.probe_timeout
-    )
-    return monitors, fleet
+        engine = Engine(name, upstream, recorder, meter_of.get(name))
+        monitors.append(EngineMonitor(engine, launcher or None, schedule, report_models))
+    # Two intervals and a probe's own time: one missed probe does not make an engine unhealthy.
+    max_success_age = 2 * schedule.probe_interval + schedule.probe_timeout
+    return monitors, Fleet([monitor.engine for monitor in monitors], max_success_age=max_success_age)
 
 
 async def _wait_for_first_poll(monitors: list[EngineMonitor]) -> None:
@@ -128,4 +125,4 @@ async def _wait_for_first_poll(monitors: list[EngineMonitor]) -> None:
         async with asyncio.timeout(_FIRST_POLL_TIMEOUT_S):
             await asyncio.gather(*(monitor.polled_once.wait() for monitor in monitors))
     except TimeoutError:
-        return  # an engine that hangs is seen as what it is by its watcher; the others serve meanwhile
+        return  # its monitor takes a hung engine out; the others serve meanwhile

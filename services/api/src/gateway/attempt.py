@@ -1,30 +1,27 @@
 """One attempt at one engine: from sending the request to an answer that can be trusted, before the client sees it."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from gateway.cost import EngineMeter
-from gateway.deadline import RequestDeadline
-from gateway.dialects.openai.aggregate import ChunkAggregator, as_stream
-from gateway.dialects.openai.answer import parse_answer
-from gateway.dialects.openai.errors import holds_error, parse_retry_after, read_body, translate_error
-from gateway.dialects.openai.request import Endpoint, InferenceRequest
-from gateway.dialects.openai.stream import EventStream
-from gateway.dialects.openai.usage_scan import UsageScanner
+from gateway.dialects.base import Dialect, Headers, InferenceRequest, StreamAggregator, StreamDecoder, UsageScanner
 from gateway.engines import Engine
-from gateway.errors import EngineBadResponse, GatewayError
+from gateway.errors import EngineBadResponse
+from gateway.exchange import Exchange
 from gateway.telemetry.observation import RequestObservation
-from gateway.upstream import Response
+from gateway.upstream import Response, parse_retry_after
 
 _OK = 200
-# A plain answer up to this many bytes is held until it is whole; a longer one, embeddings most likely, is relayed as it
+# A plain answer up to this many bytes is held until it is whole; a longer one, most likely embeddings, is relayed as it
 # comes.
 PLAIN_BUFFER = 1_048_576
-# Of an error no more is read than this, in bytes.
-_MAX_ERROR = 65_536
-
-Headers = tuple[tuple[bytes, bytes], ...]
+# No more of an error than this is read, in bytes.
+_MAX_ERROR_BYTES = 65_536
+# Headers of the client's that an engine gets (W3C Trace Context); all others stay here.
+_TRACE_HEADERS = (b"traceparent", b"tracestate")
+_TRACE_VALUE = re.compile(rb"[!-~][ -~]{0,511}")
 
 
 class Timeouts(NamedTuple):
@@ -38,174 +35,187 @@ class Timeouts(NamedTuple):
 
 
 class UpstreamResponse(NamedTuple):
-    """An attempt that succeeded so far.
+    """What an attempt that succeeded so far has of the engine's answer.
 
     Attributes:
-        response: The engine's answer.
-        first: The stream's first events, the whole plain answer, or the beginning of one that is too large to hold.
-        events: The stream; None for a plain answer.
-        rest: Scans a plain answer of which more is to come; None for one that is whole.
+        upstream: Where the rest comes from.
+        head: The stream's first events, the whole plain answer, or the beginning of one that is too large to hold.
+        stream: Follows the stream; None for a plain answer.
+        scanner: Scans a plain answer of which more is to come; None for one that is whole.
     """
 
-    response: Response
-    first: bytes
-    events: EventStream | None = None
-    rest: UsageScanner | None = None
+    upstream: Response
+    head: bytes
+    stream: StreamDecoder | None = None
+    scanner: UsageScanner | None = None
 
 
 @asynccontextmanager
 async def attempt(
-    engine: Engine,
-    endpoint: Endpoint,
-    request: InferenceRequest,
-    observation: RequestObservation,
-    deadline: RequestDeadline,
-    timeouts: Timeouts,
-    headers: Headers,
+    engine: Engine, exchange: Exchange, request: InferenceRequest, timeouts: Timeouts, headers: Headers
 ) -> AsyncIterator[UpstreamResponse]:
     """Sends the request, reads an answer as far as it takes to trust it, and lets the engine go at the end.
 
     A stream is trusted from its first event on, a plain answer when it is whole, or too large to be held. Leaving early
     cuts the connection, which is how an engine learns that nobody wants its answer any more.
 
+    Args:
+        engine: The engine.
+        exchange: The request's.
+        request: What it asks.
+        timeouts: How long each phase may take.
+        headers: Those of the engine's request; see `engine_headers`.
+
     Raises:
         EngineError, ClientError: There is an error instead, or no answer at all.
     """
-    folded = endpoint.streams and not request.stream and not engine.aborts_on_disconnect
-    streamed = request.stream or folded
-    collector = ChunkAggregator() if folded else None
-    events = EventStream(keep_usage=request.usage_wanted, n=request.n, sink=collector) if streamed else None
-    # A plain answer comes whole: until then, a long one and a hung engine look the same. Its watcher tells them apart.
-    deadline.phase("ttft" if streamed else "total", timeouts.ttft if streamed else timeouts.total)
-    observation.events = 0
+    observation, deadline, dialect = exchange.observation, exchange.deadline, request.endpoint.dialect
+    stream, aggregator = _decoders(engine, request)
+    # A plain answer comes whole: until then, a long one and a hung engine look the same. The engine's monitor tells
+    # them apart.
+    deadline.phase("total" if stream is None else "ttft", timeouts.total if stream is None else timeouts.ttft)
+    observation.token_events = 0
     engine.inflight += 1
     meter = engine.meter
     if meter is not None:
         meter.begin()
-    response: Response | None = None
+    upstream: Response | None = None
     finished = False
     try:
         with deadline:
             engine.waiting.add(deadline.interrupt)
-            body = as_stream(request.body) if folded else request.body
-            response = await engine.upstream.request(b"POST", endpoint.path.encode(), body, headers)
-            await _check_head(response)
-            if events is None:
-                opened = await _read_plain(response)
+            body = dialect.to_engine(request, as_stream=aggregator is not None)
+            upstream = await engine.upstream.request(b"POST", request.endpoint.engine_path, body, headers)
+            await _check_head(upstream, dialect)
+            if stream is None:
+                response = await _read_plain(upstream, dialect)
             else:
-                opened = await _first_event(response, events)
-            if events is not None and collector is not None:
-                await _read_all(response, events, engine, observation, deadline, timeouts.idle)
-                opened = UpstreamResponse(response, collector.answer(events.usage))
-            if opened.events is None and opened.rest is None:
-                observation.usage = parse_answer(opened.first)
+                response = await _first_event(upstream, stream, dialect)
+            if aggregator is not None:
+                await _aggregate(upstream, aggregator, engine, exchange, timeouts.idle)
+                response = UpstreamResponse(upstream, aggregator.answer())
+            if response.stream is None and response.scanner is None:
+                answer, observation.usage = dialect.parse_answer(response.head)
+                if answer is not response.head:
+                    response = UpstreamResponse(upstream, answer)
                 if meter is not None:  # the answer is whole; its head says what it cost
-                    _charge(meter, observation, events)
+                    _charge(meter, observation, stream)
                     meter = None
         engine.waiting.discard(deadline.interrupt)
-        yield opened
+        yield response
         finished = True
     finally:
         engine.waiting.discard(deadline.interrupt)
         engine.inflight -= 1
         if meter is not None:
-            _charge(meter, observation, events)
-        if response is not None:
-            response.close(linger=finished, reuse=not (streamed and engine.closes_after_streams))
+            _charge(meter, observation, stream)
+        if upstream is not None:
+            upstream.close(linger=finished, reuse=stream is None or not engine.closes_after_streams)
 
 
-def _charge(meter: EngineMeter, observation: RequestObservation, events: EventStream | None) -> None:
+def _decoders(engine: Engine, request: InferenceRequest) -> tuple[StreamDecoder | None, StreamAggregator | None]:
+    """What follows the engine's stream, and makes a plain answer of it; None where there is nothing to do."""
+    dialect = request.endpoint.dialect
+    if request.stream:
+        return dialect.stream(request), None
+    if request.endpoint.streams and not engine.aborts_on_disconnect:
+        aggregator = dialect.aggregator(request)
+        return aggregator, aggregator
+    return None, None
+
+
+def engine_headers(exchange: Exchange) -> Headers:
+    """The headers of an engine's request: its id, and the trace that it belongs to where the client gave one."""
+    headers = [exchange.request_id_header]
+    for name in _TRACE_HEADERS:
+        value = exchange.header(name)
+        if value is not None and _TRACE_VALUE.fullmatch(value):
+            headers.append((name, value))
+    return tuple(headers)
+
+
+def _charge(meter: EngineMeter, observation: RequestObservation, stream: StreamDecoder | None) -> None:
     """The attempt has left the engine, and pays for what it has used itself."""
-    usd, equivalents = meter.end(observation.usage, 0 if events is None else events.events)
+    usd, equivalents = meter.end(observation.usage, 0 if stream is None else stream.token_events)
     observation.charge(meter.engine, usd, equivalents)
 
 
-async def _check_head(response: Response) -> None:
+async def _check_head(upstream: Response, dialect: Dialect) -> None:
     """Makes sure that an answer follows.
 
     Raises:
         GatewayError: It is an error.
         EngineBadResponse: It is compressed, which nobody asked for.
     """
-    if response.status != _OK:
-        raise translate_error(
-            response.status,
-            read_body(await response.beginning(_MAX_ERROR)),
-            retry_after=parse_retry_after(response.headers.get(b"retry-after")),
+    if upstream.status != _OK:
+        raise dialect.engine_error(
+            upstream.status,
+            await upstream.beginning(_MAX_ERROR_BYTES),
+            retry_after=parse_retry_after(upstream.headers.get(b"retry-after")),
         )
-    coding = response.headers.get(b"content-encoding", b"identity")
+    coding = upstream.headers.get(b"content-encoding", b"identity")
     if coding.lower() not in {b"identity", b""}:
         raise EngineBadResponse(
             f"The engine's answer is encoded as {coding.decode('latin-1')!r}, which nobody asked for."
         )
 
 
-async def _read_plain(response: Response) -> UpstreamResponse:
+async def _read_plain(upstream: Response, dialect: Dialect) -> UpstreamResponse:
     """Reads a plain answer to its end, or as far as it may be held."""
-    parts: list[bytes] = []
+    pieces: list[bytes] = []
     size = 0
     while size <= PLAIN_BUFFER:
-        data = await response.chunk()
+        data = await upstream.chunk()
         if not data:
-            return UpstreamResponse(response, parts[0] if len(parts) == 1 else b"".join(parts))
-        parts.append(data)
+            return UpstreamResponse(upstream, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        pieces.append(data)
         size += len(data)
-    first = b"".join(parts)
-    if not first.lstrip().startswith(b"{"):
+    head = b"".join(pieces)
+    if not head.lstrip().startswith(b"{"):
         raise EngineBadResponse("The engine's answer is not a JSON object.")
-    return UpstreamResponse(response, first, rest=UsageScanner())
+    return UpstreamResponse(upstream, head, scanner=dialect.usage_scanner())
 
 
-async def _first_event(response: Response, events: EventStream) -> UpstreamResponse:
+async def _first_event(upstream: Response, stream: StreamDecoder, dialect: Dialect) -> UpstreamResponse:
     """Waits for a stream's first event.
 
     Raises:
-        EngineBadResponse: What comes is no stream of events.
+        EngineBadResponse: What comes is not a stream of events.
         GatewayError: It is an error. One that comes behind tokens in the same piece is left to whoever relays those.
     """
-    if not response.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
-        content = read_body(await response.beginning(_MAX_ERROR))
-        raise _not_a_stream(content)
-    first = b""
-    while not events.events_seen and events.failure is None:
-        first += await next_events(response, events)
-    if events.failure is not None and not events.events:
-        raise events.failure
-    return UpstreamResponse(response, first, events)
+    if not upstream.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
+        error = dialect.error_in(await upstream.beginning(_MAX_ERROR_BYTES))
+        raise error or EngineBadResponse("The engine answered a stream with something else.")
+    head = b""
+    while not stream.events_seen and stream.failure is None:
+        head += await next_events(upstream, stream)
+    if stream.failure is not None and not stream.token_events:
+        raise stream.failure
+    return UpstreamResponse(upstream, head, stream)
 
 
-def _not_a_stream(content: object) -> GatewayError:
-    if isinstance(content, dict) and holds_error(content):
-        return translate_error(None, content)
-    return EngineBadResponse("The engine answered a stream with something else.")
-
-
-async def _read_all(
-    response: Response,
-    events: EventStream,
-    engine: Engine,
-    observation: RequestObservation,
-    deadline: RequestDeadline,
-    idle: float,
+async def _aggregate(
+    upstream: Response, stream: StreamAggregator, engine: Engine, exchange: Exchange, idle: float
 ) -> None:
-    """Reads a stream to its end for whoever collects its chunks.
+    """Reads a stream, of which a plain answer is made, to its end.
 
     Raises:
         GatewayError: It broke on the way.
     """
+    observation, deadline = exchange.observation, exchange.deadline
     events_seen, last_event_at = 0, None
-    while events.failure is None and not events.done:
-        observation.events = events.events  # what is wasted should the answer never be whole
-        if events.events_seen != events_seen:
+    while stream.failure is None and not stream.done:
+        observation.token_events = stream.token_events  # what is wasted should the answer never be whole
+        if stream.events_seen != events_seen:
             engine.record_progress()
-        last_event_at = deadline.phase("idle", idle, since=last_event_at if events.events_seen == events_seen else None)
-        events_seen = events.events_seen
-        await next_events(response, events)
-    if events.failure is not None:
-        raise events.failure
+        last_event_at = deadline.phase("idle", idle, since=last_event_at if stream.events_seen == events_seen else None)
+        events_seen = stream.events_seen
+        await next_events(upstream, stream)
+    if stream.failure is not None:
+        raise stream.failure
 
 
-async def next_events(response: Response, events: EventStream) -> bytes:
+async def next_events(upstream: Response, stream: StreamDecoder) -> bytes:
     """Feeds the stream with its next bytes, or ends it; returns what may go to the client."""
-    data = await response.chunk()
-    return events.feed(data) if data else events.finish()
+    data = await upstream.chunk()
+    return stream.feed(data) if data else stream.finish()

@@ -1,4 +1,4 @@
-"""Work that goes on as long as the gateway does. When it fails it says so, and begins again."""
+"""Background tasks that run as long as the gateway does. One that fails is logged and restarted."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -6,32 +6,36 @@ from contextlib import asynccontextmanager
 
 from loguru import logger
 
-_PAUSE_S = 1.0
+_RESTART_DELAY_S = 1.0
 
 
 @asynccontextmanager
-async def running(works: Mapping[str, Callable[[], Awaitable[None]]], pause: float = _PAUSE_S) -> AsyncIterator[None]:
-    """Runs all of them inside it, each in a task of its own; they are cancelled at the end.
+async def running(
+    tasks: Mapping[str, Callable[[], Awaitable[None]]], restart_delay: float = _RESTART_DELAY_S
+) -> AsyncIterator[None]:
+    """Runs the tasks while its block is entered, and cancels them at the end.
 
     Args:
-        works: What to run, by the name that the log has for it; each should never end.
-        pause: Seconds before one that failed begins again.
+        tasks: Coroutine functions by their name in the log; none of them should ever return.
+        restart_delay: Seconds before a task that failed is restarted.
     """
-    tasks = [asyncio.create_task(_keep(name, work, pause), name=name) for name, work in works.items()]
+    running_tasks = [
+        asyncio.create_task(_supervise(name, task, restart_delay), name=name) for name, task in tasks.items()
+    ]
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for running_task in running_tasks:
+            running_task.cancel()
+        await asyncio.gather(*running_tasks, return_exceptions=True)
 
 
-async def _keep(name: str, work: Callable[[], Awaitable[None]], pause: float) -> None:
+async def _supervise(name: str, task: Callable[[], Awaitable[None]], restart_delay: float) -> None:
     while True:
         try:
-            await work()
-        except Exception:  # noqa: BLE001 - whatever it is, the others go on, and so shall this
-            logger.exception("{} failed; it begins again in {:g} s", name, pause)
+            await task()
+        except Exception:  # noqa: BLE001 - whatever it is, the other tasks continue, and this one is restarted
+            logger.exception("{} failed; restarting in {:g} s", name, restart_delay)
         else:
-            logger.error("{} ended, which it should not; it begins again in {:g} s", name, pause)
-        await asyncio.sleep(pause)
+            logger.error("{} ended unexpectedly; restarting in {:g} s", name, restart_delay)
+        await asyncio.sleep(restart_delay)

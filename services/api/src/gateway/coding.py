@@ -1,4 +1,4 @@
-"""Content codings of request bodies (RFC 9110 8.4): taken apart piece by piece, so that no bomb unfolds in memory."""
+"""Content codings of request bodies (RFC 9110, 8.4), decoded piece by piece: no bomb unfolds in memory."""
 
 import asyncio
 import sys
@@ -13,24 +13,24 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["ACCEPTED", "STEP", "Body", "decoder", "too_large", "zstd"]
+__all__ = ["ACCEPTED", "STEP_BYTES", "Body", "decoder", "too_large", "zstd"]
 
 ACCEPTED = "gzip, deflate, zstd"
-# Most bytes that one step yields.
-STEP = 65_536
-# Steps between which others get their turn.
-_STEPS_AT_ONCE = 4
-# RFC 9659: a decoder of this coding need not take a larger window, and a larger one is memory that a client decides on.
+# Maximum size of what one step yields, in bytes.
+STEP_BYTES = 65_536
+# Steps after which other tasks get their turn.
+_STEPS_PER_TURN = 4
+# RFC 9659: a decoder of this coding may refuse a larger window, whose memory would be for the client to decide on.
 _ZSTD_WINDOW_LOG = 23
 _ZLIB_METHOD, _ZLIB_CHECK = 8, 31
 
 
 class Body:
-    """A request's body while it comes.
+    """A request's body while it arrives.
 
     Args:
-        limit: Most bytes that it may have, coded and decoded.
-        content_encoding: The header's value; empty where there is none.
+        limit: Maximum size in bytes, both encoded and decoded.
+        content_encoding: The header's value; empty without one.
 
     Raises:
         UnsupportedCoding: On construction: the coding is unknown, or there is more than one.
@@ -39,72 +39,72 @@ class Body:
     def __init__(self, limit: int, content_encoding: bytes = b"") -> None:
         self._limit = limit
         self._decoder = decoder(content_encoding) if content_encoding else None
-        self._held = bytearray()  # one piece of memory, however small the pieces are in which it comes
-        self._came = 0
+        self._content = bytearray()  # one buffer, however small the pieces that arrive
+        self._received = 0
 
     @property
     def size(self) -> int:
-        """Bytes that are held, decoded."""
-        return len(self._held)
+        """Bytes held so far, decoded."""
+        return len(self._content)
 
     async def add(self, piece: bytes) -> None:
-        """Takes the next piece.
+        """Adds the next piece.
 
         Raises:
-            BodyTooLarge: That is more than the limit.
-            InvalidRequest: It is not what the coding says.
+            BodyTooLarge: The body exceeds the limit.
+            InvalidRequest: It is not valid in its coding.
         """
-        self._came += len(piece)
-        if self._came > self._limit:
+        self._received += len(piece)
+        if self._received > self._limit:
             raise too_large(self._limit)
         if self._decoder is None:
-            self._held += piece
+            self._content += piece
             return
         for step, part in enumerate(self._decoder.feed(piece), 1):
-            self._held += part
-            if len(self._held) > self._limit:
+            self._content += part
+            if len(self._content) > self._limit:
                 raise too_large(self._limit)
-            if step % _STEPS_AT_ONCE == 0:
-                await asyncio.sleep(0)  # a small piece may unfold into the whole limit
+            if step % _STEPS_PER_TURN == 0:
+                await asyncio.sleep(0)  # a small piece may decode to as much as the limit
 
     def end(self) -> bytes:
         """The whole body, decoded.
 
         Raises:
-            InvalidRequest: It ends too early for its coding.
+            InvalidRequest: It is incomplete.
         """
         if self._decoder is not None:
             self._decoder.end()
-        return bytes(self._held)
+        return bytes(self._content)
 
 
 def too_large(limit: int) -> BodyTooLarge:
     """The error for a body of more than `limit` bytes."""
-    return BodyTooLarge(f"The request's body is larger than {limit} bytes, the most that is taken here.")
+    return BodyTooLarge(f"The request body is larger than {limit} bytes, the maximum.")
 
 
 class Decoder(Protocol):
-    """Takes a coded body apart."""
+    """Decodes a body."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What comes of the next piece, in steps of at most `STEP` bytes.
+        """Decodes the next piece, in steps of at most `STEP_BYTES`.
 
         Raises:
-            InvalidRequest: It is not what the coding says.
+            InvalidRequest: It is not valid in its coding.
         """
         ...
 
     def end(self) -> None:
-        """There are no more pieces.
+        """Checks that the body is complete.
 
         Raises:
-            InvalidRequest: There should have been.
+            InvalidRequest: It is not.
         """
         ...
 
 
 def decoder(content_encoding: bytes) -> Decoder | None:
-    """What takes a body with this `Content-Encoding` apart; None where nothing is to be done.
+    """The decoder for a body with this `Content-Encoding`; None where there is nothing to decode.
 
     Raises:
         UnsupportedCoding: The coding is unknown, or there is more than one.
@@ -113,14 +113,14 @@ def decoder(content_encoding: bytes) -> Decoder | None:
     codings = [name for name in names if name not in {"", "identity"}]
     if not codings:
         return None
-    made = _DECODERS.get(codings[0])
-    if made is None or len(codings) > 1:
+    kind = _DECODERS.get(codings[0])
+    if kind is None or len(codings) > 1:
         shown = ", ".join(codings)[:80]
         raise UnsupportedCoding(
-            f"The content coding {shown!r} is not taken here. Send the body as it is, or with one of: {ACCEPTED}.",
+            f"The content coding {shown!r} is not supported. Send the body unencoded, or with one of: {ACCEPTED}.",
             accepted=ACCEPTED,
         )
-    return made(codings[0])
+    return kind(codings[0])
 
 
 class _Zlib:
@@ -144,14 +144,14 @@ class _Zlib:
                     raise _damaged(self._name)
                 self._stream = zlib.decompressobj(self._window_bits(data))
             try:
-                piece = self._stream.decompress(data, STEP)
+                piece = self._stream.decompress(data, STEP_BYTES)
             except zlib.error:
                 raise _damaged(self._name) from None
             data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
             if piece:
                 yield piece
-            while len(piece) == STEP and not data and not self._stream.eof:  # more may be left inside
-                piece = self._stream.decompress(b"", STEP)
+            while len(piece) == STEP_BYTES and not data and not self._stream.eof:  # the decoder may hold more
+                piece = self._stream.decompress(b"", STEP_BYTES)
                 if piece:
                     yield piece
 
@@ -180,10 +180,14 @@ class _Zstd:
                     options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
                 )
             try:
-                piece = self._stream.decompress(data, STEP)
+                piece = self._stream.decompress(data, STEP_BYTES)
                 while piece:
                     yield piece
-                    piece = b"" if self._stream.eof or self._stream.needs_input else self._stream.decompress(b"", STEP)
+                    piece = (
+                        b""
+                        if self._stream.eof or self._stream.needs_input
+                        else self._stream.decompress(b"", STEP_BYTES)
+                    )
             except zstd.ZstdError:
                 raise _damaged(self._name) from None
             data = self._stream.unused_data if self._stream.eof else b""
@@ -197,4 +201,6 @@ _DECODERS: dict[str, type[_Zlib | _Zstd]] = {"gzip": _Zlib, "x-gzip": _Zlib, "de
 
 
 def _damaged(name: str) -> InvalidRequest:
-    return InvalidRequest(f"The request's body is no whole {name}, as its Content-Encoding says.", code="damaged_body")
+    return InvalidRequest(
+        f"The request body is not complete {name} data, which its Content-Encoding announces.", code="damaged_body"
+    )

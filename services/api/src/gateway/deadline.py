@@ -1,7 +1,7 @@
 """What may cut a request short: a phase that takes too long, and a client that has gone.
 
-Both cancel the task that serves the request, and the guard turns that cancellation into the exception that says why. A
-phase costs two attribute writes per event: the timer only looks whether the deadline has moved when it fires.
+Both cancel the task that serves the request, and `RequestDeadline` turns that cancellation into the exception that says
+why. A phase costs a few attribute writes per event: the timer checks only when it fires whether the deadline has moved.
 """
 
 import asyncio
@@ -11,19 +11,19 @@ from typing import Literal, Self
 
 from gateway.errors import ClientDisconnected, EnginePhase, EngineTimeout, GatewayError, RequestTimeout
 
-# A timer that fires later than this shows that the event loop stood still, and that what is waited for may lie in the
-# socket, unread: it gets another moment.
+# A timer that fires later than this shows that the event loop was blocked, and that what is awaited may lie unread in
+# the socket: there is another check a moment later.
 _MAX_LAG_S = 0.25
 _RECHECK_DELAY_S = 0.1
 
-# In the two more phases it is the client that is slow: to send its request, or to read its answer.
+# In the two additional phases the client is slow: to send its request, or to read its answer.
 Phase = EnginePhase | Literal["body", "send"]
 
 
 def cancellation_handled() -> None:
-    """Tells asyncio that the cancellation of this task has been dealt with, for a task that goes on to say why.
+    """Tells asyncio that this task has handled its cancellation and goes on, to say why it was cancelled.
 
-    A timeout in it may else be mistaken for the cancellation: Python 3.11.2's (Debian bookworm's) then raises
+    Otherwise a timeout in it may be mistaken for the cancellation: Python 3.11.2 (Debian bookworm) then raises
     CancelledError instead of TimeoutError.
     """
     task = asyncio.current_task()
@@ -32,15 +32,15 @@ def cancellation_handled() -> None:
 
 
 class RequestDeadline:
-    """Guards the task that enters it. Reusable: each `with` that ends by a cancellation of ours raises its reason.
+    """Limits the task that enters it. Reusable: each `with` that ends by a cancellation of ours raises its reason.
 
     Args:
-        total: Seconds that the request may take in all.
+        total: Seconds that the whole request may take.
 
     Raises:
         EngineTimeout: On leaving the block: the phase ran out of time (ttft, idle, total).
-        RequestTimeout: The request's body stopped coming.
-        ClientDisconnected: The client closed its connection, or would not read.
+        RequestTimeout: The request's body stopped arriving.
+        ClientDisconnected: The client closed its connection, or does not read.
     """
 
     __slots__ = (
@@ -61,7 +61,7 @@ class RequestDeadline:
         self._loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("A guard guards a task.")
+            raise RuntimeError("RequestDeadline must be created in the task that it limits.")
         self._task = task
         self._total = total
         self._ends_at = self._loop.time() + total
@@ -79,7 +79,7 @@ class RequestDeadline:
         Args:
             name: The phase; decides which exception ends it.
             seconds: How long it may take.
-            since: When it began, by an earlier call's result; now when left out.
+            since: When it began, as an earlier call returned it; now if omitted.
 
         Returns:
             When the phase began, by the event loop's clock.
@@ -92,18 +92,18 @@ class RequestDeadline:
         return began
 
     def watch_disconnect(self, wait_for_disconnect: Callable[[], Awaitable[None]]) -> None:
-        """Takes what returns when the client has gone."""
+        """Interrupts the request when this, which is awaited in a task of its own, returns: the client has gone."""
         self._watcher = self._loop.create_task(self._wait_for(wait_for_disconnect))
 
     def begin_final_write(self, seconds: float) -> None:
-        """What follows is the end of the answer: the client may leave behind it, but must read it within `seconds`."""
+        """What is written next ends the answer: the client may leave after it, but must read it within `seconds`."""
         if self._watcher is not None:
             self._watcher.cancel()
             self._watcher = None
         self.phase("send", seconds)
 
     def stop(self) -> None:
-        """Nothing cuts the request short any more."""
+        """Stops watching: nothing cuts the request short any more."""
         if self._timer is not None:
             self._timer.cancel()
         if self._watcher is not None:
@@ -122,7 +122,7 @@ class RequestDeadline:
             raise reason
 
     def interrupt(self, reason: GatewayError) -> None:
-        """Ends what the task is doing with this reason, which the `with` around it raises; the first one counts."""
+        """Cancels what the task is doing; the `with` around it raises the reason. The first reason counts."""
         if self._reason is None:
             self._reason = reason
             self._task.cancel()
@@ -156,5 +156,5 @@ class RequestDeadline:
             return RequestTimeout(f"The request's body stopped coming for {self._seconds:g} s.")
         if self._phase == "send":
             return ClientDisconnected(f"The client read nothing for {self._seconds:g} s.", code="client_too_slow")
-        what = "begun to answer" if self._phase == "ttft" else "sent anything more"
-        return EngineTimeout(f"The engine has not {what} within {self._seconds:g} s.", phase=self._phase)
+        action = "begun to answer" if self._phase == "ttft" else "sent anything more"
+        return EngineTimeout(f"The engine has not {action} within {self._seconds:g} s.", phase=self._phase)

@@ -1,8 +1,8 @@
 """Finds an engine that answers: choose → attempt → retry or penalize.
 
-Before the first byte has gone to the client, an attempt that failed may move on. One that met a dead or hung engine may
-try every other engine once; one that met an error or a slow engine only one more, within the retry budget; one that met
-a full engine only one more.
+Before the first byte has gone to the client, a failed attempt may be retried at another engine: after a dead or hung
+engine at every other one, once each; after an error or a slow engine at only one more, within the retry budget; after a
+busy engine at only one more.
 """
 
 import time
@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from gateway.attempt import Headers, Timeouts, UpstreamResponse, attempt
-from gateway.deadline import RequestDeadline
-from gateway.dialects.openai.request import Endpoint, InferenceRequest
+from gateway.attempt import Timeouts, UpstreamResponse, attempt, engine_headers
+from gateway.dialects.base import InferenceRequest
 from gateway.engines import Engine, Fleet
 from gateway.errors import (
     AttemptResult,
@@ -26,13 +25,14 @@ from gateway.errors import (
     EngineUnreachable,
     GatewayError,
 )
+from gateway.exchange import Exchange
 from gateway.policies.keys import Key
 from gateway.telemetry.observation import RequestObservation
 from gateway.telemetry.recorder import Recorder
 
 
 class _Attempt(NamedTuple):
-    """Which engine was asked, and when that began (`time.monotonic`)."""
+    """An engine that was asked, and when that began (`time.monotonic`)."""
 
     engine: Engine
     began: float
@@ -44,7 +44,7 @@ class Dispatcher:
     Args:
         fleet: The engines.
         timeouts: How long each phase may take.
-        catalogue: Where attempts are counted.
+        recorder: Where attempts are counted.
     """
 
     def __init__(self, fleet: Fleet, timeouts: Timeouts, recorder: Recorder) -> None:
@@ -54,32 +54,25 @@ class Dispatcher:
 
     @asynccontextmanager
     async def open(
-        self,
-        endpoint: Endpoint,
-        request: InferenceRequest,
-        observation: RequestObservation,
-        deadline: RequestDeadline,
-        headers: Headers,
-        key: Key,
+        self, exchange: Exchange, request: InferenceRequest, key: Key
     ) -> AsyncIterator[tuple[Engine, UpstreamResponse]]:
         """Finds an engine that answers, and yields it with its answer.
 
         Args:
-            endpoint: Where the request came in.
+            exchange: The request's.
             request: What it asks.
-            observation: Where it is observed.
-            deadline: What may cut it short.
-            headers: To send to the engine.
             key: Whose request it is: what an error may tell depends on it.
 
         Raises:
-            EngineError: The last attempt's failure.
-            NoEngineReady: No engine is left that could be asked.
-            ModelNotFound: None serves the model.
+            EngineError: The last attempt failed.
+            NoEngineReady: No engine is left to ask.
+            ModelNotFound: No engine serves the model.
         """
-        self._fleet.budget.request()
+        observation = exchange.observation
+        headers = engine_headers(exchange)
+        self._fleet.budget.record_request()
         failed: list[_Attempt] = []
-        moved_once = False
+        retried_once = False
         while True:
             engine = self._fleet.choose(
                 request.model,
@@ -91,24 +84,24 @@ class Dispatcher:
             observation.attempts += 1
             result: AttemptResult = "cancelled"
             this = _Attempt(engine, time.monotonic())
-            if on_trial := engine.wants_trial:
+            if on_trial := engine.is_due_for_trial:
                 engine.outlier.on_trial = True
             try:
-                async with attempt(engine, endpoint, request, observation, deadline, self._timeouts, headers) as opened:
+                async with attempt(engine, exchange, request, self._timeouts, headers) as response:
                     self._penalize(failed)
-                    yield engine, opened
+                    yield engine, response
                 result = "ok"
                 engine.record_success()
             except GatewayError as error:
                 result = _result(error)
                 self._record(error, this, observation, on_trial=on_trial)
-                if not self._should_retry(error, this, failed, request, observation, moved_once=moved_once):
+                if not self._should_retry(error, this, failed, request, observation, retried_once=retried_once):
                     if isinstance(error, EngineUnreachable):
                         raise self._fleet.unavailable_error([engine], detailed=key.role == "admin") from error
                     raise
-                moved_once |= not _is_gone(error)
+                retried_once |= not _is_gone(error)
             except Exception:
-                result = "error"  # a fault of our own, and nobody's wish
+                result = "error"  # an error of our own, not a cancellation
                 raise
             else:
                 return
@@ -119,10 +112,10 @@ class Dispatcher:
             failed.append(this)
 
     def _record(self, error: GatewayError, this: _Attempt, observation: RequestObservation, *, on_trial: bool) -> None:
-        """Records what a failed attempt says of its engine for certain.
+        """Records what a failed attempt proves about its engine.
 
-        What another engine may fail at just so (a 500, a slow first token) is the engine's fault only once another one
-        has answered the same request: see `_penalize`.
+        A failure that another engine might share (a 500, a slow first token) counts against the engine only once
+        another one has answered the same request: see `_penalize`.
         """
         engine = this.engine
         if isinstance(error, EngineBusy):
@@ -131,19 +124,19 @@ class Dispatcher:
             return
         elif _is_unreachable(error):
             engine.mark_unreachable(error.message)
-            engine.doubt.set()
+            engine.recheck.set()
         elif isinstance(error, EngineReset) and not error.has_begun:
             engine.mark_unreachable(error.message, is_certain=False)
-            engine.doubt.set()
+            engine.recheck.set()
         elif isinstance(error, EngineTimeout) and error.phase == "total":
             return
         elif on_trial or _broke_midway(error, observation):
             self._penalize([this])
         elif isinstance(error, EngineBadResponse):
-            engine.doubt.set()
+            engine.recheck.set()
 
     def _penalize(self, failed: Sequence[_Attempt]) -> None:
-        """These failures were the engines' own."""
+        """Counts these failures against their engines."""
         for engine, began in failed:
             engine.record_failure(began, others_ready=self._fleet.others_ready(engine))
 
@@ -155,18 +148,18 @@ class Dispatcher:
         request: InferenceRequest,
         observation: RequestObservation,
         *,
-        moved_once: bool,
+        retried_once: bool,
     ) -> bool:
-        """Whether a failed attempt may go on to another engine."""
+        """Whether a failed attempt may be retried at another engine."""
         tried = [each.engine for each in (this, *failed)]
         final = not isinstance(error, EngineError) or (isinstance(error, EngineTimeout) and error.phase == "total")
         if observation.status is not None or final or not self._fleet.has_alternative(request.model, *tried):
             return False
         if not _is_gone(error):
-            if moved_once:
+            if retried_once:
                 return False
             if not isinstance(error, EngineBusy) and not self._fleet.budget.try_acquire():
-                if this.engine.suspect:  # another engine has shown before that the failure is this one's
+                if this.engine.is_suspect:  # another engine has shown before that this one is to blame
                     self._penalize([this])
                 return False
         self._recorder.retried(this.engine.name)
@@ -174,17 +167,17 @@ class Dispatcher:
 
 
 def _is_unreachable(error: GatewayError) -> bool:
-    """Whether nothing answers at the engine's address: it refuses, or does not even do that."""
+    """Whether nothing answers at the engine's address: it refuses connections, or does not react at all."""
     return isinstance(error, EngineUnreachable) or (isinstance(error, EngineTimeout) and error.phase == "connect")
 
 
 def _is_gone(error: GatewayError) -> bool:
-    """Whether the engine has shown that it is not there, so that asking another one adds no load."""
+    """Whether the engine has proved to be gone, so that a retry adds no load."""
     return _is_unreachable(error) or isinstance(error, EngineReset | EngineStalled)
 
 
 def _broke_midway(error: GatewayError, observation: RequestObservation) -> bool:
-    """Whether an answer that had begun broke off, or stopped coming: no request is to blame for that."""
+    """Whether an answer that had begun broke off or stalled: no request is to blame for that."""
     if isinstance(error, EngineTimeout):
         return error.phase == "idle"
     return observation.status is not None or isinstance(error, EngineReset)

@@ -21,7 +21,7 @@ class SettingsError(Exception):
 
 
 class EngineAddress(NamedTuple):
-    """Where one engine listens, and its launcher's status port where it has one."""
+    """Where one engine listens, and the status port of its launcher, if it has one."""
 
     name: str
     url: str
@@ -29,7 +29,7 @@ class EngineAddress(NamedTuple):
 
 
 class EnginePrice(NamedTuple):
-    """What an hour of one engine costs: a name from the prices file, or US dollars."""
+    """What one engine costs per hour: a name from the prices file, or US dollars."""
 
     engine: str
     price: str
@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     engines: Annotated[tuple[EngineAddress, ...], NoDecode] = Field(
-        description="Engines to serve from: name=url, or name=url+launcher-status-url, separated by commas."
+        description="Engines: name=url, or name=url+launcher-status-url, separated by commas."
     )
     gateway_host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
     gateway_port: Port = Field(8000, description="Port that the gateway listens on; plain HTTP.")
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
 
     @property
     def last_good_keys(self) -> Path | None:
-        """Where workers keep a copy of the newest good keys file; beside their counters, gone at the next start."""
+        """Where workers keep a copy of the newest valid keys file: beside their counters, gone at the next start."""
         return self.metrics_dir / "keys.last-good" if self.metrics_dir.is_dir() else None
 
     @field_validator("engines", mode="before")
@@ -151,19 +151,19 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """Reads the environment; `overrides` beat it.
+        """Reads the environment; `overrides` take precedence.
 
         Raises:
-            SettingsError: A variable is missing or wrong; the first one found is named.
+            SettingsError: A variable is missing or wrong; the message names the first one.
         """
         try:
             return cls(**overrides)
         except ValidationError as error:
-            raise SettingsError(_first_sentence(error)) from error
+            raise SettingsError(_describe_error(error)) from error
 
     @classmethod
     def load_or_exit(cls) -> Self:
-        """Reads the environment, or ends the process with status 2 and one sentence on standard error."""
+        """Reads the environment, or exits with status 2 and one sentence on standard error."""
         try:
             settings = cls.load()
             settings.engine_key()
@@ -173,10 +173,10 @@ class Settings(BaseSettings):
         return settings
 
     def engine_key(self) -> EngineKey | None:
-        """The key that engines ask for, from `engine_key_file`; None when no file is set.
+        """The key that engines require, from `engine_key_file`; None if no file is set.
 
         Raises:
-            SettingsError: The file cannot be read, or holds a placeholder or something short enough to guess.
+            SettingsError: The file cannot be read, or holds a placeholder or a key that is short enough to guess.
         """
         try:
             return None if self.engine_key_file is None else EngineKey(self.engine_key_file)
@@ -188,7 +188,7 @@ def parse_engines(text: str) -> tuple[EngineAddress, ...]:
     """Parses `name=url[+status-url],…` into addresses.
 
     Raises:
-        ValueError: The text has another form, a name comes twice, or a URL is not http(s)://host[:port].
+        ValueError: The text is malformed, a name is repeated, or a URL is not http(s)://host[:port].
     """
     engines: dict[str, EngineAddress] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -212,7 +212,7 @@ def parse_origins(text: str) -> tuple[str, ...]:
     """Parses `https://app.example.com,…` into origins as browsers send them.
 
     Raises:
-        ValueError: One is no origin; `*` and `null` are none, since they would let in any page there is.
+        ValueError: One is not an origin. `*` and `null` are refused, since they would admit any page.
     """
     origins = tuple(filter(None, (part.strip().lower() for part in text.split(","))))
     for origin in origins:
@@ -224,10 +224,10 @@ def parse_origins(text: str) -> tuple[str, ...]:
 
 
 def parse_prices(text: str, engines: Collection[str]) -> tuple[EnginePrice, ...]:
-    """Parses `engine=price,…`, each a name of `engines`; whether there is such a price shows when the file is read.
+    """Parses `engine=price,…`, each for one of `engines`. Whether the price exists is checked when the file is read.
 
     Raises:
-        ValueError: The text has another form, or names an engine twice or one that there is not.
+        ValueError: The text is malformed, or names an engine twice or an unknown one.
     """
     prices: dict[str, EnginePrice] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -244,8 +244,8 @@ def parse_prices(text: str, engines: Collection[str]) -> tuple[EnginePrice, ...]
 
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
-    beyond = parts.path.rstrip("/") or parts.query or parts.fragment or "@" in parts.netloc
-    if parts.scheme not in {"http", "https"} or not parts.hostname or beyond:
+    extra = parts.path.rstrip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme not in {"http", "https"} or not parts.hostname or extra:
         raise ValueError(f"{url.rpartition('@')[2]!r} is not http://host:port, and nothing more")
     try:
         _ = parts.port
@@ -253,17 +253,17 @@ def _check_url(url: str) -> None:
         raise ValueError("a port is a whole number up to 65535") from None  # urllib's own text quotes it
 
 
-def _first_sentence(error: ValidationError) -> str:
+def _describe_error(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]).upper()
     if first["type"] == "missing":
         hint = Settings.model_fields[name.lower()].description
         return f"{name} is not set in the environment. {hint}"
     reason = first["msg"].removeprefix("Value error, ")
-    shown = _without_passwords(repr(first["input"]))
-    return f"{name}={shown} in the environment is not allowed: {_without_passwords(reason)}."
+    echo = _without_passwords(repr(first["input"]))
+    return f"{name}={echo} in the environment is not allowed: {_without_passwords(reason)}."
 
 
 def _without_passwords(text: str) -> str:
-    """A text without what stands before an @, as in `//user:password@host`; rather too much is left out than little."""
+    """The text without anything before an @, as in `//user:password@host`; when in doubt, more is removed."""
     return re.sub(r"//.*@", "//…@", re.sub(r"[^\s'\"/]*@", "…@", text))

@@ -1,4 +1,4 @@
-"""A worker's books: requests, idle and lost seconds are all the seconds there were, over restarts and engines."""
+"""The cost ledger: requests, idle and lost time add up to all time there was, over restarts and engines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.support.in_process.server import moved, until
+from tests.support.in_process.server import nonzero_samples, until
 
 from gateway.cost import CostLedger, EngineMeter, TimeShare
 from gateway.cost.pricing import Tariff, Weights
@@ -25,7 +25,7 @@ PRICES = {"vllm": 3600.0, "llamacpp": 360.0}
 
 
 class FakeShare:
-    """A part that a test gives and takes away; it keeps the seconds of all workers that had it."""
+    """A share that a test grants and revokes; it keeps the seconds booked by all workers that held it."""
 
     def __init__(self, began: float) -> None:
         self.free = True
@@ -43,8 +43,8 @@ class FakeShare:
         self._booked[engine] += seconds
 
 
-class Wall:
-    """The clock on the wall, and the counters of all workers that there were."""
+class Simulation:
+    """A clock, and the counters of all workers so far."""
 
     def __init__(self, metrics: Metrics, workers: int = 1) -> None:
         self.now = self.began = 5000.0
@@ -57,13 +57,13 @@ class Wall:
 
     def dollars(self, part: str | None = None) -> dict[str, float]:
         sums = dict.fromkeys(PRICES, 0.0)
-        for (engine, found), usd in moved(self.metrics.cost).items():
+        for (engine, found), usd in nonzero_samples(self.metrics.cost).items():
             if part in {None, found}:
                 sums[engine] += usd
         return sums
 
-    def of_the_wall(self) -> dict[str, float]:
-        """Hours times price, of one worker's part."""
+    def total_cost(self) -> dict[str, float]:
+        """Hours times price, of one worker's share."""
         hours = (self.now - self.began) / 3600
         return {engine: hours * price / self.workers for engine, price in PRICES.items()}
 
@@ -71,16 +71,16 @@ class Wall:
 class Worker:
     """What a worker keeps in memory, and loses when it is killed."""
 
-    def __init__(self, wall: Wall) -> None:
+    def __init__(self, simulation: Simulation) -> None:
         def clock() -> float:
-            return wall.now
+            return simulation.now
 
         self.meters = {
-            name: EngineMeter(name, Tariff(price, wall.workers, Weights(0.5, 0.1)), clock)
+            name: EngineMeter(name, Tariff(price, simulation.workers, Weights(0.5, 0.1)), clock)
             for name, price in PRICES.items()
         }
-        self.costs = CostCounters(wall.metrics)
-        self.books = CostLedger(list(self.meters.values()), wall.share, self.costs, clock)  # type: ignore[arg-type]
+        self.costs = CostCounters(simulation.metrics)
+        self.ledger = CostLedger(list(self.meters.values()), simulation.share, self.costs, clock)  # type: ignore[arg-type]
 
     def end(self, engine: str, usage: Usage | None, key: str = "alice") -> float:
         usd, equivalents = self.meters[engine].end(usage, 3)
@@ -89,137 +89,142 @@ class Worker:
 
 
 @pytest.fixture
-def wall(metrics: Metrics) -> Wall:
-    return Wall(metrics)
+def simulation(metrics: Metrics) -> Simulation:
+    return Simulation(metrics)
 
 
-def test_idle_time_moves_without_any_request(wall: Wall) -> None:
-    worker = wall.worker()
-    worker.books.flush()
+def test_idle_time_is_counted_without_requests(simulation: Simulation) -> None:
+    worker = simulation.worker()
+    worker.ledger.flush()
     for seconds in (10, 20):
-        wall.now = wall.began + seconds
-        worker.books.flush()
-        assert wall.dollars("idle") == {"vllm": float(seconds), "llamacpp": seconds / 10}
-    assert wall.dollars() == wall.of_the_wall()
+        simulation.now = simulation.began + seconds
+        worker.ledger.flush()
+        assert simulation.dollars("idle") == {"vllm": float(seconds), "llamacpp": seconds / 10}
+    assert simulation.dollars() == simulation.total_cost()
 
 
-def test_one_engines_request_is_no_business_of_the_others(wall: Wall) -> None:
-    worker = wall.worker()
-    worker.books.flush()
+def test_requests_of_one_engine_do_not_affect_the_others(simulation: Simulation) -> None:
+    worker = simulation.worker()
+    worker.ledger.flush()
     worker.meters["vllm"].begin()
-    wall.now += 10
+    simulation.now += 10
     assert worker.end("vllm", Usage(2, 4)) == 10.0
-    worker.books.flush()
-    assert wall.dollars("requests") == {"vllm": 10.0, "llamacpp": 0.0}
-    assert wall.dollars("idle") == {"vllm": 0.0, "llamacpp": 1.0}
-    assert moved(wall.metrics.output_equivalent_tokens) == {("model of vllm",): 5.0}
+    worker.ledger.flush()
+    assert simulation.dollars("requests") == {"vllm": 10.0, "llamacpp": 0.0}
+    assert simulation.dollars("idle") == {"vllm": 0.0, "llamacpp": 1.0}
+    assert nonzero_samples(simulation.metrics.output_equivalent_tokens) == {("model of vllm",): 5.0}
 
 
-def test_the_successor_of_a_killed_worker_counts_as_lost_what_that_one_had_not_booked(wall: Wall) -> None:
-    killed = wall.worker()
-    killed.books.flush()
+def test_a_successor_counts_the_unbooked_time_of_a_killed_worker_as_lost(simulation: Simulation) -> None:
+    killed = simulation.worker()
+    killed.ledger.flush()
     killed.meters["vllm"].begin()
-    wall.now += 7  # nobody will ever pay for these: the request dies with its worker
-    killed.books.flush()
-    wall.now += 2
-    wall.now += 1  # nobody is there
-    worker = wall.worker()
-    worker.books.flush()
-    assert wall.dollars("lost") == {"vllm": 10.0, "llamacpp": pytest.approx(0.3)}
-    assert wall.dollars() == {name: pytest.approx(usd) for name, usd in wall.of_the_wall().items()}
+    simulation.now += 7  # no request will ever pay for these: the request dies with its worker
+    killed.ledger.flush()
+    simulation.now += 2
+    simulation.now += 1  # nobody is there
+    worker = simulation.worker()
+    worker.ledger.flush()
+    assert simulation.dollars("lost") == {"vllm": 10.0, "llamacpp": pytest.approx(0.3)}
+    assert simulation.dollars() == {name: pytest.approx(usd) for name, usd in simulation.total_cost().items()}
 
 
-def test_a_worker_without_a_share_books_nothing_until_it_has_one(wall: Wall) -> None:
+def test_a_worker_without_a_share_books_nothing_until_it_has_one(simulation: Simulation) -> None:
     """In a reload the old worker has the only part until it ends."""
-    old, new = wall.worker(), wall.worker()
-    old.books.flush()
-    wall.share.free = False
-    new.books.flush()
+    old, new = simulation.worker(), simulation.worker()
+    old.ledger.flush()
+    simulation.share.free = False
+    new.ledger.flush()
     new.meters["vllm"].begin()
-    wall.now += 5
+    simulation.now += 5
     assert new.end("vllm", None) == 0.0
     new.meters["vllm"].begin()
-    new.books.flush()
-    old.books.flush()
-    wall.share.free = True
-    new.books.flush()
-    wall.now += 4
+    new.ledger.flush()
+    old.ledger.flush()
+    simulation.share.free = True
+    new.ledger.flush()
+    simulation.now += 4
     assert new.end("vllm", None) == 4.0
-    new.books.flush()
-    assert wall.dollars("lost") == {"vllm": 0.0, "llamacpp": 0.0}
-    assert wall.dollars() == wall.of_the_wall()
+    new.ledger.flush()
+    assert simulation.dollars("lost") == {"vllm": 0.0, "llamacpp": 0.0}
+    assert simulation.dollars() == simulation.total_cost()
 
 
-def test_what_costs_nothing_adds_up_to_nothing(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_free_engine_adds_up_to_zero(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRICES, "vllm", 0.0)
-    worker = wall.worker()
-    worker.books.flush()
+    worker = simulation.worker()
+    worker.ledger.flush()
     worker.meters["vllm"].begin()
-    wall.now += 5
+    simulation.now += 5
     assert worker.end("vllm", Usage(1, 1)) == 0.0
-    worker.books.flush()
-    wall.worker().books.flush()
-    assert wall.dollars()["vllm"] == 0.0
-    assert moved(wall.metrics.output_equivalent_tokens) == {("model of vllm",): 1.5}
+    worker.ledger.flush()
+    simulation.worker().ledger.flush()
+    assert simulation.dollars()["vllm"] == 0.0
+    assert nonzero_samples(simulation.metrics.output_equivalent_tokens) == {("model of vllm",): 1.5}
 
 
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_happens_the_parts_are_hours_times_price(seed: int, workers: int) -> None:
-    dice = random.Random(seed)  # noqa: S311 - the same order every time
-    wall = Wall(Metrics(CollectorRegistry()), workers)
-    worker, running, kills, paid = wall.worker(), dict.fromkeys(PRICES, 0), 0, 0.0
-    worker.books.flush()
+def test_all_parts_add_up_to_hours_times_price_whatever_happens(seed: int, workers: int) -> None:
+    random_source = random.Random(seed)  # noqa: S311 - the same order every time
+    simulation = Simulation(Metrics(CollectorRegistry()), workers)
+    worker, inflight, kills, paid = simulation.worker(), dict.fromkeys(PRICES, 0), 0, 0.0
+    worker.ledger.flush()
     for _ in range(2000):
-        wall.now += dice.choice((0.0, 1e-6, dice.expovariate(10)))
-        engine = dice.choice(list(PRICES))
-        what = dice.random()
-        if what < 0.004:
-            worker, running, kills = wall.worker(), dict.fromkeys(PRICES, 0), kills + 1
-            worker.books.flush()
-        elif what < 0.1:
-            worker.books.flush()
-        elif what < 0.55:
+        simulation.now += random_source.choice((0.0, 1e-6, random_source.expovariate(10)))
+        engine = random_source.choice(list(PRICES))
+        event = random_source.random()
+        if event < 0.004:
+            worker, inflight, kills = simulation.worker(), dict.fromkeys(PRICES, 0), kills + 1
+            worker.ledger.flush()
+        elif event < 0.1:
+            worker.ledger.flush()
+        elif event < 0.55:
             worker.meters[engine].begin()
-            running[engine] += 1
-        elif running[engine]:
-            usage = dice.choice((None, Usage(dice.randrange(2000), dice.randrange(500), dice.randrange(1000))))
-            paid += worker.end(engine, usage, key=dice.choice(("alice", "bob")))
-            running[engine] -= 1
-    for engine, count in running.items():
+            inflight[engine] += 1
+        elif inflight[engine]:
+            usage = random_source.choice(
+                (
+                    None,
+                    Usage(random_source.randrange(2000), random_source.randrange(500), random_source.randrange(1000)),
+                )
+            )
+            paid += worker.end(engine, usage, key=random_source.choice(("alice", "bob")))
+            inflight[engine] -= 1
+    for engine, count in inflight.items():
         for _ in range(count):
             paid += worker.end(engine, None)
-    worker.books.flush()
+    worker.ledger.flush()
     assert kills > 2
-    parts, whole = wall.dollars(), wall.of_the_wall()
+    parts, whole = simulation.dollars(), simulation.total_cost()
     for engine in PRICES:
         assert parts[engine] == pytest.approx(whole[engine], rel=1e-9)
-    requests = math.fsum(wall.dollars("requests").values())
+    requests = math.fsum(simulation.dollars("requests").values())
     assert 0 < requests <= paid  # a killed worker takes with it what it had not yet written
-    for metric in (wall.metrics.key_cost, wall.metrics.model_cost):
-        assert math.fsum(moved(metric).values()) == pytest.approx(requests, rel=1e-12)
+    for metric in (simulation.metrics.key_cost, simulation.metrics.model_cost):
+        assert math.fsum(nonzero_samples(metric).values()) == pytest.approx(requests, rel=1e-12)
 
 
-async def test_the_books_are_kept_until_the_end(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.cost.ledger.PERIOD_S", 0.01)
-    worker = wall.worker()
-    keeping = asyncio.create_task(worker.books.run())
+async def test_the_ledger_runs_until_it_is_cancelled(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cost.ledger.FLUSH_INTERVAL_S", 0.01)
+    worker = simulation.worker()
+    running = asyncio.create_task(worker.ledger.run())
     await asyncio.sleep(0)
-    wall.now += 3
-    await until(lambda: wall.dollars()["vllm"] == 3.0)
-    wall.now += 3
-    keeping.cancel()
+    simulation.now += 3
+    await until(lambda: simulation.dollars()["vllm"] == 3.0)
+    simulation.now += 3
+    running.cancel()
     with suppress(asyncio.CancelledError):
-        await keeping
-    assert wall.dollars()["vllm"] == 6.0
+        await running
+    assert simulation.dollars()["vllm"] == 6.0
 
 
-def test_a_real_share_serves_as_well(metrics: Metrics, tmp_path: Path) -> None:
+def test_a_ledger_with_a_real_share(metrics: Metrics, tmp_path: Path) -> None:
     now = [70.0]
     meter = EngineMeter("vllm", Tariff(3600.0, 1, Weights(0.5, 0.1)), lambda: now[0])
     costs = CostCounters(metrics)
-    books = CostLedger([meter], TimeShare(tmp_path, parts=1, engines=1), costs, lambda: now[0])
-    books.flush()
+    ledger = CostLedger([meter], TimeShare(tmp_path, shares=1, engines=1), costs, lambda: now[0])
+    ledger.flush()
     now[0] += 9
-    books.flush()
-    assert moved(metrics.cost) == {("vllm", "idle"): 9.0}
+    ledger.flush()
+    assert nonzero_samples(metrics.cost) == {("vllm", "idle"): 9.0}

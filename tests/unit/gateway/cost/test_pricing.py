@@ -1,4 +1,4 @@
-"""The prices file that ships, and what is said about a wrong one."""
+"""Pricing: the prices file that ships, errors about a wrong one, and tariffs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from gateway.cost import PricesFileError, read_meters
-from gateway.cost.pricing import read_prices
+from gateway.cost.pricing import Tariff, Weights, read_prices
 
 SHIPPED = Path(__file__).resolve().parents[4] / "config" / "prices.yaml"
 GOOD = """
@@ -30,10 +30,10 @@ def file(tmp_path: Path) -> Path:
 def refusal(path: Path, *prices: tuple[str, str]) -> str:
     with pytest.raises(PricesFileError) as caught:
         read_meters(prices or [("vllm", "l4")], path, workers=1)
-    said = str(caught.value)
-    assert "\n" not in said
-    assert said.endswith(".")
-    return said
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith(".")
+    return message
 
 
 def test_the_shipped_file_has_l4_and_t4_on_demand_and_spot() -> None:
@@ -44,7 +44,7 @@ def test_the_shipped_file_has_l4_and_t4_on_demand_and_spot() -> None:
     assert 0 < weights.cached_input < weights.input < 1
 
 
-def test_each_shipped_price_is_the_sum_that_its_comment_shows() -> None:
+def test_each_shipped_price_is_the_sum_in_its_comment() -> None:
     text = SHIPPED.read_text(encoding="utf-8")
     sums = re.findall(r"^  ([a-z0-9-]+): #.*: ([0-9.]+) \+ ([0-9.]+)\n    usd_per_hour: ([0-9.]+)$", text, re.MULTILINE)
     assert [name for name, *_ in sums] == list(yaml.safe_load(text)["prices"])
@@ -61,20 +61,20 @@ def test_a_price_is_a_name_or_dollars(file: Path, price: str, usd: float) -> Non
     assert account.tariff.weights == (0.25, 0.0)
 
 
-def test_without_prices_nobody_looks_at_the_file(tmp_path: Path) -> None:
+def test_without_prices_the_file_is_not_read(tmp_path: Path) -> None:
     assert read_meters([], tmp_path / "missing", workers=1) == []
 
 
 @pytest.mark.parametrize("price", ["a100", "L4", "-1", "1e3", "10001", "nan", "inf", "0,5", "$1", "1 2"])
-def test_an_unknown_price_is_refused_with_those_that_there_are(file: Path, price: str) -> None:
-    said = refusal(file, ("vllm", price))
-    assert f"vllm={price!r}" in said
-    assert str(file) in said
-    assert "l4, free" in said
+def test_an_unknown_price_is_refused_with_a_list_of_known_ones(file: Path, price: str) -> None:
+    message = refusal(file, ("vllm", price))
+    assert f"vllm={price!r}" in message
+    assert str(file) in message
+    assert "l4, free" in message
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("0.5", "cheap", "prices.l4.usd_per_hour = 'cheap'"),
         ("0.5", "-1", "prices.l4.usd_per_hour = -1 .*greater than or equal to 0"),
@@ -88,13 +88,13 @@ def test_an_unknown_price_is_refused_with_those_that_there_are(file: Path, price
         ("prices:", "costs:", "prices"),
         (GOOD, "", "the whole file"),
         (GOOD, "- 1", "the whole file"),
-        (GOOD, "a: [", "not YAML.*line"),
-        (GOOD, "a: 2026-99-99", "not YAML"),
+        (GOOD, "a: [", "not valid YAML.*line"),
+        (GOOD, "a: 2026-99-99", "not valid YAML"),
     ],
 )
-def test_a_wrong_file_is_refused_with_field_value_and_reason(file: Path, old: str, new: str, said: str) -> None:
+def test_a_wrong_file_is_refused_with_field_value_and_reason(file: Path, old: str, new: str, message: str) -> None:
     file.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
-    assert re.search(said, refusal(file))
+    assert re.search(message, refusal(file))
     assert str(file) in refusal(file)
 
 
@@ -103,3 +103,7 @@ def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path)
     (tmp_path / "latin").write_bytes(b"\xff\xfe\xfd")
     assert "cannot be read" in refusal(tmp_path / "latin")
+
+
+def test_workers_share_the_price_evenly() -> None:
+    assert Tariff(7200.0, 4, Weights(input=0.5, cached_input=0.1)).usd_per_second == 0.5

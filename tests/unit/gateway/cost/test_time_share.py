@@ -1,4 +1,4 @@
-"""Parts of the engines' time: one worker each, found again after it was killed, with real processes."""
+"""Shares of the engines' time: one worker each, taken over after a kill, with real processes."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ WORKER = """
 import sys
 from pathlib import Path
 from gateway.cost import TimeShare
-share = TimeShare(Path(sys.argv[1]), parts=2, engines=2)
+share = TimeShare(Path(sys.argv[1]), shares=2, engines=2)
 for line in sys.stdin:
     verb, *numbers = line.split()
     a, b = (float(number) for number in numbers)
-    if verb == "take":
-        print(share.take(a), flush=True)
+    if verb == "acquire":
+        print(share.acquire(a), flush=True)
     elif verb == "book":
         share.book(int(a), b)
         print("booked", flush=True)
     else:
-        print(share.missing(int(a), b), flush=True)
+        print(share.unbooked_seconds(int(a), b), flush=True)
 """
 
 
 class Worker:
-    """Another process that may hold a part."""
+    """Another process that may hold a share."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -67,8 +67,8 @@ def worker(tmp_path: Path) -> Iterator[Callable[[], Worker]]:
         yield start
 
 
-def test_the_only_worker_needs_no_file() -> None:
-    share = TimeShare(None, parts=1, engines=1)
+def test_a_single_worker_needs_no_file() -> None:
+    share = TimeShare(None, shares=1, engines=1)
     assert share.acquire(100.0)
     assert share.unbooked_seconds(0, 107.0) == 7.0
     share.book(0, 4.0)
@@ -76,31 +76,31 @@ def test_the_only_worker_needs_no_file() -> None:
     assert share.unbooked_seconds(0, 103.0) == 0.0  # booked up to later than that
 
 
-def test_there_are_as_many_parts_as_workers_and_one_more_waits(worker: Callable[[], Worker]) -> None:
+def test_there_are_as_many_shares_as_workers_and_one_more_waits(worker: Callable[[], Worker]) -> None:
     old, other, new = worker(), worker(), worker()
-    assert [one.ask("take", 100) for one in (old, other, new)] == ["True", "True", "False"]
+    assert [each.ask("acquire", 100) for each in (old, other, new)] == ["True", "True", "False"]
     old.kill()
-    assert new.ask("take", 160) == "True"
+    assert new.ask("acquire", 160) == "True"
 
 
-def test_a_successor_finds_what_a_killed_worker_had_not_booked(worker: Callable[[], Worker]) -> None:
+def test_a_successor_finds_the_unbooked_seconds_of_a_killed_worker(worker: Callable[[], Worker]) -> None:
     old, other, new = worker(), worker(), worker()
-    assert old.ask("take", 100) == "True"
-    assert other.ask("take", 110) == "True"
+    assert old.ask("acquire", 100) == "True"
+    assert other.ask("acquire", 110) == "True"
     old.ask("book", 0, 20)
     old.ask("book", 0, 5.5)
     old.ask("book", 1, 30)
     old.kill()
-    assert new.ask("take", 150) == "True"
-    assert new.ask("missing", 0, 150) == str(50 - 25.5)
-    assert new.ask("missing", 1, 150) == str(50 - 30.0)
+    assert new.ask("acquire", 150) == "True"
+    assert new.ask("unbooked_seconds", 0, 150) == str(50 - 25.5)
+    assert new.ask("unbooked_seconds", 1, 150) == str(50 - 30.0)
     new.ask("book", 0, 24.5)
-    assert new.ask("missing", 0, 151) == "1.0"
-    assert other.ask("missing", 0, 150) == "40.0"
+    assert new.ask("unbooked_seconds", 0, 151) == "1.0"
+    assert other.ask("unbooked_seconds", 0, 150) == "40.0"
 
 
-def test_a_worker_killed_before_it_wrote_when_it_began_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_share_without_a_recorded_start_is_new(tmp_path: Path) -> None:
     (tmp_path / "cost-0.share").write_bytes(bytes(16))
-    share = TimeShare(tmp_path, parts=1, engines=1)
+    share = TimeShare(tmp_path, shares=1, engines=1)
     assert share.acquire(5000.0)
     assert share.unbooked_seconds(0, 5001.0) == 1.0

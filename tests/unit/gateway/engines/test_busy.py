@@ -9,63 +9,62 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.in_process.mock import Mock
-from tests.support.in_process.server import moved
 from tests.support.in_process.wire import Wire, listening, plain
-from tests.unit.gateway.engines.test_monitor import Watched, it, launcher, watched
+from tests.unit.gateway.engines.test_monitor import MonitoredEngine, launcher, monitored, monitoring
 
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
-    from gateway.telemetry.metrics import Metrics
+    from tests.support.in_process.engines import FakeEngineObserver
 
-__all__ = ["it"]
-QUICK_LOOK_S = 0.3
+__all__ = ["monitored"]
+POLL_TIMEOUT_S = 0.3
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.engines.monitor._POLL_TIMEOUT_S", QUICK_LOOK_S)
+    monkeypatch.setattr("gateway.engines.monitor._POLL_TIMEOUT_S", POLL_TIMEOUT_S)
 
 
-@pytest.mark.parametrize("page", ["/health", "/v1/models", "/metrics"])
-async def test_one_slow_page_changes_nothing(it: Watched, alpha: Mock, page: str) -> None:
-    await it.poll()
-    await alpha.change(path_faults={page: "hang"})
-    assert await it.poll(2) == ("ready", "")
+@pytest.mark.parametrize("path", ["/health", "/v1/models", "/metrics"])
+async def test_one_slow_page_changes_nothing(monitored: MonitoredEngine, alpha: Mock, path: str) -> None:
+    await monitored.poll()
+    await alpha.change(path_faults={path: "hang"})
+    assert await monitored.poll(2) == ("ready", "")
     await alpha.change(path_faults={})
-    assert await it.poll() == ("ready", "")
-    await alpha.change(path_faults={page: "hang"})
-    assert await it.poll(2) == ("ready", ""), "they count in a row"
+    assert await monitored.poll() == ("ready", "")
+    await alpha.change(path_faults={path: "hang"})
+    assert await monitored.poll(2) == ("ready", ""), "they count in a row"
 
 
-@pytest.mark.parametrize("page", ["/health", "/v1/models"])
-async def test_a_page_that_stays_slow_takes_out_an_engine_that_gets_nothing_done(
-    it: Watched, alpha: Mock, metrics: Metrics, page: str
+@pytest.mark.parametrize("path", ["/health", "/v1/models"])
+async def test_an_endpoint_that_stays_slow_ejects_an_engine_without_progress(
+    monitored: MonitoredEngine, alpha: Mock, observer: FakeEngineObserver, path: str
 ) -> None:
-    await it.poll(2)
-    await alpha.change(path_faults={page: "hang"})
-    assert await it.poll(3) == ("ejected", f"{page} took longer than {QUICK_LOOK_S:g} s")
-    assert moved(metrics.engine_ejections) == {("e",): 1}
+    await monitored.poll(2)
+    await alpha.change(path_faults={path: "hang"})
+    assert await monitored.poll(3) == ("ejected", f"{path} took longer than {POLL_TIMEOUT_S:g} s")
+    assert observer.ejections == {"e": 1}
     await alpha.change(path_faults={})
-    assert await it.poll() == ("ready", ""), "the first passed probe ends it"
+    assert await monitored.poll() == ("ready", ""), "the first passed probe ends it"
 
 
-@pytest.mark.parametrize("page", ["/health", "/v1/models"])
-async def test_an_engine_whose_tokens_flow_stays_however_slow_its_pages_are(
-    it: Watched, alpha: Mock, page: str
+@pytest.mark.parametrize("path", ["/health", "/v1/models"])
+async def test_an_engine_whose_tokens_flow_stays_however_slow_its_endpoints_are(
+    monitored: MonitoredEngine, alpha: Mock, path: str
 ) -> None:
-    await it.poll()
-    await alpha.change(path_faults={page: "hang"})
+    await monitored.poll()
+    await alpha.change(path_faults={path: "hang"})
     for _ in range(5):
-        it.engine.record_progress()  # a token was relayed
-        assert await it.poll() == ("ready", "")
+        monitored.engine.record_progress()  # a token was relayed
+        assert await monitored.poll() == ("ready", "")
 
 
 class Counting:
-    """An engine that is busy with a long prompt: it answers its pages, its counters rise, and a probe waits.
+    """An engine that is busy with a long prompt: its endpoints respond, its counters rise, and a probe waits.
 
     Args:
-        metrics: What its /metrics say, with %d for a number that rises from look to look.
+        metrics: What its /metrics say, with %d for a number that rises from poll to poll.
     """
 
     def __init__(self, metrics: bytes) -> None:
@@ -88,7 +87,7 @@ class Counting:
 
 
 @pytest.mark.parametrize(
-    "metrics",
+    "exposition",
     [
         b'vllm:iteration_tokens_total_count{engine="0"} %d\n',
         b"vllm:prompt_tokens_total %d\n",
@@ -96,173 +95,179 @@ class Counting:
     ],
 )
 async def test_an_engine_whose_own_counters_rise_stays_though_its_probe_waits(
-    metrics: Metrics, exposition: bytes
+    observer: FakeEngineObserver, exposition: bytes
 ) -> None:
     engine = Counting(exposition)
-    async with listening(engine.serve) as (port, _), watched(f"http://127.0.0.1:{port}", metrics) as it:
-        assert await it.poll() == ("ready", "")
+    async with listening(engine.serve) as (port, _), monitoring(f"http://127.0.0.1:{port}", observer) as monitored:
+        assert await monitored.poll() == ("ready", "")
         engine.probe_waits = True
         for _ in range(4):
-            it.engine.doubt.set()
-            assert await it.poll() == ("ready", "")
-            assert it.engine.last_success_at > float("-inf")
+            monitored.engine.recheck.set()
+            assert await monitored.poll() == ("ready", "")
+            assert monitored.engine.last_success_at > float("-inf")
 
 
 @pytest.mark.parametrize("exposition", [b"vllm:iteration_tokens_total_count 7\n", b"other 1\n", b""])
-async def test_a_hung_engine_is_out_after_a_few_probes(metrics: Metrics, exposition: bytes) -> None:
+async def test_a_hung_engine_is_ejected_after_three_probes(observer: FakeEngineObserver, exposition: bytes) -> None:
     engine = Counting(exposition)
-    async with listening(engine.serve) as (port, _), watched(f"http://127.0.0.1:{port}", metrics) as it:
-        await it.poll()
+    async with listening(engine.serve) as (port, _), monitoring(f"http://127.0.0.1:{port}", observer) as monitored:
+        await monitored.poll()
         engine.probe_waits = True
-        it.engine.doubt.set()
-        assert [(await it.poll())[0] for _ in range(3)] == ["ready", "ready", "ejected"]
+        monitored.engine.recheck.set()
+        assert [(await monitored.poll())[0] for _ in range(3)] == ["ready", "ready", "ejected"]
 
 
-async def test_a_hung_engine_whose_metrics_hang_too_is_out_after_a_few_probes(it: Watched, alpha: Mock) -> None:
-    """The time that the second look takes is not the gateway's own lag."""
-    await it.poll(2)
+async def test_a_hung_engine_whose_metrics_hang_too_is_ejected_after_three_probes(
+    monitored: MonitoredEngine, alpha: Mock
+) -> None:
+    """The time that the second check takes is not the gateway's own lag."""
+    await monitored.poll(2)
     await alpha.change(path_faults={"/metrics": "hang"}, probe_fault="hang")
     states = []
     for _ in range(3):
-        it.engine.doubt.set()
-        states.append((await it.poll())[0])
+        monitored.engine.recheck.set()
+        states.append((await monitored.poll())[0])
     assert states == ["ready", "ready", "ejected"]
 
 
 @pytest.mark.parametrize(
     ("exposition", "state"), [(b"", "ready"), (b"vllm:iteration_tokens_total_count 7\n", "ejected")]
 )
-async def test_an_engine_that_tells_nothing_of_its_progress_has_more_time_for_a_plain_answer(
-    metrics: Metrics, exposition: bytes, state: str
+async def test_an_engine_without_counters_has_more_time_for_a_non_streamed_response(
+    observer: FakeEngineObserver, exposition: bytes, state: str
 ) -> None:
     engine = Counting(exposition)
-    async with listening(engine.serve) as (port, _), watched(f"http://127.0.0.1:{port}", metrics) as it:
-        it.monitor._times = it.monitor._times._replace(patience=3600)
-        await it.poll()
+    async with listening(engine.serve) as (port, _), monitoring(f"http://127.0.0.1:{port}", observer) as monitored:
+        monitored.monitor._schedule = monitored.monitor._schedule._replace(max_silence=3600)
+        await monitored.poll()
         engine.probe_waits = True
-        it.engine.inflight = 1
-        it.engine.doubt.set()
-        assert (await it.poll(3))[0] == state
+        monitored.engine.inflight = 1
+        monitored.engine.recheck.set()
+        assert (await monitored.poll(3))[0] == state
 
 
-async def test_a_token_brings_back_an_engine_that_seemed_hung(it: Watched, alpha: Mock) -> None:
-    await it.poll(2)
+async def test_a_token_brings_back_an_engine_that_seemed_hung(monitored: MonitoredEngine, alpha: Mock) -> None:
+    await monitored.poll(2)
     await alpha.change(path_faults={"/health": "hang"})
-    assert (await it.poll(3))[0] == "ejected"
-    it.engine.record_progress()
-    assert it.now == ("ready", "")
+    assert (await monitored.poll(3))[0] == "ejected"
+    monitored.engine.record_progress()
+    assert monitored.now == ("ready", "")
 
 
-async def test_a_token_does_not_bring_back_one_that_refuses_new_connections(it: Watched) -> None:
+async def test_a_token_does_not_bring_back_one_that_refuses_new_connections(monitored: MonitoredEngine) -> None:
     """An engine that drains has closed its listener, and streams go on."""
-    await it.poll()
-    it.engine.mark_unreachable("The engine e refuses connections.")
-    it.engine.record_progress()
-    assert it.now[0] == "down"
+    await monitored.poll()
+    monitored.engine.mark_unreachable("The engine e refuses connections.")
+    monitored.engine.record_progress()
+    assert monitored.now[0] == "down"
 
 
-async def test_who_waits_for_a_hung_engine_is_told(it: Watched, alpha: Mock) -> None:
-    launcher_state: list[GatewayError] = []
-    await it.poll(2)
-    it.engine.waiting.add(launcher_state.append)
+async def test_requests_that_wait_for_a_hung_engine_are_interrupted(monitored: MonitoredEngine, alpha: Mock) -> None:
+    interrupts: list[GatewayError] = []
+    await monitored.poll(2)
+    monitored.engine.waiting.add(interrupts.append)
     await alpha.change(path_faults={"/health": "hang"})
-    await it.poll(2)
-    assert launcher_state == []
-    await it.poll()
-    assert [error.code for error in launcher_state] == ["engine_stalled"]
+    await monitored.poll(2)
+    assert interrupts == []
+    await monitored.poll()
+    assert [error.code for error in interrupts] == ["engine_stalled"]
 
 
-async def test_who_waits_for_an_engine_that_closed_its_door_is_left_alone(it: Watched, alpha: Mock) -> None:
+async def test_requests_that_wait_for_an_engine_that_refuses_connections_are_left_alone(
+    monitored: MonitoredEngine, alpha: Mock
+) -> None:
     """It may be draining; if it died, the connection breaks by itself."""
-    launcher_state: list[GatewayError] = []
-    await it.poll()
-    it.engine.waiting.add(launcher_state.append)
+    interrupts: list[GatewayError] = []
+    await monitored.poll()
+    monitored.engine.waiting.add(interrupts.append)
     await alpha.change(path_faults={"/health": "reset"})
-    assert (await it.poll())[0] == "down"
-    assert launcher_state == []
+    assert (await monitored.poll())[0] == "down"
+    assert interrupts == []
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL])
 async def test_the_gateways_own_want_says_nothing_about_the_engine(
-    it: Watched, monkeypatch: pytest.MonkeyPatch, number: int
+    monitored: MonitoredEngine, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    await it.poll()
-    await it.engine.upstream.__aexit__(None, None, None)
+    await monitored.poll()
+    await monitored.engine.upstream.__aexit__(None, None, None)
 
     async def fail(*_: Any, **__: Any) -> Any:
         raise OSError(number, "no")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
-    it.engine.doubt.set()
-    assert await it.poll(5) == ("ready", "")
+    monitored.engine.recheck.set()
+    assert await monitored.poll(5) == ("ready", "")
 
 
 async def test_the_gateways_own_lag_says_nothing_about_the_engine(
-    it: Watched, alpha: Mock, monkeypatch: pytest.MonkeyPatch
+    monitored: MonitoredEngine, alpha: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await it.poll()
+    await monitored.poll()
     await alpha.change(path_faults={"/health": "hang"})
     monkeypatch.setattr("gateway.engines.monitor._MAX_LAG_S", -1.0)  # every limit fires too late, as if it stood still
-    assert await it.poll(5) == ("ready", "")
+    assert await monitored.poll(5) == ("ready", "")
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
-async def test_an_engine_without_a_health_page_is_judged_by_the_others(it: Watched, alpha: Mock, status: int) -> None:
-    await alpha.change(health=status)
-    assert await it.poll() == ("ready", "")
-
-
-async def test_a_host_that_answers_nothing_is_down_at_once_and_who_waits_is_told(
-    it: Watched, monkeypatch: pytest.MonkeyPatch
+async def test_an_engine_without_a_health_endpoint_is_judged_by_the_others(
+    monitored: MonitoredEngine, alpha: Mock, status: int
 ) -> None:
-    launcher_state: list[GatewayError] = []
-    await it.poll()
-    await it.engine.upstream.__aexit__(None, None, None)
-    it.engine.waiting.add(launcher_state.append)
+    await alpha.change(health=status)
+    assert await monitored.poll() == ("ready", "")
+
+
+async def test_a_host_that_does_not_respond_is_down_at_once_and_requests_are_interrupted(
+    monitored: MonitoredEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupts: list[GatewayError] = []
+    await monitored.poll()
+    await monitored.engine.upstream.__aexit__(None, None, None)
+    monitored.engine.waiting.add(interrupts.append)
 
     async def silence(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", silence)
-    monkeypatch.setattr(it.engine.upstream, "_connect_timeout", 0.05)
-    state, reason = await it.poll()
+    monkeypatch.setattr(monitored.engine.upstream, "_connect_timeout", 0.05)
+    state, reason = await monitored.poll()
     assert (state, "did not accept a connection" in reason) == ("down", True)
-    assert len(launcher_state) == 1
+    assert len(interrupts) == 1
 
 
-async def test_a_doubted_engine_is_looked_at_and_probed_at_once(it: Watched, alpha: Mock) -> None:
-    it.monitor._times = it.monitor._times._replace(interval=3600)
-    run = asyncio.create_task(it.monitor.run())
-    await it.monitor.polled_once.wait()
+async def test_a_recheck_polls_and_probes_at_once(monitored: MonitoredEngine, alpha: Mock) -> None:
+    monitored.monitor._schedule = monitored.monitor._schedule._replace(interval=3600)
+    run = asyncio.create_task(monitored.monitor.run())
+    await monitored.monitor.polled_once.wait()
     assert (await alpha.truth())["probes"]["requests"] == 1
-    it.engine.doubt.set()
+    monitored.engine.recheck.set()
     await alpha.wait_for(lambda truth: truth["probes"]["requests"] == 2)
     run.cancel()
     await asyncio.wait([run])
 
 
-async def test_an_engine_that_was_away_starts_with_a_clean_sheet(it: Watched) -> None:
-    await it.poll()
+async def test_the_failures_of_an_engine_that_was_away_are_forgotten(monitored: MonitoredEngine) -> None:
+    await monitored.poll()
     for _ in range(5):
-        it.engine.record_failure(float("inf"), others_ready=True)
-    assert it.now[0] == "ejected"
-    it.engine.mark_unreachable("gone")
-    assert await it.poll() == ("ready", "")
-    assert it.engine.outlier.failures == 0
+        monitored.engine.record_failure(float("inf"), others_ready=True)
+    assert monitored.now[0] == "ejected"
+    monitored.engine.mark_unreachable("gone")
+    assert await monitored.poll() == ("ready", "")
+    assert monitored.engine.outlier.failures == 0
 
 
-async def test_a_launcher_that_hangs_takes_nothing_out(alpha: Mock, metrics: Metrics) -> None:
+async def test_a_launcher_that_hangs_ejects_nothing(alpha: Mock, observer: FakeEngineObserver) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with watched(alpha.url, metrics, launcher=url) as it:
-            assert await it.poll(4) == ("ready", "")
+        async with monitoring(alpha.url, observer, launcher=url) as monitored:
+            assert await monitored.poll(4) == ("ready", "")
 
 
-async def test_draining_ends_with_a_passed_probe(alpha: Mock, metrics: Metrics) -> None:
+async def test_draining_ends_with_a_passed_probe(alpha: Mock, observer: FakeEngineObserver) -> None:
     async with (
-        launcher(state="draining", reason="") as (url, said),
-        watched(alpha.url, metrics, launcher=url) as it,
+        launcher(state="draining", reason="") as (url, report),
+        monitoring(alpha.url, observer, launcher=url) as monitored,
     ):
-        assert (await it.poll())[0] == "draining"
-        said["state"] = "ready"
-        assert await it.poll() == ("ready", "")
+        assert (await monitored.poll())[0] == "draining"
+        report["state"] = "ready"
+        assert await monitored.poll() == ("ready", "")

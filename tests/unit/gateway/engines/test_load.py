@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.engines.engine import Load
-from gateway.engines.load import parse_load
+from gateway.engines.load import Load, parse_load
 
 VLLM = b"""# HELP vllm:num_requests_running x
 # TYPE vllm:num_requests_running gauge

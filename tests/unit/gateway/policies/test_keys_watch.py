@@ -41,7 +41,7 @@ def write(path: Path, *entries: str) -> Path:
 def may(ring: KeyRing, number: int) -> str | None:
     """The name of a key, or the code with which it is refused."""
     try:
-        return ring.authenticate(f"Bearer k{number}".encode()).name
+        return ring.authenticate(f"k{number}".encode()).name
     except Unauthorized as error:
         return error.code
 

@@ -125,11 +125,11 @@ async def test_a_body_in_pieces_of_one_byte_takes_no_more_memory_than_in_one() -
 def test_an_upload_that_was_refused_counts_as_it_was() -> None:
     uploads = Uploads(3 * SMALL)
     with Upload(uploads) as first, Upload(uploads) as second:
-        first.grown(SMALL)
+        first.grow(SMALL)
         assert uploads.held == 0
-        first.grown(2 * SMALL)
-        second.grown(SMALL)
+        first.grow(2 * SMALL)
+        second.grow(SMALL)
         with pytest.raises(TooManyUploads, match=f"bodies of {2 * SMALL} bytes"):
-            second.grown(SMALL + SMALL // 2 + SMALL)
+            second.grow(SMALL + SMALL // 2 + SMALL)
         assert uploads.held == 2 * SMALL
     assert uploads.held == 0

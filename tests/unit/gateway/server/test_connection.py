@@ -9,7 +9,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.in_process.server import KEY, Gateway, chat, moved, until
+from tests.support.in_process.server import KEY, Gateway, chat, nonzero_samples, until
 from tests.support.in_process.wire import Wire, dial, post
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ async def test_what_cannot_be_read_is_answered_counted_and_ends_the_connection(
         assert b"connection: close\r\n" in client.head
         assert await client.rest() == b""
     await gateway.settled(1)
-    assert moved(gateway.metrics.requests) == {("other", "none", "false", "client_error", str(status)): 1}
+    assert nonzero_samples(gateway.metrics.requests) == {("other", "none", "false", "client_error", str(status)): 1}
     assert gateway.requests()[0]["error_code"] == code
 
 
@@ -195,7 +195,7 @@ async def test_a_body_that_nobody_wants_does_not_hold_the_connection(gateway: Ga
         assert await client.message() == b'{"status":"alive"}'
         await client.send(b"GET /livez HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n")
         await client.message()
-        connection = next(iter(one for one in gateway.server.connections if one._latest.more_body))
+        connection = next(iter(each for each in gateway.server.connections if each._latest.more_body))
         connection.expire(connection.deadline)  # its time is over
         assert await client.rest() == b""
 
@@ -205,7 +205,7 @@ async def test_a_client_that_reads_nothing_of_what_the_gateway_itself_answers_is
     async with dial(gateway.port, receive_buffer=4_096) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport reads too
         client.writer.write(b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n" * 2_000)
-        await until(lambda: not [one for one in gateway.server.connections if one._held], 10)
+        await until(lambda: not [each for each in gateway.server.connections if each._buffered], 10)
 
 
 # How many
@@ -230,7 +230,7 @@ async def test_a_connection_too_many_is_told_so_and_the_next_is_served_once_ther
         assert await first.message() == b'{"status":"alive"}'
     await until(lambda: not gateway.server.connections)
     assert (await gateway.chat()).status_code == 200
-    assert ("other", "none", "false", "queue_full", "503") in moved(gateway.metrics.requests)
+    assert ("other", "none", "false", "queue_full", "503") in nonzero_samples(gateway.metrics.requests)
     assert gateway.engine("alpha").state == "ready"
 
 

@@ -73,8 +73,8 @@ async def test_a_pipelining_client_that_leaves_frees_its_engine_at_once(
         await client.until(b"data: ")
         await client.send(behind)
         assert (await alpha.truth())["running"] == 1
-        connection = next(one for one in gateway.server.connections if one._queue or one._deaf)
-        assert len(connection._held) <= 1_048_576
+        connection = next(each for each in gateway.server.connections if each._queue or each._ignores_input)
+        assert len(connection._buffered) <= 1_048_576
         if how == "fin":
             client.writer.write_eof()
         else:

@@ -10,7 +10,7 @@ import pytest
 from tests.support.in_process.server import Gateway, chat, until
 from tests.support.in_process.wire import dial, post
 
-from gateway.server.descriptors import unread
+from gateway.server.descriptors import has_unread_data
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -96,10 +96,10 @@ async def test_a_request_that_lies_unread_is_not_lost_to_the_end_of_an_idle_conn
     async with dial(gateway.port) as client:
         await client.send(LIVEZ)
         await client.message()
-        connection = next(one for one in gateway.server.connections if one._running is None and one._latest)
+        connection = next(each for each in gateway.server.connections if each._running is None and each._latest)
         connection._transport.pause_reading()
         await client.send(LIVEZ)
-        await until(lambda: unread(connection._transport))
+        await until(lambda: has_unread_data(connection._transport))
         connection.expire(connection.deadline)
         connection._transport.resume_reading()
         assert await client.message() == b'{"status":"alive"}'
@@ -119,7 +119,7 @@ async def test_a_request_whose_head_is_on_its_way_is_served(serve: Serve, alpha:
     gateway = await serve(alpha, linger=0)
     async with dial(gateway.port) as client:
         await client.send(LIVEZ[:20])
-        await until(lambda: any(one._reader.in_head for one in gateway.server.connections))
+        await until(lambda: any(each._reader.in_head for each in gateway.server.connections))
         await stopping(gateway)
         await client.send(LIVEZ[20:])
         assert await client.message() == b'{"status":"alive"}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.in_process.server import moved
+from tests.support.in_process.server import nonzero_samples
 
 from gateway.telemetry.cost_counters import CostCounters
 
@@ -34,33 +34,37 @@ def test_without_a_price_nothing_has_a_series(metrics: Metrics) -> None:
         assert children(metric) == set()
 
 
-def test_with_a_price_all_that_is_known_begins_at_0(metrics: Metrics) -> None:
+def test_with_a_price_all_known_series_start_at_zero(metrics: Metrics) -> None:
     costs = CostCounters(metrics)
     costs.declare_engine("vllm", 0.5)
     costs.declare_model("m")
-    assert moved(metrics.hourly_price) == {("vllm",): 0.5}
+    assert nonzero_samples(metrics.hourly_price) == {("vllm",): 0.5}
     assert children(metrics.cost) == {("vllm", part) for part in ("requests", "idle", "lost")}
     assert children(metrics.model_cost) == children(metrics.output_equivalent_tokens) == {("m",)}
-    assert (moved(metrics.cost), moved(metrics.model_cost)) == ({}, {})
+    assert (nonzero_samples(metrics.cost), nonzero_samples(metrics.model_cost)) == ({}, {})
 
 
-def test_counters_move_when_they_are_written_and_all_at_once(metrics: Metrics) -> None:
+def test_counters_move_together_when_they_are_written(metrics: Metrics) -> None:
     costs = CostCounters(metrics)
     costs.declare_engine("vllm", 0.5)
     costs.charge("vllm", "m", "alice", 0.25, 10.0)
     costs.charge("vllm", "n", "alice", 0.5, 20.0)
     costs.charge("llamacpp", "m", "bob", 1.0, 5.0)
     costs.book("vllm", "idle", 2.0)
-    assert moved(metrics.cost) == {}
+    assert nonzero_samples(metrics.cost) == {}
     for _ in range(2):  # the second time there is nothing left to write
         costs.write()
-        assert moved(metrics.cost) == {("vllm", "requests"): 0.75, ("llamacpp", "requests"): 1.0, ("vllm", "idle"): 2}
-        assert moved(metrics.model_cost) == {("m",): 1.25, ("n",): 0.5}
-        assert moved(metrics.key_cost) == {("alice",): 0.75, ("bob",): 1.0}
-        assert moved(metrics.output_equivalent_tokens) == {("m",): 15.0, ("n",): 20.0}
+        assert nonzero_samples(metrics.cost) == {
+            ("vllm", "requests"): 0.75,
+            ("llamacpp", "requests"): 1.0,
+            ("vllm", "idle"): 2,
+        }
+        assert nonzero_samples(metrics.model_cost) == {("m",): 1.25, ("n",): 0.5}
+        assert nonzero_samples(metrics.key_cost) == {("alice",): 0.75, ("bob",): 1.0}
+        assert nonzero_samples(metrics.output_equivalent_tokens) == {("m",): 15.0, ("n",): 20.0}
 
 
-def test_a_part_below_0_is_refused(metrics: Metrics) -> None:
+def test_a_negative_part_is_refused(metrics: Metrics) -> None:
     costs = CostCounters(metrics)
     costs.book("vllm", "idle", -1.0)
     with pytest.raises(ValueError, match="non-negative"):

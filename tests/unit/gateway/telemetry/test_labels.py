@@ -26,13 +26,13 @@ def _overflow(labels: Labels) -> float:
     return value
 
 
-def test_the_first_values_are_their_own_and_the_others_other(tmp_path: Path) -> None:
+def test_values_beyond_the_limit_are_other(tmp_path: Path) -> None:
     for register in (None, tmp_path / "register"):
         labels = _labels(register)
-        assert [labels.of(value) for value in "abcabdeae"] == [*"abcab", "other", "other", "a", "other"]
+        assert [labels.label(value) for value in "abcabdeae"] == [*"abcab", "other", "other", "a", "other"]
         assert _overflow(labels) == 3
-        assert labels.of("d", again=True) == "other"
-        assert [labels.of(value) for value in ("other", "none")] == ["other", "none"]
+        assert labels.label("d", count=False) == "other"
+        assert [labels.label(value) for value in ("other", "none")] == ["other", "none"]
         assert _overflow(labels) == 3
 
 
@@ -42,30 +42,30 @@ def test_the_first_that_is_counted_as_another_is_told_of() -> None:
     sink = logger.add(lines.append, format="{message}")
     labels = _labels(None)
     for value in "abcdde":
-        labels.of(value)
+        labels.label(value)
     logger.remove(sink)
     assert lines == ["'d' is counted as 'other': 3 have series of their own (MAX_MODEL_SERIES, MAX_KEY_SERIES)\n"]
 
 
 def test_workers_agree_on_who_was_first(tmp_path: Path) -> None:
     one, two = _labels(tmp_path / "register"), _labels(tmp_path / "register")
-    assert [one.of("a"), two.of("b"), two.of("c"), one.of("d")] == ["a", "b", "c", "other"]
-    assert [one.of(value) for value in "bcad"] == [*"bca", "other"]
-    assert [two.of(value) for value in "adbc"] == ["a", "other", *"bc"]
+    assert [one.label("a"), two.label("b"), two.label("c"), one.label("d")] == ["a", "b", "c", "other"]
+    assert [one.label(value) for value in "bcad"] == [*"bca", "other"]
+    assert [two.label(value) for value in "adbc"] == ["a", "other", *"bc"]
     later = _labels(tmp_path / "register")
-    assert [later.of(value) for value in "dabc"] == ["other", *"abc"]
+    assert [later.label(value) for value in "dabc"] == ["other", *"abc"]
 
 
-def test_what_another_worker_has_entered_is_still_new_to_this_one(tmp_path: Path) -> None:
+def test_a_value_registered_by_another_worker_is_still_new_to_this_one(tmp_path: Path) -> None:
     """Its series have to be made here too."""
     one, two = _labels(tmp_path / "register"), _labels(tmp_path / "register")
     assert (one.add("a"), one.add("a"), two.add("a")) == (True, False, True)
 
 
-def test_many_at_once_enter_no_more_than_there_is_room_for(tmp_path: Path) -> None:
+def test_concurrent_workers_register_no_more_than_the_limit(tmp_path: Path) -> None:
     def worker(number: int) -> set[str]:
         labels = _labels(tmp_path / "register", limit=10)
-        return {labels.of(f"key-{(number + step) % 40}") for step in range(40)} - {"other"}
+        return {labels.label(f"key-{(number + step) % 40}") for step in range(40)} - {"other"}
 
     with ThreadPoolExecutor(8) as pool:
         owned = list(pool.map(worker, range(8)))
@@ -75,20 +75,20 @@ def test_many_at_once_enter_no_more_than_there_is_room_for(tmp_path: Path) -> No
 
 def test_a_value_may_be_any_text(tmp_path: Path) -> None:
     one, two = _labels(tmp_path / "register"), _labels(tmp_path / "register")
-    assert [one.of("a\nb"), two.of("a"), two.of('"'), two.of("b")] == ["a\nb", "a", '"', "other"]
+    assert [one.label("a\nb"), two.label("a"), two.label('"'), two.label("b")] == ["a\nb", "a", '"', "other"]
 
 
-def test_without_its_register_a_worker_goes_on_alone(tmp_path: Path) -> None:
+def test_without_a_register_a_worker_decides_alone(tmp_path: Path) -> None:
     labels = _labels(tmp_path / "nowhere" / "register")
-    assert [labels.of(value) for value in "abcd"] == [*"abc", "other"]
+    assert [labels.label(value) for value in "abcd"] == [*"abc", "other"]
 
 
-def test_a_start_forgets_what_was_agreed(tmp_path: Path) -> None:
+def test_a_start_clears_the_register(tmp_path: Path) -> None:
     wipe(tmp_path)
     register = tmp_path / "labels-of-gateway_requests_total"
-    assert _labels(register, 1).of("a") == "a"
+    assert _labels(register, 1).label("a") == "a"
     wipe(tmp_path)
-    assert _labels(register, 1).of("b") == "b"
+    assert _labels(register, 1).label("b") == "b"
 
 
 def test_a_register_on_a_full_disk_stays_whole_and_is_not_asked_with_every_request(
@@ -96,14 +96,14 @@ def test_a_register_on_a_full_disk_stays_whole_and_is_not_asked_with_every_reque
 ) -> None:
     register = tmp_path / "register"
     labels = _labels(register)
-    assert labels.of("a") == "a"
+    assert labels.label("a") == "a"
     size = register.stat().st_size
     with monkeypatch.context() as patch:
         patch.setattr("gateway.telemetry.labels.orjson.dumps", lambda *_, **__: _Half(b'"bcd"\n'))
-        assert labels.of("bcd") == "bcd", "on its own"
+        assert labels.label("bcd") == "bcd", "on its own"
     assert register.stat().st_size == size
     register.unlink()
-    assert [labels.of(value) for value in "efg"] == ["e", "other", "other"]
+    assert [labels.label(value) for value in "efg"] == ["e", "other", "other"]
     assert not register.exists()
 
 

@@ -94,7 +94,7 @@ def test_a_reader_that_stops_holds_up_nobody_and_is_told_what_it_missed(pipe: tu
     assert numbers == sorted(set(numbers)), "in order"
 
 
-def test_a_slow_reader_gets_all(pipe: tuple[BinaryIO, BinaryIO]) -> None:
+def test_a_slow_reader_gets_every_line(pipe: tuple[BinaryIO, BinaryIO]) -> None:
     reader, stream = pipe
     with writing(stream) as (writer, lost):
         for number in range(2_000):
@@ -105,7 +105,7 @@ def test_a_slow_reader_gets_all(pipe: tuple[BinaryIO, BinaryIO]) -> None:
     assert lost == []
 
 
-def test_a_full_pipe_that_does_not_block_is_waited_for(pipe: tuple[BinaryIO, BinaryIO]) -> None:
+def test_a_full_nonblocking_pipe_is_retried(pipe: tuple[BinaryIO, BinaryIO]) -> None:
     """Whoever shares the pipe may have made it so."""
     reader, stream = pipe
     fcntl.fcntl(stream, fcntl.F_SETFL, fcntl.fcntl(stream, fcntl.F_GETFL) | os.O_NONBLOCK)
@@ -147,7 +147,7 @@ class Disk(io.RawIOBase):
         return len(fits)
 
 
-def test_a_disk_that_is_full_is_waited_for_and_said_to_have_been() -> None:
+def test_a_full_disk_is_retried_and_reported() -> None:
     disk = Disk(2_500)
     with writing(disk) as (writer, lost):  # type: ignore[arg-type] # raw as standard output's own stream is
         for number in range(MANY):
@@ -157,10 +157,10 @@ def test_a_disk_that_is_full_is_waited_for_and_said_to_have_been() -> None:
         assert writer.flush(PATIENCE_S)
     *lines, warning = told(disk.taken)
     assert [one["n"] for one in lines] == list(range(MANY - sum(lost))), "the third line too is whole"
-    assert f"{sum(lost)} lines are missing here: No space left on device." == warning["message"]
+    assert f"{sum(lost)} log lines were lost here: No space left on device." == warning["message"]
 
 
-def test_lines_of_a_while_leave_together() -> None:
+def test_lines_are_written_in_batches() -> None:
     disk = Disk(10**9)
     with writing(disk) as (writer, _):  # type: ignore[arg-type] # as above
         for number in range(1_000):
@@ -182,7 +182,7 @@ def test_without_a_stream_lines_are_counted_as_lost(closed: bool) -> None:
         assert sum(lost) == MANY or closed
 
 
-def test_a_line_longer_than_a_write_is_whole(pipe: tuple[BinaryIO, BinaryIO]) -> None:
+def test_a_line_longer_than_a_write_stays_whole(pipe: tuple[BinaryIO, BinaryIO]) -> None:
     reader, stream = pipe
     with writing(stream) as (writer, _):
         for number in range(3):
@@ -190,7 +190,7 @@ def test_a_line_longer_than_a_write_is_whole(pipe: tuple[BinaryIO, BinaryIO]) ->
         assert [one["n"] for one in Reader(reader, b'"n": 2, "pad": "' + b"x" * 99_900).whole()] == [0, 1, 2]
 
 
-def test_after_its_end_it_begins_again() -> None:
+def test_a_closed_writer_starts_again() -> None:
     stream = io.BytesIO()
     writer = LogWriter(stream)
     for number in range(3):
@@ -242,7 +242,7 @@ def test_a_child_writes_its_own_lines_though_its_parents_thread_stood_in_a_write
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_the_end_of_a_process_waits_for_a_reader_but_not_for_ever(
+def test_exit_waits_for_a_reader_but_not_forever(
     pipe: tuple[BinaryIO, BinaryIO],
     reads: bool,
 ) -> None:
@@ -259,7 +259,7 @@ def test_the_end_of_a_process_waits_for_a_reader_but_not_for_ever(
         assert process.wait(PATIENCE_S) == 0
 
 
-def test_no_thread_to_be_had_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_start_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.BytesIO()
 
     def refuse(_: object) -> None:

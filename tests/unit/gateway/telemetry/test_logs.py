@@ -66,7 +66,7 @@ def test_a_line_is_json_with_time_level_and_event(output: Output) -> None:
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
-def test_the_level_is_obeyed(output: Output, level: str) -> None:
+def test_the_log_level_is_respected(output: Output, level: str) -> None:
     output.log(level)
     levels = ["debug", "info", "warning", "error"]
     for name in levels:
@@ -83,7 +83,7 @@ def test_the_standard_librarys_lines_are_json_too(output: Output) -> None:
 
 
 @pytest.mark.parametrize("text", ["{x}", "{extra[line]}", "<red>x</red>", 'a "quote"', "a\nb\x1b[31m", "\u2028", "\\"])
-def test_no_text_breaks_out_of_its_line(output: Output, text: str) -> None:
+def test_no_text_breaks_its_line(output: Output, text: str) -> None:
     output.log("info")
     logger.bind(event="x", field=text).info("{}", text)
     [line] = lines(output)
@@ -121,7 +121,7 @@ def everything(gateway: Gateway) -> str:
     return told
 
 
-async def test_row_35_a_canary_in_requests_is_nowhere(serve: Serve, alpha: Mock, llama: Mock) -> None:
+async def test_content_of_requests_is_never_logged(serve: Serve, alpha: Mock, llama: Mock) -> None:
     gateway = await serve(alpha, llama, ttft_timeout=0.2, idle_timeout=0.2, total_timeout=1)
     message = [{"role": "user", "content": CANARY}]
     for fault in (None, "status:500", "html", "reset", "hang", "break:2", "stall:2", "context_length", "garbage"):
@@ -148,7 +148,7 @@ async def test_row_35_a_canary_in_requests_is_nowhere(serve: Serve, alpha: Mock,
     assert CANARY not in everything(gateway)
 
 
-async def test_row_35_a_canary_in_what_an_engine_says_is_nowhere(serve: Serve) -> None:
+async def test_content_of_engine_errors_is_never_logged(serve: Serve) -> None:
     error = {"message": CANARY, "type": "BadRequestError", "param": CANARY, "input": CANARY}
     answers: list[bytes] = [
         *(plain(json.dumps({"error": error}).encode(), status=f"{status} X") for status in (400, 422, 500, 503)),

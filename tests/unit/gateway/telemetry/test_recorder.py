@@ -1,4 +1,4 @@
-"""One record, and exactly which counters and which line it becomes."""
+"""The recorder: exactly which counters and which log line a record becomes, and what engines report."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.in_process.record import RECORD
-from tests.support.in_process.server import moved
+from tests.support.in_process.server import nonzero_samples
 
 from gateway.errors import (
+    ATTEMPT_RESULTS,
     ENGINE_PHASES,
     KEY_REFUSALS,
     ClientDisconnected,
@@ -38,7 +39,7 @@ class Recorded:
         self.recorder = Recorder(metrics, RequestLog("info", self.writer), workers=3)
 
     def __getattr__(self, name: str) -> Any:
-        return moved(getattr(self.metrics, name))
+        return nonzero_samples(getattr(self.metrics, name))
 
     def record(self, **changes: Any) -> None:
         record = RECORD._replace(**changes)
@@ -51,37 +52,45 @@ class Recorded:
 
 
 @pytest.fixture
-async def it(metrics: Metrics) -> Recorded:
+async def recorded(metrics: Metrics) -> Recorded:
     return Recorded(metrics)
 
 
-async def test_what_exists_before_anything_happened(it: Recorded) -> None:
-    assert (it.worker_up, it.workers_expected) == ({(): 1}, {(): 3})
-    phases = {sample.labels["phase"] for family in it.metrics.timeouts.collect() for sample in family.samples}
+async def test_series_that_exist_before_anything_happens(recorded: Recorded) -> None:
+    assert (recorded.worker_up, recorded.workers_expected) == ({(): 1}, {(): 3})
+    phases = {sample.labels["phase"] for family in recorded.metrics.timeouts.collect() for sample in family.samples}
     assert phases == set(ENGINE_PHASES)
-    reasons = {sample.labels["reason"] for family in it.metrics.auth_failures.collect() for sample in family.samples}
+    reasons = {
+        sample.labels["reason"] for family in recorded.metrics.auth_failures.collect() for sample in family.samples
+    }
     assert reasons == set(KEY_REFUSALS)
 
 
-async def test_a_good_stream(it: Recorded) -> None:
-    it.record()
-    assert it.requests_started == {("/v1/x", "m"): 1}
-    assert it.requests == {("/v1/x", "m", "true", "ok", "200"): 1}
-    assert it.request_duration == {("/v1/x", "m", "true"): 1}
-    assert (it.time_to_first_token, it.time_per_output_token) == ({("m",): 1}, {("m",): 1})
+async def test_a_good_stream(recorded: Recorded) -> None:
+    recorded.record()
+    assert recorded.requests_started == {("/v1/x", "m"): 1}
+    assert recorded.requests == {("/v1/x", "m", "true", "ok", "200"): 1}
+    assert recorded.request_duration == {("/v1/x", "m", "true"): 1}
+    assert (recorded.time_to_first_token, recorded.time_per_output_token) == ({("m",): 1}, {("m",): 1})
     types = {"input": 10, "output": 5, "cached_input": 4, "reasoning": 2}
-    assert it.tokens == {("m", kind): count for kind, count in types.items()}
-    assert it.key_requests == {("tester",): 1}
-    assert it.key_tokens == {("tester", "input"): 10, ("tester", "output"): 5}
-    assert (it.inflight, it.timeouts, it.cancellations, it.wasted_tokens, it.label_overflow) == ({}, {}, {}, {}, {})
+    assert recorded.tokens == {("m", kind): count for kind, count in types.items()}
+    assert recorded.key_requests == {("tester",): 1}
+    assert recorded.key_tokens == {("tester", "input"): 10, ("tester", "output"): 5}
+    assert (
+        recorded.inflight,
+        recorded.timeouts,
+        recorded.cancellations,
+        recorded.wasted_tokens,
+        recorded.label_overflow,
+    ) == ({}, {}, {}, {}, {})
 
 
-async def test_times_are_in_seconds(it: Recorded) -> None:
-    it.record()
+async def test_times_are_in_seconds(recorded: Recorded) -> None:
+    recorded.record()
     sums = {
         sample.name: sample.value
         for metric in ("request_duration", "time_to_first_token", "time_per_output_token")
-        for family in getattr(it.metrics, metric).collect()
+        for family in getattr(recorded.metrics, metric).collect()
         for sample in family.samples
         if sample.name.endswith("_sum")
     }
@@ -95,28 +104,30 @@ async def test_times_are_in_seconds(it: Recorded) -> None:
 @pytest.mark.parametrize(
     ("usage", "generating"), [(None, 1.0), (Usage(5, 1), 1.0), (Usage(5, 0), 1.0), (Usage(5, 9), None)]
 )
-async def test_time_per_token_means_nothing_for_one(it: Recorded, usage: Usage | None, generating: Any) -> None:
-    it.record(usage=usage, generating=generating)
-    assert it.time_per_output_token == {}
+async def test_time_per_output_token_is_undefined_for_one_token(
+    recorded: Recorded, usage: Usage | None, generating: Any
+) -> None:
+    recorded.record(usage=usage, generating=generating)
+    assert recorded.time_per_output_token == {}
 
 
-async def test_a_request_in_flight(it: Recorded) -> None:
-    observation = it.recorder.begin("r1", "/v1/x")
-    assert (it.requests_started, it.inflight) == ({}, {})
+async def test_a_request_in_flight(recorded: Recorded) -> None:
+    observation = recorded.recorder.begin("r1", "/v1/x")
+    assert (recorded.requests_started, recorded.inflight) == ({}, {})
     observation.begin("m")
-    assert (it.requests_started, it.inflight) == ({("/v1/x", "m"): 1}, {("m",): 1})
+    assert (recorded.requests_started, recorded.inflight) == ({("/v1/x", "m"): 1}, {("m",): 1})
     observation.status = 200
     observation.finish()
-    assert it.inflight == {}
-    assert it.requests == {("/v1/x", "m", "false", "ok", "200"): 1}
+    assert recorded.inflight == {}
+    assert recorded.requests == {("/v1/x", "m", "false", "ok", "200"): 1}
 
 
-async def test_a_request_that_ends_before_its_model_is_known_counts_as_started_too(it: Recorded) -> None:
-    observation = it.recorder.begin("r1", "/v1/x")
+async def test_a_request_that_ends_before_its_model_is_known_counts_as_started_too(recorded: Recorded) -> None:
+    observation = recorded.recorder.begin("r1", "/v1/x")
     observation.status, observation.error = 401, InvalidRequest("x")
     observation.finish()
-    assert it.requests_started == {("/v1/x", "none"): 1}
-    assert it.requests == {("/v1/x", "none", "false", "client_error", "401"): 1}
+    assert recorded.requests_started == {("/v1/x", "none"): 1}
+    assert recorded.requests == {("/v1/x", "none", "false", "client_error", "401"): 1}
 
 
 @pytest.mark.parametrize(
@@ -138,30 +149,32 @@ async def test_a_request_that_ends_before_its_model_is_known_counts_as_started_t
         (InvalidRequest("x"), 400, "client_error", "400"),
     ],
 )
-async def test_outcomes(it: Recorded, error: GatewayError | None, status: int | None, outcome: str, code: str) -> None:
-    observation = it.recorder.begin("r1", "/v1/x")
+async def test_outcomes(
+    recorded: Recorded, error: GatewayError | None, status: int | None, outcome: str, code: str
+) -> None:
+    observation = recorded.recorder.begin("r1", "/v1/x")
     observation.begin("m")
     observation.status, observation.error = status, error
     observation.finish()
-    assert it.requests == {("/v1/x", "m", "false", outcome, code): 1}
-    assert it.timeouts == ({(error.phase,): 1} if isinstance(error, EngineTimeout) else {})
+    assert recorded.requests == {("/v1/x", "m", "false", outcome, code): 1}
+    assert recorded.timeouts == ({(error.phase,): 1} if isinstance(error, EngineTimeout) else {})
 
 
 @pytest.mark.parametrize(
     ("code", "events", "phase"),
     [(499, 0, "before_first_event"), (200, 0, "after_first_event"), (200, 7, "after_first_event")],
 )
-async def test_a_cancelled_stream(it: Recorded, code: int, events: int, phase: str) -> None:
-    it.record(outcome="cancelled", code=code, usage=None, events=events)
-    assert it.cancellations == {(phase,): 1}
-    assert it.wasted_tokens == ({("m", "cancelled"): events} if events else {})
-    assert (it.tokens, it.key_tokens) == ({}, {})
-    assert it.key_requests == {("tester",): 1}
+async def test_a_cancelled_stream(recorded: Recorded, code: int, events: int, phase: str) -> None:
+    recorded.record(outcome="cancelled", code=code, usage=None, token_events=events)
+    assert recorded.cancellations == {(phase,): 1}
+    assert recorded.wasted_tokens == ({("m", "cancelled"): events} if events else {})
+    assert (recorded.tokens, recorded.key_tokens) == ({}, {})
+    assert recorded.key_requests == {("tester",): 1}
 
 
 @pytest.mark.timing
-async def test_first_and_last_token_are_timed(it: Recorded) -> None:
-    observation = it.recorder.begin("r1", "/v1/x")
+async def test_first_and_last_token_are_timed(recorded: Recorded) -> None:
+    observation = recorded.recorder.begin("r1", "/v1/x")
     observation.begin("m")
     await asyncio.sleep(0.05)
     observation.token(1)
@@ -169,45 +182,45 @@ async def test_first_and_last_token_are_timed(it: Recorded) -> None:
     observation.token(4)
     observation.status, observation.usage = 200, Usage(1, 4)
     observation.finish()
-    [line] = await it.lines()
+    [line] = await recorded.lines()
     assert 48 < line["ttft_ms"] < 500
     assert line["duration_ms"] >= line["ttft_ms"] + 58
-    assert it.time_per_output_token == {("m",): 1}
+    assert recorded.time_per_output_token == {("m",): 1}
 
 
-async def test_quiet_requests_are_counted_and_not_logged(it: Recorded) -> None:
-    it.record(quiet=True)
-    assert await it.lines() == []
-    assert sum(it.requests.values()) == 1
+async def test_requests_without_a_log_line_are_counted(recorded: Recorded) -> None:
+    recorded.record(log=False)
+    assert await recorded.lines() == []
+    assert sum(recorded.requests.values()) == 1
 
 
-async def test_keys_beyond_the_limit_are_other(it: Recorded) -> None:
+async def test_keys_beyond_the_limit_are_other(recorded: Recorded) -> None:
     for number in range(60 + 5):
-        it.record(key=f"key-{number}")
-    it.record(key="key-0")
-    assert len(it.key_requests) == 60 + 1
-    assert (it.key_requests[("other",)], it.key_requests[("key-0",)]) == (5, 2)
-    assert it.key_tokens[("other", "input")] == 50
-    assert it.label_overflow == {("gateway_key_requests_total",): 5}
+        recorded.record(key=f"key-{number}")
+    recorded.record(key="key-0")
+    assert len(recorded.key_requests) == 60 + 1
+    assert (recorded.key_requests[("other",)], recorded.key_requests[("key-0",)]) == (5, 2)
+    assert recorded.key_tokens[("other", "input")] == 50
+    assert recorded.label_overflow == {("gateway_key_requests_total",): 5}
 
 
-async def test_models_beyond_the_limit_are_other(it: Recorded) -> None:
-    it.recorder.declare_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
+async def test_models_beyond_the_limit_are_other(recorded: Recorded) -> None:
+    recorded.recorder.declare_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
     for model in ("late", "m0", "other", "none"):
-        it.record(model=model)
-    counted = {key[1]: count for key, count in it.requests.items()}
+        recorded.record(model=model)
+    counted = {key[1]: count for key, count in recorded.requests.items()}
     assert counted == {"other": 2, "m0": 1, "none": 1}
-    assert it.label_overflow == {("gateway_requests_total",): 1}
-    assert it.inflight == {}
-    assert [line["model"] for line in await it.lines()] == ["late", "m0", "other", "none"]
+    assert recorded.label_overflow == {("gateway_requests_total",): 1}
+    assert recorded.inflight == {}
+    assert [line["model"] for line in await recorded.lines()] == ["late", "m0", "other", "none"]
 
 
-async def test_known_models_exist_at_zero(it: Recorded) -> None:
-    it.recorder.declare_models({"/v1/x": True, "/v1/y": False}, ("m", "n"))
-    it.recorder.declare_models({"/v1/x": True}, ("m",))
+async def test_known_models_exist_at_zero(recorded: Recorded) -> None:
+    recorded.recorder.declare_models({"/v1/x": True, "/v1/y": False}, ("m", "n"))
+    recorded.recorder.declare_models({"/v1/x": True}, ("m",))
     children = {
         tuple(sample.labels.values())
-        for family in it.metrics.requests.collect()
+        for family in recorded.metrics.requests.collect()
         for sample in family.samples
         if not sample.name.endswith("_created")
     }
@@ -216,14 +229,68 @@ async def test_known_models_exist_at_zero(it: Recorded) -> None:
             assert ("/v1/x", model, "true", outcome, code) in children
             assert ("/v1/y", model, "true", outcome, code) not in children
             assert ("/v1/y", model, "false", outcome, code) in children
-    assert it.requests == {}
+    assert recorded.requests == {}
 
 
-async def test_the_event_loops_lag_is_seen(it: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_event_loop_lag_is_measured(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.telemetry.recorder._LAG_PERIOD_S", 0.01)
-    watch = asyncio.create_task(it.recorder.watch_event_loop())
+    watch = asyncio.create_task(recorded.recorder.monitor_event_loop())
     await asyncio.sleep(0.2)
     watch.cancel()
     with suppress(asyncio.CancelledError):
         await watch
-    assert it.event_loop_lag[()] >= 2
+    assert recorded.event_loop_lag[()] >= 2
+
+
+async def test_an_engines_series_exist_at_zero(recorded: Recorded) -> None:
+    recorded.recorder.declare_engine("a", ("starting", "ready"))
+    children = {
+        (sample.name, *sample.labels.values()): sample.value
+        for metric in (
+            recorded.metrics.engine_requests,
+            recorded.metrics.engine_retries,
+            recorded.metrics.engine_ejections,
+        )
+        for family in metric.collect()
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    }
+    results = {("gateway_engine_requests_total", "a", result) for result in ATTEMPT_RESULTS}
+    assert set(children) == results | {("gateway_engine_retries_total", "a"), ("gateway_engine_ejections_total", "a")}
+    assert set(children.values()) == {0}
+
+
+async def test_an_engine_is_in_one_of_its_states(recorded: Recorded) -> None:
+    recorded.recorder.declare_engine("a", ("starting", "ready", "down"))
+    for state in ("starting", "ready", "down", "down"):
+        recorded.recorder.engine_state_set("a", state)
+        assert recorded.engine_state == {("a", state): 1}
+    (family,) = recorded.metrics.engine_state.collect()
+    assert len(family.samples) == 3
+
+
+async def test_ejections_attempts_retries_and_failed_keys_are_counted(recorded: Recorded) -> None:
+    recorded.recorder.engine_ejected("a")
+    recorded.recorder.attempt_finished("a", "timeout")
+    recorded.recorder.retried("a")
+    recorded.recorder.auth_failed("revoked_api_key")
+    assert recorded.engine_ejections == {("a",): 1}
+    assert recorded.engine_requests == {("a", "timeout"): 1}
+    assert recorded.engine_retries == {("a",): 1}
+    assert recorded.auth_failures == {("revoked_api_key",): 1}
+
+
+async def test_the_models_of_an_engine_are_shown_while_it_serves_them(recorded: Recorded) -> None:
+    recorder = recorded.recorder
+    recorder.declare_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
+    recorder.engine_models_read("a", "vllm", ("m0", "m1"))
+    recorder.engine_models_read("b", "llama_cpp", ("m0", "too many", "really"))
+    assert recorded.engine_model == {
+        ("a", "vllm", "m0"): 1, ("a", "vllm", "m1"): 1, ("b", "llama_cpp", "m0"): 1, ("b", "llama_cpp", "other"): 1,
+    }  # fmt: skip
+    recorder.engine_models_read("a", "vllm", ("m1", "m2"))
+    recorder.engine_models_read("b", "", ())
+    assert recorded.engine_model == {("a", "vllm", "m1"): 1, ("a", "vllm", "m2"): 1}
+    # What is zero now is still there: nothing is removed from a worker's file.
+    (family,) = recorded.metrics.engine_model.collect()
+    assert len(family.samples) == 5

@@ -34,7 +34,7 @@ def logged(*records: RequestRecord, level: str = "info") -> list[dict[str, Any]]
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_the_line_has_exactly_the_fields_of_the_design() -> None:
+def test_the_fields_of_a_request_line() -> None:
     [line] = logged(RECORD)
     assert tuple(line) == DESIGN
     assert {name: value for name, value in line.items() if name != "ts"} == {
@@ -66,7 +66,7 @@ def test_a_line_without_tokens_has_nulls() -> None:
 
 
 @pytest.mark.parametrize(("level", "lines"), [("debug", 1), ("info", 1), ("warning", 0), ("error", 0)])
-def test_the_level_decides_about_lines(level: str, lines: int) -> None:
+def test_requests_are_logged_at_info(level: str, lines: int) -> None:
     assert len(logged(RECORD, level=level)) == lines
 
 

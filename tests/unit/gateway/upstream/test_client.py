@@ -162,7 +162,7 @@ async def test_connection_close_is_obeyed(client: Start) -> None:
 
 
 async def test_the_number_of_idle_connections_is_bounded(client: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.upstream.client._MOST_IDLE", 3)
+    monkeypatch.setattr("gateway.upstream.client._MAX_IDLE", 3)
 
     async def after_a_while(wire: Wire) -> None:
         while True:

@@ -32,7 +32,7 @@ def test_a_first_start_makes_everything_that_the_programs_need(settings: Setting
     assert {_mode(path) for path in private} == {0o600}
 
     key = settings.api_key_file.read_text().strip()
-    assert KeyRing(settings.keys_file).authenticate(f"Bearer {key}".encode()).role == "admin"
+    assert KeyRing(settings.keys_file).authenticate(key.encode()).role == "admin"
     assert key not in settings.keys_file.read_text()
     accepted = GatewaySettings.load(engines="a=http://h:1", engine_key_file=settings.engine_key_file)
     assert accepted.engine_key() is not None

@@ -1,4 +1,4 @@
-"""Pricing: the prices file, what ENGINE_PRICES asks of it, and what a second of an engine costs."""
+"""Pricing: the prices file, the prices that ENGINE_PRICES selects, and what a second of an engine costs."""
 
 import re
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from gateway.yaml_file import read_yaml
 
 _MAX_USD_PER_HOUR = 10_000.0
 _MAX_WEIGHT = 100.0
-_SHOWN = 40
-_SECONDS = 3600.0
+_MAX_ECHO = 40
+_SECONDS_PER_HOUR = 3600.0
 
 _Usd = Annotated[float, Field(ge=0, le=_MAX_USD_PER_HOUR, strict=True)]
 _Weight = Annotated[float, Field(ge=0, le=_MAX_WEIGHT, strict=True)]
@@ -20,29 +20,29 @@ _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 
 
 class PricesFileError(Exception):
-    """The prices file, or a price that is asked of it, is wrong; the text is one sentence that says how to mend it."""
+    """The prices file, or a price selected from it, is wrong; the message is one sentence that says how to fix it."""
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Price(_Part):
+class _Price(_Section):
     usd_per_hour: _Usd
 
 
-class _Equivalents(_Part):
+class _Equivalents(_Section):
     input: _Weight
     cached_input: _Weight
 
 
-class _File(_Part):
+class _File(_Section):
     prices: dict[_Name, _Price]
     output_equivalents: _Equivalents
 
 
 class Weights(NamedTuple):
-    """How many output tokens an input token counts as: a policy, not a measurement. Both are 0 or more."""
+    """How many output tokens an input token counts as: a policy, not a measurement. Both are zero or more."""
 
     input: float
     cached_input: float
@@ -52,9 +52,9 @@ class Tariff(NamedTuple):
     """The price of one engine.
 
     Attributes:
-        usd_per_hour: For the whole engine, all workers together.
-        workers: How many share it evenly.
-        weights: How tokens share it.
+        usd_per_hour: US dollars per hour for the whole engine, over all workers.
+        workers: How many workers share it evenly.
+        weights: How it is shared out over tokens.
     """
 
     usd_per_hour: float
@@ -63,12 +63,12 @@ class Tariff(NamedTuple):
 
     @property
     def usd_per_second(self) -> float:
-        """What one second of this worker's part costs."""
-        return self.usd_per_hour / _SECONDS / self.workers
+        """US dollars that one second of this worker's share costs."""
+        return self.usd_per_hour / _SECONDS_PER_HOUR / self.workers
 
 
 class PriceList(NamedTuple):
-    """The prices of one file: US dollars an hour by name, and the weights of tokens."""
+    """The content of a prices file: US dollars per hour by name, and the weights of tokens."""
 
     path: Path
     usd_per_hour: Mapping[str, float]
@@ -79,23 +79,23 @@ class PriceList(NamedTuple):
 
         Args:
             engine: Its name, for the message.
-            price: A name from the file, or US dollars an hour.
-            workers: How many share it.
+            price: A name from the file, or US dollars per hour.
+            workers: How many workers share it.
 
         Raises:
             PricesFileError: It is neither.
         """
-        usd = self.usd_per_hour.get(price, _in_dollars(price))
+        usd = self.usd_per_hour.get(price, _parse_usd(price))
         if usd is None:
             raise PricesFileError(
-                f"ENGINE_PRICES: {engine}={price!r} is not allowed: {str(self.path)!r} has no such price, but "
-                f"{', '.join(self.usd_per_hour) or 'none at all'}; or write US dollars an hour, such as {engine}=0.65."
+                f"ENGINE_PRICES: {engine}={price!r} is not allowed: {str(self.path)!r} has no such price. Use one of: "
+                f"{', '.join(self.usd_per_hour) or 'none'}; or US dollars per hour, such as {engine}=0.65."
             )
         return Tariff(usd, workers, self.weights)
 
 
-def _in_dollars(text: str) -> float | None:
-    """A number of US dollars from 0 to `_MAX_USD_PER_HOUR`; None for anything else."""
+def _parse_usd(text: str) -> float | None:
+    """A number of US dollars, at most `_MAX_USD_PER_HOUR`; None for anything else."""
     usd = float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text) else None
     return usd if usd is None or usd <= _MAX_USD_PER_HOUR else None
 
@@ -104,7 +104,7 @@ def read_prices(path: Path) -> PriceList:
     """Reads a prices file.
 
     Raises:
-        PricesFileError: The file is missing, is no YAML, or a field is wrong.
+        PricesFileError: The file is missing, is not YAML, or a field is wrong.
     """
     content = read_yaml(path, "prices file", "set PRICES_FILE, or leave ENGINE_PRICES empty", PricesFileError)
     try:
@@ -113,9 +113,9 @@ def read_prices(path: Path) -> PriceList:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole file"
         value = repr(first["input"])
-        shown = f" = {value}" if len(value) <= _SHOWN else ""
+        echo = f" = {value}" if len(value) <= _MAX_ECHO else ""
         raise PricesFileError(
-            f"The prices file {str(path)!r}: {field}{shown} is not allowed: {first['msg']}."
+            f"The prices file {str(path)!r}: {field}{echo} is not allowed: {first['msg']}."
         ) from error
     prices = {name: price.usd_per_hour for name, price in file.prices.items()}
     return PriceList(path, prices, Weights(**file.output_equivalents.model_dump()))

@@ -1,15 +1,15 @@
-"""Server-sent events, as WHATWG's HTML standard defines them (9.2.6), cut out of a stream of bytes. The only parser.
+"""Server-sent events, as WHATWG's HTML standard defines them (9.2.6), parsed from a stream of bytes. The only parser.
 
-Two deviations, on purpose. An event whose data is empty is, by the standard, not dispatched; clients fail on it, so it
-is not passed on either. A last event that lacks its blank line is, by the standard, dropped; here it counts when the
-stream ends cleanly, since engines are known to end so behind [DONE].
+Two deliberate deviations: by the standard, an event whose data is empty is not dispatched; clients fail on it, so it is
+not passed on either. By the standard, a last event without its blank line is dropped; here it counts if the stream ends
+cleanly, since engines are known to end like that after [DONE].
 """
 
 from typing import NamedTuple
 
 from gateway.errors import EngineBadResponse
 
-# An event longer than this, in bytes, is no event: nothing that a model says in one token comes near it.
+# Maximum size of an event in bytes: nothing that a model generates in one token comes near it.
 _MAX_EVENT = 4_194_304
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 END = b"\n\n"
@@ -17,10 +17,10 @@ _SIMPLE = b"data: {"
 
 
 class Event(NamedTuple):
-    """One event, or a block of lines that amounts to none.
+    """One event, or a block of lines that is not one.
 
     Attributes:
-        raw: What may go on to a client: the lines of an event, or only the comments of a block without data; b"" where
+        raw: What may go to a client: the lines of an event, or only the comments of a block without data; b"" if
             nothing is left. Ends with a blank line.
         data: The values of its data fields, joined by newlines; None where there are none, or they are all empty.
     """
@@ -30,17 +30,17 @@ class Event(NamedTuple):
 
 
 class EventParser:
-    """Cuts a stream into events, however its bytes were split on the way and whichever line ends it uses."""
+    """Splits a stream into events, however its bytes were split on the way and whatever line ends it uses."""
 
-    __slots__ = ("_begun", "_buffer", "_ended_in_cr")
+    __slots__ = ("_buffer", "_ended_in_cr", "_has_begun")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._ended_in_cr = False
-        self._begun = False
+        self._has_begun = False
 
     def feed(self, data: bytes) -> bytes:
-        """Takes the next bytes; returns the whole blocks that they complete, with plain newlines, for `split`.
+        """Adds the next bytes; returns the blocks that they complete, with plain newlines, for `split`.
 
         Raises:
             EngineBadResponse: An event has no end.
@@ -54,12 +54,12 @@ class EventParser:
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
-        if not self._begun:
+        if not self._has_begun:
             if len(data) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(data):
                 self._buffer = data
                 return b""
             data = data.removeprefix(_BYTE_ORDER_MARK)
-            self._begun = True
+            self._has_begun = True
         if data.endswith(END):
             return data
         cut = data.rfind(END)
@@ -75,20 +75,20 @@ class EventParser:
         return data
 
     def finish(self) -> bytes:
-        """The stream has ended cleanly: what is left of it, as a whole block."""
+        """The stream has ended cleanly: returns what is left of it as a complete block."""
         rest, self._buffer = self._buffer.rstrip(b"\n"), b""
         return rest + END if rest else b""
 
 
 def split(blocks: bytes) -> list[Event]:
-    """Whole blocks, as `EventParser` returns them, as events."""
+    """Splits complete blocks, as `EventParser` returns them, into events."""
     return [_event(block) for block in blocks.split(END) if block.strip(b"\n")]
 
 
 def count_simple(blocks: bytes) -> int:
-    """How many events these whole blocks are, if each is a single line with one JSON object as data; 0 if any is not.
+    """The number of events in these blocks, if each is a single line with one JSON object as data; 0 otherwise.
 
-    For the hot path: nearly every event of an engine has this form, and telling so costs a fraction of `split`.
+    For the hot path: nearly every event of an engine has this form, and the check costs a fraction of `split`.
     """
     count = blocks.count(END)
     simple = (

@@ -1,6 +1,6 @@
-"""Outlier detection for one engine, as Envoy has it for hosts: when failures take it out, for how long, how it returns.
+"""Outlier detection for one engine, as Envoy does it for hosts: when to eject it, for how long, and how it returns.
 
-It knows nothing of why a request failed: who calls it has found that the engine is to blame. All times are
+Why a request failed is not known here: the caller has decided that the engine is to blame. All times are
 `time.monotonic`, in seconds.
 """
 
@@ -9,7 +9,7 @@ from math import inf
 _FAILURES_TO_EJECT = 5
 _BASE_EJECTION_S = 30.0
 _MAX_EJECTION_S = 300.0
-# So long without a new ejection takes one step back off the time of the next.
+# Each such period without a new ejection shortens the next one by a step.
 _DECAY_S = 60.0
 
 
@@ -17,9 +17,9 @@ class Outlier:
     """Consecutive failures of an engine, and the ejections that follow from them.
 
     Attributes:
-        failures: Incidents in a row since the last finished answer.
+        failures: Consecutive incidents since the last finished response.
         ejected_until: When the engine may be tried again; -inf when it is not ejected.
-        on_trial: Whether the one request that decides about its return is under way.
+        on_trial: Whether the one request that decides whether it returns is in flight.
     """
 
     __slots__ = ("_last_failure", "_level", "_released", "ejected_until", "failures", "on_trial")
@@ -34,17 +34,17 @@ class Outlier:
 
     @property
     def is_ejected(self) -> bool:
-        """Whether it has been ejected and has not finished an answer since."""
+        """Whether it has been ejected and has not finished a response since."""
         return self.ejected_until > -inf
 
     def may_be_tried(self, now: float) -> bool:
-        """Whether it is time for one trial request, and none is under way."""
+        """Whether a trial request is due, and none is in flight."""
         return self.is_ejected and now >= self.ejected_until and not self.on_trial
 
     def fail(self, began: float, now: float) -> bool:
         """Counts a failed request; True when the engine should be ejected now.
 
-        All requests that were under way when something happened fail together, and are one incident.
+        All requests that were in flight when something broke fail together, and count as one incident.
 
         Args:
             began: When the request began.
@@ -57,14 +57,14 @@ class Outlier:
         return self.is_ejected or self.failures >= _FAILURES_TO_EJECT
 
     def eject(self, now: float) -> None:
-        """Takes the engine out: longer each time, up to a limit, and shorter again the longer it has been well."""
-        well = 0.0 if self.is_ejected else now - self._released
-        self._level = 1 + max(0, self._level - int(min(well, _MAX_EJECTION_S * _DECAY_S) / _DECAY_S))
+        """Ejects the engine: longer each time, up to a limit, and shorter again the longer it has been healthy."""
+        healthy_s = 0.0 if self.is_ejected else now - self._released
+        self._level = 1 + max(0, self._level - int(min(healthy_s, _MAX_EJECTION_S * _DECAY_S) / _DECAY_S))
         self.ejected_until = now + min(_BASE_EJECTION_S * self._level, _MAX_EJECTION_S)
         self.failures = 0
 
     def succeed(self, now: float) -> None:
-        """An answer was finished: what was counted is over."""
+        """A response was finished: failures are counted from zero again."""
         if self.is_ejected:
             self._released = now
             self.ejected_until = -inf

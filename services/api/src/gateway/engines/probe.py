@@ -1,4 +1,4 @@
-"""The one-token probe: whether an engine really generates, or really embeds."""
+"""The one-token probe: whether an engine really generates, or embeds."""
 
 import orjson
 
@@ -6,10 +6,10 @@ from gateway.errors import EngineBadResponse
 from gateway.upstream import Upstream
 
 _OK = 200
-# How an engine says that it does not have an endpoint.
+# The statuses with which an engine says that it does not have an endpoint.
 NOT_OFFERED = frozenset({400, 404, 405, 501})
-# An answer to a probe is never as large as this, in bytes.
-_MAX_ANSWER = 1_048_576
+# Well above the size of any response to a probe, in bytes.
+_MAX_RESPONSE_BYTES = 1_048_576
 _MAX_ECHO = 200
 
 _COMPLETION = (b"/v1/completions", "prompt", b"choices")
@@ -17,10 +17,10 @@ _EMBEDDING = (b"/v1/embeddings", "input", b"embedding")
 
 
 class Probe:
-    """Probes one engine, first in the way that worked last.
+    """Probes one engine, starting with the endpoint that worked last.
 
     Args:
-        upstream: The client to it.
+        upstream: The HTTP client to it.
     """
 
     def __init__(self, upstream: Upstream) -> None:
@@ -28,16 +28,16 @@ class Probe:
         self._kind = _COMPLETION
 
     async def run(self, model: str) -> None:
-        """One token, or one embedding from an engine that only embeds.
+        """Has the engine generate one token, or one embedding if it only embeds.
 
         Raises:
             EngineError: It did not.
-            OutOfResources: It could not be asked.
+            OutOfResources: The gateway had no resources left to ask it.
         """
         for kind in (self._kind, *(other for other in (_COMPLETION, _EMBEDDING) if other != self._kind)):
             path, field, result = kind
             body = orjson.dumps({"model": model, field: "1", **({"max_tokens": 1} if field == "prompt" else {})})
-            status, answer = await self._upstream.fetch(b"POST", path, body, limit=_MAX_ANSWER)
+            status, answer = await self._upstream.fetch(b"POST", path, body, limit=_MAX_RESPONSE_BYTES)
             if status == _OK and b'"%b"' % result in answer:
                 self._kind = kind
                 return

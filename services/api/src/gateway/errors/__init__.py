@@ -1,35 +1,35 @@
-"""The exception tree: every way in which a request can end other than well.
+"""The exception tree: every way in which a request can fail.
 
 GatewayError
-├── ClientError                 the client can mend it (4xx)
+├── ClientError                 the client can fix it (4xx)
 │   ├── InvalidRequest          400, names the field in `param`
 │   │   ├── ContextLengthExceeded
-│   │   └── MalformedRequest    what came is no HTTP, or HTTP that could be read in two ways
+│   │   └── MalformedRequest    not HTTP, or HTTP that could be read in two ways
 │   ├── Unauthorized            401
 │   ├── Forbidden               403
 │   ├── NotFound                404
 │   │   └── ModelNotFound
 │   ├── MethodNotAllowed        405
-│   ├── RequestTimeout          408, the body did not come
+│   ├── RequestTimeout          408, the body did not arrive
 │   ├── BodyTooLarge            413
-│   ├── UnsupportedCoding       415, a content coding that is not taken
+│   ├── UnsupportedCoding       415, a content coding that is not supported
 │   ├── HeadersTooLarge         431
-│   └── EngineRejected          what an engine found wrong with the request, with its own 4xx
-├── ClientDisconnected                  nobody is left to answer
+│   └── EngineRejected          an engine refused the request, with its own 4xx
+├── ClientDisconnected          nobody is left to answer
 ├── TooManyConnections          503, the gateway's own limit; no engine was asked
 ├── TooManyUploads              503, likewise
 ├── NoEngineReady               503, with a reason and a time to come back
 ├── EngineError                 an engine failed
 │   ├── EngineUnreachable       refused: nothing listens there
 │   ├── EngineReset             the connection broke
-│   ├── EngineBadResponse            a 5xx, or bytes that are no answer
+│   ├── EngineBadResponse       a 5xx, or bytes that are not an answer
 │   ├── EngineTimeout           504, names the phase
 │   │   └── EngineStalled       it has stopped making progress
-│   └── EngineBusy              it works, but takes no more at the moment
+│   └── EngineBusy              it works, but accepts no more requests now
 │       ├── EngineRateLimited   429
 │       └── EngineOverloaded    503
 ├── OutOfResources              503, the gateway itself has no descriptors or memory left
-└── ShuttingDown                 503, the gateway is shutting down
+└── ShuttingDown                503, the gateway is shutting down
 
 Each class says how it is answered (`status`, `type`, `code`) and counted (`outcome`), so that no handler has to choose.
 """

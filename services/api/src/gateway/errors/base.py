@@ -1,4 +1,4 @@
-"""What every error is: how it is answered and counted."""
+"""The base of all errors: how each is answered and counted."""
 
 from typing import ClassVar, Literal
 
@@ -16,19 +16,19 @@ Outcome = Literal[
 
 
 class GatewayError(Exception):
-    """A request's end that is answered with an error.
+    """A request fails.
 
     Args:
-        message: What a person reads: what is wrong and what to do.
-        param: The field of the request at fault, where there is one.
+        message: For people: what is wrong and what to do.
+        param: The request's field at fault, if there is one.
         code: Overrides the class's machine-readable code.
-        retry_after: Seconds after which trying again makes sense; becomes the `retry-after` header.
+        retry_after: Seconds after which a retry makes sense; becomes the `retry-after` header.
     """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     outcome: ClassVar[Outcome] = "internal_error"
-    # Becomes `x-should-retry`, which beats what an SDK would do by the status alone; None leaves it to the SDK.
+    # Becomes `x-should-retry`, which overrides what an SDK would do by the status; None leaves it to the SDK.
     should_retry: ClassVar[bool | None] = None
     code: str | None = "internal_error"
 
@@ -44,10 +44,10 @@ class GatewayError(Exception):
 
     @classmethod
     def unexpected(cls, request_id: str) -> "GatewayError":
-        """The gateway's own fault, for whoever asked; what it was is in the log."""
-        return cls(f"The gateway failed. Its log tells more of {request_id}.")
+        """An internal error, as the client sees it; the log has the cause."""
+        return cls(f"Internal error. See the gateway's log for request {request_id}.")
 
     @property
     def http_status(self) -> int:
-        """The status that the client gets; only `EngineRejected` has its own per instance."""
+        """The status that the client gets; only `EngineRejected` has one per instance."""
         return self.status

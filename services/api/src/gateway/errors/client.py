@@ -1,16 +1,16 @@
-"""What the client can mend (4xx)."""
+"""Errors that the client can fix (4xx)."""
 
 from typing import ClassVar, Literal, get_args
 
 from gateway.errors.base import GatewayError, Outcome
 
-# Why there is no good key; the codes of `Unauthorized`.
+# Why there is no valid key; the codes of `Unauthorized`.
 KeyRefusal = Literal["missing_api_key", "invalid_api_key", "revoked_api_key", "expired_api_key"]
 KEY_REFUSALS: tuple[KeyRefusal, ...] = get_args(KeyRefusal)
 
 
 class ClientError(GatewayError):
-    """Something that the client can mend."""
+    """An error that the client can fix."""
 
     status = 400
     type = "invalid_request_error"
@@ -20,7 +20,7 @@ class ClientError(GatewayError):
 
 
 class InvalidRequest(ClientError):
-    """400: the body is not what the endpoint takes."""
+    """400: the body is not valid for the endpoint."""
 
 
 class ContextLengthExceeded(InvalidRequest):
@@ -30,20 +30,20 @@ class ContextLengthExceeded(InvalidRequest):
 
 
 class MalformedRequest(InvalidRequest):
-    """400: what came is no HTTP, or HTTP that two readers could read in two ways."""
+    """400: not HTTP, or HTTP that two parsers could read in two ways."""
 
     code = "malformed_http"
 
 
 class Unauthorized(ClientError):
-    """401: no key, a wrong one, or one that has been revoked or has expired."""
+    """401: no key, an unknown one, or one that was revoked or has expired."""
 
     status = 401
     code = "invalid_api_key"
 
 
 class Forbidden(ClientError):
-    """403: a good key that may not do this."""
+    """403: a valid key without the permission."""
 
     status = 403
     type = "permission_error"
@@ -75,7 +75,7 @@ class MethodNotAllowed(ClientError):
 
 
 class RequestTimeout(ClientError):
-    """408: the request's body stopped coming."""
+    """408: the request's body stopped arriving."""
 
     status = 408
     should_retry = True
@@ -83,18 +83,18 @@ class RequestTimeout(ClientError):
 
 
 class BodyTooLarge(ClientError):
-    """413: the body is larger than the gateway takes."""
+    """413: the body is larger than the gateway accepts."""
 
     status = 413
     code = "request_too_large"
 
 
 class UnsupportedCoding(ClientError):
-    """415: the body's `Content-Encoding` is none that is taken here.
+    """415: the body's `Content-Encoding` is not supported.
 
     Args:
         message: Names the coding.
-        accepted: The codings that are taken, as `Accept-Encoding` lists them.
+        accepted: The supported codings, as `Accept-Encoding` lists them.
     """
 
     status = 415
@@ -106,14 +106,14 @@ class UnsupportedCoding(ClientError):
 
 
 class HeadersTooLarge(ClientError):
-    """431: the request's head is larger, or has more headers, than the gateway takes."""
+    """431: the request's head is larger, or has more headers, than the gateway accepts."""
 
     status = 431
     code = "headers_too_large"
 
 
 class EngineRejected(ClientError):
-    """An engine's own 4xx about the request; passed on with the engine's status and words."""
+    """An engine's own 4xx about the request; passed on with the engine's status and message."""
 
     def __init__(self, message: str, *, status: int, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message, param=param, code=code)

@@ -1,4 +1,4 @@
-"""What engines fail at."""
+"""Failures of engines."""
 
 from typing import ClassVar, Literal, get_args
 
@@ -7,13 +7,13 @@ from gateway.errors.base import GatewayError, Outcome
 # The phases in which an engine can be too slow.
 EnginePhase = Literal["connect", "ttft", "idle", "total"]
 ENGINE_PHASES: tuple[EnginePhase, ...] = get_args(EnginePhase)
-# What can come of one attempt at an engine.
+# How one attempt at an engine can end.
 AttemptResult = Literal["ok", "rejected", "busy", "unreachable", "reset", "broken", "timeout", "cancelled", "error"]
 ATTEMPT_RESULTS: tuple[AttemptResult, ...] = get_args(AttemptResult)
 
 
 class NoEngineReady(GatewayError):
-    """503: engines that serve the model exist, or may come to, but none can take a request now."""
+    """503: engines that serve the model exist, or may appear, but none can take a request now."""
 
     status = 503
     type = "service_unavailable"
@@ -32,18 +32,18 @@ class EngineError(GatewayError):
 
 
 class EngineUnreachable(EngineError):
-    """Nothing takes connections at the engine's address; another engine may always try."""
+    """Nothing accepts connections at the engine's address; another engine may always be tried."""
 
     should_retry = True
     code = "engine_unreachable"
 
 
 class EngineReset(EngineError):
-    """The engine broke the connection before its answer was complete; before the first byte another may always try.
+    """The engine broke the connection before its answer was complete; before the first byte another may be tried.
 
     Args:
         message: As in `GatewayError`.
-        has_begun: Whether a part of the answer had come.
+        has_begun: Whether a part of the answer had arrived.
     """
 
     should_retry = True
@@ -55,7 +55,7 @@ class EngineReset(EngineError):
 
 
 class EngineBadResponse(EngineError):
-    """The engine answered with a 5xx, or with bytes that are no answer, and would most likely do so again."""
+    """The engine answered with a 5xx, or with bytes that are not an answer, and would most likely do so again."""
 
     should_retry = False
     code = "engine_broken"
@@ -76,13 +76,13 @@ class EngineTimeout(EngineError):
 
 
 class EngineStalled(EngineTimeout):
-    """The engine has stopped making progress while the request waited for its first byte; another may always try."""
+    """The engine stopped making progress while the request waited for its first byte; another may always be tried."""
 
     code = "engine_stalled"
 
 
 class EngineBusy(EngineError):
-    """The engine works but takes no more requests at the moment; `retry_after` is its own advice, where it gave one."""
+    """The engine works but accepts no more requests now; `retry_after` is its own advice, if it gave one."""
 
     should_retry = True
 

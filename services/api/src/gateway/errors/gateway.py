@@ -1,4 +1,4 @@
-"""What is neither the client's fault nor an engine's."""
+"""Errors that are neither the client's fault nor an engine's."""
 
 from gateway.errors.base import GatewayError
 
@@ -12,7 +12,7 @@ class ClientDisconnected(GatewayError):
 
 
 class TooManyConnections(GatewayError):
-    """503: as many clients are connected as the gateway takes at once."""
+    """503: the maximum number of clients is connected."""
 
     status = 503
     type = "service_unavailable"
@@ -22,7 +22,7 @@ class TooManyConnections(GatewayError):
 
 
 class TooManyUploads(GatewayError):
-    """503: large bodies on their way fill the memory that there is for them."""
+    """503: large bodies that are still arriving fill the memory reserved for them."""
 
     status = 503
     type = "service_unavailable"
@@ -41,7 +41,7 @@ class OutOfResources(GatewayError):
 
 
 class ShuttingDown(GatewayError):
-    """503: the worker was told to stop and its grace ran out with the request unfinished."""
+    """503: the worker was told to stop, and its grace period ran out with the request unfinished."""
 
     status = 503
     type = "service_unavailable"

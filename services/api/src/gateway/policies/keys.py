@@ -1,4 +1,4 @@
-"""API keys: who may call. Hashes in a file that may change at any time; the keys themselves are nowhere."""
+"""API keys: who may call. Only hashes are stored, in a file that may change at any time."""
 
 import asyncio
 import hashlib
@@ -17,19 +17,19 @@ from pydantic_core import ErrorDetails
 from gateway.errors import Forbidden, Unauthorized
 from gateway.yaml_file import parse_yaml, read_file
 
-# Half of the five seconds within which a revoked key must stop working.
+# Well within the five seconds after which a revoked key must stop working.
 WATCH_INTERVAL_S = 1.0
-_HARMLESS = frozenset({"role", "expires", "models", "revoked"})
-_SHOWN = 24
-_WHAT = "keys file"
+_SAFE_TO_ECHO = frozenset({"role", "expires", "models", "revoked"})
+_MAX_ECHO = 24
+_DESCRIPTION = "keys file"
 
 
 class KeysFileError(Exception):
-    """The keys file cannot be used; the text is one sentence naming file, field, value and what is allowed."""
+    """The keys file cannot be used; the message is one sentence naming file, field, value and what is allowed."""
 
 
 class _Entry(BaseModel):
-    """One entry of keys.yaml; no other fields exist."""
+    """One entry of keys.yaml; no other fields are allowed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,13 +44,13 @@ class _Entry(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # Each is an `_Entry`, but checked by itself: all in one call would hold every thread up for 0.1 s.
+    # Each is an `_Entry`, but validated by itself: validating all in one call would block every thread for 0.1 s.
     keys: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that has been found good. `name` is the id that metrics and logs show."""
+    """A valid key. `name` is what metrics and logs show."""
 
     name: str
     role: Literal["user", "admin"]
@@ -60,7 +60,7 @@ class Key:
     revoked: bool
 
     def may_use(self, model: str) -> bool:
-        """Whether this key is allowed to use `model`."""
+        """Whether this key may use `model`."""
         return self.models is None or model in self.models
 
     def check_model(self, model: str) -> None:
@@ -74,50 +74,43 @@ class Key:
 
 
 class KeyRing:
-    """The keys of one file, by its newest good version: a bad one is refused and logged, and changes nothing.
+    """The keys of one file, in its newest valid version. An invalid version is logged and changes nothing.
 
     Args:
         path: keys.yaml; see `_Entry` for its fields.
-        last_good: Where a copy of the newest good version is kept (hashes only), for a worker that is started while the
-            file is bad. The gateway must not go down with a worker because somebody is editing its keys.
+        last_good: Where a copy of the newest valid version is kept (hashes only), for a worker that starts while the
+            file is invalid. The gateway must not go down with a worker because someone is editing its keys.
 
     Raises:
-        KeysFileError: On construction, when the file is bad and there is no good copy.
+        KeysFileError: On construction, if the file is invalid and there is no valid copy.
     """
 
     def __init__(self, path: Path, last_good: Path | None = None) -> None:
         self._path = path
         self._last_good = last_good
-        self._stamp = _stamp(path)
-        self._refused = ""
+        self._signature = _signature(path)
+        self._last_error = ""
         try:
             self._keys = self._read()
         except KeysFileError as error:
             if last_good is None or not last_good.exists():
                 raise
-            logger.error("keys file refused, the last good keys stay in force: {}", error)
+            logger.error("keys file is invalid, the last valid keys stay in force: {}", error)
             self._keys = read_keys(last_good)
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def authenticate(self, authorization: bytes | None) -> Key:
-        """The key named by an `Authorization: Bearer …` header.
+    def authenticate(self, text: bytes) -> Key:
+        """The key with this text.
 
         Raises:
-            Unauthorized: No header, another scheme, or a key that is unknown, revoked or past its date; `code` is
-                `missing_api_key`, `invalid_api_key`, `revoked_api_key` or `expired_api_key`.
+            Unauthorized: It is unknown, revoked or expired; `code` is `invalid_api_key`, `revoked_api_key` or
+                `expired_api_key`.
         """
-        if not authorization:
-            raise Unauthorized(
-                "No API key. Send it in the header 'Authorization: Bearer YOUR_KEY'.", code="missing_api_key"
-            )
-        scheme, _, token = authorization.partition(b" ")
-        if scheme.lower() != b"bearer" or not token:
-            raise Unauthorized("The Authorization header must read 'Bearer YOUR_KEY'.", code="missing_api_key")
-        digest = hashlib.sha256(token.strip()).digest()
+        digest = hashlib.sha256(text).digest()
         key = self._keys.get(digest)
-        # The look-up is by hash, so its timing tells nothing about a key; the comparison is for those who audit.
+        # The lookup is by hash, so its timing reveals nothing about a key; the comparison is for auditors.
         if key is None or not hmac.compare_digest(key.digest, digest):
             raise Unauthorized("This API key is not known here. Check it, or ask for a new one (make key NAME=…).")
         if key.revoked:
@@ -127,30 +120,32 @@ class KeyRing:
         return key
 
     def refresh(self) -> bool:
-        """Reads the file again if it has changed; True when new keys are in force.
+        """Reloads the file if it has changed; True when new keys are in force.
 
-        A bad version is logged once and changes nothing.
+        An invalid version is logged once and changes nothing.
         """
-        stamp = _stamp(self._path)
-        if stamp == self._stamp:
+        signature = _signature(self._path)
+        if signature == self._signature:
             return False
-        self._stamp = stamp  # of before it is read: what changes meanwhile is another change
+        self._signature = signature  # from before it is read: a change meanwhile is another one
         try:
             self._keys = self._read()
         except KeysFileError as error:
-            if str(error) != self._refused:
-                logger.error("keys file refused, the old keys stay in force: {}", error)
-            self._refused = str(error)
+            if str(error) != self._last_error:
+                logger.error("keys file is invalid, the previous keys stay in force: {}", error)
+            self._last_error = str(error)
             return False
-        self._refused = ""
-        logger.info("keys file read again: {} keys", len(self._keys))
+        self._last_error = ""
+        logger.info("keys file reloaded: {} keys", len(self._keys))
         return True
 
     def _read(self) -> dict[bytes, Key]:
         try:
             content = _content(self._path)
         except KeysFileError:
-            self._stamp = None  # as it is, it may be readable in a second: when there are descriptors again, say
+            self._signature = (
+                None  # the same file may be readable in a second, for example once there are descriptors again
+            )
             raise
         keys = _parse(content, self._path)
         if self._last_good is not None:
@@ -158,17 +153,17 @@ class KeyRing:
         return keys
 
     async def watch(self) -> None:
-        """Refreshes for ever, so that a revoked key stops working within five seconds."""
+        """Refreshes forever, so that a revoked key stops working within five seconds."""
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
             try:
-                # In a thread: thousands of keys take time to parse, and a file system may take its time as well.
+                # In a thread: thousands of keys take time to parse, and a file system may be slow as well.
                 await asyncio.to_thread(self.refresh)
-            except Exception:  # noqa: BLE001 - a watch that dies would leave revoked keys in force
-                logger.exception("the keys file could not be looked at")
+            except Exception:  # noqa: BLE001 - a watcher that dies would leave revoked keys in force
+                logger.exception("the keys file could not be checked")
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _signature(path: Path) -> tuple[int, int, int] | None:
     try:
         stat = path.stat()
     except OSError:
@@ -180,27 +175,29 @@ def read_keys(path: Path) -> dict[bytes, Key]:
     """Reads keys.yaml into a table by SHA-256 digest (32 bytes).
 
     Raises:
-        KeysFileError: The file is missing, is no YAML, or an entry is wrong.
+        KeysFileError: The file is missing, is not YAML, or an entry is wrong.
     """
     return _parse(_content(path), path)
 
 
 def _content(path: Path) -> bytes:
-    return read_file(path, _WHAT, "make one with 'make key NAME=…', or set KEYS_FILE", KeysFileError)
+    return read_file(path, _DESCRIPTION, "create it with 'make key NAME=…', or set KEYS_FILE", KeysFileError)
 
 
 def _parse(content: bytes, path: Path) -> dict[bytes, Key]:
-    place: tuple[int | str, ...] = ()
+    location: tuple[int | str, ...] = ()
     keys: dict[bytes, Key] = {}
     try:
-        for number, item in enumerate(_File.model_validate(parse_yaml(content, path, _WHAT, KeysFileError)).keys):
-            place = ("keys", number)
+        for number, item in enumerate(
+            _File.model_validate(parse_yaml(content, path, _DESCRIPTION, KeysFileError)).keys
+        ):
+            location = ("keys", number)
             key = _key(_Entry.model_validate(item))
             keys[key.digest] = key
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise KeysFileError(
-            f"The keys file {str(path)!r}: {_place(place, first)} is not allowed: {first['msg']}."
+            f"The keys file {str(path)!r}: {_location(location, first)} is not allowed: {first['msg']}."
         ) from None
     return keys
 
@@ -217,24 +214,24 @@ def _key(entry: _Entry) -> Key:
 
 
 def _keep_copy(content: bytes, last_good: Path) -> None:
-    """Keeps the bytes that were read; the file itself may have changed since.
+    """Keeps a copy of the bytes that were read; the file itself may have changed since.
 
-    Where they cannot be kept, no older copy is left either: keys that have been revoked since would be good in it.
+    If that fails, no older copy is left either: it would accept keys that have been revoked since.
     """
     new = last_good.with_suffix(f".{os.getpid()}")
     try:
         new.write_bytes(content)
         new.replace(last_good)
     except OSError as error:
-        logger.warning("no copy of the keys file could be kept: {}", error.strerror)
+        logger.warning("the keys file could not be copied: {}", error.strerror)
         for path in (new, last_good):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
 
-def _place(entry: tuple[int | str, ...], error: ErrorDetails) -> str:
-    """The field at fault, with its value where nobody pastes a key; what is long may be one, and is not shown."""
-    path = [str(part) if len(str(part)) <= _SHOWN else "…" for part in (*entry, *error["loc"])]
+def _location(entry: tuple[int | str, ...], error: ErrorDetails) -> str:
+    """The wrong field, with its value if nobody would paste a key there. Long values may be keys and are not shown."""
+    path = [str(part) if len(str(part)) <= _MAX_ECHO else "…" for part in (*entry, *error["loc"])]
     value = error["input"] if isinstance(error["input"], str | int | float | date) else ""
-    shown = f" = {value!r}" if path and path[-1] in _HARMLESS and 0 < len(str(value)) <= _SHOWN else ""
-    return f"{'.'.join(path) or 'the whole file'}{shown}"
+    echo = f" = {value!r}" if path and path[-1] in _SAFE_TO_ECHO and 0 < len(str(value)) <= _MAX_ECHO else ""
+    return f"{'.'.join(path) or 'the whole file'}{echo}"

@@ -1,6 +1,6 @@
-"""How much memory request bodies take that are still on their way, all of them together.
+"""Limits the memory of request bodies that are still arriving, all of them together.
 
-nginx passes a body on as it comes (docs/decisions/0024), so that a slow one waits here.
+nginx passes a body on as it arrives (docs/decisions/0024), so that a slow one waits here.
 """
 
 from types import TracebackType
@@ -8,30 +8,30 @@ from typing import Self
 
 from gateway.errors import TooManyUploads
 
-# A body up to this size always finds room: large ones that never end do not keep out a question.
+# A body up to this size always finds room: large ones that never end do not keep out small requests. In bytes.
 SMALL = 65_536
 
 
 class Uploads:
-    """All bodies that are on their way.
+    """All bodies that are arriving.
 
     Args:
-        most: Bytes that those larger than `SMALL` may have together.
+        most: Bytes that bodies larger than `SMALL` may hold together.
 
     Attributes:
-        held: Bytes that they have.
+        held: Bytes that they hold now.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.held = 0
 
 
 class Upload:
-    """One body on its way. Use it with `with`, which ends when the body is whole or given up.
+    """One body that is arriving. Use it as a context manager, which ends when the body is complete or given up.
 
     Args:
-        uploads: Those that it belongs to.
+        uploads: All bodies.
     """
 
     __slots__ = ("_counted", "_uploads")
@@ -40,8 +40,8 @@ class Upload:
         self._uploads = uploads
         self._counted = 0
 
-    def grown(self, size: int) -> None:
-        """It has so many bytes now.
+    def grow(self, size: int) -> None:
+        """The body now has `size` bytes.
 
         Raises:
             TooManyUploads: There is no room for them.
@@ -49,9 +49,9 @@ class Upload:
         if size <= SMALL:
             return
         uploads = self._uploads
-        if uploads.held - self._counted + size > uploads.most:
+        if uploads.held - self._counted + size > uploads.limit:
             raise TooManyUploads(
-                f"Request bodies of {uploads.held} bytes are on their way, as many as the gateway holds at once. "
+                f"Request bodies of {uploads.held} bytes are arriving, as much as the gateway holds at once. "
                 "Please try again.",
                 retry_after=1,
             )

@@ -1,4 +1,4 @@
-"""What FastAPI serves: everything but the relayed paths, and the documentation of those too."""
+"""What FastAPI serves: everything but the relayed paths, and their documentation."""
 
 from gateway.routes.api import create_api
 

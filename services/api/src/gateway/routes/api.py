@@ -1,16 +1,17 @@
-"""The FastAPI application: its routes, and errors in OpenAI's shape on every path."""
+"""The FastAPI application: its routes, and errors that `GatewayApp` answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from gateway.asgi import App, error_headers
-from gateway.dialects.openai.errors import error_body
+from gateway.dialects.base import Endpoint
 from gateway.engines import Fleet
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
+from gateway.exchange import App, exchange_of
 from gateway.relay import Relay
 from gateway.routes import models, relayed, status
 
@@ -22,12 +23,18 @@ Send your key as `Authorization: Bearer …`. Errors have OpenAI's shape on ever
 `x-request-id`. Fields that this page does not name go to the engine as they are."""
 
 
-def create_api(fleet: Fleet, relay: Relay, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> App:
+def create_api(
+    fleet: Fleet,
+    relay: Relay,
+    endpoints: Mapping[str, Endpoint],
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+) -> App:
     """FastAPI with every route that is not relayed.
 
     Args:
         fleet: The engines.
         relay: Knows the keys.
+        endpoints: The relayed paths, for the documentation.
         lifespan: What runs as long as the application does.
     """
     app = FastAPI(
@@ -38,17 +45,23 @@ def create_api(fleet: Fleet, relay: Relay, lifespan: Callable[[FastAPI], Abstrac
     app.include_router(models.router(fleet, relay))
     app.add_exception_handler(GatewayError, _gateway_error)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(Exception, _own_fault)
-    relayed.document(app)
+    app.add_exception_handler(Exception, _unexpected)
+    relayed.document(app, endpoints)
     return app
+
+
+class _Unanswered(Response):
+    """Sends nothing: `GatewayApp` answers every error, in the shape that the client understands."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Does nothing."""
 
 
 async def _gateway_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, GatewayError):
         raise error
-    request.scope["state"]["observation"].error = error
-    headers = {name.decode(): value.decode() for name, value in error_headers(error)}
-    return Response(error_body(error), error.http_status, headers, "application/json")
+    exchange_of(request.scope).observation.error = error
+    return _Unanswered()
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
@@ -56,15 +69,14 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == _NOT_FOUND:
-        return await _gateway_error(request, NotFound("There is no such path here. GET /docs lists what there is."))
+        return await _gateway_error(request, NotFound("There is no such path. GET /docs lists those that exist."))
     if error.status_code == _METHOD_NOT_ALLOWED:
         allow = (error.headers or {}).get("Allow", "GET")
-        allow = "GET, HEAD" if allow == "GET" else allow  # the edge has HEAD answered as GET
+        allow = "GET, HEAD" if allow == "GET" else allow  # HEAD is served as GET
         return await _gateway_error(request, MethodNotAllowed(f"This path takes {allow} only.", allow=allow))
     return await _gateway_error(request, InvalidRequest(str(error.detail)))
 
 
-async def _own_fault(request: Request, _: Exception) -> Response:
-    """What nobody expected; it is raised again behind this answer, and logged by the edge."""
-    number = request.scope["state"]["observation"].request_id
-    return Response(error_body(GatewayError.unexpected(number)), 500, None, "application/json")
+async def _unexpected(_request: Request, _error: Exception) -> Response:
+    """What nobody expected; Starlette raises it again, and `GatewayApp` logs and answers it."""
+    return _Unanswered()

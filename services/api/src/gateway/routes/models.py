@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 
 from gateway.engines import Fleet
 from gateway.errors import ModelNotFound
+from gateway.exchange import exchange_of
 from gateway.relay import Relay
 
 
@@ -16,7 +17,7 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
     since = int(time.time())
 
     def allowed(request: Request) -> dict[str, dict[str, Any]]:
-        key = relay.authenticate(request.scope, request.scope["state"]["observation"])
+        key = relay.authenticate(exchange_of(request.scope))
         return {
             model: {"id": model, "object": "model", "created": since, "owned_by": kind or "unknown"}
             for model, kind in fleet.models().items()

@@ -1,7 +1,7 @@
-"""Whether it lives, whether it works, and how each engine is: to each as much as is theirs to know.
+"""Liveness, readiness and the state of each engine, as far as each key may see them.
 
-Without a key nobody learns of a model or an address; with one, of the models that it may use and the engines that serve
-them; an admin sees all, reasons included, which quote engines and launchers.
+Without a key there is neither a model nor an address; with one, the models that it may use and the engines that serve
+them; an admin sees everything, including reasons, which quote engines and launchers.
 """
 
 import time
@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from gateway.engines import Engine, Fleet
+from gateway.exchange import exchange_of
 from gateway.policies.keys import Key
 from gateway.relay import Relay
 
@@ -26,7 +27,7 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
     async def root(request: Request) -> dict[str, Any]:
         models = []
         if "authorization" in request.headers:
-            key = relay.authenticate(request.scope, request.scope["state"]["observation"])
+            key = relay.authenticate(exchange_of(request.scope))
             models = sorted(filter(key.may_use, fleet.models()))
         return {
             "message": "LLM Inference API is running",
@@ -34,11 +35,11 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
             "models": models,
         }
 
-    @routes.get("/livez", summary="The process answers")
+    @routes.get("/livez", summary="Liveness: the process answers")
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
-    @routes.get("/readyz", summary="An engine has just generated a token; 503 otherwise")
+    @routes.get("/readyz", summary="Readiness: an engine has just generated a token; 503 otherwise")
     @routes.get("/healthz", summary="The same as /readyz, for load balancers")
     async def readyz() -> JSONResponse:
         if fleet.is_healthy():
@@ -48,7 +49,7 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
             {"status": "not ready", "reason": error.message}, _UNAVAILABLE, {"retry-after": str(error.retry_after or 1)}
         )
 
-    @routes.get("/health", summary="As /readyz, in the shape that the seeds' clients read")
+    @routes.get("/health", summary="The same as /readyz, in the shape that older clients read")
     async def health() -> JSONResponse:
         is_healthy = fleet.is_healthy()
         content = {
@@ -58,9 +59,9 @@ def router(fleet: Fleet, relay: Relay) -> APIRouter:
         }
         return JSONResponse(content, _OK if is_healthy else _UNAVAILABLE)
 
-    @routes.get("/models/status", summary="Engines, their state, models and load, as far as the key may know")
+    @routes.get("/models/status", summary="Engines: their state, models and load, as far as the key may see them")
     async def models_status(request: Request) -> dict[str, Any]:
-        key = relay.authenticate(request.scope, request.scope["state"]["observation"])
+        key = relay.authenticate(exchange_of(request.scope))
         engines = [engine for engine in fleet.engines if _visible(engine, key)]
         return {
             "timestamp": time.time(),
@@ -80,7 +81,7 @@ def _models(engine: Engine, key: Key) -> list[str]:
 
 
 def _backend(engines: Sequence[Engine], kind: str, key: Key) -> dict[str, Any]:
-    """One kind of engine, in seed 003's shape."""
+    """One kind of engine, in the shape of `backends`."""
     ready = [engine for engine in engines if engine.kind == kind and engine.ready]
     if not ready:
         return {"available": False}

@@ -1,4 +1,4 @@
-"""What the kernel says of this process's descriptors."""
+"""File descriptors of this process: their limit, and what is unread in a socket."""
 
 import array
 import asyncio
@@ -9,23 +9,23 @@ import resource
 import termios
 
 
-def raise_descriptors() -> None:
-    """Raises the process's limit of open descriptors as far as it may."""
+def raise_descriptor_limit() -> None:
+    """Raises the limit of open descriptors to the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems say "no limit" and refuse it
+    with contextlib.suppress(ValueError, OSError):  # some systems report "no limit" and refuse it
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def free_descriptors() -> int:
-    """How many more descriptors this process can open."""
+    """The number of descriptors that this process can still open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = 1 << 30 if soft == resource.RLIM_INFINITY else soft
-    with os.scandir("/dev/fd") as opened:
-        return most - (sum(1 for _ in opened) - 1)  # the one that lists them
+    limit = 1 << 30 if soft == resource.RLIM_INFINITY else soft
+    with os.scandir("/dev/fd") as entries:
+        return limit - (sum(1 for _ in entries) - 1)  # less the one that lists them
 
 
-def unread(transport: asyncio.Transport) -> bool:
-    """Whether the other side has sent something that nobody has read yet."""
+def has_unread_data(transport: asyncio.Transport) -> bool:
+    """Whether the socket holds received data that has not been read yet."""
     size = array.array("i", [0])
     try:
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, size)

@@ -1,40 +1,40 @@
-"""From bytes to requests: httptools (llhttp), where it leaves a hole or another choice than ours.
+"""Parses requests with httptools (llhttp), and closes what llhttp leaves open or decides otherwise.
 
-- An offer to upgrade is ignored (RFC 9110 7.8): llhttp would take the body for another protocol. The head is read once
-  more without its `Upgrade`, and what follows it is what its length says.
-- What two readers could read in two ways is refused, even where llhttp would choose one.
-- A head, and what frames a chunked body, has a limit while it comes.
-- Trailers are read and thrown away: nothing behind a body may change what its head said.
+- An offer to upgrade is ignored (RFC 9110, 7.8): llhttp would take the body for another protocol. The head is parsed
+  again without its `Upgrade`, and its length decides what follows it.
+- What two parsers could read in two ways is refused, even where llhttp would choose one.
+- A head, and the framing of a chunked body, is limited while it arrives.
+- Trailers are read and discarded: nothing after a body may change what its head said.
 """
 
 from collections.abc import Callable
 
 import httptools
 
-from gateway.asgi import Header
 from gateway.errors import GatewayError, HeadersTooLarge, MalformedRequest, MethodNotAllowed
+from gateway.exchange import Header
 
 MAX_HEAD = 65_536
 MAX_HEADER = 16_384
 MAX_HEADERS = 100
-# A chunk of a few bytes has as many around it; extensions and trailers that outweigh the body have nothing to say.
+# A small chunk has as much framing as data; extensions and trailers that outweigh the body are not legitimate.
 _FRAMING_PER_BYTE = 8
 
 _TLS_HANDSHAKE = b"\x16\x03"
-_PLAIN_ONLY = "This port speaks plain HTTP/1.1; TLS belongs to the proxy before it."
+_PLAIN_ONLY = "This port speaks plain HTTP/1.1; TLS is terminated by the proxy in front of it."
 _HTTP2 = b"PRI * HTTP/2"
 
 
 class RequestReader:
-    """Reads the requests of one connection.
+    """Parses the requests of one connection.
 
     Args:
-        begin: Called when a head is whole, with method, target, version and headers.
+        begin: Called when a head is complete, with method, target, version and headers.
         body: Called with each piece of a body.
-        end: Called when a request is whole.
+        end: Called when a request is complete.
 
     Attributes:
-        in_head: Whether a head has begun and is not whole.
+        in_head: Whether a head has begun and is not complete.
         expects_continue: Whether the client waits for `100 Continue` before it sends the body.
         keep_alive: Whether another request may follow this one.
         headers: Those of the request that is being read, so far.
@@ -53,15 +53,15 @@ class RequestReader:
         self.expects_continue = self.keep_alive = False
         self._upgrade = self._chunked = False
         self._head_size = self._framing_size = 0
-        # Bytes of bodies, of all requests and of all before the last one.
+        # Bytes of bodies: of all requests, and of all but the last.
         self._seen = self._seen_before = 0
         self._new_parser()
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Reads on.
+        """Parses the next bytes.
 
         Raises:
-            GatewayError: It is no request that is taken; nothing behind it can be read.
+            GatewayError: They are not a request that is accepted; nothing after them can be parsed.
         """
         before = self._seen
         while True:
@@ -77,14 +77,14 @@ class RequestReader:
         if self.in_head:
             self._head_size += len(data)
             if self._head_size > MAX_HEAD:
-                raise HeadersTooLarge(f"The request's head is larger than {MAX_HEAD} bytes.")
+                raise HeadersTooLarge(f"The request head is larger than {MAX_HEAD} bytes.")
         elif self._chunked:
             self._framing_size += len(data) - (self._seen - before)
             if self._framing_size > MAX_HEAD + _FRAMING_PER_BYTE * (self._seen - self._seen_before):
-                raise MalformedRequest("The body's chunks have more around them than in them.")
+                raise MalformedRequest("The framing of the chunked body is larger than the body.")
 
     def close(self) -> None:
-        """Lets go of the parser, which refers back to this."""
+        """Releases the parser, which refers back to this object."""
         del self._parser
 
     def on_message_begin(self) -> None:
@@ -93,7 +93,7 @@ class RequestReader:
         self.headers = []
         self._target = b""
         self.expects_continue = self._chunked = False
-        if not self._upgrade:  # else it is the same head once more
+        if not self._upgrade:  # otherwise it is the same head again
             self._head_size = 0
         self._upgrade = False
         self._framing_size = 0
@@ -122,10 +122,10 @@ class RequestReader:
             return
         if len(headers) > MAX_HEADERS:
             raise HeadersTooLarge(f"The request has more than {MAX_HEADERS} headers.")
-        if self._head_size:  # one that came in a single piece is shorter than a line may be
+        if self._head_size:  # a head in a single piece is shorter than a line may be
             lines = (len(name) + len(value) for name, value in headers)
             if max(len(self._target), 0, *lines) > MAX_HEADER:
-                raise HeadersTooLarge(f"A line of the request's head is longer than {MAX_HEADER} bytes.")
+                raise HeadersTooLarge(f"A line of the request head is longer than {MAX_HEADER} bytes.")
         self._check(method, version)
         self.keep_alive = version != "1.0" and parser.should_keep_alive()
         self._begin(method, self._target, version, headers)
@@ -137,7 +137,7 @@ class RequestReader:
 
     def on_message_complete(self) -> None:
         """See httptools."""
-        if self._upgrade:  # only its head has been read, and will be once more
+        if self._upgrade:  # only its head has been parsed, and will be again
             return
         self.headers = []
         self._chunked = False
@@ -145,7 +145,7 @@ class RequestReader:
 
     def _new_parser(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
-        # What comes behind a request with `connection: close` is no fault of that request.
+        # Data after a request with `connection: close` does not invalidate that request.
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def _head_without_upgrade(self) -> bytes:
@@ -158,32 +158,32 @@ class RequestReader:
         return b"".join((start, *lines, b"\r\n"))
 
     def _check(self, method: str, version: str) -> None:
-        """Refuses what llhttp takes and we do not.
+        """Refuses what llhttp accepts and the gateway does not.
 
         Raises:
-            MalformedRequest, MethodNotAllowed: It is such a request.
+            MalformedRequest, MethodNotAllowed: The request is refused.
         """
         if version not in {"1.1", "1.0"}:
-            raise MalformedRequest(f"HTTP/{version} is not spoken here; HTTP/1.1 is.")
+            raise MalformedRequest(f"HTTP/{version} is not supported. Use HTTP/1.1.")
         if method == "CONNECT":
-            raise MethodNotAllowed("This is no proxy: CONNECT is not taken.", allow="GET, HEAD, POST")
+            raise MethodNotAllowed("This is not a proxy: CONNECT is not supported.", allow="GET, HEAD, POST")
         names = [name for name, _ in self.headers]
         hosts = names.count(b"host")
         if hosts > 1 or (hosts == 0 and version == "1.1"):
-            raise MalformedRequest(f"A request must have one Host header; this one has {hosts}.")
+            raise MalformedRequest(f"A request must have exactly one Host header; this one has {hosts}.")
         if b"transfer-encoding" in names:
             values = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
             if version != "1.1" or values != [b"chunked"]:
-                raise MalformedRequest("The only Transfer-Encoding that is taken is chunked, in HTTP/1.1.")
+                raise MalformedRequest("The only supported Transfer-Encoding is chunked, in HTTP/1.1.")
             self._chunked = True
 
     def _refusal(self, error: httptools.HttpParserError, data: bytes | memoryview) -> Exception:
-        """Why it could not be read; a fault of our own in a callback stays what it is."""
+        """Why the data could not be parsed; an error of our own in a callback stays what it is."""
         cause = error.__context__
         if isinstance(cause, GatewayError) or (cause and isinstance(error, httptools.HttpParserCallbackError)):
             return cause if isinstance(cause, Exception) else error
         if bytes(data[:2]) == _TLS_HANDSHAKE:
             return MalformedRequest(_PLAIN_ONLY)
         if self._target == b"*" and bytes(data[: len(_HTTP2)]) == _HTTP2:
-            return MalformedRequest("HTTP/2 is not spoken here; HTTP/1.1 is.")
-        return MalformedRequest(f"This is no HTTP/1.1 request: {str(error).rstrip('.')}.")
+            return MalformedRequest("HTTP/2 is not supported. Use HTTP/1.1.")
+        return MalformedRequest(f"This is not an HTTP/1.1 request: {str(error).rstrip('.')}.")

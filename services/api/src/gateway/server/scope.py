@@ -1,4 +1,4 @@
-"""ASGI scopes: what the application is told of a request."""
+"""ASGI scopes: what the application knows of a request."""
 
 import urllib.parse
 from collections.abc import Callable
@@ -6,34 +6,34 @@ from typing import Any
 
 import httptools
 
-from gateway.asgi import ABORT_EXTENSION, REFUSED, Header, Scope
 from gateway.errors import GatewayError, MalformedRequest
+from gateway.exchange import ABORT_EXTENSION, REFUSED, Header, Scope
 
 
 class Scopes:
     """Makes the scopes of one connection.
 
     Args:
-        server: The address that the client has connected to.
-        client: The client's own.
-        drop: Cuts the connection.
-        state: What the application's lifespan has left for its requests.
+        server: The address that the client connected to.
+        client: The client's address.
+        abort: Closes the connection at once.
+        state: The state that the application's lifespan provides.
     """
 
-    def __init__(self, server: Any, client: Any, drop: Callable[[], None], state: dict[str, Any]) -> None:
+    def __init__(self, server: Any, client: Any, abort: Callable[[], None], state: dict[str, Any]) -> None:
         self._server, self._client, self._state = server, client, state
-        self._extensions = {ABORT_EXTENSION: {"abort": drop}}
+        self._extensions = {ABORT_EXTENSION: {"abort": abort}}
 
     def request(self, method: str, target: bytes, version: str, headers: list[Header]) -> Scope:
         """The scope of a request.
 
         Raises:
-            MalformedRequest: The target is no path.
+            MalformedRequest: The target is not a path.
         """
         try:
             url = httptools.parse_url(target)
         except httptools.HttpParserInvalidURLError:
-            raise MalformedRequest("The request's target is no path.") from None
+            raise MalformedRequest("The request target is not a path.") from None
         raw_path = url.path or b"/"  # http://host without a path
         path = raw_path.decode("ascii")
         return {
@@ -54,5 +54,5 @@ class Scopes:
         }
 
     def refused(self, error: GatewayError, headers: list[Header]) -> Scope:
-        """The scope of what cannot be served as a request, with what is known of its headers."""
-        return {"type": REFUSED, "method": "GET", "headers": headers, "error": error}
+        """The scope of what cannot be served as a request, with the headers that are known."""
+        return {"type": REFUSED, "method": "GET", "path": "", "headers": headers, "error": error}

@@ -1,4 +1,4 @@
-"""One worker's server: how many connections it takes, when it ends one that is slow, and how it stops."""
+"""One worker's server: how many connections it accepts, when it ends a slow one, and how it stops."""
 
 import asyncio
 import contextlib
@@ -12,66 +12,66 @@ from gateway.server.descriptors import free_descriptors
 from gateway.server.limits import Limits
 from gateway.server.uvicorn_internals import BaseServer
 
-# How late a deadline may be noticed. One timer for all connections costs less than one for each.
+# How late an expired deadline may be noticed. One timer for all connections is cheaper than one for each.
 _TICK_S = 0.25
 
 
 class Server(BaseServer):
-    """uvicorn's server with connections of our own.
+    """uvicorn's server with our own connections.
 
     Args:
         config: uvicorn's.
-        limits: As wished for; there are fewer connections where descriptors are short.
+        limits: As configured; fewer connections are accepted if descriptors are short.
 
     Attributes:
-        stopping: Whether each answer says that it is its connection's last.
+        stopping: Whether each answer announces the end of its connection.
     """
 
     def __init__(self, config: Config, limits: Limits) -> None:
         super().__init__(config, lambda: Connection(self))
         self.limits = limits
         self.stopping = False
-        self._full = False
-        self._ticking: asyncio.Task[None] | None = None
+        self._is_full = False
+        self._ticker: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
-        wished = self.limits
+        configured = self.limits
         free = free_descriptors()
-        self.limits = wished.within(free)
-        if self.limits.connections < wished.connections:
+        self.limits = configured.fit(free)
+        if self.limits.connections < configured.connections:
             logger.warning(
                 "MAX_CONNECTIONS={} needs {} more descriptors and {} can be opened (ulimit -n): taking {} connections",
-                *(wished.connections, wished.needs, free, self.limits.connections),
+                *(configured.connections, configured.descriptors_needed, free, self.limits.connections),
             )
         await super().startup(sockets)
-        self._ticking = asyncio.create_task(self._tick())
+        self._ticker = asyncio.create_task(self._tick())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stops, without losing a request that a client may still send in good faith.
+        """Stops without losing a request that a client may still send in good faith.
 
-        Each connection stays until it has been told `connection: close`, or has been idle for a moment since its last
-        answer; uvicorn would close all that are idle at once, those included whose request lies unread in the socket.
+        Each connection stays until an answer has said `connection: close`, or it has been idle for a moment since its
+        last answer; uvicorn would close all idle ones at once, even those with an unread request in the socket.
         """
         self.stopping = True
         try:
             await super().shutdown(sockets)
         finally:
-            if self._ticking is not None:
-                self._ticking.cancel()
+            if self._ticker is not None:
+                self._ticker.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await self._ticking
+                    await self._ticker
 
     def has_room(self) -> bool:
-        """Whether no more connections are open than are served."""
+        """Whether the number of connections is within the limit."""
         return len(self.connections) <= self.limits.connections
 
-    def made(self, connection: Connection) -> bool:
-        """There is one connection more; False when it is one too many."""
+    def register(self, connection: Connection) -> bool:
+        """Adds a connection; False if it exceeds the limit."""
         self.connections.add(connection)
         count = len(self.connections)
-        if count >= self.limits.connections + self.limits.spare and not self._full:
-            self._full = True
+        if count >= self.limits.connections + self.limits.spare and not self._is_full:
+            self._is_full = True
             self.pause_listening()
             logger.warning("{} connections are open (MAX_CONNECTIONS): further ones wait", count)
         return self.has_room()
@@ -81,12 +81,12 @@ class Server(BaseServer):
         while True:
             await asyncio.sleep(_TICK_S)
             now = loop.time()
-            for connection in [one for one in self.connections if one.deadline <= now]:
+            for connection in [each for each in self.connections if each.deadline <= now]:
                 try:
                     connection.expire(now)
-                except Exception:  # noqa: BLE001 - one connection's fault must not end the watch over all others
-                    logger.exception("a connection could not be ended")
-            if self._full and not self.stopping and len(self.connections) < self.limits.connections:
-                with contextlib.suppress(OSError):  # no descriptor is free yet: the next tick tries again
+                except Exception:  # noqa: BLE001 - the failure of one must not end the supervision of the others
+                    logger.exception("a connection could not be closed")
+            if self._is_full and not self.stopping and len(self.connections) < self.limits.connections:
+                with contextlib.suppress(OSError):  # no descriptor is free yet: retried at the next tick
                     await self.listen()
-                    self._full = False
+                    self._is_full = False

@@ -1,6 +1,6 @@
-"""All that is relied on of uvicorn beyond what it documents: its request cycle, and how its server starts and stops.
+"""All of uvicorn's undocumented parts that are relied on: its request cycle, and how its server starts and stops.
 
-A test names each piece, so that a new uvicorn that changes one says so. A cycle of our own would replace `Cycle` here.
+A test names each of them, so that a new version of uvicorn that changes one fails it.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import Server
 
-from gateway.asgi import App, Scope
 from gateway.errors import GatewayError
+from gateway.exchange import App, Scope
 
 __all__ = ["HIGH_WATER_LIMIT", "BaseServer", "Cycle", "FlowControl", "Output"]
 
@@ -25,10 +25,10 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Output:
-    """The transport as a cycle sees it: to close it is somebody else's decision.
+    """The transport as a cycle sees it; when to close it is the connection's decision.
 
     Args:
-        transport: What is written to.
+        transport: Where to write.
         close: Called in place of the transport's.
     """
 
@@ -52,8 +52,8 @@ class Cycle(RequestResponseCycle):
         ended: Called when the answer is complete.
 
     Attributes:
-        half_closed: The client sends no more; what is complete can still be answered.
-        failure: Why the request's body will never be complete; what reads it gets this.
+        half_closed: The client has closed its side; a complete request can still be answered.
+        failure: Why the request's body will never be complete; `receive` raises it.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Cycle(RequestResponseCycle):
         """ASGI's `receive`. A complete request behind which the client has closed its side is `http.disconnect` next.
 
         Raises:
-            GatewayError: The rest of the body is no HTTP.
+            GatewayError: The rest of the body is not HTTP.
         """
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.transport.write(_CONTINUE)
@@ -107,25 +107,25 @@ class Cycle(RequestResponseCycle):
         return {"type": "http.disconnect"}
 
     def add(self, piece: bytes) -> None:
-        """Takes a piece of the request's body; a client that is faster than the application is told to wait."""
+        """Adds a piece of the request's body; pauses a client that is faster than the application."""
         self.body += piece
         if len(self.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         self.message_event.set()
 
     def complete(self) -> None:
-        """The request's body is whole."""
+        """The request's body is complete."""
         self.more_body = False
         self.message_event.set()
 
     def fail(self, error: GatewayError) -> None:
-        """The request's body will never be whole."""
+        """The request's body will never be complete."""
         self.failure = error
         self.keep_alive = False
         self.message_event.set()
 
     def half_close(self) -> None:
-        """The client sends no more."""
+        """The client has closed its side."""
         self.half_closed = True
         self.message_event.set()
 
@@ -136,12 +136,12 @@ class Cycle(RequestResponseCycle):
         self.message_event.set()
 
     def run(self, app: App) -> Coroutine[Any, Any, None]:
-        """Has the application answer."""
+        """Runs the application for this request."""
         return self.run_asgi(cast(Any, app))
 
 
 class BaseServer(Server):
-    """uvicorn's server, on listening sockets of somebody else, which it can leave alone for a while."""
+    """uvicorn's server on given listening sockets, from which it can stop accepting for a while."""
 
     def __init__(self, config: Config, make: Callable[[], asyncio.Protocol]) -> None:
         super().__init__(config)
@@ -156,16 +156,16 @@ class BaseServer(Server):
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the application's lifespan has left for its requests."""
+        """The state that the application's lifespan provides."""
         return cast(dict[str, Any], self.lifespan.state)
 
     @property
     def connections(self) -> set[Any]:
-        """All connections; uvicorn waits for their end when it stops."""
+        """All connections; uvicorn waits for them when it stops."""
         return self.server_state.connections
 
     def run_task(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs a coroutine as a task that uvicorn waits for, and cancels at the end of its patience."""
+        """Runs a coroutine as a task that uvicorn waits for when it stops, and cancels when the grace period ends."""
         tasks = self.server_state.tasks
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         tasks.add(task)
@@ -181,10 +181,10 @@ class BaseServer(Server):
         self.started = True
 
     async def listen(self) -> None:
-        """Takes connections (again)."""
+        """Starts, or resumes, accepting connections."""
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            own = listener.dup()  # closing uvloop's server closes the descriptor that it has
+            own = listener.dup()  # closing uvloop's server closes its descriptor
             try:
                 server = await loop.create_server(self._make, sock=own, backlog=self.config.backlog)
             except BaseException:
@@ -194,7 +194,7 @@ class BaseServer(Server):
             self.servers.append(server)
 
     def pause_listening(self) -> None:
-        """Takes no connections until `listen`; who comes meanwhile waits in the kernel's queue."""
+        """Stops accepting connections until `listen`; new ones wait in the kernel's queue."""
         for server in self.servers:
             server.close()
         self.servers.clear()

@@ -1,4 +1,4 @@
-"""What gunicorn runs: uvicorn on uvloop, which ends its running requests within the grace; and gunicorn's own log."""
+"""The gunicorn worker: uvicorn on uvloop, which ends its requests within the grace period; and gunicorn's own log."""
 
 import sys
 from typing import Any
@@ -12,27 +12,27 @@ from gateway.server.limits import Limits
 from gateway.server.server import Server
 from gateway.telemetry.logs import set_up_logs
 
-# Seconds that are left, of gunicorn's grace, to tell the clients of unfinished requests before the worker is killed.
-_LAST_WORDS_S = 3
+# Seconds of gunicorn's grace period that are reserved for answering the clients of unfinished requests.
+_FINAL_SEND_S = 3
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # untyped, as above
-    """uvicorn-worker 0.4 does not pass gunicorn's grace on, so that a stop would wait for ever and then be a kill."""
+    """Passes gunicorn's grace period on, which uvicorn-worker 0.4 does not: a stop would wait until the kill."""
 
     CONFIG_KWARGS = {  # noqa: RUF012 - the parent declares it without ClassVar
         "loop": "uvloop",
-        "http": "httptools",  # for its settings only: the connections are our own
+        "http": "httptools",  # for its settings only: the protocol is our own
         "access_log": False,
         "server_header": False,
         "date_header": False,
-        "proxy_headers": False,  # nothing here looks at the client's address
+        "proxy_headers": False,  # the client's address is not used
     }
 
-    limits: Limits  # given by gunicorn's configuration file, which knows the settings
+    limits: Limits  # set by gunicorn's configuration file, which knows the settings
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - _LAST_WORDS_S)
+        self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - _FINAL_SEND_S)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
@@ -44,7 +44,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped, as above
 
 
 class Log(Logger):
-    """gunicorn's own lines, as JSON like all others."""
+    """gunicorn's own log, as JSON lines like all others."""
 
     def setup(self, cfg: Config) -> None:
         """See gunicorn; called in the master, before any worker."""

@@ -1,1 +1,1 @@
-"""What the gateway tells about itself: every metric, the record of a request, and its log line."""
+"""Telemetry: every metric, the record of a request, and its log line. Nothing outside touches a metric."""

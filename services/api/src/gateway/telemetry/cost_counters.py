@@ -1,8 +1,8 @@
-"""What is spent, on its way into the counters.
+"""The counters of costs.
 
-Collected here and written from time to time: a counter in a worker's mapped file costs 4 µs to move, and each request
-would move four of them. All that belongs together is written together, so that the sums over keys, over models and over
-engines agree in every scrape but one that falls into that moment.
+Amounts are collected here and written periodically: to increment a counter in a worker's memory-mapped file takes 4 µs,
+and each request would increment four of them. What belongs together is written together, so that the sums over keys,
+models and engines agree in every scrape, except for one that falls into the write.
 """
 
 from collections import defaultdict
@@ -19,9 +19,9 @@ class CostCounters:
     """Counts dollars. One per process.
 
     Args:
-        catalogue: The metrics to write to. Without an engine that has a price none of them gets a series.
-        model_label: What a model is called in metrics.
-        key_label: What a key is called in metrics.
+        metrics: The metrics to write to. None of them gets a series unless an engine has a price.
+        model_label: Maps a model to its label in metrics.
+        key_label: Maps a key to its label in metrics.
     """
 
     def __init__(
@@ -30,33 +30,33 @@ class CostCounters:
         self._metrics = metrics
         self._model_label = model_label
         self._key_label = key_label
-        self._priced = False
+        self._has_prices = False
         self._booked: dict[tuple[str, Part], float] = defaultdict(float)
         self._charged: list[tuple[str, str, str, float, float]] = []
 
     def declare_engine(self, engine: str, usd_per_hour: float) -> None:
-        """An engine has a price."""
-        self._priced = True
+        """An engine has this price: its series start at zero."""
+        self._has_prices = True
         self._metrics.hourly_price.labels(engine).set(usd_per_hour)
         for part in _PARTS:
             self._metrics.cost.labels(engine, part)
 
     def declare_model(self, model: str) -> None:
-        """A model is served: its series begin at 0."""
-        if self._priced:
+        """A model is served: its series start at zero."""
+        if self._has_prices:
             self._metrics.model_cost.labels(model)
             self._metrics.output_equivalent_tokens.labels(model)
 
     def book(self, engine: str, part: Part, usd: float) -> None:
-        """A part of an engine's time, in dollars."""
+        """Adds to a part of an engine's time, in dollars."""
         self._booked[engine, part] += usd
 
     def charge(self, engine: str, model: str, key: str, usd: float, equivalents: float) -> None:
-        """What one attempt at an engine costs. On the way of every request, so it is only noted here."""
+        """Adds the cost of one attempt at an engine. On the path of every request, so it is only appended here."""
         self._charged.append((engine, model, key, usd, equivalents))
 
     def write(self) -> None:
-        """Moves the counters."""
+        """Increments the counters by everything collected since the last call."""
         metrics = self._metrics
         by_model: dict[str, float] = defaultdict(float)
         by_key: dict[str, float] = defaultdict(float)

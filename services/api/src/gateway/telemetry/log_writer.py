@@ -1,4 +1,4 @@
-"""Where log lines leave the process: from a thread, so that nobody waits for whoever reads them."""
+"""Writes log lines from a thread, so that the event loop never waits for whoever reads them."""
 
 import atexit
 import os
@@ -12,65 +12,65 @@ from weakref import WeakSet
 
 import orjson
 
-# Bytes that wait for the thread, some 10,000 lines of requests; what comes on top is lost.
-_MAX_QUEUED = 4 * 1_048_576
-# The thread is woken once in so many seconds: to wake it costs more than to write a line.
-_GATHER_S = 0.005
-# Between two attempts at a stream that takes nothing.
-_MIN_PAUSE_S, _MAX_PAUSE_S = 0.001, 1.0
-# A process that ends waits no longer than this for a reader that has stopped.
-_EXIT_S = 1.0
+# Bytes that are queued at most, about 10,000 lines of requests; further lines are lost.
+_MAX_QUEUED_BYTES = 4 * 1_048_576
+# How long lines are gathered before they are written, in seconds: to wake the thread costs more than to write a line.
+_BATCH_INTERVAL_S = 0.005
+# Between two attempts to write to a stream that takes nothing, in seconds.
+_MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.001, 1.0
+# How long a process that exits waits for a reader that has stopped, in seconds.
+_EXIT_TIMEOUT_S = 1.0
 
 
 class LogWriter:
-    """Writes whole lines, in their order, to one stream; when that takes nothing, lines are lost and requests served.
+    """Writes whole lines, in order, to one stream. When the stream takes nothing, lines are lost, never requests.
 
-    A full pipe, a full disk and a reader that has gone are all waited for. Several processes may share a pipe: writes
-    are of at most `PIPE_BUF` bytes, since longer ones tear each other's lines where the pipe runs full (pipe(7)).
+    It keeps trying on a full pipe, a full disk and a reader that has gone. Several processes may share a pipe: a write
+    has at most `PIPE_BUF` bytes, since longer ones are interleaved when the pipe is full (pipe(7)).
 
     Args:
-        stream: Unbuffered where possible: a buffer's lock would be a second thing to wait for. None: all is lost.
+        stream: Unbuffered if possible: a buffer's lock would be another thing to wait for. None: all lines are lost.
 
     Attributes:
-        on_lost: Called with the number of lines whenever some are lost, by the thread that wrote them.
+        on_lost: Called with the number of lines lost, in the thread that wrote them.
     """
 
     _thread: Thread | None
 
     def __init__(self, stream: BinaryIO | None) -> None:
         self._stream = stream
-        self.on_lost: Callable[[int], object] = _nobody
-        self._begin()
+        self.on_lost: Callable[[int], object] = _ignore
+        self._reset()
         _writers.add(self)
 
     def write(self, line: bytes) -> None:
-        """Takes a line, which ends with a newline. Never blocks."""
+        """Queues a line, which ends with a newline. Never blocks."""
         with self._lock:
-            lost = self._stream is None or self._size + len(line) > _MAX_QUEUED
+            lost = self._stream is None or self._size + len(line) > _MAX_QUEUED_BYTES
             if lost:
                 self._lost += 1
             else:
                 self._lines.append(line)
                 self._size += len(line)
                 if not self._busy:
-                    self._rouse()
+                    self._wake_thread()
         if lost:
             self.on_lost(1)
 
     def flush(self, seconds: float) -> bool:
-        """Waits until all lines have gone out; False if they have not within so many seconds."""
+        """Waits until all lines are written; False if they are not within this many seconds."""
         return self._idle.wait(seconds)
 
-    def close(self, seconds: float = _EXIT_S) -> None:
-        """Flushes, and ends the thread; a later line starts another one."""
+    def close(self, seconds: float = _EXIT_TIMEOUT_S) -> None:
+        """Flushes, and ends the thread. A later line starts another one."""
         self.flush(seconds)
         with self._lock:
             self._thread = None
             self._stop.set()
             self._wake.set()
 
-    def _begin(self) -> None:
-        """Nothing is queued and no thread runs; so it is in a new process too, whatever its parent was about."""
+    def _reset(self) -> None:
+        """Starts with an empty queue and no thread. After a fork, the child must not inherit its parent's."""
         self._lock = Lock()
         self._lines: list[bytes] = []
         self._size = self._lost = 0
@@ -81,14 +81,14 @@ class LogWriter:
         self._wake, self._stop = Event(), Event()
         self._thread = None
 
-    def _rouse(self) -> None:
-        """Wakes the thread, or starts it. With the lock held."""
+    def _wake_thread(self) -> None:
+        """Wakes the thread, or starts it. The caller holds the lock."""
         if self._thread is None:
             self._wake, self._stop = Event(), Event()
             thread = Thread(target=self._run, args=(self._wake, self._stop), name="log", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # no thread can be had now, or the process is ending: the next line tries again
+            except RuntimeError:  # no thread is available, or the process is exiting: the next line tries again
                 return
             self._thread = thread
         self._busy = True
@@ -99,12 +99,12 @@ class LogWriter:
         while not stop.is_set():
             wake.wait()
             wake.clear()
-            time.sleep(_GATHER_S)
-            while lines := self._take():
+            time.sleep(_BATCH_INTERVAL_S)
+            while lines := self._dequeue():
                 for batch in _batches(lines):
-                    self._send(batch, stop)
+                    self._write_batch(batch, stop)
 
-    def _take(self) -> list[bytes]:
+    def _dequeue(self) -> list[bytes]:
         with self._lock:
             lines, self._lines = self._lines, []
             self._size = 0
@@ -117,26 +117,26 @@ class LogWriter:
             self._problem = ""
         return lines
 
-    def _send(self, batch: bytes, stop: Event) -> None:
-        pause = _MIN_PAUSE_S
-        rest = memoryview(batch)
-        while rest:
+    def _write_batch(self, batch: bytes, stop: Event) -> None:
+        backoff = _MIN_BACKOFF_S
+        remaining = memoryview(batch)
+        while remaining:
             try:
-                # None: the stream is non-blocking, and full.
-                written = self._stream.write(rest) if self._stream is not None else len(rest)
-            except (OSError, ValueError) as error:  # ValueError: it has been closed
+                # None: the stream is non-blocking and full.
+                written = self._stream.write(remaining) if self._stream is not None else len(remaining)
+            except (OSError, ValueError) as error:  # ValueError: it is closed
                 self._problem = getattr(error, "strerror", None) or str(error)
                 written = None
             if written:
-                rest, pause = rest[written:], _MIN_PAUSE_S
-            elif stop.wait(pause):
+                remaining, backoff = remaining[written:], _MIN_BACKOFF_S
+            elif stop.wait(backoff):
                 return
             else:
-                pause = min(2 * pause, _MAX_PAUSE_S)
+                backoff = min(2 * backoff, _MAX_BACKOFF_S)
 
 
-def _nobody(_: int) -> None:
-    """Takes no notice."""
+def _ignore(_: int) -> None:
+    """Does nothing."""
 
 
 def _batches(lines: list[bytes]) -> Iterator[bytes]:
@@ -157,7 +157,7 @@ def _lost_line(count: int, problem: str) -> bytes:
         "ts": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "level": "warning",
         "event": "log_lines_lost",
-        "message": f"{count} lines are missing here: {problem or 'they were not read as fast as they came'}.",
+        "message": f"{count} log lines were lost here: {problem or 'the reader was too slow'}.",
         "lines": count,
     }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
@@ -166,9 +166,9 @@ def _lost_line(count: int, problem: str) -> bytes:
 _writers: WeakSet[LogWriter] = WeakSet()
 
 
-def _begin_all() -> None:
+def _reset_all() -> None:
     for writer in _writers:
-        writer._begin()  # noqa: SLF001 - of this module's own class
+        writer._reset()  # noqa: SLF001 - a class of this module
 
 
 def _close_all() -> None:
@@ -176,5 +176,5 @@ def _close_all() -> None:
         writer.close()
 
 
-os.register_at_fork(after_in_child=_begin_all)
+os.register_at_fork(after_in_child=_reset_all)
 atexit.register(_close_all)

@@ -1,4 +1,4 @@
-"""Logs: one JSON line an event on standard output. Never a prompt, a completion, a key, or a local variable."""
+"""Logs: one JSON line per event on standard output. Never a prompt, a completion, a key or a local variable."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ def set_up_logs(level: str) -> LogWriter:
         level: debug, info, warning or error.
 
     Returns:
-        Where all lines go out; those of requests belong there too.
+        The writer of all lines; the log lines of requests go through it too.
     """
     writer = LogWriter(_standard_output())
     logger.remove()
@@ -35,10 +35,10 @@ def set_up_logs(level: str) -> LogWriter:
         lambda line: writer.write(line.encode()), level=level.upper(), format=_format, diagnose=False, backtrace=False
     )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
-    for name, quietest in (("gunicorn.error", level.upper()), ("uvicorn.error", "WARNING")):
+    for name, threshold in (("gunicorn.error", level.upper()), ("uvicorn.error", "WARNING")):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-        logging.getLogger(name).setLevel(quietest)
+        logging.getLogger(name).setLevel(threshold)
     return writer
 
 
@@ -49,22 +49,22 @@ def _standard_output() -> BinaryIO | None:
 
 
 class RequestLog:
-    """The one line of each finished request.
+    """The log line of each finished request.
 
-    Written by hand, in the shape of all other lines: a line of loguru's costs as much as the rest of a request's way.
+    Written directly, in the shape of all other lines: a line through loguru costs as much as the rest of a request.
 
     Args:
-        level: The level of the logs; above info there are no request lines.
-        writer: Where to.
+        level: The level of the logs; above info, requests are not logged.
+        writer: Where the lines go.
     """
 
     def __init__(self, level: str, writer: LogWriter) -> None:
         self.writer = writer
-        self._on = level in {"debug", "info"}
+        self._is_enabled = level in {"debug", "info"}
 
     def write(self, record: RequestRecord) -> None:
         """Writes the line of a request. Runs on the event loop."""
-        if not self._on:
+        if not self._is_enabled:
             return
         usage = record.usage
         line = {
@@ -96,7 +96,7 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 
 def _format(record: "Record") -> str:
-    """Renders a record; what is returned is a template of loguru's, so the line travels in `extra`."""
+    """Renders a record. loguru takes the result for a template, so the line itself travels in `extra`."""
     extra = record["extra"]
     line: dict[str, Any] = {
         "ts": record["time"].isoformat(timespec="milliseconds"),
@@ -111,7 +111,7 @@ def _format(record: "Record") -> str:
         line["traceback"] = "".join(format_tb(exception.traceback))
     try:
         extra["line"] = orjson.dumps(line, default=str).decode()
-    except TypeError:  # text that is no Unicode, such as a file's name, which only the standard library escapes
+    except TypeError:  # text that is not Unicode, such as a file name, which only the standard library escapes
         extra["line"] = json.dumps(line, default=str)
     return "{extra[line]}\n"
 

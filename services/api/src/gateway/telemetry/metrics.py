@@ -1,8 +1,8 @@
-"""Every metric of the gateway: name, labels, buckets. Nothing is defined anywhere else.
+"""Every metric of the gateway: name, labels, buckets. None is defined anywhere else.
 
 Base units (seconds, tokens, US dollars), prefix `gateway_`. Labels come from closed sets: routes from the route table,
-models from what engines serve, keys from the keys file; a client's text never becomes a label. What a metric is for is
-its help text: the question that an operator asks of it.
+models from what engines serve, keys from the keys file. A client's text never becomes a label. The help text says what
+a metric is for: the question that an operator asks of it.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -18,10 +18,10 @@ LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
 class Metrics:
-    """All metrics, registered in `registry`. Build one per process.
+    """All metrics, registered in `registry`. Create one per process.
 
-    In a gunicorn worker the values live in memory-mapped files (see `slots`), which is decided by what
-    `prometheus_client.values.ValueClass` is when this is built.
+    In a gunicorn worker the values live in memory-mapped files (see `multiprocess.slots`): prometheus-client decides
+    that by `prometheus_client.values.ValueClass` at the time of creation.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -33,13 +33,13 @@ class Metrics:
 
         self.requests_started = counter(
             "requests_started_total",
-            "Requests begun: finished + in flight + lost with a killed worker.",
+            "Requests started: finished + in flight + lost with a killed worker.",
             "route",
             "model",
         )
         self.requests = counter(
             "requests_total",
-            "Requests finished. code is the status that the client got, 499 when it left before one was sent.",
+            "Requests finished. code is the status sent to the client, 499 when it disconnected before one was sent.",
             *("route", "model", "stream", "outcome", "code"),
         )
         self.request_duration = histogram(
@@ -61,42 +61,41 @@ class Metrics:
         self.key_requests = counter("key_requests_total", "Who calls? Requests finished, by key.", "key")
         self.key_tokens = counter("key_tokens_total", "Who spends? Tokens by key.", "key", "type")
         self.inflight = Gauge(
-            "gateway_inflight_requests", "Requests begun and not finished, in workers that live.", ["model"],
+            "gateway_inflight_requests", "Requests started and not finished, in running workers.", ["model"],
             registry=registry, multiprocess_mode="livesum",
         )  # fmt: skip
-        self.auth_failures = counter("auth_failures_total", "Requests without a good key.", "reason")
-        self.timeouts = counter("timeouts_total", "Requests that ran out of time, by phase.", "phase")
+        self.auth_failures = counter("auth_failures_total", "Requests without a valid key.", "reason")
+        self.timeouts = counter("timeouts_total", "Requests that timed out, by phase.", "phase")
         self.cancellations = counter(
-            "cancellations_total", "Requests whose client left, before or after the first event.", "phase"
+            "cancellations_total", "Requests whose client disconnected, before or after the first event.", "phase"
         )
         self.wasted_tokens = counter(
             "wasted_tokens_total",
-            "Output that nobody got to the end of. Counted in events: an unfinished stream has no usage.",
+            "Output of unfinished requests. Counted in events: an unfinished stream has no usage.",
             *("model", "reason"),
         )
         self.engine_requests = counter("engine_requests_total", "Attempts at an engine, by result.", "engine", "result")
-        self.engine_retries = counter("engine_retries_total", "Attempts that went on to another engine.", "engine")
+        self.engine_retries = counter("engine_retries_total", "Attempts that were retried on another engine.", "engine")
         self.engine_state = Gauge(
-            "gateway_engine_state", "1 for the state that an engine is in.", ["engine", "state"],
+            "gateway_engine_state", "1 for the state an engine is in.", ["engine", "state"],
             registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.engine_model = Gauge(
-            "gateway_engine_model", "1 for a model that an engine serves by its own list, 0 when no longer.",
+            "gateway_engine_model", "1 for a model that an engine lists, 0 when it no longer does.",
             ["engine", "kind", "model"], registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
-        self.engine_ejections = counter(
-            "engine_ejections_total", "Times an engine was taken out for failing.", "engine"
-        )
+        self.engine_ejections = counter("engine_ejections_total", "Times an engine was ejected for failing.", "engine")
         self.event_loop_lag = histogram(
             "event_loop_lag_seconds",
             "How late a timer of the event loop fires: is the gateway itself busy?",
             LAG_BUCKETS,
         )
-        self.worker_up = Gauge(
-            "gateway_worker_up", "Workers that live.", registry=registry, multiprocess_mode="livesum"
-        )
+        self.worker_up = Gauge("gateway_worker_up", "Running workers.", registry=registry, multiprocess_mode="livesum")
         self.workers_expected = Gauge(
-            "gateway_workers_expected", "Workers that there should be.", registry=registry, multiprocess_mode="livemax"
+            "gateway_workers_expected",
+            "Workers that should be running.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self.cost = counter(
             "cost_usd_total",
@@ -108,18 +107,19 @@ class Metrics:
         self.key_cost = counter("key_cost_usd_total", "Who costs what? Dollars of requests, by key.", "key")
         self.output_equivalent_tokens = counter(
             "output_equivalent_tokens_total",
-            "Tokens that dollars were shared out by: output, and input by its weight in config/prices.yaml.",
+            "Tokens by which costs were shared out: output, and input by its weight in config/prices.yaml.",
             "model",
         )
         self.hourly_price = Gauge(
-            "gateway_hourly_price_usd", "The price of an engine's hour, from ENGINE_PRICES.", ["engine"],
+            "gateway_hourly_price_usd", "Price of an engine per hour, from ENGINE_PRICES.", ["engine"],
             registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self.log_lines_lost = counter(
-            "log_lines_lost_total", "Log lines that nobody took: the reader has stopped or gone, or the disk is full."
+            "log_lines_lost_total",
+            "Log lines that could not be written: the reader has stopped or left, or the disk is full.",
         )
         self.label_overflow = counter(
             "label_overflow_total",
-            "Requests whose key or model was counted as 'other' there, and wherever else it is a label: too many.",
+            "Requests whose key or model was counted as 'other' in this metric and others: there were too many.",
             "metric",
         )

@@ -1,58 +1,74 @@
-"""A request while it runs: where its facts are collected until they freeze into a `RequestRecord`."""
+"""A request while it runs: collects its facts until they are frozen into a `RequestRecord`."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gateway.errors import ClientDisconnected, ClientError, EnginePhase, EngineTimeout, GatewayError, Outcome
 from gateway.telemetry.record import RequestRecord
 from gateway.usage import Usage
 
-if TYPE_CHECKING:
-    from gateway.telemetry.recorder import Recorder
-
 CLIENT_CLOSED_REQUEST = 499
 _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 400, 500
 
 
+class RequestSink(Protocol):
+    """Receives what is observed of requests. The recorder is one."""
+
+    def started(self, route: str, model: str) -> None:
+        """A request has started."""
+
+    def charged(self, engine: str, model: str, key: str, usd: float, equivalents: float) -> None:
+        """An attempt at an engine has cost this."""
+
+    def finished(self, record: RequestRecord) -> None:
+        """A request has finished."""
+
+
 class RequestObservation:
-    """What is known so far of one request. Made by `Recorder.begin`, ended once by `finish`.
+    """What is known so far of one request. Created by `Recorder.begin`, ended once by `finish`.
+
+    Args:
+        sink: Where it is counted and logged.
+        request_id: As in the `x-request-id` header.
+        route: The route's path, or "other".
+        log: False for health checks, which are counted but not logged.
 
     Attributes:
-        status: The status line that went out; None before.
-        cost: US dollars so far, of all attempts; None when no engine with a price was asked.
-        quiet: True for health checks, which are counted but not logged.
+        status: The status that was sent; None before.
+        token_events: Events with a token that have been sent.
+        cost: US dollars so far, for all attempts; None when no engine with a price was asked.
     """
 
     __slots__ = (
         "_begun",
         "_first_token_at",
         "_last_token_at",
-        "_recorder",
+        "_sink",
         "_started_at",
         "attempts",
         "cost",
         "engine",
         "error",
-        "events",
         "key",
+        "log",
         "model",
-        "quiet",
         "request_id",
         "route",
         "status",
         "stream",
+        "token_events",
         "usage",
     )
 
-    def __init__(self, recorder: "Recorder", request_id: str, route: str, *, quiet: bool = False) -> None:
-        self._recorder = recorder
+    def __init__(self, sink: RequestSink, request_id: str, route: str, *, log: bool = True) -> None:
+        self._sink = sink
         self._started_at = time.perf_counter()
         self._first_token_at: float | None = None
         self._last_token_at: float | None = None
         self._begun = False
         self.request_id = request_id
         self.route = route
-        self.quiet = quiet
+        self.log = log
         self.key: str | None = None
         self.model = "none"
         self.engine: str | None = None
@@ -60,33 +76,33 @@ class RequestObservation:
         self.status: int | None = None
         self.error: GatewayError | None = None
         self.usage: Usage | None = None
-        self.events = 0
+        self.token_events = 0
         self.attempts = 0
         self.cost: float | None = None
 
     def begin(self, model: str) -> None:
-        """The model is known and the request is under way: from here on it counts as started and in flight."""
+        """The model is known and the request is running: from here on it counts as started and in flight."""
         self.model = model
         self._begun = True
-        self._recorder.started(self.route, model)
+        self._sink.started(self.route, model)
 
     def token(self, events: int) -> None:
-        """A token has just gone out: `events` of them so far."""
-        self.events = events
+        """A token has just been sent, with the last of `events` events so far."""
+        self.token_events = events
         self._last_token_at = time.perf_counter()
         if self._first_token_at is None:
             self._first_token_at = self._last_token_at
 
     def charge(self, engine: str, usd: float, equivalents: float) -> None:
-        """An attempt at an engine has ended and costs this: US dollars, and its tokens as output tokens."""
+        """An attempt at an engine has ended. It costs this many US dollars, for its tokens as output tokens."""
         self.cost = usd if self.cost is None else self.cost + usd
-        self._recorder.costs.charge(engine, self.model, self.key or "none", usd, equivalents)
+        self._sink.charged(engine, self.model, self.key or "none", usd, equivalents)
 
     def finish(self) -> None:
-        """Ends the observation: it is counted and logged, whatever happened."""
+        """Ends the observation: the request is counted and logged, however it ended."""
         if not self._begun:
-            self._recorder.started(self.route, self.model)
-        self._recorder.finished(self._freeze(time.perf_counter()))
+            self._sink.started(self.route, self.model)
+        self._sink.finished(self._freeze(time.perf_counter()))
 
     def _freeze(self, now: float) -> RequestRecord:
         error = self.error
@@ -107,10 +123,10 @@ class RequestObservation:
             ttft=None if first is None else first - self._started_at,
             generating=None if first is None or self._last_token_at is None else self._last_token_at - first,
             usage=self.usage,
-            events=self.events,
+            token_events=self.token_events,
             attempts=self.attempts,
             cost=self.cost,
-            quiet=self.quiet,
+            log=self.log,
         )
 
     def _outcome(self) -> Outcome:
@@ -124,6 +140,6 @@ class RequestObservation:
             return "client_error" if status < _FIRST_SERVER_ERROR else "internal_error"
         if isinstance(error, ClientDisconnected | EngineTimeout):
             return error.outcome
-        # The head went out as a success and the stream broke behind it, unless the request itself was to blame.
-        broke = self.status is not None and self.status < _FIRST_CLIENT_ERROR
-        return "stream_error" if broke and not isinstance(error, ClientError) else error.outcome
+        # The head was sent as a success and the stream broke after it, unless the request itself was to blame.
+        broke_midway = self.status is not None and self.status < _FIRST_CLIENT_ERROR
+        return "stream_error" if broke_midway and not isinstance(error, ClientError) else error.outcome

@@ -15,25 +15,25 @@ from gateway.upstream.connect_timeout import connect_timeout
 from gateway.upstream.connection import Connection, Response
 from gateway.upstream.engine_key import EngineKey
 
-# Engines on uvicorn close idle connections after 5 s; a connection idle for longer than this is not used again.
+# Engines on uvicorn close idle connections after 5 s; a connection that was idle for longer than this is not reused.
 _IDLE_LIMIT_S = 4.0
-_MOST_IDLE = 256
-# llama.cpp closes a new connection on which nothing has come for 5 s, and has taken it long before a busy event loop
-# gets to write. Where that took longer than this, a connection that is closed says nothing about the engine.
-_LATE_S = 1.0
-# An answer that is not about the request: a server is tired of an idle connection.
+_MAX_IDLE = 256
+# llama.cpp closes a new connection on which nothing arrives for 5 s, and may have accepted it long before a busy event
+# loop gets to write. Where that took longer than this, a closed connection says nothing about the engine.
+_SLOW_CONNECT_S = 1.0
+# An answer that is not about the request: the server times out an idle connection.
 _REQUEST_TIMEOUT = 408
-# What connecting fails with where this process or machine has nothing left to connect with.
+# What connecting fails with when this process or machine is out of descriptors, ports or memory.
 _OUT_OF_RESOURCES = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
 )
 
-# The table of foreign errors: what connecting can raise, and what it means to a request.
+# The table of foreign errors: what connecting can raise, and what it means for a request.
 _CONNECT_ERRORS: Mapping[type[Exception], str] = {
     ConnectionRefusedError: "refuses connections",
     ConnectionResetError: "resets connections",
     socket.gaierror: "has a name that does not resolve",
-    UnicodeError: "has a name that cannot be one",
+    UnicodeError: "has an invalid name",
     ssl.SSLError: "does not complete the TLS handshake",
     OSError: "cannot be reached",
 }
@@ -45,7 +45,7 @@ class Upstream:
     Args:
         name: The engine's name, for messages.
         url: http(s)://host:port.
-        key: The key that the engine asks for, or None. It may change at any time.
+        key: The key that the engine requires, or None. It may change at any time.
         connect_timeout: Seconds to connect.
     """
 
@@ -63,16 +63,16 @@ class Upstream:
     async def request(
         self, method: bytes, path: bytes, body: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = ()
     ) -> Response:
-        """Sends a request and returns once the head of the answer is there. Close what it returns.
+        """Sends a request and returns once the head of the answer has arrived. Close what it returns.
 
-        A connection that was used before may have been closed by the engine meanwhile, and so may a new one on which
-        this process was slow to write. A request that meets this before any byte of an answer is sent once more.
+        The engine may have closed a reused connection meanwhile, or a new one on which this process was slow to write.
+        A request to which this happens before any byte of an answer is sent once more.
 
         Raises:
             EngineTimeout: Connecting took too long (phase connect).
-            EngineUnreachable: Nothing takes connections there.
+            EngineUnreachable: Nothing accepts connections there.
             EngineReset: A new connection broke before the head.
-            EngineBadResponse: What came is no HTTP.
+            EngineBadResponse: The answer is not HTTP.
             OutOfResources: This process cannot connect to anything.
         """
         return await self._send(self._encode(method, path, body, headers))
@@ -89,16 +89,17 @@ class Upstream:
                 if connection.status != _REQUEST_TIMEOUT:
                     return connection
                 connection.abort()  # it crossed our request: what timed out is the connection
-        began = asyncio.get_running_loop().time()
-        connection = await self._connect(request)
-        try:
-            await _or_abort(connection, connection.wait_for_head())
-        except EngineReset as error:
-            if error.has_begun or connection.made_at - began < _LATE_S:
-                raise
+        began, is_retry = asyncio.get_running_loop().time(), False
+        while True:
             connection = await self._connect(request)
-            await _or_abort(connection, connection.wait_for_head())
-        return connection
+            try:
+                await _or_abort(connection, connection.wait_for_head())
+            except EngineReset as error:
+                if is_retry or error.has_begun or connection.connected_at - began < _SLOW_CONNECT_S:
+                    raise
+                is_retry = True
+            else:
+                return connection
 
     async def fetch(self, method: bytes, path: bytes, body: bytes = b"", *, limit: int) -> tuple[int, bytes]:
         """Sends a request and reads the whole answer: status and body of at most `limit` bytes.
@@ -118,7 +119,7 @@ class Upstream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Closes the idle connections; one with an answer under way belongs to whoever reads that."""
+        """Closes the idle connections; one with an answer in progress belongs to whoever reads that."""
         while self._idle:
             self._idle.pop().abort()
 
@@ -153,7 +154,7 @@ class Upstream:
     def _translate(self, error: Exception) -> GatewayError:
         if isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES and not isinstance(error, socket.gaierror):
             return OutOfResources(
-                f"The gateway cannot open another connection ({error.strerror}): it serves too many at a time.",
+                f"The gateway cannot open another connection ({error.strerror}): it serves too many requests at once.",
                 retry_after=1,
             )
         reason = next(text for kind, text in _CONNECT_ERRORS.items() if isinstance(error, kind))
@@ -162,7 +163,7 @@ class Upstream:
     def _take_idle(self) -> Connection | None:
         oldest = asyncio.get_running_loop().time() - _IDLE_LIMIT_S
         while self._idle:
-            connection = self._idle.pop()  # the last one used: the others may grow old and go
+            connection = self._idle.pop()  # the most recently used one: the others may age out
             if connection.usable and connection.idle_since > oldest and connection.is_quiet:
                 return connection
             connection.abort()
@@ -170,15 +171,15 @@ class Upstream:
 
     def _give_back(self, connection: Connection) -> None:
         self._idle.append(connection)
-        if len(self._idle) > _MOST_IDLE:
+        if len(self._idle) > _MAX_IDLE:
             self._idle.popleft().abort()
 
 
-async def _or_abort(connection: Connection, exchange: Coroutine[None, None, None]) -> None:
-    """Waits for the head of an answer; a connection on which none comes is cut."""
+async def _or_abort(connection: Connection, head: Coroutine[None, None, None]) -> None:
+    """Waits for the head of an answer; aborts the connection if none arrives."""
     try:
-        await exchange
+        await head
     except BaseException:
-        # Whatever it was, a cancellation too: nobody waits for this answer any more.
+        # Whatever it was, even a cancellation: nobody waits for this answer any more.
         connection.abort()
         raise

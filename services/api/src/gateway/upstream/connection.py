@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection to an engine: an asyncio Protocol around httptools' parser.
+"""One HTTP/1.1 connection to an engine: an asyncio protocol around httptools' parser.
 
-What an engine sends without having been asked (bytes while the connection is idle, a second answer) belongs to nobody:
-such a connection never carries another request, so that no client ever gets another one's answer.
+Unsolicited bytes (while the connection is idle, or a second answer) belong to nobody: such a connection never carries
+another request, so that no client ever gets the answer to another client's request.
 """
 
 import asyncio
@@ -13,59 +13,59 @@ import httptools
 
 from gateway.errors import EngineBadResponse, EngineReset
 
-# How long a connection may take to end an answer of which all that matters has come, before it is cut.
+# Seconds for an answer to end of which all that matters has arrived, before the connection is aborted.
 _LINGER_S = 1.0
-# Stop reading from the engine when this much waits for a slow client, in bytes.
+# Reading from the engine pauses while more than this waits for a slow client, in bytes.
 _HIGH_WATER = 65_536
-# A head of more bytes than this, interim answers included, is no engine's.
+# A head of more bytes than this, including interim answers, does not come from an engine.
 _MAX_HEAD_BYTES = 524_288
 _FIRST_FINAL_STATUS = 200
 
 
 class Response(Protocol):
-    """An engine's answer, of which the head has come. `close` it, always."""
+    """An engine's answer whose head has arrived. Always `close` it."""
 
     status: int
     headers: dict[bytes, bytes]
 
     async def chunk(self) -> bytes:
-        """The next bytes of the body as they come; b"" at its end.
+        """The next bytes of the body as they arrive; b"" at its end.
 
         Raises:
             EngineReset: The connection broke before the body's end.
-            EngineBadResponse: The engine speaks no HTTP.
+            EngineBadResponse: The engine does not speak HTTP.
         """
 
     async def read(self, limit: int) -> bytes:
         """The whole body.
 
         Raises:
-            EngineReset, EngineBadResponse: As `chunk`; EngineBadResponse too when it is longer than `limit` bytes.
+            EngineReset, EngineBadResponse: As `chunk`; EngineBadResponse also if it is longer than `limit` bytes.
         """
 
     async def beginning(self, limit: int) -> bytes:
-        """The body's first `limit` bytes, or all of it; for an error's text, of which no more is wanted.
+        """The body's first `limit` bytes, or all of it: enough for an error's text.
 
         Raises:
             EngineReset, EngineBadResponse: As `chunk`.
         """
 
     def close(self, *, linger: bool = False, reuse: bool = True) -> None:
-        """Gives the connection back if the answer is complete; otherwise cuts it, which frees the engine at once.
+        """Returns the connection to the pool if the answer is complete; else aborts it, which frees the engine at once.
 
         Args:
-            linger: All that matters has come ([DONE]); the few bytes that end the body may follow in their own time.
+            linger: All that matters has arrived ([DONE]); the few bytes that end the body may follow later.
             reuse: False for an engine that is known to close the connection now.
         """
 
 
 class Connection(asyncio.Protocol):
-    """A connection and, while one is under way, its answer. One request at a time.
+    """A connection and, while there is one, its answer. One request at a time.
 
     Args:
         give_back: Called with this connection when its answer is complete and it can carry another request.
-        request: The first request, written with the connection: engines close one on which nothing comes, and whoever
-            opens it may have to wait for the event loop meanwhile.
+        request: The first request, written as soon as the connection is made: engines close one on which nothing
+            arrives, and whoever opens it may have to wait for the event loop meanwhile.
     """
 
     def __init__(self, give_back: Callable[["Connection"], None], request: bytes = b"") -> None:
@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._poll = select.poll()
         self._idle = True
-        self.idle_since = self.made_at = 0.0
+        self.idle_since = self.connected_at = 0.0
         self.is_reused = False
         self._reset()
 
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
 
-    # What a client of this connection calls.
+    # Called by the client
 
     @property
     def usable(self) -> bool:
@@ -105,12 +105,12 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing waits in the socket: neither bytes that nobody asked for nor the end of the connection."""
+        """Whether nothing waits in the socket: neither unsolicited bytes nor the end of the connection."""
         return not self._poll.poll(0)
 
     @property
     def has_begun(self) -> bool:
-        """Whether any part of an answer, an interim one included, has come for the request under way."""
+        """Whether any part of an answer to the current request, even an interim one, has arrived."""
         return self._head_bytes > 0
 
     async def send(self, request: bytes) -> None:
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
 
         Raises:
             EngineReset: The connection broke first.
-            EngineBadResponse: What came is no HTTP.
+            EngineBadResponse: The answer is not HTTP.
         """
         if self._transport is None:
             raise EngineReset("The connection to the engine is closed.", has_begun=False)
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
         await self.wait_for_head()
 
     async def wait_for_head(self) -> None:
-        """Waits for the head of the answer to what was sent; raises as `send` does."""
+        """Waits for the head of the answer to the request that was sent; raises as `send` does."""
         while not self._head:
             await self._wait()
 
@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """Cuts the connection."""
+        """Closes the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -205,12 +205,12 @@ class Connection(asyncio.Protocol):
         self._fail(EngineBadResponse(reason))
         self.abort()
 
-    # What the event loop calls.
+    # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self._transport = cast(asyncio.Transport, transport)
-        self.made_at = self._loop.time()
+        self.connected_at = self._loop.time()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         if self._first_request:
             self._idle = False
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         if self._idle:
-            self.abort()  # nobody asked for it
+            self.abort()  # unsolicited
             return
         if not self._head:
             self._head_bytes += len(data)
@@ -229,7 +229,7 @@ class Connection(asyncio.Protocol):
             self._break(f"The engine does not speak HTTP: {error}.")
             return
         if not self._head and self._head_bytes > _MAX_HEAD_BYTES:
-            self._break("The engine's answer has too large a head.")
+            self._break("The head of the engine's answer is too large.")
             return
         if self._buffered > _HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
@@ -237,7 +237,7 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> None:
-        """See `asyncio.Protocol`; the transport closes itself then."""
+        """See `asyncio.Protocol`; the transport then closes itself."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -252,10 +252,10 @@ class Connection(asyncio.Protocol):
     def _ends_with_connection(self) -> bool:
         return b"content-length" not in self.headers and b"transfer-encoding" not in self.headers
 
-    # What the parser calls.
+    # Called by the parser
 
     def on_message_begin(self) -> None:
-        """See httptools. A second answer to one request is nobody's, and spoils the connection."""
+        """See httptools. A second answer to one request belongs to nobody, and the connection is not used again."""
         self._spoiled = self._complete
         if self._spoiled:
             self._keep_alive = False
@@ -264,7 +264,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools."""
-        if not self._head:  # else a trailer, or of a second answer
+        if not self._head:  # otherwise a trailer, or part of a second answer
             self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
@@ -273,7 +273,7 @@ class Connection(asyncio.Protocol):
             return
         status = self._parser.get_status_code()
         if status < _FIRST_FINAL_STATUS:
-            # An interim answer (RFC 9110, 15.2): the real one follows. Behind 101, which the parser refuses, none does.
+            # An interim answer (RFC 9110, 15.2): the final one follows. After 101, which the parser refuses, none does.
             self._in_interim = True
             self.headers = {}
             return

@@ -1,4 +1,4 @@
-"""The key that engines ask for: from a file that may change at any time, since a rotation must not drop a request."""
+"""The key that engines require, from a file that may change at any time: a rotation must not drop a request."""
 
 import asyncio
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loguru import logger
 
-# What examples and guides write where a secret belongs. Whoever starts with one of these has no secret.
+# What examples and guides write in place of a secret; such a key would be none.
 _PLACEHOLDERS = ("changeme", "change-me", "your-", "example", "secret", "password", "token-abc123", "admin")
 _MIN_LENGTH = 24
 _MAX_BYTES = 4_096
@@ -14,17 +14,17 @@ _WATCH_INTERVAL_S = 1.0
 
 
 class EngineKeyError(Exception):
-    """The file holds no usable key; the text is one sentence that names it and says what to do."""
+    """The file holds no usable key; the message names it and says what to do."""
 
 
 class EngineKey:
-    """The engines' key. They accept the next one before it is in force (decision 18): it may change at any time.
+    """The engines' key. Engines accept the next key before it is in use (decision 18), so it may change at any time.
 
     Args:
         path: The file, with one line.
 
     Raises:
-        EngineKeyError: On construction, when the file is wrong.
+        EngineKeyError: On construction, if the file is invalid.
 
     Attributes:
         authorization: The header's line for a request, with its line end.
@@ -36,7 +36,7 @@ class EngineKey:
         self.authorization = _header(path)
 
     def refresh(self) -> None:
-        """Reads the file again if it has changed. A bad version is logged once and changes nothing."""
+        """Reads the file again if it has changed. An invalid version is logged once and changes nothing."""
         signature = _signature(self._path)
         if signature == self._signature:
             return
@@ -49,7 +49,7 @@ class EngineKey:
             logger.info("engine key read again")
 
     async def watch(self) -> None:
-        """Refreshes for ever."""
+        """Refreshes periodically, forever."""
         while True:
             await asyncio.sleep(_WATCH_INTERVAL_S)
             self.refresh()
@@ -65,7 +65,7 @@ def read_engine_key(path: Path) -> str:
     Raises:
         EngineKeyError: The file cannot be read, or holds a placeholder or something short enough to guess.
     """
-    if path.exists() and not path.is_file():  # a FIFO would be waited for
+    if path.exists() and not path.is_file():  # opening a FIFO would block
         raise EngineKeyError(f"ENGINE_KEY_FILE={str(path)!r} is not a regular file.")
     try:
         with path.open("rb") as file:
@@ -73,13 +73,13 @@ def read_engine_key(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise EngineKeyError(
             f"ENGINE_KEY_FILE={str(path)!r} cannot be read ({error.__class__.__name__}): "
-            "name a file that holds the engines' key, or leave the variable out."
+            "name a file that holds the engines' key, or unset the variable."
         ) from error
     guessable = len(key) < _MIN_LENGTH or any(word in key.lower() for word in _PLACEHOLDERS)
     if guessable or not re.fullmatch(r"[!-~]+", key):
         raise EngineKeyError(
-            f"The engine key in {str(path)!r} is no key: it must be one line of at least {_MIN_LENGTH} visible ASCII "
-            "characters and no placeholder. `glasshouse init` makes a random one."
+            f"The engine key in {str(path)!r} is not usable: it must be one line of at least {_MIN_LENGTH} "
+            "visible ASCII characters, not a placeholder. `glasshouse init` makes a random one."
         )
     return key
 

@@ -1,4 +1,4 @@
-"""Plain answers: usage read from them, and what is no answer."""
+"""Plain answers: the usage read from them, and what is not an answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from gateway.usage import Usage
 )
 def test_usage(usage: Any, wanted: Usage | None) -> None:
     assert parse_usage(usage) == wanted
-    assert parse_answer(json.dumps({"usage": usage}).encode()) == wanted
+    body = json.dumps({"usage": usage}).encode()
+    assert parse_answer(body) == (body, wanted)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"7", b"<html>", b'{"a":', b"\xff"])
@@ -52,4 +53,5 @@ def test_an_error_with_status_200_is_an_error(body: bytes, kind: type[GatewayErr
 
 
 def test_an_error_that_is_null_is_none() -> None:
-    assert parse_answer(b'{"choices":[],"error":null,"usage":{"prompt_tokens":2}}') == Usage(2)
+    body = b'{"choices":[],"error":null,"usage":{"prompt_tokens":2}}'
+    assert parse_answer(body) == (body, Usage(2))

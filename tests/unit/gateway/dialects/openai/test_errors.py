@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from gateway.dialects.openai.errors import (
+    engine_error,
     error_body,
     error_event,
+    error_in,
     holds_error,
-    parse_retry_after,
-    read_body,
     translate_error,
 )
 from gateway.errors import (
@@ -27,8 +27,17 @@ from gateway.errors import (
 )
 
 
-def engine_error(status: int | None, body: bytes) -> GatewayError:
-    return translate_error(status, read_body(body))
+def translated(status: int, body: bytes) -> GatewayError:
+    return engine_error(status, body, retry_after=None)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"choices":[]}', b'{"error":null}'])
+def test_a_body_without_an_error(body: bytes) -> None:
+    assert error_in(body) is None
+
+
+def test_an_error_in_a_body_with_a_status_of_success() -> None:
+    assert isinstance(error_in(b'{"error":{"message":"boom"}}'), EngineBadResponse)
 
 
 LLAMA_CONTEXT = {
@@ -52,7 +61,7 @@ VLLM_MAX_TOKENS = {
 
 @pytest.mark.parametrize("error", [LLAMA_CONTEXT, VLLM_CONTEXT, VLLM_MAX_TOKENS], ids=["llama.cpp", "vLLM", "output"])
 def test_a_prompt_over_the_context_whoever_says_it(error: dict[str, Any]) -> None:
-    ours = engine_error(400, json.dumps({"error": error}).encode())
+    ours = translated(400, json.dumps({"error": error}).encode())
     assert isinstance(ours, ContextLengthExceeded)
     assert (ours.http_status, ours.code, ours.message) == (400, "context_length_exceeded", error["message"])
     assert ours.param == error.get("param")
@@ -61,7 +70,7 @@ def test_a_prompt_over_the_context_whoever_says_it(error: dict[str, Any]) -> Non
 @pytest.mark.parametrize("status", [400, 409, 413, 422])
 def test_a_4xx_is_about_the_request(status: int) -> None:
     body = json.dumps({"error": {"message": "no", "param": "x", "code": status, "type": "BadRequestError"}}).encode()
-    ours = engine_error(status, body)
+    ours = translated(status, body)
     assert isinstance(ours, EngineRejected)
     assert (ours.http_status, ours.message, ours.param, ours.code) == (status, "no", "x", None)
     assert ours.outcome == "client_error"
@@ -69,28 +78,28 @@ def test_a_4xx_is_about_the_request(status: int) -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 504, 408, 204, 301, 199])
 def test_anything_else_is_the_engines_failure(status: int) -> None:
-    ours = engine_error(status, b'{"error":{"message":"boom"}}')
+    ours = translated(status, b'{"error":{"message":"boom"}}')
     assert isinstance(ours, EngineBadResponse)
     assert (ours.http_status, ours.outcome) == (502, "engine_error")
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_engine_key_is_ours(status: int) -> None:
-    ours = engine_error(status, b'{"error":"Unauthorized"}')
+    ours = translated(status, b'{"error":"Unauthorized"}')
     assert isinstance(ours, EngineBadResponse)
     assert "ENGINE_KEY_FILE" in ours.message
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
 def test_an_endpoint_that_the_engine_does_not_offer(status: int) -> None:
-    ours = engine_error(status, b'{"error":{"message":"Start it with --reranking","type":"not_supported_error"}}')
+    ours = translated(status, b'{"error":{"message":"Start it with --reranking","type":"not_supported_error"}}')
     assert isinstance(ours, InvalidRequest)
     assert (ours.http_status, ours.code, ours.outcome) == (400, "unsupported_endpoint", "client_error")
     assert "Start it with --reranking" in ours.message
 
 
 def test_a_model_that_an_engine_does_not_know_stays_a_404() -> None:
-    ours = engine_error(404, b'{"error":{"message":"The model `x` does not exist.","param":"model","code":404}}')
+    ours = translated(404, b'{"error":{"message":"The model `x` does not exist.","param":"model","code":404}}')
     assert isinstance(ours, EngineRejected)
     assert (ours.http_status, ours.param) == (404, "model")
 
@@ -99,7 +108,7 @@ def test_llama_cpps_500_for_an_input_that_does_not_fit_is_the_requests() -> None
     body = (
         b'{"error":{"code":500,"message":"input (9 tokens) is too large to process. increase the physical batch size"}}'
     )
-    assert isinstance(engine_error(500, body), ContextLengthExceeded)
+    assert isinstance(translated(500, body), ContextLengthExceeded)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +127,7 @@ def test_llama_cpps_500_for_an_input_that_does_not_fit_is_the_requests() -> None
     ],
 )
 def test_any_shape_of_error_has_a_message(body: bytes, message: str) -> None:
-    assert engine_error(400, body).message == message
+    assert translated(400, body).message == message
 
 
 @pytest.mark.parametrize(
@@ -131,7 +140,7 @@ def test_any_shape_of_error_has_a_message(body: bytes, message: str) -> None:
     ],
 )
 def test_codes_are_words(error: dict[str, Any], code: str | None) -> None:
-    assert engine_error(400, json.dumps({"error": {"message": "m", **error}}).encode()).code == code
+    assert translated(400, json.dumps({"error": {"message": "m", **error}}).encode()).code == code
 
 
 def test_errors_read_as_openais() -> None:
@@ -248,25 +257,3 @@ def test_an_error_inside_an_answer_says_by_itself_what_it_is(error: Any, status:
 )
 def test_an_error_is_told_by_its_value(content: dict[str, Any], wanted: bool) -> None:
     assert holds_error(content) is wanted
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (b"7", 7),
-        (b" 7 ", 7),
-        (b"0", 0),
-        (b"999999999", 86_400),
-        (b"Wed, 21 Oct 2015 07:28:00 GMT", 0),
-        (b"Wed, 21 Oct 2015 07:28:00 -0000", 0),
-        (b"Fri, 31 Dec 2999 23:59:59 GMT", 86_400),
-        (b"-1", None),
-        (b"1.5", None),
-        (b"soon", None),
-        (b"\xff", None),
-        (b"", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: bytes | None, seconds: int | None) -> None:
-    assert parse_retry_after(header) == seconds

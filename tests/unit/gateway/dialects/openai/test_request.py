@@ -7,23 +7,22 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.openai.request import (
-    CHAT,
-    COMPLETIONS,
-    EMBEDDINGS,
-    ENDPOINTS,
-    Endpoint,
-    InferenceRequest,
-    parse_request,
-)
+from gateway.dialects import ENDPOINTS
+from gateway.dialects.base import Endpoint, InferenceRequest
+from gateway.dialects.openai.endpoints import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects.openai.request import parse_request
 from gateway.errors import InvalidRequest
 
 MESSAGES = [{"role": "user", "content": "x"}]
-PROMPTS: dict[str, Any] = {CHAT.path: MESSAGES, COMPLETIONS.path: "x", EMBEDDINGS.path: "x"}
+PROMPTS: dict[str, Any] = {
+    CHAT.path: {"messages": MESSAGES},
+    COMPLETIONS.path: {"prompt": "x"},
+    EMBEDDINGS.path: {"input": "x"},
+}
 
 
 def body(endpoint: Endpoint, **fields: Any) -> bytes:
-    return json.dumps({"model": "m", endpoint.prompt: PROMPTS[endpoint.path], **fields}).encode()
+    return json.dumps({"model": "m", **PROMPTS[endpoint.path], **fields}).encode()
 
 
 def test_the_allow_list() -> None:
@@ -35,7 +34,7 @@ def test_the_allow_list() -> None:
 def test_a_plain_body_stays_as_it_is(endpoint: Endpoint, stream: bool | None) -> None:
     sent = body(endpoint, stream=stream, max_tokens=5, n=1, other={"a": [1, 2]})
     request = parse_request(endpoint, sent)
-    assert request == InferenceRequest("m", stream=False, usage_wanted=False, body=sent)
+    assert request == InferenceRequest(endpoint, "m", stream=False, usage_wanted=False, body=sent)
 
 
 @pytest.mark.parametrize("endpoint", [CHAT, COMPLETIONS], ids=["chat", "completions"])
@@ -49,7 +48,7 @@ def test_a_stream_asks_for_usage(endpoint: Endpoint, tail: bytes) -> None:
 
 def test_a_stream_that_asked_itself_stays_as_it_is() -> None:
     sent = body(CHAT, stream=True, stream_options={"include_usage": True, "other": 1})
-    assert parse_request(CHAT, sent) == InferenceRequest("m", stream=True, usage_wanted=True, body=sent)
+    assert parse_request(CHAT, sent) == InferenceRequest(CHAT, "m", stream=True, usage_wanted=True, body=sent)
 
 
 @pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"include_usage": None}])
@@ -73,13 +72,15 @@ def test_other_options_survive() -> None:
 
 def test_an_endpoint_that_does_not_stream_ignores_the_wish() -> None:
     sent = body(EMBEDDINGS, stream=True)
-    assert parse_request(EMBEDDINGS, sent) == InferenceRequest("m", stream=False, usage_wanted=False, body=sent)
+    assert parse_request(EMBEDDINGS, sent) == InferenceRequest(
+        EMBEDDINGS, "m", stream=False, usage_wanted=False, body=sent
+    )
 
 
 @pytest.mark.parametrize("value", [["a"], [[1, 2]], [1, 2, 3], "", "x"])
 def test_prompts_are_strings_or_lists(value: Any) -> None:
     for endpoint in (COMPLETIONS, EMBEDDINGS):
-        sent = body(endpoint, **{endpoint.prompt: value})
+        sent = body(endpoint, **dict.fromkeys(PROMPTS[endpoint.path], value))
         assert parse_request(endpoint, sent).body == sent
 
 

@@ -65,7 +65,14 @@ def follow(pieces: list[bytes], *, keep_usage: bool) -> tuple[Any, ...]:
         out += stream.feed(piece)
         if stream.done or stream.failure is not None:
             break
-    return out, stream.events, stream.events_seen, stream.usage, stream.done, stream.failure and stream.failure.message
+    return (
+        out,
+        stream.token_events,
+        stream.events_seen,
+        stream.usage,
+        stream.done,
+        stream.failure and stream.failure.message,
+    )
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -124,7 +131,7 @@ def test_events_count_tokens_and_not_roles_comments_or_ends() -> None:
     counts = []
     for piece in (ROLE, b": ping\n\n", choice(delta={"content": "a"}), b": ping\n\n", choice(delta={"content": "b"})):
         stream.feed(piece)
-        counts.append((stream.events, stream.events_seen))
+        counts.append((stream.token_events, stream.events_seen))
     assert counts == [(0, 1), (0, 1), (1, 2), (1, 2), (2, 3)]
 
 
@@ -140,7 +147,7 @@ def test_events_count_tokens_and_not_roles_comments_or_ends() -> None:
 def test_text_reasoning_and_tool_calls_are_tokens(part: dict[str, Any]) -> None:
     stream = EventStream(keep_usage=False)
     stream.feed(choice(**part))
-    assert stream.events == 1
+    assert stream.token_events == 1
 
 
 @pytest.mark.parametrize(
@@ -150,7 +157,7 @@ def test_text_reasoning_and_tool_calls_are_tokens(part: dict[str, Any]) -> None:
 def test_a_role_or_nothing_is_no_token(part: dict[str, Any]) -> None:
     stream = EventStream(keep_usage=False)
     assert stream.feed(choice(**part)) == choice(**part)
-    assert stream.events == 0
+    assert stream.token_events == 0
 
 
 @pytest.mark.parametrize(
@@ -178,7 +185,7 @@ def test_text_that_looks_like_something_is_only_text(text: str) -> None:
     stream = EventStream(keep_usage=False)
     pieces = [choice(delta={"content": text})] * 3
     assert b"".join(map(stream.feed, pieces)) == b"".join(pieces)
-    assert (stream.events, stream.usage, stream.done, stream.failure) == (3, None, False, None)
+    assert (stream.token_events, stream.usage, stream.done, stream.failure) == (3, None, False, None)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +227,7 @@ def test_other_fields_of_an_event_pass_with_it(field: bytes) -> None:
     stream = EventStream(keep_usage=False)
     token = field + choice(delta={"content": "a"})
     assert stream.feed(token) == token
-    assert stream.events == 1
+    assert stream.token_events == 1
     assert stream.feed(field + DONE) == field + DONE
     assert stream.done
 
@@ -233,6 +240,6 @@ def test_nothing_behind_done_is_passed_on() -> None:
 def test_a_data_line_needs_no_space_and_may_be_several() -> None:
     stream = EventStream(keep_usage=False)
     stream.feed(b'data:{"choices":\ndata:[{"text":"a"}]}\n\n')
-    assert stream.events == 1
+    assert stream.token_events == 1
     stream.feed(b"data:[DONE]\n\n")
     assert stream.done

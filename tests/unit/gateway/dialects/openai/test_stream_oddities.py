@@ -95,7 +95,7 @@ def test_null_beside_choices_is_neither_an_error_nor_a_count(name: str) -> None:
     plain = choice(delta={"content": "a"}) + event({"choices": [{"text": "b"}], name: None})
     assert stream.feed(plain) == plain
     assert stream.feed(plain) == plain
-    assert (stream.events, stream.failure, stream.usage) == (4, None, None)
+    assert (stream.token_events, stream.failure, stream.usage) == (4, None, None)
 
 
 def test_the_last_of_two_counts_of_one_choice_holds() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.support.in_process.small_disk import as_seen_by, fill, on_small_disk
 
-from gateway.telemetry.multiprocess.counter_files import CounterFile, RoomWatch, allocate
+from gateway.telemetry.multiprocess.counter_files import CounterFile, DiskSpaceMonitor
 from gateway.telemetry.multiprocess.exposition import MultiprocessExposition
 
 if TYPE_CHECKING:
@@ -26,27 +26,27 @@ from gateway.telemetry.multiprocess import slots
 directory = Path(sys.argv[1])
 slots.claim(directory)
 from prometheus_client import CollectorRegistry
-from gateway.cost import Share
+from gateway.cost import TimeShare
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.multiprocess.counter_files import RoomWatch
+from gateway.telemetry.multiprocess.counter_files import DiskSpaceMonitor
 from gateway.telemetry.labels import Labels
-catalogue, room = Metrics(CollectorRegistry()), RoomWatch()
-catalogue.worker_up.set(1)
-labels = Labels(400, catalogue.label_overflow.labels("x"), directory / "labels-of-x")
-share = Share(directory, parts=1, engines=1)
+metrics, room = Metrics(CollectorRegistry()), DiskSpaceMonitor()
+metrics.worker_up.set(1)
+labels = Labels(400, metrics.label_overflow.labels("x"), directory / "labels-of-x")
+share = TimeShare(directory, shares=1, engines=1)
 print("ready", flush=True)
 for line in sys.stdin:
     verb, *numbers = line.split()
     if verb == "count":
         for number in range(*map(int, numbers)):
-            catalogue.requests_started.labels("r", labels.of(f"model-{number}" + "x" * 300)).inc()
-            catalogue.request_duration.labels("r", f"m{number}", "true").observe(0.5)
-        catalogue.inflight.labels("m").inc()
-    elif verb == "take":
-        share.take(1.0)
+            metrics.requests_started.labels("r", labels.label(f"model-{number}" + "x" * 300)).inc()
+            metrics.request_duration.labels("r", f"m{number}", "true").observe(0.5)
+        metrics.inflight.labels("m").inc()
+    elif verb == "acquire":
+        share.acquire(1.0)
         share.book(0, 2.0)
-        print(share.missing(0, 5.0), file=sys.stderr)
-    room.look()
+        print(share.unbooked_seconds(0, 5.0), file=sys.stderr)
+    room.check()
     print("done", flush=True)
 """
 ROOM_FOR_ALL = "size=8m"
@@ -119,8 +119,8 @@ def test_a_disk_that_fills_up_keeps_nobody_from_counting_and_all_is_shown_once_t
         one.do("count 0 400")
         assert one.shown()["gateway_requests_started_total"] == 1220
         said = one.end()
-    assert said.count("has no room for counters (No space left on device)") == 1
-    assert said.count("has room again") == 1
+    assert said.count("has no space for counters (No space left on device)") == 1
+    assert said.count("has space again") == 1
 
 
 def test_a_worker_that_starts_on_a_full_disk_counts_in_memory_until_there_is_room(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_worker_that_starts_on_a_full_disk_counts_in_memory_until_there_is_roo
         one._process.stdin.flush()
         one.begin()
         one.do("count 0 3")
-        one.do("take")
+        one.do("acquire")
         assert one.shown() == {}
         filler.unlink()
         (one.disk / "room for one file").write_bytes(bytes(150_000))
@@ -143,7 +143,7 @@ def test_a_worker_that_starts_on_a_full_disk_counts_in_memory_until_there_is_roo
         one.do("count 5 6")
         assert one.shown().keys() > partly.keys()
         said = one.end()
-    assert "no room for the books (No space left on device)" in said
+    assert "no disk space for the cost ledger (No space left on device)" in said
     assert "2.0" in said.splitlines(), "the books are right all the same"
     assert "Traceback" not in said
 
@@ -153,7 +153,7 @@ def test_a_disk_on_which_no_file_can_be_made_keeps_nobody_from_counting(tmp_path
     with worker(tmp_path / "m", options) as one:
         one.begin()
         one.do("count 0 3")
-        one.do("take")
+        one.do("acquire")
         one.do("count 0 3")
         one.end()
 
@@ -177,35 +177,24 @@ def test_an_earlier_workers_values_are_never_written_over(tmp_path: Path, monkey
     again.close()
 
 
-def test_what_is_written_late_is_what_was_counted_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_delayed_write_has_the_latest_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = CounterFile(str(tmp_path / "counter_0.db"))
-    room = RoomWatch()
+    room = DiskSpaceMonitor()
     with monkeypatch.context() as patch:
-        patch.setattr("gateway.telemetry.multiprocess.counter_files.allocate", _raise(errno.EDQUOT))
+        patch.setattr("gateway.telemetry.multiprocess.counter_files.preallocate", _raise(errno.EDQUOT))
         for number in range(4_000):
             file.write_value(f"key-{number}", 1.0, 0.0)
         for number in range(4_000):
             file.write_value(f"key-{number}", 2.0, 0.0)
         room.check()
-        assert "Disk quota exceeded" in CounterFile.short[file]
+        assert "Disk quota exceeded" in CounterFile.out_of_space[file]
     room.check()
-    assert not CounterFile.short
+    assert not CounterFile.out_of_space
     assert {file.read_value(f"key-{number}") for number in range(4_000)} == {(2.0, 0.0)}
     file.write_value("key-3999", 3.0, 0.0)
     room.check()
     assert file.read_value("key-3999") == (3.0, 0.0)
     file.close()
-
-
-def test_a_file_of_a_file_system_that_cannot_allocate_is_as_long_as_it_has_to_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.telemetry.multiprocess.counter_files.os.posix_fallocate", _raise(errno.EOPNOTSUPP))
-    with (tmp_path / "f").open("wb") as file:
-        allocate(file.fileno(), 70_000)
-        assert os.fstat(file.fileno()).st_size == 70_000
-        allocate(file.fileno(), 10)
-        assert os.fstat(file.fileno()).st_size == 70_000
 
 
 def _raise(number: int) -> Any:

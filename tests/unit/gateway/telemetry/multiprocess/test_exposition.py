@@ -35,14 +35,14 @@ from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.recorder import Recorder
 from gateway.usage import Usage
-from gateway.dialects.openai.request import ENDPOINTS
+from gateway.dialects import ENDPOINTS
 dice = random.Random(int(sys.argv[2]))
-catalogue = Metrics(CollectorRegistry())
-recorder = Recorder(catalogue, RequestLog("error", LogWriter(None)), workers=4)
+metrics = Metrics(CollectorRegistry())
+recorder = Recorder(metrics, RequestLog("error", LogWriter(None)), workers=4)
 models = ["a", 'b"\\\\\\n', "c", "ü"][: dice.randint(2, 4)]
-recorder.know_models({path: endpoint.streams for path, endpoint in ENDPOINTS.items()}, models)
+recorder.declare_models({path: endpoint.streams for path, endpoint in ENDPOINTS.items()}, models)
 for state in ("ready", "down"):
-    catalogue.engine_state.labels("e", state).set(dice.random())
+    metrics.engine_state.labels("e", state).set(dice.random())
 for _ in range(dice.randint(20, 60)):
     route, model, stream = dice.choice(list(ENDPOINTS)), dice.choice(models), dice.random() < 0.5
     observation = recorder.begin("r", route)
@@ -99,7 +99,9 @@ def _collected(directory: Path) -> str:
     return generate_latest(registry).decode()
 
 
-def test_the_page_says_what_prometheus_clients_collector_says(directory: Path, start: Callable[[int], Worker]) -> None:
+def test_the_exposition_equals_that_of_prometheus_clients_collector(
+    directory: Path, start: Callable[[int], Worker]
+) -> None:
     page = MultiprocessExposition(directory)
     for seed in range(4):
         start(seed)
@@ -111,9 +113,7 @@ def test_the_page_says_what_prometheus_clients_collector_says(directory: Path, s
     )
 
 
-def test_a_worker_that_has_gone_leaves_its_counters_and_takes_its_gauges(
-    directory: Path, start: Callable[[int], Worker]
-) -> None:
+def test_a_dead_worker_leaves_its_counters_but_not_its_gauges(directory: Path, start: Callable[[int], Worker]) -> None:
     page = MultiprocessExposition(directory)
     start(1)
     before = _parsed(page.render().decode())
@@ -130,7 +130,7 @@ def test_a_worker_that_has_gone_leaves_its_counters_and_takes_its_gauges(
     assert all(behind[key] >= value for key, value in before.items() if key[0] != "gauge")
 
 
-def test_a_worker_that_has_only_just_begun_is_no_fault(directory: Path, start: Callable[[int], Worker]) -> None:
+def test_files_that_were_only_just_created_are_no_error(directory: Path, start: Callable[[int], Worker]) -> None:
     start(1)
     page = MultiprocessExposition(directory)
     before = page.render()
@@ -153,7 +153,7 @@ def test_files_that_grow_while_they_are_scraped(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("same_inode", [True, False])
-def test_a_file_that_another_has_taken_the_place_of(directory: Path, *, same_inode: bool) -> None:
+def test_a_file_that_was_replaced(directory: Path, *, same_inode: bool) -> None:
     """As when somebody has cleared the directory, and a worker begins anew."""
     page = MultiprocessExposition(directory)
     other = directory.parent / "counter_0.db"
@@ -171,11 +171,11 @@ def test_a_file_that_another_has_taken_the_place_of(directory: Path, *, same_ino
     assert _parsed(page.render().decode()) == _parsed(_collected(directory))
 
 
-def test_an_empty_directory_is_an_empty_page(directory: Path) -> None:
+def test_an_empty_directory_has_an_empty_exposition(directory: Path) -> None:
     assert MultiprocessExposition(directory).render() == b""
 
 
-def test_every_kind_of_metric_in_the_catalogue_can_be_added_up(directory: Path) -> None:
+def test_every_kind_of_metric_can_be_merged(directory: Path) -> None:
     metrics = vars(Metrics(CollectorRegistry())).values()
     kinds = {f"gauge_{metric._multiprocess_mode}" if isinstance(metric, Gauge) else metric._type for metric in metrics}
     assert kinds <= set(_MERGES)
@@ -184,7 +184,7 @@ def test_every_kind_of_metric_in_the_catalogue_can_be_added_up(directory: Path) 
         MultiprocessExposition(directory).render()
 
 
-def test_a_scrape_of_eight_slots_costs_little(directory: Path, start: Callable[[int], Worker]) -> None:
+def test_a_scrape_of_eight_slots_is_cheap(directory: Path, start: Callable[[int], Worker]) -> None:
     """Eight are four workers and a reload's next four. CPU time, and the best of some: a busy machine is no fault."""
     for seed in range(8):
         start(seed)

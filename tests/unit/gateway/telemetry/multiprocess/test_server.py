@@ -66,21 +66,21 @@ def _served(directory: Path, host: str = "127.0.0.1") -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/metrics?name[]=x"])
-def test_the_page_is_prometheus_text(directory: Path, path: str) -> None:
+def test_the_response_is_prometheus_text(directory: Path, path: str) -> None:
     with _served(directory) as client:
         answer = client.get(path)
     assert (answer.status_code, answer.text) == (200, "")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-def test_there_is_no_other_page_and_nothing_to_post(directory: Path) -> None:
+def test_other_paths_and_methods_are_refused(directory: Path) -> None:
     with _served(directory) as client:
         assert client.get("/keys").status_code == 404
         assert client.post("/metrics").status_code == 501
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
-def test_it_listens_where_it_is_told(directory: Path, host: str) -> None:
+def test_it_listens_on_the_given_address(directory: Path, host: str) -> None:
     with _served(directory, host) as client:
         assert client.get("/metrics").is_success
 
@@ -90,7 +90,7 @@ def test_many_scrapes_at_once(directory: Path) -> None:
         assert {answer.status_code for answer in pool.map(lambda _: client.get("/metrics"), range(40))} == {200}
 
 
-def test_one_that_says_nothing_holds_up_nobody(directory: Path) -> None:
+def test_a_silent_client_does_not_block_others(directory: Path) -> None:
     with _served(directory) as client:
         address = (client.base_url.host, client.base_url.port or 0)
         with socket.create_connection(address, timeout=5):
@@ -150,7 +150,7 @@ def test_what_goes_wrong_is_logged_and_answered(
         assert client.get("/metrics").status_code == 500
         (directory / "summary_0.db").unlink()
         assert client.get("/metrics").status_code == 200
-    assert ["no file of metrics" in line for line in logged] == [True]
+    assert ["holds metrics that cannot be merged" in line for line in logged] == [True]
     assert capfd.readouterr() == ("", "")
 
 
@@ -204,6 +204,6 @@ def test_one_that_does_not_read_holds_up_nobody(directory: Path) -> None:
         assert len(client.get("/metrics").content) > 1_000_000
 
 
-def test_a_taken_port_is_an_error(directory: Path) -> None:
+def test_a_port_in_use_is_an_error(directory: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         serve_metrics("127.0.0.1", taken.getsockname()[1], directory)

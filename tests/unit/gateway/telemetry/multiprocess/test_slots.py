@@ -27,13 +27,13 @@ from gateway.telemetry.multiprocess import slots
 slot = slots.claim(Path(sys.argv[1]))
 from prometheus_client import CollectorRegistry
 from gateway.telemetry.metrics import Metrics
-catalogue = Metrics(CollectorRegistry())
-catalogue.worker_up.set(1)
+metrics = Metrics(CollectorRegistry())
+metrics.worker_up.set(1)
 print(slot, flush=True)
 for line in sys.stdin:
-    catalogue.requests_started.labels("r", "m").inc(int(line))
-    catalogue.inflight.labels("m").inc(int(line))
-    catalogue.request_duration.labels("r", "m", "true").observe(0.5)
+    metrics.requests_started.labels("r", "m").inc(int(line))
+    metrics.inflight.labels("m").inc(int(line))
+    metrics.request_duration.labels("r", "m", "true").observe(0.5)
     print("done", flush=True)
 """
 
@@ -93,7 +93,7 @@ def test_two_processes_have_different_slots_and_are_summed(directory: Path) -> N
         assert seen["gateway_request_duration_seconds_count"] == 2
 
 
-def test_a_killed_workers_slot_is_taken_over_and_counters_go_on(directory: Path) -> None:
+def test_a_killed_workers_slot_is_taken_over_and_its_counters_continue(directory: Path) -> None:
     with worker(directory) as first, worker(directory) as second:
         first.count(3)
         second.count(4)
@@ -112,7 +112,7 @@ def test_a_killed_workers_slot_is_taken_over_and_counters_go_on(directory: Path)
             assert (seen["gateway_inflight_requests"], seen["gateway_worker_up"]) == (9, 2)
 
 
-def test_a_new_worker_drops_the_live_gauges_of_its_slot_itself(directory: Path) -> None:
+def test_a_new_worker_deletes_the_live_gauges_of_its_slot(directory: Path) -> None:
     with worker(directory) as first:
         first.count(3)
         first.kill()
@@ -135,20 +135,20 @@ def test_many_generations_leave_no_files_behind(directory: Path) -> None:
     assert scrape(directory)["gateway_requests_started_total"] == 4
 
 
-def test_releasing_leaves_the_living_alone(directory: Path) -> None:
+def test_releasing_leaves_live_workers_alone(directory: Path) -> None:
     with worker(directory) as first:
         first.count(3)
         release_dead(directory)
         assert scrape(directory)["gateway_inflight_requests"] == 3
 
 
-def test_wipe_makes_a_directory_for_this_user_only(tmp_path: Path) -> None:
+def test_wipe_creates_a_directory_for_this_user_only(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
     wipe(path)
     assert path.stat().st_mode & 0o777 == 0o700
 
 
-def test_wipe_empties_what_an_earlier_gateway_left(directory: Path) -> None:
+def test_wipe_deletes_what_an_earlier_gateway_left(directory: Path) -> None:
     with worker(directory) as first:
         first.count(3)
         first.kill()
@@ -180,7 +180,7 @@ def test_wipe_refuses_a_directory_in_use(directory: Path) -> None:
     wipe(directory)
 
 
-def test_wipe_refuses_what_is_no_directory(tmp_path: Path) -> None:
+def test_wipe_refuses_what_is_not_a_directory(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("")
     with pytest.raises(MetricsDirError, match=r"METRICS_DIR=.*file"):
@@ -189,7 +189,7 @@ def test_wipe_refuses_what_is_no_directory(tmp_path: Path) -> None:
         wipe(path / "below")
 
 
-def test_wipe_refuses_anothers_directory(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wipe_refuses_another_users_directory(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.telemetry.multiprocess.slots.os.getuid", lambda: os.geteuid() + 1)
     with pytest.raises(MetricsDirError, match="belongs to another user"):
         wipe(directory)
@@ -205,7 +205,7 @@ def test_a_directory_that_has_gone_is_made_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["a file", "another user's"])
-def test_where_no_slot_can_be_had_a_worker_counts_for_itself(tmp_path: Path, how: str) -> None:
+def test_a_worker_without_a_slot_counts_in_memory(tmp_path: Path, how: str) -> None:
     path = tmp_path / "metrics"
     if how == "a file":
         path.write_text("")
@@ -225,9 +225,7 @@ def test_copies_of_the_keys_file_are_wiped_too(directory: Path) -> None:
     assert [path.name for path in directory.iterdir()] == ["keys.yaml"]
 
 
-def test_a_disk_without_room_for_a_directory_keeps_nobody_from_starting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_does_not_keep_a_gateway_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -1,1 +1,6 @@
-"""Pure functions over bytes: what a request asks, what a stream says, what an answer cost, how an error reads."""
+"""OpenAI's API: chat completions, completions, embeddings."""
+
+from gateway.dialects.openai.dialect import OPENAI
+from gateway.dialects.openai.endpoints import OPENAI_ENDPOINTS
+
+__all__ = ["OPENAI", "OPENAI_ENDPOINTS"]

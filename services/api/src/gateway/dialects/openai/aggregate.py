@@ -1,6 +1,6 @@
-"""A stream folded back into the plain answer that the client asked for.
+"""Aggregates a stream into the plain answer that the client asked for.
 
-llama.cpp never notices that the client of a plain request has gone and generates to the end (its issue 24496; watched
+llama.cpp never notices that the client of a plain request has gone and generates to the end (its issue 24496; observed
 here on a real one), but it does notice for a stream. So a plain request reaches it as a stream, and the answer is put
 together again here.
 """
@@ -10,36 +10,37 @@ from typing import Any
 import orjson
 
 from gateway.dialects.openai.request import with_fields
+from gateway.dialects.openai.stream import EventStream
 from gateway.errors import EngineBadResponse
 from gateway.usage import Usage
 
 
-def as_stream(body: bytes) -> bytes:
+def plain_as_stream(body: bytes) -> bytes:
     """A plain request's body as that of a stream with usage. The body has been parsed before and is a JSON object.
 
     Raises:
-        InvalidRequest: As `rewritten`.
+        InvalidRequest: As `with_fields`.
     """
     return with_fields(body, stream=True, stream_options={"include_usage": True})
 
 
 class ChunkAggregator:
-    """Puts a plain answer together from the chunks of a stream (`stream.ChunkSink`)."""
+    """Aggregates the chunks of a stream into a plain answer (`stream.ChunkSink`)."""
 
     def __init__(self) -> None:
         self._answer: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
 
     def add(self, chunk: dict[str, Any]) -> None:
-        """Takes a chunk.
+        """Adds a chunk.
 
         Raises:
-            EngineBadResponse: It does not have the shape of its kind.
+            EngineBadResponse: It has an unexpected shape.
         """
         try:
             self._add(chunk)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise EngineBadResponse("The engine sent an event of another shape than its stream's.") from error
+            raise EngineBadResponse("The engine sent an event of an unexpected shape.") from error
 
     def answer(self, usage: Usage | None = None) -> bytes:
         """The plain answer, as JSON; `usage` is the count of all choices, of which each event knows only one."""
@@ -68,11 +69,29 @@ class ChunkAggregator:
             if part.get("finish_reason") is not None:
                 choice["finish_reason"] = part["finish_reason"]
         self._answer.update(chunk)
-        self._answer.pop("error", None)  # null beside choices: no news, and no field of a plain answer
+        self._answer.pop("error", None)  # null beside choices: not an error, and not a field of a plain answer
+
+
+class AggregatingStream(EventStream):
+    """A stream of which a plain answer is made.
+
+    Args:
+        n: Choices per prompt that were asked for.
+    """
+
+    __slots__ = ("_chunks",)
+
+    def __init__(self, *, n: int = 1) -> None:
+        self._chunks = ChunkAggregator()
+        super().__init__(keep_usage=False, n=n, sink=self._chunks)
+
+    def answer(self) -> bytes:
+        """The plain answer, as JSON."""
+        return self._chunks.answer(self.usage)
 
 
 def _merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
-    """Adds what an event says to what is known: text is appended, lists grow, tool calls are told apart by index."""
+    """Merges an event into what came before: text is appended, lists grow, tool calls are matched by index."""
     for name, value in part.items():
         known = whole.get(name)
         if value is None:
@@ -93,7 +112,7 @@ def _merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
 
 def _merge_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
     index = part.get("index", len(calls))
-    if not 0 <= index <= len(calls):  # calls come in order; a number is not believed, however large
+    if not 0 <= index <= len(calls):  # calls come in order; an arbitrary index must not cost memory
         raise ValueError(f"tool call {index} before {len(calls)}")
     if index == len(calls):
         calls.append({"type": "function", "function": {"name": "", "arguments": ""}})

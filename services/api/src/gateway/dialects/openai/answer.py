@@ -1,4 +1,4 @@
-"""Plain answers: what they cost, and whether they are answers at all."""
+"""Plain answers: what they took, and whether they are answers at all."""
 
 from typing import Any
 
@@ -31,11 +31,11 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def parse_answer(body: bytes) -> Usage | None:
-    """The usage of a whole, plain answer.
+def parse_answer(body: bytes) -> tuple[bytes, Usage | None]:
+    """A whole plain answer: its body, which goes to the client as it came, and its usage.
 
     Raises:
-        EngineBadResponse: The body is no JSON object.
+        EngineBadResponse: The body is not a JSON object.
         GatewayError: It is an error, in spite of its status.
     """
     try:
@@ -46,4 +46,4 @@ def parse_answer(body: bytes) -> Usage | None:
         raise EngineBadResponse("The engine's answer is not a JSON object.")
     if holds_error(answer):
         raise translate_error(None, answer)
-    return parse_usage(answer.get("usage"))
+    return body, parse_usage(answer.get("usage"))

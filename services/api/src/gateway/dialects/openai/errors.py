@@ -1,12 +1,10 @@
-"""Errors: an engine's, translated in one place wherever it is met, and ours, in OpenAI's shape.
+"""Errors: an engine's, translated in one place wherever it occurs, and ours, in OpenAI's shape.
 
-An engine says that it failed by its status, inside a plain answer with status 200, in a stream's first event or in a
+An engine reports a failure by its status, inside a plain answer with status 200, in a stream's first event or in a
 later one. What it means is the same everywhere: `translate_error`.
 """
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
@@ -22,7 +20,7 @@ from gateway.errors import (
     InvalidRequest,
 )
 
-# How vLLM and llama.cpp say that a prompt is too long; neither has a code for it that both share.
+# How vLLM and llama.cpp report that a prompt is too long; they share no code for it.
 _CONTEXT_MARKS = (
     "exceed_context_size",
     "maximum context length",
@@ -31,8 +29,8 @@ _CONTEXT_MARKS = (
     "max_model_len",
     "too large to process",
 )
-# What a request is to blame for although the engine says 500: each seen with llama.cpp's server in xllamacpp 2026.10
-# (tests/integration/test_engine_input.py asks it). Anything that is not here stays the engine's own failure.
+# What the request is to blame for although the engine answers 500: each observed with llama.cpp's server in xllamacpp
+# 2026.10 (tests/integration/test_engine_input.py checks it). Anything else stays the engine's own failure.
 _REQUEST_FAULTS = re.compile(
     r"(image|audio|video) input is not supported"
     r"|^Failed to parse (messages|tools)\b"
@@ -43,7 +41,7 @@ _UNAUTHORIZED = frozenset({401, 403})
 _NOT_OFFERED = frozenset({404, 405, 501})
 _BUSY: dict[int, type[EngineBusy]] = {429: EngineRateLimited, 503: EngineOverloaded}
 _REQUEST_TIMEOUT = 408
-# The status that a type of error stands for, where an error comes without one; all others stand for 500.
+# The status for a type of error that comes without one; 500 for all other types.
 _STATUS_OF_TYPE = {
     "invalid_request_error": 400,
     "exceed_context_size_error": 400,
@@ -55,7 +53,6 @@ _STATUS_OF_TYPE = {
     "unavailable_error": 503,
 }
 _MAX_ECHO = 200
-_MAX_RETRY_AFTER_S = 86_400
 
 
 def holds_error(content: dict[str, Any]) -> bool:
@@ -66,28 +63,28 @@ def holds_error(content: dict[str, Any]) -> bool:
 def translate_error(status: int | None, content: Any, *, retry_after: int | None = None) -> GatewayError:
     """An engine's error as one of ours: about the request, about how busy it is, or about the engine itself.
 
-    The engines' words are kept. A prompt that does not fit becomes `ContextLengthExceeded` whichever engine says it and
-    however. A refused key is ours, not the client's.
+    The engine's message is kept. A prompt that does not fit becomes `ContextLengthExceeded` however the engine reports
+    it. A refused key is the gateway's, not the client's.
 
     Args:
         status: The HTTP status; None where the error came inside an answer that began as a success.
-        content: The body: parsed, where it is JSON, else its text.
-        retry_after: Seconds, by the engine's own header.
+        content: The body: parsed if it is JSON, otherwise its text.
+        retry_after: Seconds, from the engine's header.
     """
     message, param, word, kind, code = _read_error(content)
     if status is None:
         status = code or _STATUS_OF_TYPE.get(kind, 500)
     if status in _UNAUTHORIZED:
-        return EngineBadResponse("The engine refuses the gateway's key: ENGINE_KEY_FILE differs between the two.")
+        return EngineBadResponse("The engine refuses the gateway's key: their ENGINE_KEY_FILE differ.")
     if any(mark in text for mark in _CONTEXT_MARKS for text in (message, word or "")):
         return ContextLengthExceeded(message, param=param)
     if status in _BUSY:
-        return _BUSY[status](f"The engine takes no more requests: {message}", retry_after=retry_after)
+        return _BUSY[status](f"The engine accepts no more requests: {message}", retry_after=retry_after)
     return _rejection(status, message, param, word) or EngineBadResponse(f"The engine answered {status}: {message}")
 
 
 def _rejection(status: int, message: str, param: str | None, word: str | None) -> GatewayError | None:
-    """What the request itself caused; None where the engine is to blame."""
+    """An error that the request itself caused; None if the engine is to blame."""
     if status in _NOT_OFFERED and param != "model":
         return InvalidRequest(
             f"The engine that serves this model does not offer this endpoint ({message}).", code="unsupported_endpoint"
@@ -99,25 +96,23 @@ def _rejection(status: int, message: str, param: str | None, word: str | None) -
     return None
 
 
-def read_body(body: bytes) -> Any:
-    """An error's body for `translate_error`: parsed where it is JSON, else the beginning of its text."""
+def engine_error(status: int, body: bytes, *, retry_after: int | None) -> GatewayError:
+    """The error in an answer whose status is one; see `translate_error`."""
+    return translate_error(status, _read_body(body), retry_after=retry_after)
+
+
+def error_in(body: bytes) -> GatewayError | None:
+    """The error in an answer whose status is success; None where it holds none."""
+    content = _read_body(body)
+    return translate_error(None, content) if isinstance(content, dict) and holds_error(content) else None
+
+
+def _read_body(body: bytes) -> Any:
+    """An error's body for `translate_error`: parsed if it is JSON, otherwise the beginning of its text."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return body[:_MAX_ECHO].decode("utf-8", "replace").strip()
-
-
-def parse_retry_after(value: bytes | None) -> int | None:
-    """Seconds from a `retry-after` header, which holds seconds or a date; None where there is nothing to read."""
-    text = (value or b"").decode("latin-1").strip()
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        return min(int(text), _MAX_RETRY_AFTER_S)
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return min(max(0, round((date - datetime.now(UTC)).total_seconds())), _MAX_RETRY_AFTER_S)
 
 
 def _read_error(content: Any) -> tuple[str, str | None, str | None, str, int | None]:
@@ -147,5 +142,5 @@ def error_body(error: GatewayError) -> bytes:
 
 
 def error_event(error: GatewayError) -> bytes:
-    """An error inside a stream that has already begun: the last event, with no [DONE] behind it."""
+    """An error in a stream that has already begun: its last event, without [DONE]."""
     return b"data: %b\n\n" % error_body(error)

@@ -1,64 +1,27 @@
-"""The few fields of a request that the gateway must know. Everything else passes to the engine as it came.
+"""The few fields of a request that the gateway reads. Everything else goes to the engine as it came.
 
-Whatever an engine may take, it is asked: only what the gateway itself must read is refused here.
+What an engine accepts is for the engine to decide: only fields that the gateway itself reads are validated here.
 """
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
+from gateway.dialects.base import Endpoint, InferenceRequest
 from gateway.errors import InvalidRequest
 
-# An engine that took more would be out of memory first.
+# An engine that accepted more would run out of memory first.
 _MAX_CHOICES = 16_384
-# Asks the engine to count its tokens at the end of a stream.
+# Asks the engine for the token count at the end of a stream.
 _ASK_FOR_USAGE = b'"stream_options":{"include_usage":true}'
 
 
-class Endpoint(NamedTuple):
-    """A relayed path.
-
-    Attributes:
-        path: The path here and at the engine; the route label.
-        prompt: The field that holds what is asked, for the documentation.
-        streams: Whether the endpoint knows `stream`.
-    """
-
-    path: str
-    prompt: str
-    streams: bool
-
-
-class InferenceRequest(NamedTuple):
-    """What the gateway needs to know of a request.
-
-    Attributes:
-        model: The model asked for.
-        stream: Whether the answer is to be a stream of events.
-        usage_wanted: Whether the client itself asked for the usage event at the end of a stream.
-        body: What to send to the engine: the client's own bytes, with the wish for usage added in a stream.
-        n: Choices per prompt.
-    """
-
-    model: str
-    stream: bool
-    usage_wanted: bool
-    body: bytes
-    n: int = 1
-
-
-CHAT = Endpoint("/v1/chat/completions", "messages", streams=True)
-COMPLETIONS = Endpoint("/v1/completions", "prompt", streams=True)
-EMBEDDINGS = Endpoint("/v1/embeddings", "input", streams=False)
-ENDPOINTS = {endpoint.path: endpoint for endpoint in (CHAT, COMPLETIONS, EMBEDDINGS)}
-
-
 def parse_request(endpoint: Endpoint, body: bytes) -> InferenceRequest:
-    """Reads a body.
+    """Parses a body.
 
     Raises:
-        InvalidRequest: It is not JSON (NaN, invalid UTF-8 and too deep nesting included), or a field that the gateway
+        InvalidRequest: It is not JSON (including NaN, invalid UTF-8 and too deep nesting), or a field that the gateway
             reads has the wrong type; `param` names it.
     """
     try:
@@ -74,23 +37,25 @@ def parse_request(endpoint: Endpoint, body: bytes) -> InferenceRequest:
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequest("'stream' must be true or false.", param="stream")
     if not stream or not endpoint.streams:
-        return InferenceRequest(model, stream=False, usage_wanted=False, n=_choices(fields), body=body)
-    return _streaming(model, fields, body)
+        return InferenceRequest(endpoint, model, stream=False, usage_wanted=False, n=_choices(fields), body=body)
+    return _streaming(endpoint, model, fields, body)
 
 
 def _choices(fields: dict[str, Any]) -> int:
-    """Choices per prompt; 1 where that is no number that could be, which is for the engine to refuse."""
+    """Choices per prompt; 1 if the value is invalid, which is for the engine to refuse."""
     n = fields.get("n")
     return n if isinstance(n, int) and 1 <= n <= _MAX_CHOICES else 1
 
 
-def _streaming(model: str, fields: dict[str, Any], body: bytes) -> InferenceRequest:
+def _streaming(endpoint: Endpoint, model: str, fields: dict[str, Any], body: bytes) -> InferenceRequest:
     n = _choices(fields)
     options = fields.get("stream_options")
     if options is None and "stream_options" not in fields:
-        # The common case costs no re-encoding, and the client's bytes stay as they are.
+        # The common case needs no re-encoding, and the client's bytes stay as they are.
         head = body.rstrip()[:-1].rstrip()
-        return InferenceRequest(model, stream=True, usage_wanted=False, n=n, body=b"%b,%b}" % (head, _ASK_FOR_USAGE))
+        return InferenceRequest(
+            endpoint, model, stream=True, usage_wanted=False, n=n, body=b"%b,%b}" % (head, _ASK_FOR_USAGE)
+        )
     if options is not None and not isinstance(options, dict):
         raise InvalidRequest("'stream_options' must be an object.", param="stream_options")
     options = options or {}
@@ -100,18 +65,18 @@ def _streaming(model: str, fields: dict[str, Any], body: bytes) -> InferenceRequ
             "'stream_options.include_usage' must be true or false.", param="stream_options.include_usage"
         )
     if wanted:
-        return InferenceRequest(model, stream=True, usage_wanted=True, n=n, body=body)
+        return InferenceRequest(endpoint, model, stream=True, usage_wanted=True, n=n, body=body)
     asked = with_fields(body, stream_options={**options, "include_usage": True})
-    return InferenceRequest(model, stream=True, usage_wanted=False, n=n, body=asked)
+    return InferenceRequest(endpoint, model, stream=True, usage_wanted=False, n=n, body=asked)
 
 
 def with_fields(body: bytes, **fields: Any) -> bytes:
-    """A body, which has been parsed before, with some of its fields set.
+    """A body that has been parsed before, with some of its fields set.
 
-    By the standard library's json: slower than orjson, but it keeps integers of any size as they are.
+    Uses the standard library's json: slower than orjson, but it keeps integers of any size.
 
     Raises:
-        InvalidRequest: The body is nested too deeply, or holds a number beyond a double, and cannot be written again.
+        InvalidRequest: The body is nested too deeply, or holds a number beyond a double, and cannot be re-encoded.
     """
     try:
         return json.dumps({**json.loads(body), **fields}, allow_nan=False, separators=(",", ":")).encode()

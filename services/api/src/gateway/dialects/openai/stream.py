@@ -1,4 +1,4 @@
-"""A stream of chat or completion chunks on its way through: read only where that tells something."""
+"""A stream of chat or completion chunks: parsed only where an event may hold more than tokens."""
 
 import re
 from typing import Any, Protocol
@@ -12,33 +12,37 @@ from gateway.errors import EngineBadResponse, GatewayError
 from gateway.usage import Usage
 
 _DONE = b"[DONE]"
-# What makes an event worth reading: these names, unless their value is null. In a text they are escaped (\"usage\").
+# What makes an event worth parsing: these names, unless their value is null. In a text they are escaped (\"usage\").
 _MEANINGFUL = re.compile(rb'"(?:usage|error)"\s*:\s*(?!null\b|\s)|"object"\s*:\s*"error"')
 
 
 class ChunkSink(Protocol):
-    """What takes each chunk, parsed, where the whole answer is put together again."""
+    """Receives each parsed chunk where a plain answer is made of them."""
 
     def add(self, chunk: dict[str, Any]) -> None:
-        """Takes one."""
+        """Adds a chunk."""
 
 
 class EventStream:
-    """Follows one stream. Feed it what the engine sends; it returns what may go to the client.
+    """Follows one stream: see `gateway.dialects.base.StreamDecoder`.
 
     Args:
         keep_usage: Whether the client asked for the usage event; otherwise that event is taken out.
         n: Choices per prompt that were asked for.
-        sink: Gets every chunk, where the client asked for a plain answer.
-
-    Attributes:
-        events: Events so far, from the first with a token in it on.
-        beats: Events with data so far: signs of life, which comments and empty events are not.
-        done: Whether `[DONE]` has come; only then was the stream complete.
-        failure: What ended the stream, once something has: the engine's own error, or bytes that are no event.
+        sink: Receives every chunk, where the client asked for a plain answer.
     """
 
-    __slots__ = ("_answers", "_keep_usage", "_parser", "_sink", "_usage", "done", "events", "events_seen", "failure")
+    __slots__ = (
+        "_answers",
+        "_keep_usage",
+        "_parser",
+        "_sink",
+        "_usage",
+        "done",
+        "events_seen",
+        "failure",
+        "token_events",
+    )
 
     def __init__(self, *, keep_usage: bool, n: int = 1, sink: ChunkSink | None = None) -> None:
         self._keep_usage = keep_usage
@@ -46,7 +50,7 @@ class EventStream:
         self._parser = sse.EventParser()
         self._sink = sink
         self._answers = False
-        self.events = 0
+        self.token_events = 0
         self.events_seen = 0
         self.done = False
         self.failure: GatewayError | None = None
@@ -57,9 +61,9 @@ class EventStream:
         return self._usage.usage
 
     def feed(self, data: bytes) -> bytes:
-        """Takes the next bytes; returns whole events only, b"" while one is incomplete.
+        """Adds the next bytes; returns complete events only, b"" while one is incomplete.
 
-        An event that is none, or tells of an error, sets `failure`; the good ones before it are returned.
+        A malformed event, or one with an error, sets `failure`; the good ones before it are returned.
         """
         try:
             blocks = self._parser.feed(data)
@@ -68,9 +72,14 @@ class EventStream:
             return b""
         if not blocks:
             return b""
-        if self.events and self._sink is None and (count := sse.count_simple(blocks)) and not _needs_parsing(blocks):
-            # The hot path: tokens behind the first one.
-            self.events += count
+        if (
+            self.token_events
+            and self._sink is None
+            and (count := sse.count_simple(blocks))
+            and not _needs_parsing(blocks)
+        ):
+            # The hot path: tokens after the first one.
+            self.token_events += count
             self.events_seen += count
             return blocks
         return self._read(blocks)
@@ -85,21 +94,21 @@ class EventStream:
     def _read(self, blocks: bytes) -> bytes:
         kept: list[bytes] = []
         for event in sse.split(blocks):
-            if self.done:  # whatever comes behind [DONE]
+            if self.done:  # whatever follows [DONE]
                 break
             try:
-                kept.append(event.raw if event.data is None else self._refresh(event.raw, event.data))
+                kept.append(event.raw if event.data is None else self._parse_event(event.raw, event.data))
             except GatewayError as error:
                 self.failure = error
-                break  # what follows an error, [DONE] above all, would make it look like success
+                break  # what follows an error, above all [DONE], would make it look like success
         return b"".join(kept)
 
-    def _refresh(self, raw: bytes, data: bytes) -> bytes:
-        """Learns from one event; returns what of it may go on to the client.
+    def _parse_event(self, raw: bytes, data: bytes) -> bytes:
+        """Parses one event; returns what of it may go to the client.
 
         Raises:
-            GatewayError: It tells of an error.
-            EngineBadResponse: It is no chunk.
+            GatewayError: It is an error.
+            EngineBadResponse: It is not a chunk.
         """
         if data.strip() == _DONE:
             if not self._answers:
@@ -115,9 +124,9 @@ class EventStream:
         choices = _choices(content)
         self.events_seen += 1
         self._answers |= bool(choices)
-        # Behind the first token every event counts, as on the hot path, however the bytes were cut.
-        if choices and (self.events or _has_token(choices)):
-            self.events += 1
+        # After the first token every event counts, as on the hot path, however the bytes were split.
+        if choices and (self.token_events or _has_token(choices)):
+            self.token_events += 1
         usage = content.get("usage")
         if isinstance(usage, dict):
             self._usage.add(usage, choices)
@@ -133,7 +142,7 @@ def _needs_parsing(blocks: bytes) -> bool:
 
 
 def _without_usage(content: dict[str, Any], choices: list[dict[str, Any]]) -> bytes:
-    """An event for a client that did not ask for the usage; nothing is left of one that says no more than that."""
+    """An event for a client that did not ask for the usage; b"" if it holds nothing else."""
     if not choices:
         return b""
     # llama.cpp puts the usage of a completion into its last event, beside the end of the text.
@@ -141,7 +150,7 @@ def _without_usage(content: dict[str, Any], choices: list[dict[str, Any]]) -> by
 
 
 def _parse(data: bytes) -> dict[str, Any] | None:
-    """A chunk; None for `null`: llama.cpp begins its answer to a list of prompts with it, and clients break on it."""
+    """A chunk; None for `null`, with which llama.cpp begins its answer to a list of prompts: clients break on it."""
     try:
         content = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -154,7 +163,7 @@ def _parse(data: bytes) -> dict[str, Any] | None:
 def _choices(content: dict[str, Any]) -> list[dict[str, Any]]:
     choices = content.get("choices") or []
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-        raise EngineBadResponse("The engine sent an event whose choices are no list of objects.")
+        raise EngineBadResponse("The engine sent an event whose choices are not a list of objects.")
     return choices
 
 

@@ -1,4 +1,4 @@
-"""The token count of one stream, put together from wherever its engine says it."""
+"""The token count of one stream, from wherever its engine reports it."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from gateway.usage import Usage
 class UsageAccumulator:
     """Counts the tokens of a stream.
 
-    vLLM says it once, in an event of its own at the end (and, where the client asked for that, the count so far of each
-    choice in every event). llama.cpp says it once for each choice: in an event of its own in a chat, in the choice's
-    last event in a completion.
+    vLLM reports it once, in an event of its own at the end (and, where the client asked for that, the count so far of
+    each choice in every event). llama.cpp reports it once for each choice: in an event of its own in a chat, in the
+    choice's last event in a completion.
 
     Args:
         n: Choices per prompt: a prompt's tokens count once for all of them.
@@ -25,12 +25,12 @@ class UsageAccumulator:
         self._by_choice: dict[int, Usage] = {}
 
     def add(self, usage: dict[str, Any], choices: list[dict[str, Any]]) -> None:
-        """Takes the usage of an event, and the choices that came with it."""
+        """Adds the usage of an event, and the choices that came with it."""
         counted = parse_usage(usage)
         if counted is None:
             return
         if not choices:
-            # One for each choice at most: an engine that says it again corrects itself.
+            # At most one for each choice: an engine that reports it again corrects itself.
             self._final = [*self._final, counted][-self._n :]
         for choice in choices:
             index = choice.get("index", 0)
@@ -38,14 +38,14 @@ class UsageAccumulator:
 
     @property
     def usage(self) -> Usage | None:
-        """The sum; None before anything has been said."""
+        """The sum; None before any was reported."""
         if self._final:
             return _sum([(number == 0, usage) for number, usage in enumerate(self._final)])
         return _sum([(index % self._n == 0, usage) for index, usage in self._by_choice.items()])
 
 
 def _sum(parts: list[tuple[bool, Usage]]) -> Usage | None:
-    """Adds up counts; the input only of those that are the first choice of their prompt."""
+    """Adds up counts; the input only of those for the first choice of their prompt."""
     if not parts:
         return None
     return Usage(

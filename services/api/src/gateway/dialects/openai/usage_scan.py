@@ -25,10 +25,10 @@ _MAX_CAPTURED = 65_536
 
 
 class UsageScanner:
-    """Scans one answer. Feed it all of it, in order.
+    """Scans one answer: see `gateway.dialects.base.UsageScanner`. Feed it all of it, in order.
 
     Attributes:
-        complete: Whether a JSON object has begun and ended; what was fed is half an answer otherwise.
+        complete: Whether a JSON object has begun and ended; otherwise the answer is incomplete.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class UsageScanner:
         self.usage: Usage | None = None
 
     def feed(self, data: bytes) -> None:
-        """Takes the next bytes."""
+        """Adds the next bytes."""
         position = 0
         while position < len(data):
             start = position
@@ -99,7 +99,7 @@ class UsageScanner:
             self._is_key = True
 
     def _skip(self, data: bytes, position: int) -> int:
-        """Goes to the end of `data` at once if the top level is not reached before; returns 0 if it is."""
+        """Skips to the end of `data` if the top level is not reached before that; returns 0 if it is."""
         rest = data[position:] if position else data
         if b"\\" in rest:
             outside, is_open, tail = _STRING.sub(b"", rest).partition(b'"')
@@ -128,7 +128,7 @@ class UsageScanner:
         self._wanted = False
 
     def _string_end(self, data: bytes, position: int) -> int:
-        """Where the string goes on to: behind its closing quote, or to the end of `data`."""
+        """Where the string ends: after its closing quote, or at the end of `data`."""
         while (quote := data.find(b'"', position)) >= 0:
             before = len(data[position:quote]) - len(data[position:quote].rstrip(b"\\"))
             escaped = before + (self._backslashes if before == quote - position else 0)

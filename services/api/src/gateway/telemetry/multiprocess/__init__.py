@@ -1,1 +1,1 @@
-"""The plumbing of several workers: slots, files of counters, and the one page of metrics made of them."""
+"""Metrics of several workers: their slots, their counter files, and the exposition that sums them up."""

@@ -1,54 +1,35 @@
-"""prometheus-client's mapped files, on disks that may be full.
+"""prometheus-client's memory-mapped counter files, safe on a full disk.
 
-prometheus-client makes its files sparse: where there is no room for a page of theirs, the first counter in it kills the
-process with SIGBUS, and the next worker too. Here a page is allocated before it is mapped. Values for which there is no
-room are kept in memory, and go into the file once there is.
+prometheus-client creates sparse files: when the disk has no space for one of their pages, the first counter in that
+page kills the process with SIGBUS, and the next worker too. Here space is allocated before it is mapped. Values without
+space are kept in memory, and written to the file as soon as there is some.
 """
 
-import errno
 import os
 import struct
-import sys
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from loguru import logger
 from prometheus_client.mmap_dict import MmapedDict
 
+from gateway.preallocation import preallocate
+
 _INITIAL_SIZE = 65_536
 # Length, key, padding, value and time: at most this much more than the key.
 _OVERHEAD = 4 + 8 + 16
 _VALUE = struct.Struct("dd")
-_CANNOT_ALLOCATE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-
-
-def allocate(descriptor: int, size: int) -> None:
-    """Makes the first `size` bytes of a file exist on the disk, so that writing to a mapping of them cannot fail.
-
-    Raises:
-        OSError: There is no room for them.
-    """
-    before = os.fstat(descriptor).st_size
-    try:
-        if sys.platform != "darwin":
-            os.posix_fallocate(descriptor, 0, size)
-    except OSError as error:
-        if error.errno not in _CANNOT_ALLOCATE:
-            os.ftruncate(descriptor, before)
-            raise
-    if os.fstat(descriptor).st_size < size:  # a file system that cannot allocate
-        os.ftruncate(descriptor, size)
 
 
 class CounterFile(MmapedDict):
-    """A file of counters; in place of prometheus-client's own, from which it has the format.
+    """A file of counters, in prometheus-client's format and in place of its own class.
 
     Args:
-        filename: Of the file, which may hold an earlier worker's values.
+        filename: The file, which may hold an earlier worker's values.
     """
 
-    # All files of this process that have values without room, and what the disk said.
-    short: ClassVar[dict["CounterFile", str]] = {}
+    # The files of this process that have values without disk space, and the error of each.
+    out_of_space: ClassVar[dict["CounterFile", str]] = {}
 
     def __init__(self, filename: str) -> None:
         self._name = filename
@@ -59,11 +40,11 @@ class CounterFile(MmapedDict):
         try:
             self._open()
         except OSError as error:
-            self._is_short(error)
+            self._record_shortage(error)
 
     def read_value(self, key: str) -> tuple[float, float]:
-        """See prometheus-client: value and time of a key, which is made if it is not there."""
-        if key not in self._positions and not self._make_room(key):
+        """See prometheus-client: value and timestamp of a key, which is created if it does not exist."""
+        if key not in self._positions and not self._reserve(key):
             return self._unwritten.setdefault(key, (0.0, 0.0))
         return cast("tuple[float, float]", super().read_value(key))  # type: ignore[no-untyped-call]
 
@@ -72,54 +53,54 @@ class CounterFile(MmapedDict):
         position = self._positions.get(key)
         if position is not None:
             self._m[position : position + _VALUE.size] = _VALUE.pack(value, timestamp)
-        elif self._make_room(key):
+        elif self._reserve(key):
             super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
         else:
             self._unwritten[key] = (value, timestamp)
 
     def close(self) -> None:
         """See prometheus-client."""
-        self.short.pop(self, None)
+        self.out_of_space.pop(self, None)
         super().close()  # type: ignore[no-untyped-call]
 
     def retry(self) -> None:
-        """Writes what there was no room for, if there is now."""
+        """Writes the values that had no disk space, if there is some now."""
         try:
             if self._m is None and not self._open_new():
                 return
             for key, (value, timestamp) in tuple(self._unwritten.items()):
                 self._grow(key)
                 super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
-                del self._unwritten[key]  # from here on it is written where it is
+                del self._unwritten[key]  # from here on its value is updated in place
         except OSError as error:
-            self._is_short(error)
+            self._record_shortage(error)
         else:
-            del self.short[self]
+            del self.out_of_space[self]
 
     def _open(self) -> None:
         descriptor = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            allocate(descriptor, os.fstat(descriptor).st_size or _INITIAL_SIZE)
+            preallocate(descriptor, os.fstat(descriptor).st_size or _INITIAL_SIZE)
         finally:
             os.close(descriptor)
         super().__init__(self._name)  # type: ignore[no-untyped-call]
 
     def _open_new(self) -> bool:
-        """Opens the file unless it holds an earlier worker's values: this one's would take their places."""
+        """Opens the file unless it holds an earlier worker's values, which this one's would overwrite."""
         file = Path(self._name)
         if file.exists() and file.stat().st_size:
             return False
         self._open()
         return True
 
-    def _make_room(self, key: str) -> bool:
-        """Whether there is room for a new key."""
-        if self in self.short:
+    def _reserve(self, key: str) -> bool:
+        """Whether there is space for a new key."""
+        if self in self.out_of_space:
             return False
         try:
             self._grow(key)
         except OSError as error:
-            self._is_short(error)
+            self._record_shortage(error)
             return False
         return True
 
@@ -128,28 +109,28 @@ class CounterFile(MmapedDict):
         while self._used + len(key.encode()) + _OVERHEAD > size:
             size *= 2
         if size > self._capacity:
-            allocate(self._f.fileno(), size)
-        # prometheus-client itself maps the file anew when it needs the room; its truncate() to this size does nothing.
+            preallocate(self._f.fileno(), size)
+        # prometheus-client itself remaps the file when it needs the space; its truncate() to this size does nothing.
 
-    def _is_short(self, error: OSError) -> None:
-        self.short[self] = error.strerror or str(error)
+    def _record_shortage(self, error: OSError) -> None:
+        self.out_of_space[self] = error.strerror or str(error)
 
 
-class RoomWatch:
-    """Tells the log, once, that counters have no room, and once that they have it again."""
+class DiskSpaceMonitor:
+    """Logs once when counters run out of disk space, and once when they have it again."""
 
     def __init__(self) -> None:
-        self._short = False
+        self._is_short = False
 
     def check(self) -> None:
-        """Looks after what had no room. Now and then, and never while a counter moves: its lock is held then."""
-        for file in tuple(CounterFile.short):
+        """Retries what had no space. Not to be called while a counter is incremented, which holds its lock."""
+        for file in tuple(CounterFile.out_of_space):
             file.retry()
-        if bool(CounterFile.short) == self._short:
+        if bool(CounterFile.out_of_space) == self._is_short:
             return
-        self._short = not self._short
-        if self._short:
-            why = next(iter(CounterFile.short.values()))
-            logger.warning("METRICS_DIR has no room for counters ({}): /metrics leaves out what is new", why)
+        self._is_short = not self._is_short
+        if self._is_short:
+            reason = next(iter(CounterFile.out_of_space.values()))
+            logger.warning("METRICS_DIR has no space for counters ({}): /metrics leaves out new series", reason)
         else:
-            logger.info("METRICS_DIR has room again: /metrics shows all that was counted")
+            logger.info("METRICS_DIR has space again: /metrics is complete")

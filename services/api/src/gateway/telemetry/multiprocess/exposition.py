@@ -1,8 +1,8 @@
-"""The page of /metrics: the sum over all workers' files, as text.
+"""The exposition of /metrics: the sum over all workers' counter files, as text.
 
-prometheus-client's own collector reads every name, label and help text of every file anew at each scrape, and builds
-objects of them only to print them. What is said of a series never changes, nor does its place in its file, so here both
-are read once; a scrape adds up numbers and writes lines. docs/measured.md has what that saves.
+prometheus-client's own collector reads every name, label and help text of every file again at each scrape, and builds
+objects only to print them. The description of a series never changes, nor does its offset in its file, so here both are
+read once; a scrape only adds numbers and writes lines. docs/measured.md has what that saves.
 """
 
 import json
@@ -14,19 +14,19 @@ from threading import Lock
 
 _USED = struct.Struct("i")
 _VALUE = struct.Struct("dd")
-# Keys are padded, by one space at least, so that the value behind them lies on a multiple of this.
+# Keys are padded with at least one space, so that the value after them is aligned to this many bytes.
 _ALIGNMENT = 8
-# A file begins with its used length and 4 bytes of nothing.
+# A file starts with its used length and 4 unused bytes.
 _FIRST_ENTRY = 8
 
 Merge = Callable[["_Series", float, float], None]
 
 
 class MultiprocessExposition:
-    """The metrics of all workers.
+    """Renders the metrics of all workers.
 
     Args:
-        directory: Of prometheus-client's files; see `slots`.
+        directory: The counter files; see `slots`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -35,17 +35,17 @@ class MultiprocessExposition:
         self._series: dict[tuple[str, bytes], _Series] = {}
         self._layouts: dict[str, _Layout] = {}
         self._scrape = 0
-        self._turn = Lock()
+        self._lock = Lock()
 
     def render(self) -> bytes:
-        """The page, in Prometheus' text format 0.0.4.
+        """All metrics, in Prometheus' text format 0.0.4.
 
         Raises:
-            ValueError: A file holds a kind of metric that is not known here; no metric of the catalogue is.
+            ValueError: A file holds a kind of metric that cannot be merged; none in `Metrics` is.
         """
-        with self._turn:
+        with self._lock:
             self._scrape += 1
-            # The oldest slot first, so that the order of what is shown does not change from one scrape to the next.
+            # The oldest slot first, so that the order of the series does not change from one scrape to the next.
             for path in sorted(self._directory.glob("*.db")):
                 self._add(path)
             lines = (line for family in self._families.values() for line in family.lines(self._scrape))
@@ -55,96 +55,96 @@ class MultiprocessExposition:
         kind = path.stem.rpartition("_")[0]  # counter_0.db, gauge_livesum_0.db
         merge = _MERGES.get(kind)
         if merge is None:
-            raise ValueError(f"{path.name} is no file of metrics that can be added up")
+            raise ValueError(f"{path.name} holds metrics that cannot be merged")
         inode, data = _read(path)
-        if kind in _STEADY:
-            self._add_steady(kind, path.name, inode, data)
+        if kind in _APPEND_ONLY:
+            self._add_append_only(kind, path.name, inode, data)
             return
-        for key, place in _entries(data, _FIRST_ENTRY):
+        for key, offset in _entries(data, _FIRST_ENTRY):
             found = self._find(kind, key)
-            value, stamp = _VALUE.unpack_from(data, place)
+            value, timestamp = _VALUE.unpack_from(data, offset)
             if found.scrape != self._scrape:
-                found.scrape, found.value, found.stamp = self._scrape, value, stamp
+                found.scrape, found.value, found.timestamp = self._scrape, value, timestamp
             else:
-                merge(found, value, stamp)
+                merge(found, value, timestamp)
 
-    def _add_steady(self, kind: str, name: str, inode: int, data: bytes) -> None:
-        """Adds up a file that is only ever appended to: its keys are read once."""
+    def _add_append_only(self, kind: str, name: str, inode: int, data: bytes) -> None:
+        """Adds a file that is only ever appended to: its keys are read once."""
         layout = self._layouts.get(name)
         if layout is None or not layout.fits(inode, data):
             layout = self._layouts[name] = _Layout(inode)
-        for key, place in _entries(data, layout.end):
-            layout.add(key, place, self._find(kind, key))
+        for key, offset in _entries(data, layout.end):
+            layout.add(key, offset, self._find(kind, key))
         values, scrape = memoryview(data).cast("d"), self._scrape
-        for series, place in layout.all:
+        for series, offset in layout.entries:
             if series.scrape != scrape:
-                series.scrape, series.value = scrape, values[place]
+                series.scrape, series.value = scrape, values[offset]
             else:
-                series.value += values[place]
+                series.value += values[offset]
 
     def _find(self, kind: str, key: bytes) -> "_Series":
         found = self._series.get((kind, key))
         if found is None:
-            found = self._series[kind, key] = self._new(kind, key)
+            found = self._series[kind, key] = self._create(kind, key)
         return found
 
-    def _new(self, kind: str, key: bytes) -> "_Series":
-        metric, name, labels, text = json.loads(key)
+    def _create(self, kind: str, key: bytes) -> "_Series":
+        metric, name, labels, help_text = json.loads(key)
         family = self._families.get(metric)
         if family is None:
-            shape = _Histogram if kind == "histogram" else _Family
-            family = self._families[metric] = shape(metric, kind.partition("_")[0], text)
+            family_class = _Histogram if kind == "histogram" else _Family
+            family = self._families[metric] = family_class(metric, kind.partition("_")[0], help_text)
         return family.add(name, labels)
 
 
 class _Series:
-    """One line. `scrape` is the number of the last one that found it, in which `value` is what was read."""
+    """One series, with its line as last rendered. `scrape` is the number of the last scrape that read its `value`."""
 
-    __slots__ = ("line", "prefix", "scrape", "shown", "stamp", "value")
+    __slots__ = ("line", "prefix", "rendered_value", "scrape", "timestamp", "value")
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.scrape = 0
         self.value = 0.0
-        self.stamp = 0.0
+        self.timestamp = 0.0
         self.line = ""
-        self.shown: float | None = None
+        self.rendered_value: float | None = None
 
-    def text(self, value: float) -> str:
-        """The line with this value; most are the same as at the last scrape."""
-        if value != self.shown:
-            self.line, self.shown = f"{self.prefix} {value!r}\n", value
+    def render(self, value: float) -> str:
+        """The line with this value; most are unchanged since the last scrape."""
+        if value != self.rendered_value:
+            self.line, self.rendered_value = f"{self.prefix} {value!r}\n", value
         return self.line
 
 
 class _Family:
-    """A metric and its series, in the order in which they were first seen."""
+    """A metric and its series, in the order in which they were first read."""
 
-    def __init__(self, name: str, kind: str, text: str) -> None:
-        shown = f"{name}_total" if kind == "counter" else name
-        told = text.replace("\\", r"\\").replace("\n", r"\n")
-        self._head = f"# HELP {shown} {told}\n# TYPE {shown} {kind}\n"
-        self._all: list[_Series] = []
+    def __init__(self, name: str, kind: str, help_text: str) -> None:
+        full_name = f"{name}_total" if kind == "counter" else name
+        escaped = help_text.replace("\\", r"\\").replace("\n", r"\n")
+        self._head = f"# HELP {full_name} {escaped}\n# TYPE {full_name} {kind}\n"
+        self._series: list[_Series] = []
 
     def add(self, name: str, labels: dict[str, str]) -> _Series:
         """A new series."""
         series = _Series(_prefix(name, labels))
-        self._all.append(series)
+        self._series.append(series)
         return series
 
     def lines(self, scrape: int) -> Iterator[str]:
-        """What this scrape has found; a gauge of a worker that has gone is not shown."""
-        found = [series.text(series.value) for series in self._all if series.scrape == scrape]
+        """The series that this scrape has read; a gauge of a worker that has exited is left out."""
+        found = [series.render(series.value) for series in self._series if series.scrape == scrape]
         if found:
             yield self._head
             yield from found
 
 
 class _Histogram(_Family):
-    """A histogram: the files hold what fell into each bucket alone, the page what fell into it or one below."""
+    """A histogram: the files hold counts per bucket, the exposition cumulative ones."""
 
-    def __init__(self, name: str, kind: str, text: str) -> None:
-        super().__init__(name, kind, text)
+    def __init__(self, name: str, kind: str, help_text: str) -> None:
+        super().__init__(name, kind, help_text)
         self._name = name
         self._groups: dict[str, _Group] = {}
 
@@ -180,50 +180,50 @@ class _Group:
         for _, series in self.buckets:
             if series.scrape == scrape:
                 total += series.value
-            yield series.text(total)
-        yield self._count.text(total)
+            yield series.render(total)
+        yield self._count.render(total)
         if self.sum is not None:
-            yield self.sum.text(self.sum.value)
+            yield self.sum.render(self.sum.value)
 
 
 class _Layout:
-    """Where the values of one file are, in doubles, and whose they are."""
+    """The entries of one file: each series and the offset of its value, in doubles."""
 
     def __init__(self, inode: int) -> None:
-        self.all: list[tuple[_Series, int]] = []
+        self.entries: list[tuple[_Series, int]] = []
         self.end = _FIRST_ENTRY
         self._inode = inode
         self._last = slice(0), b""
 
     def fits(self, inode: int, data: bytes) -> bool:
-        """Whether it is the same file still: its inode may be given again, but not with the same key in its place."""
-        place, key = self._last
-        return inode == self._inode and data[place] == key
+        """Whether it is still the same file: an inode may be reused, but not with the same key at the same offset."""
+        offset, key = self._last
+        return inode == self._inode and data[offset] == key
 
-    def add(self, key: bytes, place: int, series: _Series) -> None:
-        """The next entry."""
-        self.all.append((series, place // _ALIGNMENT))
-        self.end = place + _VALUE.size
-        begin = place - _ALIGNMENT + (len(key) + _USED.size) % _ALIGNMENT - len(key)
-        self._last = slice(begin, begin + len(key)), key
+    def add(self, key: bytes, offset: int, series: _Series) -> None:
+        """Adds the next entry."""
+        self.entries.append((series, offset // _ALIGNMENT))
+        self.end = offset + _VALUE.size
+        start = offset - _ALIGNMENT + (len(key) + _USED.size) % _ALIGNMENT - len(key)
+        self._last = slice(start, start + len(key)), key
 
 
 def _read(path: Path) -> tuple[int, bytes]:
-    """A file's inode, and its used bytes: none of a file that is gone, or that its worker has only just begun."""
+    """A file's inode and its used bytes: none for a file that is gone, or that was only just created."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return 0, b""
     try:
-        begin = os.pread(descriptor, _USED.size, 0)
-        used = _USED.unpack(begin)[0] if len(begin) == _USED.size else 0
+        header = os.pread(descriptor, _USED.size, 0)
+        used = _USED.unpack(header)[0] if len(header) == _USED.size else 0
         return os.fstat(descriptor).st_ino, os.pread(descriptor, used, 0)
     finally:
         os.close(descriptor)
 
 
 def _entries(data: bytes, position: int) -> Iterator[tuple[bytes, int]]:
-    """Key and place of each value from a position on."""
+    """Key and offset of each value, starting at a position."""
     while position < len(data):
         length = _USED.unpack_from(data, position)[0]
         position += _USED.size
@@ -236,11 +236,11 @@ def _entries(data: bytes, position: int) -> Iterator[tuple[bytes, int]]:
 def _prefix(name: str, labels: dict[str, str]) -> str:
     if not labels:
         return name
-    told = ",".join(f'{label}="{_escaped(value)}"' for label, value in sorted(labels.items()))
-    return f"{name}{{{told}}}"
+    pairs = ",".join(f'{label}="{_escape(value)}"' for label, value in sorted(labels.items()))
+    return f"{name}{{{pairs}}}"
 
 
-def _escaped(value: str) -> str:
+def _escape(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
@@ -252,14 +252,14 @@ def _max(series: _Series, value: float, _: float) -> None:
     series.value = max(series.value, value)
 
 
-def _most_recent(series: _Series, value: float, stamp: float) -> None:
-    if stamp > series.stamp:
-        series.value, series.stamp = value, stamp
+def _most_recent(series: _Series, value: float, timestamp: float) -> None:
+    if timestamp > series.timestamp:
+        series.value, series.timestamp = value, timestamp
 
 
-# A worker that takes a slot over goes on in the files of these.
-_STEADY = frozenset({"counter", "histogram"})
-# By the names of the files: the kinds of metric that the catalogue has.
+# A worker that takes over a slot continues in the files of these.
+_APPEND_ONLY = frozenset({"counter", "histogram"})
+# How values of different workers are merged, by kind of metric as in the file names.
 _MERGES: dict[str, Merge] = {
     "counter": _sum,
     "histogram": _sum,

@@ -1,4 +1,4 @@
-"""The gateway's own /metrics: threads of the gunicorn master on its own port, off every event loop."""
+"""Serves the gateway's /metrics from threads of the gunicorn master, on its own port and off every event loop."""
 
 import socket
 import sys
@@ -17,9 +17,9 @@ from gateway.telemetry.multiprocess.exposition import MultiprocessExposition
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _PATHS = frozenset({"/metrics", "/"})
-# For a request and its answer; whoever is slower is cut off.
+# For a request and its response; slower connections are closed.
 _TIMEOUT_S = 10.0
-# Scrapes at a time; one more is closed unread, so that no number of them takes the master's memory.
+# Concurrent scrapes; further ones are closed unread, so that no number of them exhausts the master's memory.
 _MAX_CONNECTIONS = 64
 _ACCEPT_PAUSE_S = 0.1
 
@@ -28,7 +28,7 @@ def serve_metrics(host: str, port: int, directory: Path) -> "MetricsServer":
     """Serves the sum over all workers at http://host:port/metrics, from a daemon thread.
 
     Raises:
-        OSError: The port is taken, or the address is none of this machine.
+        OSError: The port is in use, or the address does not belong to this machine.
     """
     server = MetricsServer(host, port, MultiprocessExposition(directory))
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
@@ -36,12 +36,12 @@ def serve_metrics(host: str, port: int, directory: Path) -> "MetricsServer":
 
 
 class MetricsServer(ThreadingMixIn, TCPServer):
-    """An HTTP server for one page. `shutdown` and `server_close` end it.
+    """An HTTP server for /metrics. `shutdown` and `server_close` end it.
 
     Args:
-        host: A name, or an address of either family.
-        port: To listen on.
-        page: What to answer with.
+        host: A host name, or an IPv4 or IPv6 address.
+        port: The port to listen on.
+        exposition: Renders the metrics.
     """
 
     allow_reuse_address = True
@@ -49,15 +49,15 @@ class MetricsServer(ThreadingMixIn, TCPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, host: str, port: int, page: MultiprocessExposition) -> None:
+    def __init__(self, host: str, port: int, exposition: MultiprocessExposition) -> None:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         self.address_family = family
-        self.page = page
+        self.exposition = exposition
         self._since: dict[socket.socket, float] = {}
         super().__init__(address, _Handler)  # type: ignore[arg-type] # an IPv6 address has four parts
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """See `socketserver`, which would try again at once, for ever, when no descriptor is left."""
+        """See `socketserver`, which would retry in a busy loop while no descriptor is left."""
         try:
             return super().get_request()
         except OSError:
@@ -78,21 +78,21 @@ class MetricsServer(ThreadingMixIn, TCPServer):
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """See `socketserver`, which calls this twice a second: a socket's own time limit is for each byte anew."""
+        """See `socketserver`, which calls this twice a second. A socket's own timeout starts anew with each byte."""
         overdue = time.monotonic() - _TIMEOUT_S
         for request, since in tuple(self._since.items()):
             if since < overdue:
-                with suppress(OSError):  # it has just ended by itself
+                with suppress(OSError):  # it has just ended
                     request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: Any) -> None:
-        """See `socketserver`, which prints a traceback. That a scraper has gone, or was cut off, is no news."""
+        """See `socketserver`, which prints a traceback. A scraper that has left, or was cut off, is not logged."""
         if not isinstance(sys.exception(), OSError):
-            logger.exception("the metrics could not be shown")
+            logger.exception("the metrics could not be rendered")
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers with the page, uncompressed: it is some 20 kB, on a network of the stack's own."""
+    """Responds with the exposition, uncompressed: it is about 20 kB, on the stack's own network."""
 
     timeout = _TIMEOUT_S
     server: MetricsServer
@@ -103,9 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         try:
-            body = self.server.page.render()
-        except Exception:  # noqa: BLE001 - whatever it is, Prometheus gets an answer and the log a line
-            logger.exception("the metrics could not be shown")
+            body = self.server.exposition.render()
+        except Exception:  # noqa: BLE001 - whatever it is, Prometheus gets a response and the log a line
+            logger.exception("the metrics could not be rendered")
             self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR)
             return
         self.send_response(HTTPStatus.OK)
@@ -115,4 +115,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: a scrape every few seconds is no news."""
+        """Logs nothing: there is a scrape every few seconds."""

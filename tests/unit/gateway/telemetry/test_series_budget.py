@@ -1,4 +1,4 @@
-"""No more series than the budget says, whatever is served, asked for and gone wrong; and which engine serves what."""
+"""The series budget: no more series than it says, whatever is served, requested and goes wrong."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 from tests.support.in_process.record import RECORD
-from tests.support.in_process.server import moved
 
-from gateway.dialects.openai.request import ENDPOINTS
+from gateway.dialects import ENDPOINTS
 from gateway.engines.engine import STATES
 from gateway.telemetry.cost_counters import Part
 from gateway.telemetry.log_writer import LogWriter
@@ -38,15 +37,14 @@ REST = (
     "/openapi.json",
     "other",
 )
-RESULTS = ("ok", "rejected", "error", "unreachable", "reset", "broken", "timeout", "cancelled")
 FAILURES = ("missing_api_key", "invalid_api_key", "revoked_api_key", "expired_api_key")
-BESIDE = RECORD._replace(route="/", key="key-0", model="none", stream=False)
+OTHER = RECORD._replace(route="/", key="key-0", model="none", stream=False)
 
 
 def record(recorder: Recorder, **changes: object) -> None:
-    one = BESIDE._replace(**changes)  # type: ignore[arg-type]  # typed per field, given by name
-    recorder.started(one.route, one.model)
-    recorder.finished(one)
+    changed = OTHER._replace(**changes)  # type: ignore[arg-type]  # typed per field, given by name
+    recorder.started(changed.route, changed.model)
+    recorder.finished(changed)
 
 
 def series(metrics: Metrics) -> int:
@@ -55,37 +53,32 @@ def series(metrics: Metrics) -> int:
     return sum(1 for family in families for sample in family.samples if not sample.name.endswith("_created"))
 
 
-def know_engines(metrics: Metrics, recorder: Recorder) -> None:
+def declare_engines(recorder: Recorder) -> None:
     for engine in ENGINES:
+        recorder.declare_engine(engine, STATES)
+        recorder.engine_state_set(engine, "ready")
         recorder.costs.declare_engine(engine, 1.0)
-        for state in STATES:
-            metrics.engine_state.labels(engine, state)
-        for result in RESULTS:
-            metrics.engine_requests.labels(engine, result)
         for part in get_args(Part):
             recorder.costs.book(engine, part, 1.0)
-        metrics.engine_retries.labels(engine)
-        metrics.engine_ejections.labels(engine)
 
 
 @pytest.mark.parametrize(("models", "keys"), [(16, 60), (3, 7)])
-def test_no_more_than_the_budget_when_everything_that_can_happen_has_happened(
-    metrics: Metrics, models: int, keys: int
-) -> None:
+def test_no_more_series_than_the_budget_when_everything_has_happened(metrics: Metrics, models: int, keys: int) -> None:
     recorder = Recorder(metrics, RequestLog("error", LogWriter(None)), max_models=models, max_keys=keys)
-    know_engines(metrics, recorder)
+    declare_engines(recorder)
     for reason in FAILURES:
         metrics.auth_failures.labels(reason)
     recorder.declare_models(ROUTES, MODELS)
     for engine in ENGINES:
-        recorder.declare_engine(engine, engine, MODELS)
+        recorder.engine_models_read(engine, engine, MODELS)
     endings = *_PREDECLARED, *(("client_error", str(code)) for code in CLIENT_ERRORS)
     for model, (path, streams), (outcome, code) in product((*MODELS, "none"), ROUTES.items(), endings):
         for stream in {False, streams}:
             record(recorder, route=path, model=model, stream=stream, outcome=outcome, code=int(code))
         recorder.costs.charge("vllm", model, "key-0", 1.0, 1.0)
     for route, (ended, status) in product(REST, (("ok", 200), ("client_error", 401), ("internal_error", 500))):
-        record(recorder, route=route, outcome=ended, code=status, ttft=None, generating=None, usage=None, events=0)
+        changes = {"ttft": None, "generating": None, "usage": None, "token_events": 0}
+        record(recorder, route=route, outcome=ended, code=status, **changes)
     for key in KEYS:
         record(recorder, key=key)
         recorder.costs.charge("vllm", "none", key, 1.0, 1.0)
@@ -94,27 +87,11 @@ def test_no_more_than_the_budget_when_everything_that_can_happen_has_happened(
     assert 0.9 * budget < series(metrics) <= budget <= MAX_SERIES
 
 
-def test_the_budget_grows_with_all_that_it_is_made_of() -> None:
-    least = series_budget({"/a": False}, engines=1, models=1, keys=1)
-    assert least < series_budget({"/a": True}, engines=1, models=1, keys=1)
-    assert least < series_budget({"/a": False, "/b": False}, engines=1, models=1, keys=1)
-    assert least < series_budget({"/a": False}, engines=2, models=1, keys=1)
-    assert least < series_budget({"/a": False}, engines=1, models=2, keys=1)
-    assert series_budget({"/a": False}, engines=1, models=1, keys=11) == least + 40
+def test_the_budget_grows_with_everything_it_is_made_of() -> None:
+    smallest = series_budget({"/a": False}, engines=1, models=1, keys=1)
+    assert smallest < series_budget({"/a": True}, engines=1, models=1, keys=1)
+    assert smallest < series_budget({"/a": False, "/b": False}, engines=1, models=1, keys=1)
+    assert smallest < series_budget({"/a": False}, engines=2, models=1, keys=1)
+    assert smallest < series_budget({"/a": False}, engines=1, models=2, keys=1)
+    assert series_budget({"/a": False}, engines=1, models=1, keys=11) == smallest + 40
     assert len(STATES) <= _ENGINE_STATES
-
-
-def test_which_engine_serves_what(metrics: Metrics) -> None:
-    recorder = Recorder(metrics, RequestLog("error", LogWriter(None)))
-    recorder.declare_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
-    recorder.declare_engine("a", "vllm", ("m0", "m1"))
-    recorder.declare_engine("b", "llama_cpp", ("m0", "too many", "really"))
-    assert moved(metrics.engine_model) == {
-        ("a", "vllm", "m0"): 1, ("a", "vllm", "m1"): 1, ("b", "llama_cpp", "m0"): 1, ("b", "llama_cpp", "other"): 1,
-    }  # fmt: skip
-    recorder.declare_engine("a", "vllm", ("m1", "m2"))
-    recorder.declare_engine("b", "", ())
-    assert moved(metrics.engine_model) == {("a", "vllm", "m1"): 1, ("a", "vllm", "m2"): 1}
-    # What is 0 now is still there: nothing is taken out of a worker's file.
-    (family,) = metrics.engine_model.collect()
-    assert len(family.samples) == 5
