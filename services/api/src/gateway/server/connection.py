@@ -8,17 +8,15 @@ answered without an engine; the connection is never closed in a way that loses a
 import asyncio
 import math
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from gateway.errors import BodyTooLarge, GatewayError, RequestTimeout, TooManyConnections
 from gateway.exchange import Header, Scope
 from gateway.server.descriptors import has_unread_data
+from gateway.server.owner import ConnectionOwner
 from gateway.server.reader import RequestReader
 from gateway.server.scope import Scopes
 from gateway.server.uvicorn_internals import Cycle, FlowControl, Output
-
-if TYPE_CHECKING:
-    from gateway.server.server import Server
 
 # Bytes parsed at a time: thousands of small requests in one packet do not all begin before the first is answered.
 _MAX_READ = 16_384
@@ -42,7 +40,7 @@ class Connection(asyncio.Protocol):
         deadline: When `expire` is to be called, by the event loop's clock.
     """
 
-    def __init__(self, server: "Server") -> None:
+    def __init__(self, server: ConnectionOwner) -> None:
         self.deadline = math.inf
         self._server = server
         self._loop = asyncio.get_running_loop()

@@ -66,7 +66,7 @@ class Server(BaseServer):
         """Whether the number of connections is within the limit."""
         return len(self.connections) <= self.limits.connections
 
-    def register(self, connection: Connection) -> bool:
+    def register(self, connection: asyncio.Protocol) -> bool:
         """Adds a connection; False if it exceeds the limit."""
         self.connections.add(connection)
         count = len(self.connections)
