@@ -9,7 +9,7 @@ import pytest
 from tests.support.native import NativeStack
 from tests.support.program import ROOT
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("native"), pytest.mark.timeout(240)]
 
 # What a shell would split or expand, and what a format string or YAML would interpret.
 CHECKOUT = 'it\'s 100% "ours"; $HOME `id` # 키'

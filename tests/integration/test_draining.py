@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -87,7 +86,7 @@ def test_an_engine_that_is_stopped_under_load_fails_no_request(
 def test_the_engine_key_is_rotated_under_load_without_a_failure(
     services: Services, tmp_path: Path, measured: Callable[[str], None]
 ) -> None:
-    settings = replace(load(tmp_path, {}), secrets_dir=tmp_path, engine_key_file=services.key_file)
+    settings = load(tmp_path, {"SECRETS_DIR": str(tmp_path), "ENGINE_KEY_FILE": str(services.key_file)})
     following = engine_key.next_file(settings)
     following.write_text("the-next-engine-key\n", encoding="ascii")
     engine = services.llamacpp()

@@ -42,7 +42,7 @@ def test_workers_that_start_on_a_full_disk_serve_and_are_counted_once_there_is_r
     new = gateway.program.children()
     chats(gateway, 20)
     # Perhaps not by each of them: the files of the old workers' gauges are removed.
-    until(lambda: warnings(gateway, "has no room for counters") > 0, _TIMEOUT_S, "the warning is logged")
+    until(lambda: warnings(gateway, "has no space for counters") > 0, _TIMEOUT_S, "the warning is logged")
     filler.unlink()
     until(lambda: counted(gateway) == 24, _TIMEOUT_S, "all is counted")
     until(gateway.is_up, _TIMEOUT_S, "the workers are up")
@@ -62,7 +62,7 @@ def test_a_gateway_starts_without_writable_shared_memory(services: Services, tmp
     )
     chats(gateway, 3)
     assert counted(gateway) == 3
-    assert warnings(gateway, f"{_SHARED_MEMORY} cannot be written to") == 1
+    assert warnings(gateway, f"{_SHARED_MEMORY} is not writable") == 1
     assert {path.name for path in (tmp_path / "glasshouse-elsewhere").glob("*.lock")} == {"slot-0.lock"}
     gateway.program.send(signal.SIGHUP)
     until((tmp_path / "glasshouse-elsewhere" / "slot-1.lock").exists, _TIMEOUT_S, "the next worker uses it too")

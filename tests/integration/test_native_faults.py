@@ -13,7 +13,9 @@ import pytest
 from tests.support.native import NativeStack
 from tests.support.program import ROOT, until
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
+from glasshouse.settings import load
+
+pytestmark = [pytest.mark.xdist_group("native"), pytest.mark.timeout(240)]
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def test_after_a_killed_supervisor_ps_shows_what_still_runs(stack: NativeStack) 
 
 def test_a_supervisor_that_does_not_respond_is_not_reported_as_stopped(stack: NativeStack) -> None:
     assert stack.make("up").returncode == 0
-    (stack.directory / "run" / "supervisor.sock").unlink()
+    load(stack.directory, {"RUN_DIR": stack.variables["RUN_DIR"]}).socket.unlink()
     shown = stack.make("ps").stdout
     assert "supervisord does not answer" in shown
     assert "gunicorn" in shown

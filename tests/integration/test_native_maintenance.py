@@ -12,7 +12,7 @@ from tests.support.compose.clone import Clone
 from tests.support.native import NativeStack, needs_prometheus
 from tests.support.program import HOST, until
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("native"), pytest.mark.timeout(240)]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.support.readme import SdkExample
 
 from glasshouse.secrets import certificate
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("native"), pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

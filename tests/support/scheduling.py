@@ -1,9 +1,9 @@
 """How the tests are spread over pytest-xdist's workers: in groups, the long ones first, and some last and alone.
 
 Tests of one file stay together, since they share what its fixtures start. Tests that use Docker share one composed
-stack and one tag of its images, and so are one group, as is the ledger; they begin first: they take longest. Tests
-marked `serial` or `timing` form the group `alone`: it runs when all other workers have ended, on the one that is left.
-Without xdist (`-n 0`) they run last, too.
+stack and one tag of its images, and so are one group; the marker `xdist_group` makes others (whole native stacks, the
+ledger). Those begin first, since they take longest. Tests marked `serial` or `timing` form the group `alone`: it runs
+when all other workers have ended, on the one that is left. Without xdist (`-n 0`) they run last, too.
 
 A `timing` test that fails runs once more; the closing lines say so.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 ALONE = "alone"
-_FIRST = ("docker", "ledger")
+_FIRST = ("docker", "native", "ledger")
 _GROUPS = "groups"
 
 
@@ -53,7 +53,8 @@ def _group(item: pytest.Item) -> str | None:
         return ALONE
     if item.get_closest_marker("docker") or "tests/stack/" in item.nodeid:
         return "docker"
-    return "ledger" if "integration/ledger/" in item.nodeid else None
+    marker = item.get_closest_marker("xdist_group")
+    return None if marker is None else str(marker.args[0])
 
 
 def pytest_configure_node(node: WorkerController) -> None:

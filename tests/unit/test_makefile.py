@@ -91,9 +91,9 @@ def test_a_certificate_in_the_machines_store_is_trusted(
     index: tuple[str, Path], tmp_path: Path, tool: str, command: str
 ) -> None:
     url, store = index
-    said = _fetch(tool, command, url, store, tmp_path)
-    assert ("no versions of made-up" if tool == "uv" else "No matching distribution found for made-up") in said
-    assert "certificate" not in said.lower()
+    message = _fetch(tool, command, url, store, tmp_path)
+    assert ("no versions of made-up" if tool == "uv" else "No matching distribution found for made-up") in message
+    assert "certificate" not in message.lower()
 
 
 @_NEEDS_STORE

@@ -54,9 +54,9 @@ ROOT_HAS = {"id": "echo 0", "debootstrap": "", "docker": ""}
 
 
 def test_what_is_missing_is_one_line_of_apt_and_each_package_says_what_for(tmp_path: Path) -> None:
-    marks, said = _say(tmp_path, ROOT_HAS, LIST)
+    marks, message = _say(tmp_path, ROOT_HAS, LIST)
     assert marks == "not gpu and not grafana"
-    assert said.splitlines() == [
+    assert message.splitlines() == [
         "not run here: tests of ghosts (no ghost)",
         "not run here: tests of bread and cake (no bakery)",
         "not run here: tests that need an NVIDIA GPU",
@@ -65,8 +65,8 @@ def test_what_is_missing_is_one_line_of_apt_and_each_package_says_what_for(tmp_p
 
 
 def test_a_machine_that_has_all_is_told_of_the_gpu_alone(tmp_path: Path) -> None:
-    _, said = _say(tmp_path, ROOT_HAS | {"bake": ""}, LIST.replace("/nowhere/*/ghost.so", "/etc/*"))
-    assert said == "not run here: tests that need an NVIDIA GPU\n"
+    _, message = _say(tmp_path, ROOT_HAS | {"bake": ""}, LIST.replace("/nowhere/*/ghost.so", "/etc/*"))
+    assert message == "not run here: tests that need an NVIDIA GPU\n"
 
 
 @pytest.mark.parametrize(
@@ -81,24 +81,24 @@ def test_a_machine_that_has_all_is_told_of_the_gpu_alone(tmp_path: Path) -> None
     ids=["no root", "no debootstrap", "no Docker", "no daemon", "no Compose"],
 )
 def test_the_composed_stack_needs_all_of_it(tmp_path: Path, machine: dict[str, str]) -> None:
-    marks, said = _say(tmp_path, machine, LIST)
+    marks, message = _say(tmp_path, machine, LIST)
     assert marks == "not gpu and not grafana and not docker"
-    assert "not run here: tests of the composed stack (they need root, " in said
-    assert ("only root" in said) == (machine["id"] == "echo 1000")
+    assert "not run here: tests of the composed stack (they need root, " in message
+    assert ("only root" in message) == (machine["id"] == "echo 1000")
 
 
 def test_on_a_bare_machine_the_line_names_every_package(tmp_path: Path) -> None:
     """All but those that are found by a file, which this machine has."""
-    _, said = _say(tmp_path, {})
-    line = said.splitlines()[-1]
+    _, message = _say(tmp_path, {})
+    line = message.splitlines()[-1]
     assert {"make", "curl", "openssl", "prometheus", "gcc", "docker.io"} <= set(line.split())
 
 
 @pytest.mark.parametrize(("known", "line"), [("true", "ghost"), ("false", "")])
 def test_a_package_that_this_release_does_not_have_is_not_asked_for(tmp_path: Path, known: str, line: str) -> None:
     has = {**ROOT_HAS, "apt-cache": f'[ "$*" = "show ghost" ] && {known}'}
-    _, said = _say(tmp_path, has, "ghost?  /nowhere/ghost  tests of ghosts\n")
-    assert said.splitlines()[-1].endswith(f"--no-install-recommends {line}" if line else "an NVIDIA GPU")
+    _, message = _say(tmp_path, has, "ghost?  /nowhere/ghost  tests of ghosts\n")
+    assert message.splitlines()[-1].endswith(f"--no-install-recommends {line}" if line else "an NVIDIA GPU")
 
 
 def test_every_package_says_how_it_is_found_and_what_for() -> None:

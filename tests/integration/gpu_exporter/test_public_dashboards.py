@@ -77,8 +77,8 @@ def test_every_panel_has_data_or_a_reason_for_none(
     kind: str, gpu: str, instances: dict[str, str], prometheus: Prometheus
 ) -> None:
     without = EVERYWHERE | (UNDER_MIG if kind == "a100-mig" else {})
-    told = {title for title in PANELS if _panel(prometheus, title, instances[kind], gpu)}
-    assert told == PANELS.keys() - without.keys()
+    reported = {title for title in PANELS if _panel(prometheus, title, instances[kind], gpu)}
+    assert reported == PANELS.keys() - without.keys()
 
 
 def test_the_variables_have_values(instances: dict[str, str], prometheus: Prometheus) -> None:

@@ -18,6 +18,8 @@ from tests.integration.ledger.setups import (
 )
 from tests.support.services import Services
 
+pytestmark = pytest.mark.xdist_group("ledger")
+
 _SEED = 7
 _FEW = [OK_PLAIN, OK_STREAM] * 4
 

@@ -49,7 +49,7 @@ PHASES: dict[str, tuple[type[GatewayError], str | None, str]] = {
 @pytest.mark.timing
 @pytest.mark.parametrize("name", PHASES)
 async def test_each_phase_ends_in_its_own_way(name: Phase) -> None:
-    kind, code, told = PHASES[name]
+    kind, code, reported = PHASES[name]
     deadline = RequestDeadline(total=5)
     begun = time.monotonic()
 
@@ -62,7 +62,7 @@ async def test_each_phase_ends_in_its_own_way(name: Phase) -> None:
         await guarded()
     assert 0.04 < time.monotonic() - begun < 3
     assert caught.value.code == code
-    assert told in caught.value.message
+    assert reported in caught.value.message
     if isinstance(caught.value, EngineTimeout):
         assert caught.value.phase == name
     deadline.stop()

@@ -66,14 +66,14 @@ RETRIED = {
 
 def test_sdks_are_told_whether_to_ask_again() -> None:
     """By default they ask again for 408, 409, 429 and all of 5xx, whatever came of it."""
-    said = {
+    output = {
         name: kind.should_retry
         for name, kind in vars(errors).items()
         if isinstance(kind, type) and issubclass(kind, GatewayError)
     }
     unsaid = {"GatewayError", "EngineError", "ClientDisconnected"}
-    assert {name for name, value in said.items() if value} == RETRIED | {"EngineBusy"}
-    assert {name for name, value in said.items() if value is None} == unsaid
+    assert {name for name, value in output.items() if value} == RETRIED | {"EngineBusy"}
+    assert {name for name, value in output.items() if value is None} == unsaid
 
 
 def test_every_outcome_of_a_class_is_in_the_list() -> None:

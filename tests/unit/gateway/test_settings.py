@@ -97,7 +97,7 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "reported"),
     [
         (" , ", "at least one engine is needed"),
         ("vllm", "'vllm' is not name=url"),
@@ -119,11 +119,11 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
         ("a=http://b:1,a=http://c:2", "the engine name 'a' comes twice"),
     ],
 )
-def test_wrong_engines_are_named(monkeypatch: pytest.MonkeyPatch, value: str, told: str) -> None:
+def test_wrong_engines_are_named(monkeypatch: pytest.MonkeyPatch, value: str, reported: str) -> None:
     monkeypatch.setenv("ENGINES", value)
     text = refusal()
     assert text.startswith("ENGINES=")
-    assert told in text
+    assert reported in text
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_prices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "reported"),
     [
         ("l4", "'l4' is not engine=price, such as vllm=l4"),
         ("vllm=", "'vllm=' is not engine=price"),
@@ -157,11 +157,11 @@ def test_prices(monkeypatch: pytest.MonkeyPatch) -> None:
         ("vllm=l4,vllm=t4", "the engine 'vllm' comes twice"),
     ],
 )
-def test_wrong_prices_are_named(monkeypatch: pytest.MonkeyPatch, value: str, told: str) -> None:
+def test_wrong_prices_are_named(monkeypatch: pytest.MonkeyPatch, value: str, reported: str) -> None:
     monkeypatch.setenv("ENGINE_PRICES", value)
     text = refusal()
     assert text.startswith(f"ENGINE_PRICES={value!r} in the environment is not allowed: ")
-    assert told in text
+    assert reported in text
 
 
 def test_several_errors_are_reported_as_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"\xff", r"cannot be read: .*\.$"),
         (b"a: 1\nb: ]hunter2", r"is not valid YAML: see line 2, column 4\.$"),
@@ -44,11 +44,11 @@ def test_a_missing_file(tmp_path: Path) -> None:
         (b"a: 2026-13-01", r"is not valid YAML \(month must be in 1\.\.12.*\)\.$"),
     ],
 )
-def test_it_cannot_be_read(tmp_path: Path, content: bytes, said: str) -> None:
+def test_it_cannot_be_read(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "l.yaml"
     file.write_bytes(content)
 
-    with pytest.raises(WrongError, match=said) as raised:
+    with pytest.raises(WrongError, match=message) as raised:
         read(file)
     assert "hunter2" not in str(raised.value)
 

@@ -39,7 +39,7 @@ def main(words: list[str]) -> int:
 def answer(plan: dict[str, Any], words: list[str]) -> str:
     """What it says of itself and of its containers."""
     info = plan["data_root"] if "DockerRootDir" in words[-1] else json.dumps(plan["runtimes"])
-    said = {
+    message = {
         "version": plan["version"],
         "info": info,
         "buildx": plan["buildx"],
@@ -47,7 +47,7 @@ def answer(plan: dict[str, Any], words: list[str]) -> str:
         "inspect": json.dumps([one for one in plan["containers"] if one["Id"] in words]),
         "logs": "\n".join(plan["logs"].get(words[-1], [])),
     }
-    return str(said[words[0]])
+    return str(message[words[0]])
 
 
 def compose(plan: dict[str, Any], words: list[str]) -> int:

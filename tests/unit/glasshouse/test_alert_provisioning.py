@@ -44,7 +44,7 @@ def test_what_is_chosen_replaces_what_was_and_a_file_that_is_no_longer_shipped_g
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"ALERTS_TO": "slakc"}, r"ALERTS_TO='slakc' is not allowed: use discord, email, nobody, slack or webhook\."),
         ({"ALERTS_TO": "../contact-points/slack"}, r"ALERTS_TO='\.\./contact-points/slack' is not allowed"),
@@ -56,9 +56,9 @@ def test_what_is_chosen_replaces_what_was_and_a_file_that_is_no_longer_shipped_g
     ids=["a typo", "a path", "quiet hours"],
 )
 def test_a_name_that_there_is_not_is_refused_with_those_there_are(
-    root: Path, target: Path, variables: dict[str, str], said: str
+    root: Path, target: Path, variables: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         alert_provisioning.write(load(root, variables), SHIPPED, target)
     assert not list(target.iterdir())
 

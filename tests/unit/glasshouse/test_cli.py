@@ -199,7 +199,7 @@ def test_a_new_key_is_all_that_standard_output_gets(run: Run, root: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("key", "add", "Alice"), "'Alice' is not allowed"),
         (("key", "add", "alice", "--expires", "tomorrow"), "'tomorrow' is not allowed"),
@@ -211,10 +211,10 @@ def test_a_new_key_is_all_that_standard_output_gets(run: Run, root: Path) -> Non
         (("smoke", "--url", "http://127.0.0.1:1"), "cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence_and_status_1(run: Run, arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_done_is_one_sentence_and_status_1(run: Run, arguments: tuple[str, ...], message: str) -> None:
     done = run(*arguments)
     assert done.status == 1
-    assert said in done.err
+    assert message in done.err
     assert done.out == ""
 
 

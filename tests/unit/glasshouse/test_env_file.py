@@ -80,8 +80,8 @@ def ours(directory: Path, content: bytes) -> dict[str, str] | None:
 def composes(directory: Path, content: bytes) -> dict[str, str] | None:
     """What Compose makes of it; it only reads, no daemon is asked."""
     (directory / ".env").write_bytes(content)
-    told = {name: f"${{{name}}}" for name in NAMES}
-    stack = {"name": "x", "services": {"a": {"image": "i", "environment": told}}}
+    reported = {name: f"${{{name}}}" for name in NAMES}
+    stack = {"name": "x", "services": {"a": {"image": "i", "environment": reported}}}
     (directory / "compose.yaml").write_text(json.dumps(stack))
     done = subprocess.run(
         ("docker", "compose", "config", "--format", "json"), cwd=directory, capture_output=True, check=False,

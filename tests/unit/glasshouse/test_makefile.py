@@ -16,7 +16,7 @@ AWKWARD = [
 _TELL = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
 
 
-def told(
+def reported(
     directory: Path, target: str, *given: str, environment: dict[str, str] | None = None
 ) -> tuple[list[str], dict[str, str]]:
     """The arguments and the environment of the command that a target runs."""
@@ -44,34 +44,34 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("value", AWKWARD)
 def test_a_name_is_an_argument(checkout: Path, value: str) -> None:
-    assert told(checkout, "key", f"NAME={value}")[0] == ["key", "add", "--", value]
-    assert told(checkout, "key", f"NAME={value}", "REVOKE=1")[0] == ["key", "revoke", "--", value]
+    assert reported(checkout, "key", f"NAME={value}")[0] == ["key", "add", "--", value]
+    assert reported(checkout, "key", f"NAME={value}", "REVOKE=1")[0] == ["key", "revoke", "--", value]
 
 
 @pytest.mark.parametrize("value", AWKWARD)
 def test_addresses_and_files_are_arguments(checkout: Path, value: str) -> None:
     wanted = ["smoke", "--url", value, "--key-file", value, "--ca-file", value]
     given = {"URL": value, "KEY_FILE": value, "CA_FILE": value}
-    assert told(checkout, "smoke", *(f"{name}={text}" for name, text in given.items()))[0] == wanted
-    assert told(checkout, "smoke", environment=given)[0] == wanted
+    assert reported(checkout, "smoke", *(f"{name}={text}" for name, text in given.items()))[0] == wanted
+    assert reported(checkout, "smoke", environment=given)[0] == wanted
 
 
 @pytest.mark.parametrize("value", AWKWARD)
 def test_backups_and_versions_are_arguments(checkout: Path, value: str) -> None:
-    assert told(checkout, "backup", f"FILE={value}")[0] == ["backup", "--file", value]
-    assert told(checkout, "restore", f"FILE={value}", "FORCE=1")[0] == ["restore", "--force", "--", value]
+    assert reported(checkout, "backup", f"FILE={value}")[0] == ["backup", "--file", value]
+    assert reported(checkout, "restore", f"FILE={value}", "FORCE=1")[0] == ["restore", "--force", "--", value]
     wanted = ["upgrade", "--to", value, "--key-file", value]
-    assert told(checkout, "upgrade", f"VERSION={value}", f"KEY_FILE={value}")[0] == wanted
+    assert reported(checkout, "upgrade", f"VERSION={value}", f"KEY_FILE={value}")[0] == wanted
 
 
 @pytest.mark.parametrize("value", AWKWARD)
 def test_a_setting_reaches_the_programs(checkout: Path, value: str) -> None:
-    assert told(checkout, "up", f"RUN_DIR={value}")[1]["RUN_DIR"] == value
-    assert told(checkout, "up", environment={"RUN_DIR": value})[1]["RUN_DIR"] == value
+    assert reported(checkout, "up", f"RUN_DIR={value}")[1]["RUN_DIR"] == value
+    assert reported(checkout, "up", environment={"RUN_DIR": value})[1]["RUN_DIR"] == value
 
 
 def test_models_are_split_at_spaces_and_nowhere_else(checkout: Path) -> None:
-    arguments, _ = told(
+    arguments, _ = reported(
         checkout, "key", "NAME=a", 'MODELS=one * it\'s "two" $HOME', "ROLE=it's", "EXPIRES=2027-01-31", "ROTATE=1"
     )
     models = [word for name in ("one", "*", "it's", '"two"', "$HOME") for word in ("--model", name)]
@@ -80,4 +80,4 @@ def test_models_are_split_at_spaces_and_nowhere_else(checkout: Path) -> None:
 
 @pytest.mark.parametrize("value", ["it's", "$(touch pwned)"])
 def test_a_service_is_an_argument(checkout: Path, value: str) -> None:
-    assert told(checkout, "logs", f"SERVICE={value}", "FOLLOW=1")[0] == ["logs", "--follow", "--", value]
+    assert reported(checkout, "logs", f"SERVICE={value}", "FOLLOW=1")[0] == ["logs", "--follow", "--", value]

@@ -54,7 +54,7 @@ def test_the_result_holds_what_the_report_says(target: smoke.Target) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stream", "said"),
+    ("stream", "message"),
     [
         ([_chunk("It"), "[DONE]"], "without usage"),
         ([_chunk("It"), _USAGE], r"without \[DONE\]"),
@@ -64,15 +64,15 @@ def test_the_result_holds_what_the_report_says(target: smoke.Target) -> None:
     ],
 )
 def test_a_stream_that_is_not_as_it_should_be_is_an_error(
-    target: smoke.Target, fake_api: FakeApi, stream: list[str], said: str
+    target: smoke.Target, fake_api: FakeApi, stream: list[str], message: str
 ) -> None:
     fake_api.answers[f"{_CHAT}#stream"] = (200, stream)
-    with pytest.raises(ApiError, match=said):
+    with pytest.raises(ApiError, match=message):
         smoke.run(target)
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         ((503, {"error": {"message": "No engine is ready."}}), r"answered 503: No engine is ready\."),
         ((200, {"choices": []}), "does not have OpenAI's shape"),
@@ -81,10 +81,10 @@ def test_a_stream_that_is_not_as_it_should_be_is_an_error(
     ],
 )
 def test_a_plain_answer_that_is_not_as_it_should_be_is_an_error(
-    target: smoke.Target, fake_api: FakeApi, answer: tuple[int, Any], said: str
+    target: smoke.Target, fake_api: FakeApi, answer: tuple[int, Any], message: str
 ) -> None:
     fake_api.answers[_CHAT] = answer
-    with pytest.raises(ApiError, match=said):
+    with pytest.raises(ApiError, match=message):
         smoke.run(target)
 
 

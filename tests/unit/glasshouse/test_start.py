@@ -49,6 +49,6 @@ def test_a_native_stack_that_answers_is_shown_though_the_lock_is_held(
         _up_while_locked(settings)
     fake_api.answers["/v1/models"] = (200, {"data": [{"id": "demo"}]})
     _up_while_locked(settings)
-    said = capsys.readouterr().out
-    assert "Glasshouse is running already" in said
-    assert "Model  demo" in said
+    message = capsys.readouterr().out
+    assert "Glasshouse is running already" in message
+    assert "Model  demo" in message

@@ -23,8 +23,8 @@ def test_a_wrong_file_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("hard", "told"), [(1_000, "launcher: RLIMIT_NOFILE=1000 "), (5_000, "")])
-def test_a_low_limit_of_open_files_is_reported_at_the_start(hard: int, told: str) -> None:
+@pytest.mark.parametrize(("hard", "reported"), [(1_000, "launcher: RLIMIT_NOFILE=1000 "), (5_000, "")])
+def test_a_low_limit_of_open_files_is_reported_at_the_start(hard: int, reported: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:  # which ends the start after that
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "llamacpp_server", f"--model={DEMO}", f"--status-port={port}"]
@@ -36,5 +36,5 @@ def test_a_low_limit_of_open_files_is_reported_at_the_start(hard: int, told: str
         )
 
     assert answer.returncode == 2
-    assert answer.stdout.startswith(told)
-    assert len(answer.stdout.splitlines()) == bool(told)
+    assert answer.stdout.startswith(reported)
+    assert len(answer.stdout.splitlines()) == bool(reported)

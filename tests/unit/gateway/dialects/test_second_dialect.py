@@ -115,7 +115,7 @@ class LineDialect:
 
     def parse_answer(self, body: bytes) -> tuple[bytes, Usage | None]:
         content = json.loads(body)
-        return _line({"said": content["text"]}), Usage(output=content["tokens"])
+        return _line({"printed": content["text"]}), Usage(output=content["tokens"])
 
     def usage_scanner(self) -> WholeScanner:
         return WholeScanner()
@@ -158,7 +158,7 @@ async def test_a_plain_answer_and_a_stream(serve: Serve, kind: str) -> None:
     async with raw_engine(_engine, kind=kind) as engine:
         gateway = await serve(engine)
         answer = await gateway.post(PATH, headers=_headers(), who="mock")
-        assert (answer.status_code, answer.json()) == (200, {"said": "ab"})
+        assert (answer.status_code, answer.json()) == (200, {"printed": "ab"})
         assert answer.headers["content-type"] == "application/x-line"
         assert answer.headers["content-length"] == str(len(answer.content))
         answer = await gateway.post(PATH, headers=_headers(), who="mock", live=True)

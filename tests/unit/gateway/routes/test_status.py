@@ -128,7 +128,7 @@ SECRETIVE = "hidden-model at http://10.9.8.7:6543/v1"
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "told"),
+    ("state", "reason", "reported"),
     [
         ("down", SECRETIVE, "alpha is down"),
         ("failed", SECRETIVE, "alpha is failed"),
@@ -139,7 +139,7 @@ SECRETIVE = "hidden-model at http://10.9.8.7:6543/v1"
     ],
 )
 async def test_without_a_key_nobody_learns_of_models_or_addresses(
-    serve: Serve, alpha: Mock, state: State, reason: str, told: str
+    serve: Serve, alpha: Mock, state: State, reason: str, reported: str
 ) -> None:
     await alpha.change(models=["hidden-model"])
     gateway = await serve(alpha, discovery_interval=60)
@@ -151,7 +151,7 @@ async def test_without_a_key_nobody_learns_of_models_or_addresses(
             text = (await gateway.http.get(path, headers=headers)).text
             assert "hidden" not in text
             assert "10.9.8.7" not in text
-    assert (await gateway.http.get("/readyz")).json()["reason"] == f"No engine is ready: {told}."
+    assert (await gateway.http.get("/readyz")).json()["reason"] == f"No engine is ready: {reported}."
 
 
 def add_keys(path: Path, **fields: str) -> None:

@@ -93,8 +93,8 @@ async def test_what_cannot_be_read_is_answered_counted_and_ends_the_connection(
 ) -> None:
     async with dial(gateway.port) as client:
         await client.send(data + LIVEZ)
-        told, error = await error_of(client)
-        assert (told, error["code"]) == (status, code)
+        reported, error = await error_of(client)
+        assert (reported, error["code"]) == (status, code)
         assert b"connection: close\r\n" in client.head
         assert await client.rest() == b""
     await gateway.settled(1)

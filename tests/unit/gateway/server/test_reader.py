@@ -158,15 +158,15 @@ def test_connect_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "told"),
+    ("start", "reported"),
     [
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS"),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2"),
         (b"BREW /pot HTTP/1.1\r\n\r\n", "method"),
     ],
 )
-def test_what_speaks_something_else_is_told_so(start: bytes, told: str) -> None:
-    with pytest.raises(MalformedRequest, match=told):
+def test_what_speaks_something_else_is_told_so(start: bytes, reported: str) -> None:
+    with pytest.raises(MalformedRequest, match=reported):
         read(start)
 
 

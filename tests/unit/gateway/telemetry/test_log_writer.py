@@ -32,7 +32,7 @@ def line(number: int, size: int = 1_000) -> bytes:
     return text.replace('""', f'"{"x" * (size - len(text) - 1)}"').encode() + b"\n"
 
 
-def told(read: bytes) -> list[dict[str, Any]]:
+def reported(read: bytes) -> list[dict[str, Any]]:
     return [json.loads(text) for text in read.splitlines()]
 
 
@@ -69,7 +69,7 @@ class Reader(threading.Thread):
     def whole(self) -> list[dict[str, Any]]:
         self.join(PATIENCE_S)
         assert not self.is_alive()
-        return told(self.read)
+        return reported(self.read)
 
 
 def test_a_reader_that_stops_holds_up_nobody_and_is_told_what_it_missed(pipe: tuple[BinaryIO, BinaryIO]) -> None:
@@ -155,7 +155,7 @@ def test_a_full_disk_is_retried_and_reported() -> None:
         assert writer.flush(0.2) is False
         disk.room = 10**9
         assert writer.flush(PATIENCE_S)
-    *lines, warning = told(disk.taken)
+    *lines, warning = reported(disk.taken)
     assert [one["n"] for one in lines] == list(range(MANY - sum(lost))), "the third line too is whole"
     assert f"{sum(lost)} log lines were lost here: No space left on device." == warning["message"]
 
@@ -166,7 +166,7 @@ def test_lines_are_written_in_batches() -> None:
         for number in range(1_000):
             writer.write(line(number, 400))
         assert writer.flush(PATIENCE_S)
-    assert [one["n"] for one in told(disk.taken)] == list(range(1_000))
+    assert [one["n"] for one in reported(disk.taken)] == list(range(1_000))
     assert disk.writes <= 110, "ten lines a write, or nearly"
 
 

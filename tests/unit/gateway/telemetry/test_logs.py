@@ -105,20 +105,20 @@ def test_an_exception_is_one_line_too_and_shows_no_variables(output: Output) -> 
         fails(CANARY)
     except ValueError:
         logging.getLogger("x").exception("outside")
-    told = lines(output)
-    assert len(told) == 2
-    assert all(line["exception"].startswith("ValueError: it broke") for line in told)
+    reported = lines(output)
+    assert len(reported) == 2
+    assert all(line["exception"].startswith("ValueError: it broke") for line in reported)
     assert "fails" in output.getvalue(), "where it broke is told"
     assert CANARY not in output.getvalue()
 
 
 def everything(gateway: Gateway) -> str:
     """All that the gateway says of itself: its log, and every label and value of its metrics."""
-    told = gateway.output.getvalue().decode()
+    reported = gateway.output.getvalue().decode()
     for metric in vars(gateway.metrics).values():
         for family in metric.collect():
-            told += "".join(f"{sample.name}{sample.labels}{sample.value}\n" for sample in family.samples)
-    return told
+            reported += "".join(f"{sample.name}{sample.labels}{sample.value}\n" for sample in family.samples)
+    return reported
 
 
 async def test_content_of_requests_is_never_logged(serve: Serve, alpha: Mock, llama: Mock) -> None:
@@ -185,6 +185,6 @@ async def test_no_key_is_in_any_line(gateway: Gateway) -> None:
     await gateway.http.post(TEXT, json={}, headers={"authorization": f"Bearer {wrong}"})
     await gateway.http.get("/v1/models", headers={"authorization": f"Bearer {wrong}"})
     await gateway.settled(3)
-    told = everything(gateway)
-    assert wrong not in told
-    assert gateway.http.headers["authorization"].removeprefix("Bearer ") not in told
+    reported = everything(gateway)
+    assert wrong not in reported
+    assert gateway.http.headers["authorization"].removeprefix("Bearer ") not in reported

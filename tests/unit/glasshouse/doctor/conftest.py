@@ -28,9 +28,9 @@ class Stub:
         path.write_text(text)
         return path
 
-    def answers(self, program: str, said: str, status: int = 0) -> None:
+    def answers(self, program: str, message: str, status: int = 0) -> None:
         """Puts a program on the PATH that always says the same."""
-        self.docker.program(program, f"#!/bin/sh\necho '{said}'\nexit {status}\n")
+        self.docker.program(program, f"#!/bin/sh\necho '{message}'\nexit {status}\n")
 
     def target(self, kind: Kind = "cpu", **variables: str) -> Target:
         settings = load(self.docker.root, {"PATH": self.docker.path, **variables})

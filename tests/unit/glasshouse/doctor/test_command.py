@@ -19,9 +19,9 @@ _GB = 10**9
 _SHARED = native_checks._SHARED_MEMORY
 
 
-def _subjects(said: str) -> dict[str, str]:
+def _subjects(text: str) -> dict[str, str]:
     """The level of each subject, of the rows that have both."""
-    rows = [line.split() for line in said.replace("not checked", "not-checked").splitlines() if line[2:3].strip()]
+    rows = [line.split() for line in text.replace("not checked", "not-checked").splitlines() if line[2:3].strip()]
     return {row[1]: row[0] for row in rows if not row[0].isdigit()}
 
 
@@ -29,17 +29,17 @@ def test_a_good_machine(stub: Stub, read: Read, capsys: pytest.CaptureFixture[st
     stub.file("proc/meminfo", "MemTotal: 16000000 kB\n")
     stub.file("run/systemd/timesync/synchronized", "")
     command.report(read())
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     assert (
-        "  ok           shape       Docker without a GPU (no NVIDIA GPU found; Docker 28.2.2, Compose 2.26.1)\n" in said
+        "  ok           shape       Docker without a GPU (no NVIDIA GPU found; Docker 28.2.2, Compose 2.26.1)\n" in text
     )
-    assert "  ok           memory      15.3 GiB\n" in said
-    assert "FAILURE" not in said
+    assert "  ok           memory      15.3 GiB\n" in text
+    assert "FAILURE" not in text
     # What these stubs do not tell is not called good.
-    levels = _subjects(said)
+    levels = _subjects(text)
     assert {subject for subject, level in levels.items() if level == "not-checked"} >= {"open", "boot", "disk", "MTU"}
     assert levels["clock"] == "ok"
-    assert said.splitlines()[-1].endswith("not checked.")
+    assert text.splitlines()[-1].endswith("not checked.")
 
 
 def test_a_failure_is_the_status(stub: Stub, read: Read, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,10 +47,10 @@ def test_a_failure_is_the_status(stub: Stub, read: Read, capsys: pytest.CaptureF
     with pytest.raises(typer.Exit) as ended:
         command.report(read(SHAPE="cpu"))
     assert ended.value.exit_code == 1
-    said = capsys.readouterr().out
-    assert "FAILURE" in said
-    assert "SHAPE=cpu cannot be had: Docker Compose 2.20.0 is older than 2.24" in said
-    assert said.splitlines()[-1].startswith("2 failures")
+    text = capsys.readouterr().out
+    assert "FAILURE" in text
+    assert "SHAPE=cpu cannot be had: Docker Compose 2.20.0 is older than 2.24" in text
+    assert text.splitlines()[-1].startswith("2 failures")
 
 
 def test_a_gpu_that_cannot_be_used_is_examined_as_one(
@@ -59,10 +59,10 @@ def test_a_gpu_that_cannot_be_used_is_examined_as_one(
     stub.answers("nvidia-smi", "NVIDIA L4, 550.90.07")
     with pytest.raises(typer.Exit):
         command.report(read())
-    said = capsys.readouterr().out
-    assert "This machine has an NVIDIA GPU, which would not be used" in said
-    assert "install NVIDIA's container toolkit" in said
-    assert "VLLM_IMAGE=vllm/vllm-openai:v0.32.0-cu129" in said
+    text = capsys.readouterr().out
+    assert "This machine has an NVIDIA GPU, which would not be used" in text
+    assert "install NVIDIA's container toolkit" in text
+    assert "VLLM_IMAGE=vllm/vllm-openai:v0.32.0-cu129" in text
 
 
 def test_each_shape_is_asked_what_matters_to_it(stub: Stub, read: Read, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,9 +92,9 @@ def test_a_running_stack_has_its_ports_itself(
 ) -> None:
     docker.plan(containers=healthy)
     command.report(read())
-    said = capsys.readouterr().out
-    assert "Docker without a GPU, which runs" in said
-    assert "ports       the running stack has them" in said
+    text = capsys.readouterr().out
+    assert "Docker without a GPU, which runs" in text
+    assert "ports       the running stack has them" in text
 
 
 def test_long_sentences_are_folded_and_remedies_stay_whole(
@@ -112,11 +112,11 @@ def test_long_sentences_are_folded_and_remedies_stay_whole(
 def test_a_start_shows_warnings_and_goes_on(stub: Stub, read: Read, capsys: pytest.CaptureFixture[str]) -> None:
     stub.file("etc/ufw/ufw.conf", "ENABLED=yes\n")
     start.up(read(), attach=False)
-    said = capsys.readouterr().out
-    assert "Before it starts (make doctor shows every check):" in said
-    assert "WARNING  ufw" in said
-    assert "not checked" not in said
-    assert "Glasshouse is up" in said
+    text = capsys.readouterr().out
+    assert "Before it starts (make doctor shows every check):" in text
+    assert "WARNING  ufw" in text
+    assert "not checked" not in text
+    assert "Glasshouse is up" in text
 
 
 @pytest.mark.usefixtures("healthy")

@@ -38,7 +38,7 @@ def test_buildx(stub: Stub, compose: str, buildx: str, found: tuple[str, str, st
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "found"),
+    ("message", "status", "found"),
     [
         ("enabled", 0, ("ok", "Docker starts at boot, and so does the stack", "")),
         (
@@ -57,8 +57,8 @@ def test_buildx(stub: Stub, compose: str, buildx: str, found: tuple[str, str, st
         ),
     ],
 )
-def test_boot(stub: Stub, said: str, status: int, found: tuple[str, str, str]) -> None:
-    stub.docker.program("systemctl", f"#!/bin/sh\necho '{said}'\nexit {status}\n")
+def test_boot(stub: Stub, message: str, status: int, found: tuple[str, str, str]) -> None:
+    stub.docker.program("systemctl", f"#!/bin/sh\necho '{message}'\nexit {status}\n")
     assert stub.finds(daemon.boot) == found
 
 

@@ -115,9 +115,9 @@ def test_a_driver_that_is_too_old_for_either(stub: Stub) -> None:
     assert (found[0], found[2]) == ("warning", "upgrade the driver")
 
 
-@pytest.mark.parametrize("said", ["", "No devices were found", "NVIDIA L4, [N/A]"])
-def test_a_driver_that_does_not_tell(stub: Stub, said: str) -> None:
-    stub.answers("nvidia-smi", said)
+@pytest.mark.parametrize("message", ["", "No devices were found", "NVIDIA L4, [N/A]"])
+def test_a_driver_that_does_not_tell(stub: Stub, message: str) -> None:
+    stub.answers("nvidia-smi", message)
     assert stub.finds(gpu.driver, "gpu") == ("not checked", "nvidia-smi does not report its version", "")
 
 

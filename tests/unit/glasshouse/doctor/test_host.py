@@ -90,7 +90,7 @@ def test_open_files_that_are_not_told(stub: Stub) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "found"),
+    ("message", "status", "found"),
     [
         ("yes", 0, ("ok", "synchronised", "")),
         (
@@ -106,8 +106,8 @@ def test_open_files_that_are_not_told(stub: Stub) -> None:
         ("", 0, ("not checked", "timedatectl does not report whether it is synchronised", "")),
     ],
 )
-def test_clock(stub: Stub, said: str, status: int, found: tuple[str, str, str]) -> None:
-    stub.docker.program("timedatectl", f"#!/bin/sh\necho '{said}'\nexit {status}\n")
+def test_clock(stub: Stub, message: str, status: int, found: tuple[str, str, str]) -> None:
+    stub.docker.program("timedatectl", f"#!/bin/sh\necho '{message}'\nexit {status}\n")
     assert stub.finds(host.clock) == found
 
 

@@ -171,7 +171,7 @@ def test_every_cut_and_every_changed_byte_is_noticed_and_nothing_is_touched(chec
 
 
 @pytest.mark.parametrize(
-    ("manifest", "said"),
+    ("manifest", "message"),
     [
         (b'{"project": "other"}', "is not a backup of Glasshouse"),
         (b"[]", "is not a backup of Glasshouse"),
@@ -185,14 +185,14 @@ def test_every_cut_and_every_changed_byte_is_noticed_and_nothing_is_touched(chec
     ],
 )
 def test_another_programs_file_and_a_newer_versions_are_told_apart(
-    checkout: Checkout, tmp_path: Path, manifest: bytes, said: str
+    checkout: Checkout, tmp_path: Path, manifest: bytes, message: str
 ) -> None:
     file = tmp_path / "manifest.json"
     file.write_bytes(manifest)
     with tarfile.open(tmp_path / "foreign.tar", "w") as tar:
         tar.add(file, "manifest.json")
     new = checkout("new", used=False)
-    with pytest.raises(BackupError, match=said):
+    with pytest.raises(BackupError, match=message):
         restore.restore(new, tmp_path / "foreign.tar", force=True)
     assert tree(new.root) == {"supervisord.conf": b""}
 
@@ -201,9 +201,9 @@ def test_a_full_disk_leaves_no_file_and_says_so(checkout: Checkout) -> None:
     settings = checkout("one")
     (settings.run_dir / "prometheus" / "data" / "random").write_bytes(os.urandom(200_000))
     with command(settings, "backup", limit="ulimit -f 100;") as child:
-        said = child.communicate(timeout=60)[0]
+        message = child.communicate(timeout=60)[0]
     assert child.returncode == 1
-    assert "cannot be written: File too large. No part of it is left." in said
+    assert "cannot be written: File too large. No part of it is left." in message
     assert list((settings.root / "backups").iterdir()) == []
 
 

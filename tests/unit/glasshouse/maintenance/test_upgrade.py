@@ -26,9 +26,9 @@ def test_the_newest_tag_is_taken_and_the_images_of_before_are_kept(
     assert repository.state["tags"]["glasshouse/api:glasshouse-previous"] == "sha256:api"
     assert "glasshouse/api:glasshouse-before" not in repository.state["tags"]
     assert not any(call["makeflags"] for call in repository.calls if call["program"] == "make")
-    said = capsys.readouterr().out
-    assert "From v1.0.0 to v1.10.0" in said
-    assert "Upgraded from v1.0.0 to v1.10.0" in said
+    message = capsys.readouterr().out
+    assert "From v1.0.0 to v1.10.0" in message
+    assert "Upgraded from v1.0.0 to v1.10.0" in message
     (backup,) = (repository.root / "backups").iterdir()
     assert "v1.0.0-before-upgrade" in backup.name
     repository.calls.clear()
@@ -96,13 +96,13 @@ def test_packages_that_the_other_version_changed_come_back(repository: Repositor
 
 
 @pytest.mark.parametrize(
-    ("to", "said"),
+    ("to", "message"),
     [("v9", "no version 'v9' here"), ("--help", "no version '--help' here"), ("", "no tag like v1.2.3")],
 )
-def test_a_version_that_is_not_there_is_named(repository: Repository, tmp_path: Path, to: str, said: str) -> None:
+def test_a_version_that_is_not_there_is_named(repository: Repository, tmp_path: Path, to: str, message: str) -> None:
     if not to:
         repository.git("tag", "--delete", "v1.0.0")
-    with pytest.raises(UpgradeError, match=said):
+    with pytest.raises(UpgradeError, match=message):
         run(repository, tmp_path, to or None)
 
 

@@ -58,10 +58,10 @@ def test_all_that_is_missing_is_named_and_nothing_else(complete: Settings, mount
     complete.certificate.unlink()
     with pytest.raises(SecretsError) as caught:
         bootstrap.create_missing(mounted)
-    said = str(caught.value)
-    assert "read-only/engine/engine-key, " in said
-    assert "read-only/tls/cert.pem are missing and cannot be created: [Errno 30] Read-only file system" in said
-    assert "keys.yaml" not in said
+    message = str(caught.value)
+    assert "read-only/engine/engine-key, " in message
+    assert "read-only/tls/cert.pem are missing and cannot be created: [Errno 30] Read-only file system" in message
+    assert "keys.yaml" not in message
 
 
 def test_a_missing_table_of_keys_is_named(complete: Settings, mounted: Settings) -> None:

@@ -33,8 +33,8 @@ def test_addresses_and_a_request_to_paste_are_printed(
 ) -> None:
     settings.secrets_dir.mkdir()
     print_endpoint(settings, _endpoint(fake_api), "demo")
-    said = capsys.readouterr().out
-    assert "API      https://llm.example.org/v1" in said
-    assert "Grafana  there" in said
-    assert f"curl -s --cacert {settings.shown(settings.certificate)} https://llm.example.org/v1/chat" in said
-    assert '"model": "demo"' in said
+    message = capsys.readouterr().out
+    assert "API      https://llm.example.org/v1" in message
+    assert "Grafana  there" in message
+    assert f"curl -s --cacert {settings.shown(settings.certificate)} https://llm.example.org/v1/chat" in message
+    assert '"model": "demo"' in message

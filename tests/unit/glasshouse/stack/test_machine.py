@@ -37,7 +37,7 @@ def test_docker_and_compose_are_told_with_their_versions(docker: FakeDocker) -> 
 
 
 @pytest.mark.parametrize(
-    ("plan", "said"),
+    ("plan", "message"),
     [
         (
             {"daemon_says": "permission denied while trying to connect to the Docker daemon socket"},
@@ -53,12 +53,12 @@ def test_docker_and_compose_are_told_with_their_versions(docker: FakeDocker) -> 
     ],
 )
 def test_what_is_wrong_with_docker_is_said_with_what_mends_it(
-    docker: FakeDocker, plan: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+    docker: FakeDocker, plan: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: "Linux")
     docker.plan(**plan)
-    assert inspect(docker).docker_trouble == said
-    assert machine.is_docker_forbidden({"PATH": docker.path}) is said.startswith("you may not")
+    assert inspect(docker).docker_trouble == message
+    assert machine.is_docker_forbidden({"PATH": docker.path}) is message.startswith("you may not")
 
 
 @pytest.mark.parametrize("version", ["2.24.0", "v2.40.3", "5.0.1", "2.26.1-4"])
@@ -104,7 +104,7 @@ def test_gpus_are_counted(docker: FakeDocker, count: int, gpu: str) -> None:
 
 @pytest.mark.parametrize("devices", [(_NETWORK,), (_NETWORK, _GPU), ()], ids=["none on the bus", "one", "no bus"])
 @pytest.mark.parametrize(
-    ("script", "said", "fits_none"),
+    ("script", "message", "fits_none"),
     [
         ("echo 'No devices were found'", "No devices were found", True),
         (f'echo "{_NO_DRIVER}"; exit 9', _NO_DRIVER.rstrip("."), True),
@@ -113,14 +113,14 @@ def test_gpus_are_counted(docker: FakeDocker, count: int, gpu: str) -> None:
     ],
 )
 def test_a_driver_that_fails_is_no_missing_gpu(
-    docker: FakeDocker, bare: Path, devices: tuple[tuple[str, str], ...], script: str, said: str, fits_none: bool
+    docker: FakeDocker, bare: Path, devices: tuple[tuple[str, str], ...], script: str, message: str, fits_none: bool
 ) -> None:
     on_bus(bare, *devices)
     docker.program("nvidia-smi", f"#!/bin/sh\n{script}\n")
     there = inspect(docker)
     assert there.has_gpu is not (fits_none and devices == (_NETWORK,))
     remedy = "; a reboot loads the driver that fits, where an upgrade has replaced it" if there.has_gpu else ""
-    assert (there.gpu, there.gpu_trouble) == ("", f"nvidia-smi shows no GPU: {said}{remedy}")
+    assert (there.gpu, there.gpu_trouble) == ("", f"nvidia-smi shows no GPU: {message}{remedy}")
 
 
 def test_a_gpu_without_a_driver_is_seen_on_the_bus(docker: FakeDocker, bare: Path) -> None:

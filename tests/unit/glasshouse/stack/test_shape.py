@@ -93,9 +93,9 @@ def test_where_a_gpu_is_nothing_else_is_started_unasked(
 ) -> None:
     with pytest.raises(StackError) as caught:
         choose(load(root, {}), machine, which())
-    said = str(caught.value)
-    assert said.startswith(f"This machine has an NVIDIA GPU, which would not be used: {why}")
-    assert said.endswith(f". To start without it all the same: make up SHAPE={other}")
+    message = str(caught.value)
+    assert message.startswith(f"This machine has an NVIDIA GPU, which would not be used: {why}")
+    assert message.endswith(f". To start without it all the same: make up SHAPE={other}")
     assert choose(load(root, {"SHAPE": other}), machine, which()).kind == other
 
 
@@ -107,7 +107,7 @@ def test_what_is_requested_is_chosen_where_the_machine_has_it(root: Path, which:
 
 
 @pytest.mark.parametrize(
-    ("requested", "machine", "said"),
+    ("requested", "machine", "message"),
     [
         ("gpu", BARE, "SHAPE=gpu cannot be had: Docker is not installed."),
         ("cpu", BARE, "SHAPE=cpu cannot be had: Docker is not installed."),
@@ -116,11 +116,11 @@ def test_what_is_requested_is_chosen_where_the_machine_has_it(root: Path, which:
     ],
 )
 def test_a_wish_that_cannot_be_had_is_one_sentence(
-    root: Path, which: Which, requested: str, machine: Machine, said: str
+    root: Path, which: Which, requested: str, machine: Machine, message: str
 ) -> None:
     with pytest.raises(StackError) as caught:
         choose(load(root, {"SHAPE": requested}), machine, which())
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 def test_composes_own_choice_of_files_is_a_choice_of_shape(root: Path, which: Which) -> None:

@@ -161,16 +161,16 @@ def test_a_role_or_nothing_is_no_token(part: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [({"message": "boom"}, "boom"), ("boom", "boom"), ({}, "no reason given")],
 )
 @pytest.mark.parametrize("before", [b"", choice(delta={"content": "a"})])
-def test_an_error_event_is_kept_from_the_client(error: Any, told: str, before: bytes) -> None:
+def test_an_error_event_is_kept_from_the_client(error: Any, reported: str, before: bytes) -> None:
     stream = EventStream(keep_usage=False)
     assert stream.feed(before) == before
     assert stream.feed(event({"error": error})) == b""
     assert isinstance(stream.failure, EngineBadResponse)
-    assert (stream.failure.message, stream.done) == (f"The engine answered 500: {told}", False)
+    assert (stream.failure.message, stream.done) == (f"The engine answered 500: {reported}", False)
 
 
 def test_nothing_behind_an_error_event_is_passed_on() -> None:

@@ -85,9 +85,9 @@ class Worker:
 
     def end(self) -> str:
         """What it said on standard error."""
-        _, said = self._process.communicate(timeout=20)
+        _, message = self._process.communicate(timeout=20)
         assert self._process.returncode == 0
-        return said
+        return message
 
 
 @contextmanager
@@ -118,9 +118,9 @@ def test_a_disk_that_fills_up_keeps_nobody_from_counting_and_all_is_shown_once_t
         assert shown["gateway_request_duration_seconds_count"] == 820
         one.do("count 0 400")
         assert one.shown()["gateway_requests_started_total"] == 1220
-        said = one.end()
-    assert said.count("has no space for counters (No space left on device)") == 1
-    assert said.count("has space again") == 1
+        message = one.end()
+    assert message.count("has no space for counters (No space left on device)") == 1
+    assert message.count("has space again") == 1
 
 
 def test_a_worker_that_starts_on_a_full_disk_counts_in_memory_until_there_is_room(tmp_path: Path) -> None:
@@ -142,10 +142,10 @@ def test_a_worker_that_starts_on_a_full_disk_counts_in_memory_until_there_is_roo
         (one.disk / "room for one file").unlink()
         one.do("count 5 6")
         assert one.shown().keys() > partly.keys()
-        said = one.end()
-    assert "no disk space for the cost ledger (No space left on device)" in said
-    assert "2.0" in said.splitlines(), "the books are right all the same"
-    assert "Traceback" not in said
+        message = one.end()
+    assert "no disk space for the cost ledger (No space left on device)" in message
+    assert "2.0" in message.splitlines(), "the books are right all the same"
+    assert "Traceback" not in message
 
 
 @pytest.mark.parametrize("options", ["nr_inodes=2,size=8m", "ro"])

@@ -35,25 +35,25 @@ def test_a_newcomer_without_images_gets_the_native_stack(
     docker.plan(statuses={verb: 1})
     start.up(read(), attach=False)
     assert started_natively == ["Docker has no images for it"]
-    said = capsys.readouterr().out
-    assert f"Docker could not {what} all images; the lines above say why. So it is started without Docker" in said
-    assert "make up SHAPE=cpu" in said
+    message = capsys.readouterr().out
+    assert f"Docker could not {what} all images; the lines above say why. So it is started without Docker" in message
+    assert "make up SHAPE=cpu" in message
 
 
 def test_a_person_who_asked_for_docker_is_told_instead(
     docker: FakeDocker, read: Read, started_natively: list[str]
 ) -> None:
     docker.plan(statuses={"pull": 1})
-    said = r"Docker could not fetch all images; .* Without Docker, on the CPU: make up SHAPE=native"
+    message = r"Docker could not fetch all images; .* Without Docker, on the CPU: make up SHAPE=native"
     for variables in ({"SHAPE": "cpu"}, {"COMPOSE_FILE": "compose.yaml:compose.cpu.yaml"}):
-        with pytest.raises(ImagesMissing, match=said):
+        with pytest.raises(ImagesMissing, match=message):
             start.up(read(**variables), attach=False)
     docker.plan(containers=[docker.container("api", "exited")])  # it has run here before
-    with pytest.raises(ImagesMissing, match=said):
+    with pytest.raises(ImagesMissing, match=message):
         start.up(read(), attach=False)
     docker.plan(containers=[], runtimes={"nvidia": {}})
     docker.program("nvidia-smi", "#!/bin/sh\necho 'NVIDIA L4'\n")
-    with pytest.raises(ImagesMissing, match=said):
+    with pytest.raises(ImagesMissing, match=message):
         start.up(read(), attach=False)
     assert started_natively == []
     assert _STOP not in docker.asked_of_compose
@@ -68,14 +68,14 @@ def test_without_docker_it_is_native(docker: FakeDocker, read: Read, started_nat
 
 
 @pytest.mark.parametrize(
-    ("container", "said"),
+    ("container", "message"),
     [
         ({"service": "init", "state": "exited", "status": 2}, "init cannot start: it ended with status 2."),
         ({"service": "api", "restarts": 3}, "api cannot start: it ends by itself, and has been started again 3 times."),
     ],
 )
 def test_a_container_that_fails_is_shown_with_its_last_words(
-    docker: FakeDocker, read: Read, fake_api: FakeApi, container: dict[str, Any], said: str
+    docker: FakeDocker, read: Read, fake_api: FakeApi, container: dict[str, Any], message: str
 ) -> None:
     bad = docker.container(**container)
     others = [docker.container(name) for name in ("api", "nginx", "llamacpp") if name != container["service"]]
@@ -86,13 +86,13 @@ def test_a_container_that_fails_is_shown_with_its_last_words(
     fake_api.answers = {}
     with pytest.raises(StackError) as caught:
         start.up(read(), attach=False)
-    assert str(caught.value).startswith(f"{said}\n  The end of {container['service']}'s log:\n    line 8\n")
+    assert str(caught.value).startswith(f"{message}\n  The end of {container['service']}'s log:\n    line 8\n")
     assert str(caught.value).endswith("    line 19")
     assert docker.asked_of_compose == [*_START, _STOP]
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         ("the mount is wrong.", "vllm cannot start: the mount is wrong."),
         (
@@ -102,13 +102,13 @@ def test_a_container_that_fails_is_shown_with_its_last_words(
     ],
 )
 def test_a_container_that_never_ran_is_shown_with_dockers_words(
-    docker: FakeDocker, read: Read, error: str, said: str
+    docker: FakeDocker, read: Read, error: str, message: str
 ) -> None:
     containers = [docker.container("api"), docker.container("vllm", "created", error=error)]
     docker.plan(after_up=containers, statuses={"up": 1})
     with pytest.raises(StackError) as caught:
         start.up(read(), attach=False)
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 @pytest.mark.usefixtures("healthy")

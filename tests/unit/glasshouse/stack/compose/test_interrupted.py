@@ -63,26 +63,26 @@ def test_while_it_waits(docker: FakeDocker, begin: Begin, number: signal.Signals
         assert up.stdout is not None
         until(lambda: "waiting for" in (up.stdout.readline() if up.stdout else ""))
         up.send_signal(number)
-        said = up.communicate(timeout=_PATIENCE_S)[0]
+        message = up.communicate(timeout=_PATIENCE_S)[0]
     assert up.returncode == 130
-    assert "Stopped; nothing of it runs." in said
+    assert "Stopped; nothing of it runs." in message
     assert docker.asked_of_compose[-1] == "--profile * stop"
 
 
 @pytest.mark.parametrize(
-    ("verb", "said", "last"),
+    ("verb", "message", "last"),
     [
         ("build", "Nothing had been started.", "build"),
         ("up", "Nothing was left running.", "up --detach --no-build"),
     ],
 )
-def test_while_compose_works(docker: FakeDocker, begin: Begin, verb: str, said: str, last: str) -> None:
+def test_while_compose_works(docker: FakeDocker, begin: Begin, verb: str, message: str, last: str) -> None:
     docker.plan(hangs=verb)
     mark = Path(docker.path) / "hanging"
     with begin() as up:
         until(mark.exists)
         os.killpg(up.pid, signal.SIGINT)  # as a terminal does: to Compose too
-        assert said in up.communicate(timeout=_PATIENCE_S)[0]
+        assert message in up.communicate(timeout=_PATIENCE_S)[0]
     assert up.returncode == 130
     assert docker.asked_of_compose[-1] == last
 
@@ -91,9 +91,9 @@ def test_with_its_terminal_closed(docker: FakeDocker, begin: Begin) -> None:
     ours, theirs = os.openpty()
     with begin(theirs) as up:
         os.close(theirs)
-        said = b""
-        while b"waiting for" not in said:
-            said += os.read(ours, 4096)
+        message = b""
+        while b"waiting for" not in message:
+            message += os.read(ours, 4096)
         os.close(ours)
         assert up.wait(_PATIENCE_S) == 130
     assert docker.asked_of_compose[-1] == "--profile * stop"

@@ -71,10 +71,10 @@ def test_the_first_path_that_is_closed_is_named_with_the_remedy(
     mode = "drwx" if path.is_dir() else "-rw-"
     with pytest.raises(StackError) as caught:
         mounts.require_readable(_settings(checkout), "cpu")
-    said = str(caught.value)
-    assert said.startswith(f"The containers run as user {_STRANGER}, who cannot read {name} ({mode}")
-    assert said.endswith(f"): chmod -R go+rX {tree}")
-    assert "\n" not in said
+    message = str(caught.value)
+    assert message.startswith(f"The containers run as user {_STRANGER}, who cannot read {name} ({mode}")
+    assert message.endswith(f"): chmod -R go+rX {tree}")
+    assert "\n" not in message
 
 
 def test_a_whole_clone_that_is_closed_takes_one_command(checkout: Path) -> None:

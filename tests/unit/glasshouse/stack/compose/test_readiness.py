@@ -89,8 +89,8 @@ def test_one_that_keeps_ending_in_this_start_is_shown(
     fake_api.answers["/healthz"] = _NOT_READY
     others = [each for each in before if each["Id"] != "id-api"]
     waits.extend([*others, docker.container("api", restarts=count)] for count in (5, 6))
-    said = "api cannot start: it ends by itself, and has been started again 2 times"
-    with pytest.raises(StackError, match=said) as caught:
+    message = "api cannot start: it ends by itself, and has been started again 2 times"
+    with pytest.raises(StackError, match=message) as caught:
         start.up(read(), attach=False)
     assert "a bad setting" in str(caught.value)
 

@@ -23,26 +23,26 @@ def test_a_start_fetches_builds_starts_and_waits(
     settings.api_key_file.write_text("sk-x\n")
     start.up(settings, attach=False)
     assert docker.asked_of_compose == _START
-    said = capsys.readouterr().out
-    assert "shape     Docker without a GPU (no NVIDIA GPU found; Docker 28.2.2, Compose 2.26.1)" in said
-    assert f"  {root}/secrets/api-key  (your first)" in said
-    assert "Glasshouse is up" in said
-    assert "API      https://localhost:29443/v1" in said
-    assert "Model    demo" in said
-    assert f"https://localhost:29443/grafana/ (user admin, password in {root}/secrets/grafana/grafana-password)" in said
-    assert "sk-x" not in said
-    assert said.endswith("\nShape: Docker without a GPU (no NVIDIA GPU found; Docker 28.2.2, Compose 2.26.1).\n")
+    text = capsys.readouterr().out
+    assert "shape     Docker without a GPU (no NVIDIA GPU found; Docker 28.2.2, Compose 2.26.1)" in text
+    assert f"  {root}/secrets/api-key  (your first)" in text
+    assert "Glasshouse is up" in text
+    assert "API      https://localhost:29443/v1" in text
+    assert "Model    demo" in text
+    assert f"https://localhost:29443/grafana/ (user admin, password in {root}/secrets/grafana/grafana-password)" in text
+    assert "sk-x" not in text
+    assert text.endswith("\nShape: Docker without a GPU (no NVIDIA GPU found; Docker 28.2.2, Compose 2.26.1).\n")
 
 
 @pytest.mark.usefixtures("healthy")
 @pytest.mark.parametrize("address", ["203.0.113.7", "[2001:db8::7]"])
 def test_who_comes_from_outside_is_told_where_to(read: Read, capsys: pytest.CaptureFixture[str], address: str) -> None:
     start.up(read(PUBLIC_ADDRESS=address), attach=False)
-    said = capsys.readouterr().out
-    assert "API      https://localhost:29443/v1" in said  # for requests that are pasted here
-    assert f"Outside  https://{address}:29443/v1" in said
-    assert f"https://{address}:29443/grafana/ (user admin" in said
-    assert "export OPENAI_BASE_URL=https://localhost:29443/v1 OPENAI_API_KEY=" in said
+    text = capsys.readouterr().out
+    assert "API      https://localhost:29443/v1" in text  # for requests that are pasted here
+    assert f"Outside  https://{address}:29443/v1" in text
+    assert f"https://{address}:29443/grafana/ (user admin" in text
+    assert "export OPENAI_BASE_URL=https://localhost:29443/v1 OPENAI_API_KEY=" in text
 
 
 @pytest.mark.usefixtures("healthy")
@@ -82,10 +82,10 @@ def test_a_second_start_replaces_what_has_changed(
     capsys.readouterr()
     start.up(read(), attach=False)
     assert docker.asked_of_compose == _START * 2
-    said = capsys.readouterr().out
-    assert "Glasshouse is running already: Docker without a GPU. What has changed since is replaced." in said
-    assert "Glasshouse is up" in said
-    assert said.endswith("\nShape: Docker without a GPU (as it was running already).\n")
+    text = capsys.readouterr().out
+    assert "Glasshouse is running already: Docker without a GPU. What has changed since is replaced." in text
+    assert "Glasshouse is up" in text
+    assert text.endswith("\nShape: Docker without a GPU (as it was running already).\n")
     for other in ("gpu", "native"):
         with pytest.raises(StackError, match=f"not as SHAPE={other} but as cpu. First: make down"):
             start.up(read(SHAPE=other), attach=False)

@@ -23,7 +23,7 @@ def packed(members: Iterable[tarfile.TarInfo]) -> io.BytesIO:
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ([member("/etc/passwd")], "leads out"),
         ([member("../up")], "leads out"),
@@ -48,8 +48,8 @@ def packed(members: Iterable[tarfile.TarInfo]) -> io.BytesIO:
     ],
     ids=lambda value: "" if isinstance(value, str) else value[0].name.strip("/."),
 )
-def test_what_leads_out_is_refused(members: list[tarfile.TarInfo], said: str) -> None:
-    with pytest.raises(BackupError, match=said):
+def test_what_leads_out_is_refused(members: list[tarfile.TarInfo], message: str) -> None:
+    with pytest.raises(BackupError, match=message):
         contents.read(packed(members), "secrets")
 
 

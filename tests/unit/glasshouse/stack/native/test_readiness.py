@@ -59,7 +59,7 @@ def test_it_is_ready_when_the_gateway_is(
 
 
 @pytest.mark.parametrize(
-    ("states", "said"),
+    ("states", "message"),
     [
         ((_program("FATAL"),), "nginx cannot start: it ended with status 3."),
         ((_program("BACKOFF", 0, "Exited too quickly"),), "nginx cannot start: it ended right after its start."),
@@ -72,14 +72,14 @@ def test_a_program_that_ends_is_named_with_its_log_and_how_to_do_without(
     supervisord: "subprocess.Popen[bytes]",
     programs: Programs,
     states: tuple[Program, ...],
-    said: str,
+    message: str,
 ) -> None:
     programs(*states)
     (started.logs / "nginx.log").write_text("of an earlier start\nof this start\n")
     with pytest.raises(StackError) as caught:
         _wait(started, fake_api, supervisord)
     assert str(caught.value) == (
-        f"{said}\n  The end of nginx's log:\n    of this start\n  Without it: make up NGINX=off"
+        f"{message}\n  The end of nginx's log:\n    of this start\n  Without it: make up NGINX=off"
     )
 
 

@@ -53,9 +53,9 @@ def test_programs_are_shown_with_their_states(
     monkeypatch.setattr(supervisor, "programs", lambda _: programs)
     stack = NativeStack(settings)
     stack.print_status()
-    said = capsys.readouterr().out
-    assert "llamacpp  running  7    1 min 5 s" in said
-    assert "nginx     failing  -    -" in said
+    message = capsys.readouterr().out
+    assert "llamacpp  running  7    1 min 5 s" in message
+    assert "nginx     failing  -    -" in message
     assert list(stack.engine_start_times) == ["llamacpp"]
     assert stack.is_supervised
     assert stack.data_users == [settings.root]
