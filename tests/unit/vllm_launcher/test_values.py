@@ -43,7 +43,7 @@ def test_a_value_that_does_not_suit(raw: Any, kind: Kind) -> None:
         ("No", "boolean", False),
         ("a b", "list", ("a", "b")),
         ('[{"name": "a"}, {"name": "b"}]', "list", ('{"name": "a"}', '{"name": "b"}')),
-        # Seed 002's own way of writing: one object after another.
+        # As vllm.env files in the field write it: one object after another.
         ('{"name":"a","path":"x y"}   {"name":"b"}', "list", ('{"name": "a", "path": "x y"}', '{"name": "b"}')),
     ],
 )
