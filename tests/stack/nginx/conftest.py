@@ -17,6 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.docker)
+            item.add_marker(pytest.mark.timeout(1200))  # the first one may build the images
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -85,6 +85,7 @@ def test_prometheus_accepts_the_file_and_the_rules_that_it_names(path: str, tmp_
 
 
 @pytest.mark.docker
+@pytest.mark.timeout(1200)  # it may build the images
 def test_the_newer_prometheus_and_the_exporter_accept_their_files() -> None:
     subprocess.run([ROOT / "tests/stack/images/make"], check=True, timeout=900)
     checks = """
