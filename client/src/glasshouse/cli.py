@@ -130,12 +130,8 @@ def init(
     """Create the secrets that are missing: keys and certificate. Prints where they are, never what they are."""
     settings = settings_here()
     created = init_container.init(settings, uid, gid, data) if data else bootstrap.create_missing(settings)
-    if as_json:
-        print_json(_created(created))
-        return
-    bootstrap.print_created(settings, created)
-    if not created:
-        print(f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to do.")
+    unchanged = f"All secrets are in {settings.shown(settings.secrets_dir)}/; nothing to do."
+    _print_created(settings, created, unchanged, as_json=as_json)
 
 
 @app.command(name="certificate", rich_help_panel=_SECRETS)
@@ -146,12 +142,8 @@ def make_certificate(as_json: Json = False) -> None:
     """
     settings = settings_here()
     created = bootstrap.ensure_certificate(settings)
-    if as_json:
-        print_json(_created(created))
-        return
-    bootstrap.print_created(settings, created)
-    if not created:
-        print(f"The certificate {settings.shown(settings.certificate)} is good; nothing to do.")
+    unchanged = f"The certificate {settings.shown(settings.certificate)} is good; nothing to do."
+    _print_created(settings, created, unchanged, as_json=as_json)
 
 
 @app.command(name="alerting", hidden=True)
@@ -233,8 +225,15 @@ def _service(status: ServiceStatus) -> dict[str, Any]:
     return {"name": status.name, "state": status.state, "pid": status.pid, "uptime_seconds": uptime}
 
 
-def _created(secrets: tuple[bootstrap.CreatedSecret, ...]) -> dict[str, Any]:
-    return {"created": [{"path": str(secret.path), "description": secret.description} for secret in secrets]}
+def _print_created(
+    settings: Settings, created: tuple[bootstrap.CreatedSecret, ...], unchanged: str, *, as_json: bool
+) -> None:
+    if as_json:
+        print_json({"created": [{"path": str(each.path), "description": each.description} for each in created]})
+        return
+    bootstrap.print_created(settings, created)
+    if not created:
+        print(unchanged)
 
 
 def _print_not_running(settings: Settings, text: str) -> None:

@@ -4,6 +4,7 @@ import http.client
 import xmlrpc.client
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # supervisor ships no types
 
@@ -43,11 +44,7 @@ def stop_program(socket: Path, name: str) -> None:
     Raises:
         StackError: supervisord does not.
     """
-    try:
-        with _proxy(socket) as proxy:
-            proxy.supervisor.stopProcess(name, True)
-    except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
-        raise StackError(f"supervisord did not stop {name}: {error}.") from error
+    _change(socket, "stop", name)
 
 
 def start_program(socket: Path, name: str) -> None:
@@ -56,11 +53,16 @@ def start_program(socket: Path, name: str) -> None:
     Raises:
         StackError: supervisord does not.
     """
+    _change(socket, "start", name)
+
+
+def _change(socket: Path, verb: Literal["start", "stop"], name: str) -> None:
     try:
         with _proxy(socket) as proxy:
-            proxy.supervisor.startProcess(name, True)
+            supervisor = proxy.supervisor
+            (supervisor.startProcess if verb == "start" else supervisor.stopProcess)(name, True)
     except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
-        raise StackError(f"supervisord did not start {name}: {error}.") from error
+        raise StackError(f"supervisord did not {verb} {name}: {error}.") from error
 
 
 def _proxy(socket: Path) -> xmlrpc.client.ServerProxy:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import Forbidden, Unauthorized
+from gateway.file_signature import file_signature
 from gateway.yaml_file import parse_yaml, read_file
 
 # Well within the five seconds after which a revoked key must stop working.
@@ -88,7 +89,7 @@ class KeyRing:
     def __init__(self, path: Path, last_good: Path | None = None) -> None:
         self._path = path
         self._last_good = last_good
-        self._signature = _signature(path)
+        self._signature = file_signature(path)
         self._last_error = ""
         try:
             self._keys = self._read()
@@ -124,7 +125,7 @@ class KeyRing:
 
         An invalid version is logged once and changes nothing.
         """
-        signature = _signature(self._path)
+        signature = file_signature(self._path)
         if signature == self._signature:
             return False
         self._signature = signature  # from before it is read: a change meanwhile is another one
@@ -161,14 +162,6 @@ class KeyRing:
                 await asyncio.to_thread(self.refresh)
             except Exception:  # noqa: BLE001 - a watcher that dies would leave revoked keys in force
                 logger.exception("the keys file could not be checked")
-
-
-def _signature(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
 
 def read_keys(path: Path) -> dict[bytes, Key]:

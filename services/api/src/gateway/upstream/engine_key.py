@@ -6,6 +6,8 @@ from pathlib import Path
 
 from loguru import logger
 
+from gateway.file_signature import file_signature
+
 # What examples and guides write in place of a secret; such a key would be none.
 _PLACEHOLDERS = ("changeme", "change-me", "your-", "example", "secret", "password", "token-abc123", "admin")
 _MIN_LENGTH = 24
@@ -32,12 +34,12 @@ class EngineKey:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._signature = _signature(path)
+        self._signature = file_signature(path)
         self.authorization = _header(path)
 
     def refresh(self) -> None:
         """Reads the file again if it has changed. An invalid version is logged once and changes nothing."""
-        signature = _signature(self._path)
+        signature = file_signature(self._path)
         if signature == self._signature:
             return
         self._signature = signature
@@ -82,11 +84,3 @@ def read_engine_key(path: Path) -> str:
             "visible ASCII characters, not a placeholder. `glasshouse init` makes a random one."
         )
     return key
-
-
-def _signature(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_ino, stat.st_size
