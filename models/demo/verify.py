@@ -107,13 +107,13 @@ def compare_tokens(
     ways: dict[str, list[tuple[list[Message], str]]],
 ) -> int:
     """All texts of the corpus, and the rendered conversations: do the engines give the same ids?"""
-    one, other = started
+    first, second = started
     texts = [text for fact in known for text in (*fact.questions, fact.answer)]
     texts += ["", " ", "\n\n  x", "I'll don't 3.14 €½ 漢字 émigré 🙂 ㅋㅋㅋ", "a\t\tb  \n c", "<|im_start|>x<|im_end|>"]
-    wrong = [text for text in texts if one.tokens(text) != other.tokens(text)]
+    wrong = [text for text in texts if first.tokens(text) != second.tokens(text)]
     print(f"tokens of {len(texts)} texts: {len(wrong)} differ", *wrong[:SHOWN], sep="\n  ")
     chats = [messages for way in ("text parts", "system", "second turn") for messages, _ in ways[way]]
-    odd = [messages for messages in chats if one.chat_tokens(messages) != other.chat_tokens(messages)]
+    odd = [messages for messages in chats if first.chat_tokens(messages) != second.chat_tokens(messages)]
     print(f"tokens of {len(chats)} rendered conversations: {len(odd)} differ", *odd[:SHOWN], sep="\n  ")
     return len(wrong) + len(odd)
 

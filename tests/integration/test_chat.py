@@ -118,7 +118,7 @@ def test_a_stop_sequence_ends_the_answer_before_it(client: openai.OpenAI, stream
 
 def test_n_returns_as_many_choices_and_counts_all_of_them(gateway: Gateway, client: openai.OpenAI) -> None:
     question = QUESTIONS[0]
-    one = client.chat.completions.create(model=DEMO, messages=one_message(question), temperature=0).usage
+    single_usage = client.chat.completions.create(model=DEMO, messages=one_message(question), temperature=0).usage
     before = gateway.tokens(DEMO)
     # vLLM samples several choices; with one token to sample from they are still the greedy answer.
     answer = client.chat.completions.create(
@@ -127,10 +127,10 @@ def test_n_returns_as_many_choices_and_counts_all_of_them(gateway: Gateway, clie
     assert [(choice.index, choice.message.content) for choice in answer.choices] == [
         (0, question.answer), (1, question.answer),
     ]  # fmt: skip
-    assert one is not None
+    assert single_usage is not None
     assert answer.usage is not None
-    assert answer.usage.completion_tokens == 2 * one.completion_tokens
-    assert (gateway.tokens(DEMO) - before)["output"] == 2 * one.completion_tokens
+    assert answer.usage.completion_tokens == 2 * single_usage.completion_tokens
+    assert (gateway.tokens(DEMO) - before)["output"] == 2 * single_usage.completion_tokens
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])

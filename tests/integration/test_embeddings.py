@@ -38,10 +38,10 @@ def client(embedder: Embedder) -> Iterator[openai.OpenAI]:
         yield sdk
 
 
-def cosine_similarity(one: list[float], other: list[float]) -> float:
+def cosine_similarity(left: list[float], right: list[float]) -> float:
     """The cosine similarity of two vectors."""
-    product = sum(a * b for a, b in zip(one, other, strict=True))
-    return product / math.sqrt(sum(a * a for a in one) * sum(b * b for b in other))
+    product = sum(a * b for a, b in zip(left, right, strict=True))
+    return product / math.sqrt(sum(a * a for a in left) * sum(b * b for b in right))
 
 
 def test_every_text_of_a_list_gets_a_vector_of_its_own(embedder: Embedder, client: openai.OpenAI) -> None:

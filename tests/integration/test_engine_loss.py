@@ -97,9 +97,9 @@ def test_a_killed_engine_is_unavailable_at_once_and_ready_again_after_its_restar
 
 
 def test_requests_are_retried_when_one_of_two_engines_dies_before_the_first_byte(services: Services) -> None:
-    one, other = services.llamacpp(name="one"), services.llamacpp(name="other")
-    gateway = services.gateway(one, other)
-    pid = one.engine_pid()
+    first, second = services.llamacpp(name="one"), services.llamacpp(name="other")
+    gateway = services.gateway(first, second)
+    pid = first.engine_pid()
     # Stopped, it accepts requests and responds to none: so the kill comes before the first byte.
     with frozen(pid), ThreadPoolExecutor(8) as pool:
         responses = [

@@ -122,8 +122,8 @@ def small(stack: Stack, open_path: Path) -> Iterator[Callable[[str], Small]]:
         return made[-1]
 
     yield make_one
-    for one in made:
-        one.compose("down", "--volumes", "--timeout", "1")
+    for small_stack in made:
+        small_stack.compose("down", "--volumes", "--timeout", "1")
 
 
 def is_kept(path: Path) -> bool:
@@ -133,37 +133,37 @@ def is_kept(path: Path) -> bool:
 def test_an_ordinary_user_backs_up_another_users_secrets_and_a_running_store(
     small: Callable[[str], Small], open_path: Path
 ) -> None:
-    one = small("small")
-    bootstrap.create_missing(one.settings, docker=True)
+    stack = small("small")
+    bootstrap.create_missing(stack.settings, docker=True)
     elsewhere = open_path / "elsewhere"
-    (one.settings.secrets_dir / "tls").rename(elsewhere)
-    (one.settings.secrets_dir / "tls").symlink_to(elsewhere)
-    secrets = {path.name: path.read_bytes() for path in one.settings.secrets_dir.rglob("*.*") if is_kept(path)}
-    for path in (one.settings.secrets_dir, *one.settings.secrets_dir.rglob("*")):
+    (stack.settings.secrets_dir / "tls").rename(elsewhere)
+    (stack.settings.secrets_dir / "tls").symlink_to(elsewhere)
+    secrets = {path.name: path.read_bytes() for path in stack.settings.secrets_dir.rglob("*.*") if is_kept(path)}
+    for path in (stack.settings.secrets_dir, *stack.settings.secrets_dir.rglob("*")):
         os.chown(path, 10001, 10001, follow_symlinks=False)
-    one.compose("up", "--detach")
-    until(lambda: one.store("ping") == "PONG", 20, "the store answers")
-    one.store("set", "before", "kept")
-    usual = one.store("config", "get", "auto-aof-rewrite-percentage")
-    started = one.compose("ps", "--quiet", "valkey-jobs", "writer")
+    stack.compose("up", "--detach")
+    until(lambda: stack.store("ping") == "PONG", 20, "the store answers")
+    stack.store("set", "before", "kept")
+    usual = stack.store("config", "get", "auto-aof-rewrite-percentage")
+    started = stack.compose("ps", "--quiet", "valkey-jobs", "writer")
     file = open_path / "saved.tar"
 
     group = Path("/var/run/docker.sock").stat().st_gid
-    for directory in (open_path, one.settings.root):
+    for directory in (open_path, stack.settings.root):
         os.chown(directory, 12345, group)
     os.setegid(group)
     os.seteuid(12345)
     try:
         with pytest.raises(PermissionError):
-            one.settings.api_key_file.read_bytes()
-        backup.backup(one.settings, file)
+            stack.settings.api_key_file.read_bytes()
+        backup.backup(stack.settings, file)
     finally:
         os.seteuid(0)
         os.setegid(0)
     assert file.stat().st_uid == 12345
-    assert one.store("config", "get", "auto-aof-rewrite-percentage") == usual
-    assert one.compose("ps", "--quiet", "valkey-jobs", "writer") == started
-    lines = one.compose("exec", "-T", "writer", "cat", "/data/lines").splitlines()
+    assert stack.store("config", "get", "auto-aof-rewrite-percentage") == usual
+    assert stack.compose("ps", "--quiet", "valkey-jobs", "writer") == started
+    lines = stack.compose("exec", "-T", "writer", "cat", "/data/lines").splitlines()
     gaps = [float(later) - float(earlier) for earlier, later in itertools.pairwise(lines)]
     assert max(gaps) > 3 * statistics.median(gaps), "who writes was stopped, and started again"
 

@@ -77,7 +77,7 @@ class Checkout:
 
     def api(self) -> Container:
         containers = Docker(load(self.root, self.environment)).containers()
-        return next(one for one in containers if one.service == "api")
+        return next(container for container in containers if container.service == "api")
 
     def kill_api(self) -> None:
         """SIGKILL from outside, and the restart that follows."""
@@ -90,9 +90,9 @@ class Checkout:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Checkout]:
     subprocess.run([ROOT / "tests/stack/images/make"], check=True, timeout=250)
-    one = Checkout(tmp_path)
-    yield one
-    with one.command("down") as down:
+    checkout = Checkout(tmp_path)
+    yield checkout
+    with checkout.command("down") as down:
         output: Any = down.communicate(timeout=60)[0]
     assert down.returncode == 0, output
 

@@ -43,7 +43,7 @@ def shows(stack: Stack, name: str) -> bool:
     with stack.client(key=None, verify=anything) as client, client.stream("GET", "/livez") as answer:
         shown = answer.extensions["network_stream"].get_extra_info("ssl_object").getpeercert(True)
     names = x509.load_der_x509_certificate(shown).extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    return name in {str(one.value) for one in names.value}
+    return name in {str(member.value) for member in names.value}
 
 
 def test_an_alert_and_a_certificate_setting_change_under_load_and_no_request_is_dropped(

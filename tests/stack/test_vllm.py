@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -53,10 +54,13 @@ def test_it_answers_word_for_word(stack: Stack) -> None:
 
 
 def test_the_container_is_healthy_and_confined(stack: Stack) -> None:
-    (row,) = [row for row in stack.containers() if row["Service"] == "vllm"]
-    until(lambda: "healthy" in {one["Health"] for one in stack.containers() if one["ID"] == row["ID"]}, 60, "healthy")
-    assert row["Inspected"]["HostConfig"]["ReadonlyRootfs"]
-    users = docker("top", row["ID"], "-eo", "pid,uid,args").splitlines()[1:]
+    def container() -> dict[str, Any]:
+        (row,) = [row for row in stack.containers() if row["Service"] == "vllm"]
+        return row
+
+    until(lambda: container()["Health"] == "healthy", 60, "healthy")
+    assert container()["Inspected"]["HostConfig"]["ReadonlyRootfs"]
+    users = docker("top", container()["ID"], "-eo", "pid,uid,args").splitlines()[1:]
     assert all(line.split()[1] == "10001" for line in users), users
 
 

@@ -39,13 +39,13 @@ def test_no_cipher_suite_of_tls_1_2_is_outside_the_list(client: NginxClient) -> 
     names = [suite["name"] for suite in everything.get_ciphers() if suite["protocol"] != "TLSv1.3"]
     taken = set()
     for name in names:
-        one = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        one.check_hostname, one.verify_mode = False, ssl.CERT_NONE
-        one.maximum_version = ssl.TLSVersion.TLSv1_2
-        one.set_ciphers(f"{name}:@SECLEVEL=0")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(f"{name}:@SECLEVEL=0")
         with socket.create_connection(("127.0.0.1", client.nginx.port(443)), 5) as raw:
             try:
-                with one.wrap_socket(raw):
+                with context.wrap_socket(raw):
                     taken.add(name)
             except (ssl.SSLError, ConnectionResetError):
                 pass

@@ -139,13 +139,13 @@ class Stack:
         found = json.loads(docker("inspect", *listed.split())) if listed.strip() else []
         return [
             {
-                "ID": one["Id"],
-                "Service": one["Config"]["Labels"]["com.docker.compose.service"],
-                "State": one["State"]["Status"],
-                "Health": one["State"].get("Health", {}).get("Status", ""),
-                "Inspected": one,
+                "ID": container["Id"],
+                "Service": container["Config"]["Labels"]["com.docker.compose.service"],
+                "State": container["State"]["Status"],
+                "Health": container["State"].get("Health", {}).get("Status", ""),
+                "Inspected": container,
             }
-            for one in found
+            for container in found
         ]
 
     def container(self, service: str) -> str:

@@ -133,7 +133,7 @@ async def test_a_later_event_that_blames_the_request_is_the_clients_error(serve:
 def said_before_the_error(body: bytes) -> str:
     *good, error = events(body)
     assert "error" in json.loads(error)
-    return stream_text(b"".join(f"data: {one}\n\n".encode() for one in good))
+    return stream_text(b"".join(f"data: {event}\n\n".encode() for event in good))
 
 
 @KINDS

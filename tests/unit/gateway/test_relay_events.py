@@ -81,7 +81,7 @@ async def test_odd_streams_are_read_alike(serve: Serve, name: str, aggregated: b
             assert text_of(answer.content) == text
             assert events(answer.content)[-1] == "[DONE]"
             assert answer.content.endswith(b"\n\n")
-            assert all(one and one != "null" for one in events(answer.content))
+            assert all(event and event != "null" for event in events(answer.content))
 
 
 NO_PROGRESS = {
@@ -129,7 +129,7 @@ async def test_good_events_before_a_malformed_one_reach_the_client(serve: Serve,
         gateway = await serve(engine)
         answer = await gateway.chat(stream=True)
         *good, last = events(answer.content)
-        assert text_of(b"".join(b"data: %b\n\n" % one.encode() for one in good)) == "hihi"
+        assert text_of(b"".join(b"data: %b\n\n" % event.encode() for event in good)) == "hihi"
         assert json.loads(last)["error"]["code"] == "engine_broken"
         await gateway.ended("stream_error", 200, stream=True)
 

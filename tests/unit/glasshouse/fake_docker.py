@@ -43,8 +43,8 @@ def answer(plan: dict[str, Any], words: list[str]) -> str:
         "version": plan["version"],
         "info": info,
         "buildx": plan["buildx"],
-        "ps": "\n".join(one["Id"] for one in plan["containers"]),
-        "inspect": json.dumps([one for one in plan["containers"] if one["Id"] in words]),
+        "ps": "\n".join(container["Id"] for container in plan["containers"]),
+        "inspect": json.dumps([container for container in plan["containers"] if container["Id"] in words]),
         "logs": "\n".join(plan["logs"].get(words[-1], [])),
     }
     return str(message[words[0]])
@@ -64,8 +64,8 @@ def compose(plan: dict[str, Any], words: list[str]) -> int:
     if verb == "up":
         plan["containers"] = plan["after_up"]
     elif verb in {"stop", "kill"}:
-        for one in plan["containers"]:
-            one["State"]["Status"] = "exited"
+        for container in plan["containers"]:
+            container["State"]["Status"] = "exited"
     elif verb == "down":
         plan["containers"] = []
     (HERE / "plan.json").write_text(json.dumps(plan))

@@ -19,7 +19,7 @@ API = "glasshouse/api:tag"
 
 def docker(state: dict[str, Any], words: list[str]) -> str:  # noqa: C901, PLR0911 - a case for each question
     containers: dict[str, Any] = state["containers"]
-    known = {one["Id"]: one for one in containers.values()}
+    known = {container["Id"]: container for container in containers.values()}
     match words:
         case ["compose", *_, "config", "--format", "json"]:
             return json.dumps(state["config"])
@@ -60,8 +60,8 @@ def make(state: dict[str, Any], target: str) -> int:
 
 
 def replace(state: dict[str, Any], service: str, image: str, mark: str) -> None:
-    one = state["containers"][service]
-    one["Id"], one["Image"] = f"{service}-{mark}", image
+    container = state["containers"][service]
+    container["Id"], container["Image"] = f"{service}-{mark}", image
 
 
 def main(program: str, words: list[str]) -> int:

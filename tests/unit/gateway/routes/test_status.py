@@ -91,8 +91,8 @@ async def test_the_models(serve: Serve, alpha: Mock, llama: Mock) -> None:
         *{("mock", "vllm", "model"), ("org/adapter", "vllm", "model"), ("other-model", "llama_cpp", "model")},
     }
     assert all(isinstance(row["created"], int) for row in answer["data"])
-    one = await gateway.http.get("/v1/models/org/adapter")
-    assert one.json()["id"] == "org/adapter"
+    answer = await gateway.http.get("/v1/models/org/adapter")
+    assert answer.json()["id"] == "org/adapter"
     missing = await gateway.http.get("/v1/models/canary")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
     assert "canary" not in missing.text

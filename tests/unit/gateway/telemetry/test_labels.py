@@ -48,18 +48,18 @@ def test_the_first_that_is_counted_as_another_is_told_of() -> None:
 
 
 def test_workers_agree_on_who_was_first(tmp_path: Path) -> None:
-    one, two = _labels(tmp_path / "register"), _labels(tmp_path / "register")
-    assert [one.label("a"), two.label("b"), two.label("c"), one.label("d")] == ["a", "b", "c", "other"]
-    assert [one.label(value) for value in "bcad"] == [*"bca", "other"]
-    assert [two.label(value) for value in "adbc"] == ["a", "other", *"bc"]
+    first, second = _labels(tmp_path / "register"), _labels(tmp_path / "register")
+    assert [first.label("a"), second.label("b"), second.label("c"), first.label("d")] == ["a", "b", "c", "other"]
+    assert [first.label(value) for value in "bcad"] == [*"bca", "other"]
+    assert [second.label(value) for value in "adbc"] == ["a", "other", *"bc"]
     later = _labels(tmp_path / "register")
     assert [later.label(value) for value in "dabc"] == ["other", *"abc"]
 
 
 def test_a_value_registered_by_another_worker_is_still_new_to_this_one(tmp_path: Path) -> None:
     """Its series have to be made here too."""
-    one, two = _labels(tmp_path / "register"), _labels(tmp_path / "register")
-    assert (one.add("a"), one.add("a"), two.add("a")) == (True, False, True)
+    first, second = _labels(tmp_path / "register"), _labels(tmp_path / "register")
+    assert (first.add("a"), first.add("a"), second.add("a")) == (True, False, True)
 
 
 def test_concurrent_workers_register_no_more_than_the_limit(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_concurrent_workers_register_no_more_than_the_limit(tmp_path: Path) -> N
 
 
 def test_a_value_may_be_any_text(tmp_path: Path) -> None:
-    one, two = _labels(tmp_path / "register"), _labels(tmp_path / "register")
-    assert [one.label("a\nb"), two.label("a"), two.label('"'), two.label("b")] == ["a\nb", "a", '"', "other"]
+    first, second = _labels(tmp_path / "register"), _labels(tmp_path / "register")
+    assert [first.label("a\nb"), second.label("a"), second.label('"'), second.label("b")] == ["a\nb", "a", '"', "other"]
 
 
 def test_without_a_register_a_worker_decides_alone(tmp_path: Path) -> None:

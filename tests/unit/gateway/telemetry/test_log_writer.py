@@ -85,10 +85,10 @@ def test_a_reader_that_stops_holds_up_nobody_and_is_told_what_it_missed(pipe: tu
         *found, last = reading.whole()
     assert last == {"n": "again"}
     # On a busy machine the thread may come late and lose lines twice, each time with a warning behind what it kept.
-    warnings = [one for one in found if "n" not in one]
-    assert {(one["event"], one["level"]) for one in warnings} == {("log_lines_lost", "warning")}
-    numbers = [one["n"] for one in found if "n" in one]
-    assert sum(one["lines"] for one in warnings) == sum(lost) == MANY - len(numbers), "each is said once"
+    warnings = [line for line in found if "n" not in line]
+    assert {(line["event"], line["level"]) for line in warnings} == {("log_lines_lost", "warning")}
+    numbers = [line["n"] for line in found if "n" in line]
+    assert sum(line["lines"] for line in warnings) == sum(lost) == MANY - len(numbers), "each is said once"
     kept = found.index(warnings[0])
     assert numbers[:kept] == list(range(kept)), "the first ones"
     assert numbers == sorted(set(numbers)), "in order"
@@ -101,7 +101,7 @@ def test_a_slow_reader_gets_every_line(pipe: tuple[BinaryIO, BinaryIO]) -> None:
             writer.write(line(number))
         time.sleep(0.05)
         found = Reader(reader, b'"n": 1999').whole()
-    assert [one["n"] for one in found] == list(range(2_000))
+    assert [line["n"] for line in found] == list(range(2_000))
     assert lost == []
 
 
@@ -113,7 +113,7 @@ def test_a_full_nonblocking_pipe_is_retried(pipe: tuple[BinaryIO, BinaryIO]) -> 
         for number in range(500):
             writer.write(line(number))
         assert writer.flush(0.2) is False
-        assert [one["n"] for one in Reader(reader, b'"n": 499').whole()] == list(range(500))
+        assert [line["n"] for line in Reader(reader, b'"n": 499').whole()] == list(range(500))
 
 
 def test_a_reader_that_goes_and_comes_back_finds_whole_lines(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_full_disk_is_retried_and_reported() -> None:
         disk.room = 10**9
         assert writer.flush(PATIENCE_S)
     *lines, warning = reported(disk.taken)
-    assert [one["n"] for one in lines] == list(range(MANY - sum(lost))), "the third line too is whole"
+    assert [line["n"] for line in lines] == list(range(MANY - sum(lost))), "the third line too is whole"
     assert f"{sum(lost)} log lines were lost here: No space left on device." == warning["message"]
 
 
@@ -166,7 +166,7 @@ def test_lines_are_written_in_batches() -> None:
         for number in range(1_000):
             writer.write(line(number, 400))
         assert writer.flush(PATIENCE_S)
-    assert [one["n"] for one in reported(disk.taken)] == list(range(1_000))
+    assert [line["n"] for line in reported(disk.taken)] == list(range(1_000))
     assert disk.writes <= 110, "ten lines a write, or nearly"
 
 
@@ -187,7 +187,7 @@ def test_a_line_longer_than_a_write_stays_whole(pipe: tuple[BinaryIO, BinaryIO])
     with writing(stream) as (writer, _):
         for number in range(3):
             writer.write(line(number, 100_000))
-        assert [one["n"] for one in Reader(reader, b'"n": 2, "pad": "' + b"x" * 99_900).whole()] == [0, 1, 2]
+        assert [line["n"] for line in Reader(reader, b'"n": 2, "pad": "' + b"x" * 99_900).whole()] == [0, 1, 2]
 
 
 def test_a_closed_writer_starts_again() -> None:

@@ -43,8 +43,8 @@ def test_openmp(stub: Stub, loads: bool, found: tuple[str, str, str], monkeypatc
         return loads
 
     monkeypatch.setattr("platform.system", lambda: "Linux")
-    (one,) = native.openmp(stub.target("native"), can_load=load)
-    assert (one.level, one.text, one.remedy) == found
+    (finding,) = native.openmp(stub.target("native"), can_load=load)
+    assert (finding.level, finding.text, finding.remedy) == found
     assert asked == ["libgomp.so.1"]
 
 

@@ -117,7 +117,7 @@ _PUBLIC = "20010db8000000000000000000000002 04 40 00 82     ens4"
     [((), "ok"), ((_LINK_LOCAL, _LOOPBACK, _PRIVATE), "ok"), ((_LINK_LOCAL, _PUBLIC), "warning")],
 )
 def test_ipv6(stub: Stub, addresses: tuple[str, ...], level: str) -> None:
-    stub.file("proc/net/if_inet6", "".join(f"{one}\n" for one in addresses))
+    stub.file("proc/net/if_inet6", "".join(f"{address}\n" for address in addresses))
     found, text, remedy = stub.finds(network.ipv6)
     assert found == level
     if level == "warning":

@@ -24,7 +24,7 @@ def _mode(path: Path) -> int:
 
 
 def test_a_first_start_makes_everything_that_the_programs_need(settings: Settings) -> None:
-    made = {one.path for one in bootstrap.create_missing(settings)}
+    made = {created.path for created in bootstrap.create_missing(settings)}
     assert made == {settings.engine_key_file, settings.api_key_file, settings.keys_file, settings.certificate}
     assert _mode(settings.secrets_dir) == 0o700
     assert _mode(settings.secrets_dir / "tls") == 0o700
@@ -120,7 +120,7 @@ def test_a_lost_certificate_is_made_for_the_key_that_is_there(settings: Settings
     bootstrap.create_missing(settings)
     key = settings.certificate_key.read_text()
     settings.certificate.unlink()
-    assert [one.path for one in bootstrap.create_missing(settings)] == [settings.certificate]
+    assert [created.path for created in bootstrap.create_missing(settings)] == [settings.certificate]
     assert settings.certificate_key.read_text() == key
     assert certificate.renewal_reason(settings.certificate.read_text(), key) is None
 

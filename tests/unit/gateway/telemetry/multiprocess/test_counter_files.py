@@ -103,46 +103,46 @@ def worker(directory: Path, options: str = ROOM_FOR_ALL, script: str = WORKER) -
 
 
 def test_a_disk_that_fills_up_keeps_nobody_from_counting_and_all_is_shown_once_there_is_room(tmp_path: Path) -> None:
-    with worker(tmp_path / "m") as one:
-        one.begin()
-        one.do("count 0 20")
-        filler = fill(one.disk)
-        one.do("count 0 400")
-        one.do("count 0 400")
-        before = one.shown()
+    with worker(tmp_path / "m") as process:
+        process.begin()
+        process.do("count 0 20")
+        filler = fill(process.disk)
+        process.do("count 0 400")
+        process.do("count 0 400")
+        before = process.shown()
         assert 20 < before["gateway_requests_started_total"] < 820, "what it had room for"
         filler.unlink()
-        one.do("count 0 0")
-        shown = one.shown()
+        process.do("count 0 0")
+        shown = process.shown()
         assert shown["gateway_requests_started_total"] == 820
         assert shown["gateway_request_duration_seconds_count"] == 820
-        one.do("count 0 400")
-        assert one.shown()["gateway_requests_started_total"] == 1220
-        message = one.end()
+        process.do("count 0 400")
+        assert process.shown()["gateway_requests_started_total"] == 1220
+        message = process.end()
     assert message.count("has no space for counters (No space left on device)") == 1
     assert message.count("has space again") == 1
 
 
 def test_a_worker_that_starts_on_a_full_disk_counts_in_memory_until_there_is_room(tmp_path: Path) -> None:
     late = "import sys; print('mounted', flush=True); sys.stdin.readline()" + WORKER
-    with worker(tmp_path / "m", "size=256k", late) as one:
-        assert one._line() == "mounted"
-        filler = fill(one.disk)
-        assert one._process.stdin is not None
-        one._process.stdin.write("begin\n")
-        one._process.stdin.flush()
-        one.begin()
-        one.do("count 0 3")
-        one.do("acquire")
-        assert one.shown() == {}
+    with worker(tmp_path / "m", "size=256k", late) as process:
+        assert process._line() == "mounted"
+        filler = fill(process.disk)
+        assert process._process.stdin is not None
+        process._process.stdin.write("begin\n")
+        process._process.stdin.flush()
+        process.begin()
+        process.do("count 0 3")
+        process.do("acquire")
+        assert process.shown() == {}
         filler.unlink()
-        (one.disk / "room for one file").write_bytes(bytes(150_000))
-        one.do("count 3 5")
-        partly = one.shown()
-        (one.disk / "room for one file").unlink()
-        one.do("count 5 6")
-        assert one.shown().keys() > partly.keys()
-        message = one.end()
+        (process.disk / "room for one file").write_bytes(bytes(150_000))
+        process.do("count 3 5")
+        partly = process.shown()
+        (process.disk / "room for one file").unlink()
+        process.do("count 5 6")
+        assert process.shown().keys() > partly.keys()
+        message = process.end()
     assert "no disk space for the cost ledger (No space left on device)" in message
     assert "2.0" in message.splitlines(), "the books are right all the same"
     assert "Traceback" not in message
@@ -150,12 +150,12 @@ def test_a_worker_that_starts_on_a_full_disk_counts_in_memory_until_there_is_roo
 
 @pytest.mark.parametrize("options", ["nr_inodes=2,size=8m", "ro"])
 def test_a_disk_on_which_no_file_can_be_made_keeps_nobody_from_counting(tmp_path: Path, options: str) -> None:
-    with worker(tmp_path / "m", options) as one:
-        one.begin()
-        one.do("count 0 3")
-        one.do("acquire")
-        one.do("count 0 3")
-        one.end()
+    with worker(tmp_path / "m", options) as process:
+        process.begin()
+        process.do("count 0 3")
+        process.do("acquire")
+        process.do("count 0 3")
+        process.end()
 
 
 def test_an_earlier_workers_values_are_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,21 +161,21 @@ def test_those_who_say_nothing_or_little_are_cut_off_and_hold_up_nobody(
     monkeypatch.setattr("gateway.telemetry.multiprocess.server._TIMEOUT_S", 1.0)
     with _served(directory) as client:
         slow = [socket.create_connection(_address(client), timeout=5) for _ in range(20)]
-        for one in slow:
-            one.sendall(sent)
+        for connection in slow:
+            connection.sendall(sent)
         assert client.get("/metrics").is_success
         began = time.monotonic()
-        for one in slow:
+        for connection in slow:
             try:
                 while True:  # a byte now and then does not help
-                    one.sendall(sent[-1:])
-                    one.settimeout(0.05)
+                    connection.sendall(sent[-1:])
+                    connection.settimeout(0.05)
                     with suppress(TimeoutError):
-                        if not one.recv(1):
+                        if not connection.recv(1):
                             break
             except OSError:
                 pass
-            one.close()
+            connection.close()
         assert time.monotonic() - began < 30
 
 
@@ -184,8 +184,8 @@ def test_of_too_many_the_last_are_closed(directory: Path, monkeypatch: pytest.Mo
     with _served(directory) as client:
         held = [socket.create_connection(_address(client), timeout=5) for _ in range(4)]
         assert held[3].recv(1) == b""
-        for one in held:
-            one.close()
+        for connection in held:
+            connection.close()
 
         def answers() -> bool:
             with suppress(httpx.TransportError):

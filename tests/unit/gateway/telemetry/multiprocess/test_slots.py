@@ -125,9 +125,9 @@ def test_a_new_worker_deletes_the_live_gauges_of_its_slot(directory: Path) -> No
 
 def test_many_generations_leave_no_files_behind(directory: Path) -> None:
     for number in range(4):
-        with worker(directory) as one:
-            one.count(1)
-            one.kill()
+        with worker(directory) as process:
+            process.count(1)
+            process.kill()
         if number == 0:
             files = len(list(directory.iterdir()))
     release_dead(directory)
@@ -197,9 +197,9 @@ def test_wipe_refuses_another_users_directory(directory: Path, monkeypatch: pyte
 
 def test_a_directory_that_has_gone_is_made_anew(tmp_path: Path) -> None:
     """Whoever clears a /tmp takes it along while the gateway runs."""
-    with worker(tmp_path / "gone") as one:
-        one.count(3)
-        assert one.slot == 0
+    with worker(tmp_path / "gone") as process:
+        process.count(3)
+        assert process.slot == 0
         assert scrape(tmp_path / "gone")["gateway_requests_started_total"] == 3
     assert (tmp_path / "gone").stat().st_mode & 0o777 == 0o700
 
