@@ -11,6 +11,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from gateway.errors import EngineReset, EngineTimeout, EngineUnreachable, GatewayError, OutOfResources
+from gateway.upstream.connect_limit import ConnectLimit
 from gateway.upstream.connect_timeout import connect_timeout
 from gateway.upstream.connection import Connection, Response
 from gateway.upstream.engine_key import EngineKey
@@ -57,6 +58,7 @@ class Upstream:
         self._port = parts.port or (443 if self._tls else 80)
         self._connect_timeout = connect_timeout
         self._idle: deque[Connection] = deque()
+        self._connect_limit = ConnectLimit()
         self._key = key
         self._host_line = f" HTTP/1.1\r\nhost: {parts.netloc}\r\n".encode("latin-1")
 
@@ -89,13 +91,13 @@ class Upstream:
                 if connection.status != _REQUEST_TIMEOUT:
                     return connection
                 connection.abort()  # it crossed our request: what timed out is the connection
-        began, is_retry = asyncio.get_running_loop().time(), False
+        is_retry = False
         while True:
-            connection = await self._connect(request)
+            connection, connect_s = await self._connect(request)
             try:
                 await _or_abort(connection, connection.wait_for_head())
             except EngineReset as error:
-                if is_retry or error.has_begun or connection.connected_at - began < _SLOW_CONNECT_S:
+                if is_retry or error.has_begun or connect_s < _SLOW_CONNECT_S:
                     raise
                 is_retry = True
             else:
@@ -135,10 +137,12 @@ class Upstream:
             body,
         )
 
-    async def _connect(self, request: bytes) -> Connection:
+    async def _connect(self, request: bytes) -> tuple[Connection, float]:
+        """A connection on which the request was written, and the seconds that this took."""
         loop = asyncio.get_running_loop()
         try:
-            async with connect_timeout(self._connect_timeout):
+            async with self._connect_limit.turn(), connect_timeout(self._connect_timeout):
+                began = loop.time()
                 _, connection = await loop.create_connection(
                     lambda: Connection(self._give_back, request), self._host, self._port, ssl=self._tls
                 )
@@ -149,7 +153,7 @@ class Upstream:
             ) from error
         except (OSError, UnicodeError) as error:
             raise self._translate(error) from error
-        return connection
+        return connection, connection.connected_at - began
 
     def _translate(self, error: Exception) -> GatewayError:
         if isinstance(error, OSError) and error.errno in _OUT_OF_RESOURCES and not isinstance(error, socket.gaierror):

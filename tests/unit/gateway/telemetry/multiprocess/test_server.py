@@ -58,7 +58,7 @@ def _served(directory: Path, host: str = "127.0.0.1") -> Iterator[httpx.Client]:
     server = serve_metrics(host, 0, directory)
     shown = f"[{host}]" if ":" in host else host
     try:
-        with httpx.Client(base_url=f"http://{shown}:{server.server_address[1]}", timeout=5, trust_env=False) as client:
+        with httpx.Client(base_url=f"http://{shown}:{server.server_address[1]}", timeout=60, trust_env=False) as client:
             yield client
     finally:
         server.shutdown()
