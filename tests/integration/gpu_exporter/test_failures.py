@@ -79,6 +79,7 @@ def test_a_lost_gpu_vanishes_and_the_other_stays(start: Start, machine: Machine)
 
 def test_a_gpu_lost_in_the_middle_leaves_nothing_behind(start: Start, machine: Machine) -> None:
     exporter = start(machine)
+    exporter.scrape()
     machine.now("0.nvmlDeviceGetCurrentClocksEventReasons error 15")  # the last of the calls
     absent(exporter.scrape())
 
@@ -120,6 +121,7 @@ def test_unknown_error_from_the_start_is_healthy(start: Start, machine: Machine)
 
 def test_an_unknown_error_of_one_call_is_that_series_alone(start: Start, machine: Machine) -> None:
     exporter = start(machine)
+    exporter.scrape()  # the next one waits for no collection of before the error
     machine.now("0.nvmlDeviceGetPowerUsage error 999")
     scrape = exporter.scrape()
     assert scrape.value("gpu_up") == 1

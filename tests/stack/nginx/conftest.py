@@ -43,7 +43,7 @@ def nginx(shared_sandbox: Sandbox, upstream: FakeUpstream) -> NginxContainer:  #
     """nginx in a container, which no test stops, reloads or overloads."""
     nginx = shared_sandbox.nginx(MAX_BODY_BYTES="100000", TOTAL_TIMEOUT="60")
     client = NginxClient(nginx, shared_sandbox.tls / "cert.pem")
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     return nginx
 
 

@@ -81,7 +81,7 @@ def test_a_certificate_is_rotated_under_load_without_a_drop(sandbox: Sandbox, tm
     both = tmp_path / "both.pem"
     both.write_text(old + new.certificate)
     client = NginxClient(nginx, both)
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     # Without keepalive_min_timeout, which many distributions do not have yet, idle connections are closed at once.
     kept = not isinstance(nginx, NginxProcess) or "keepalive_min_timeout" in (nginx.prefix / "nginx.conf").read_text()
     with Load(nginx, both, kept=kept) as load:

@@ -157,12 +157,12 @@ def test_too_many_requests_from_one_address_are_429(sandbox: Sandbox) -> None:
 def test_too_many_at_once_from_one_address_are_429(sandbox: Sandbox) -> None:
     upstream = sandbox.upstream()
     client = NginxClient(sandbox.nginx(CONNECTIONS_PER_IP="2", RATE_LIMIT_RPS="0"), sandbox.tls / "cert.pem")
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     with client.open_tls() as first, client.open_tls() as second:
         for raw in (first, second):
             raw.send(encode_request(CHAT, do={"stream": 50, "every": 0.2})).read_until(b"data: 0")
         assert parse_error(client.request("/livez")) == (429, "rate_limit_exceeded")
-    until(lambda: client.request("/livez").status == 200, 5, "their places are free again")
+    until(client.is_served, 30, "their places are free again")
     assert len(upstream.requests("stream")) == 2
 
 
@@ -171,7 +171,7 @@ def test_without_a_gateway_nginx_keeps_serving(sandbox: Sandbox) -> None:
     assert parse_error(client.request("/livez")) == (502, "gateway_unavailable")
     assert parse_error(client.request("/metrics")) == (404, "not_found")
     upstream = sandbox.upstream()
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     docker("stop", "-t", "0", upstream.id)
     # At first its address is asked and is silent; then its name is gone.
     assert parse_error(client.request("/livez")) in {(502, "gateway_unavailable"), (504, "gateway_timeout")}

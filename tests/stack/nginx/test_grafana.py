@@ -21,7 +21,7 @@ def grafana_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ng
         sandbox.upstream()
         grafana = sandbox.upstream("grafana", 3000)
         client = NginxClient(sandbox.nginx(MAX_BODY_BYTES="2000"), sandbox.tls / "cert.pem")
-        until(lambda: client.request("/grafana/").status == 200, 10, "Grafana is found")
+        until(lambda: client.is_served("/grafana/"), 30, "Grafana is found")
         yield client, grafana
 
 

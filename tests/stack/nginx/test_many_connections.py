@@ -47,7 +47,7 @@ def test_each_is_answered_or_refused_with_a_code_but_never_dropped(
 ) -> None:
     nginx = sandbox.start_nginx(where, CONNECTIONS_PER_IP=limit, RATE_LIMIT_RPS="0")
     client = NginxClient(nginx, sandbox.tls / "cert.pem")
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     statuses = asyncio.run(all_at_once(nginx.port(443), client))
     measured(f"{CLIENTS} connections at once, {where}, CONNECTIONS_PER_IP={limit}: {dict(statuses)}")
     assert not [status for status in statuses if status.startswith("dropped")]

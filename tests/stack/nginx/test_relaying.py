@@ -102,7 +102,7 @@ def test_a_trusted_load_balancer_sets_the_client_address(sandbox: Sandbox) -> No
     sandbox.upstream()
     trusted = f"192.0.2.0/24, {sandbox.gateway_address},2001:db8::/32"
     client = NginxClient(sandbox.nginx(TRUSTED_PROXIES=trusted), sandbox.tls / "cert.pem")
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     for given, believed in {
         "203.0.113.7": "203.0.113.7",
         "6.6.6.6, 203.0.113.7": "203.0.113.7",  # what the client wrote stands to the left

@@ -82,14 +82,14 @@ def test_a_gateway_with_a_new_address_is_found_again(sandbox: Sandbox) -> None:
     first = sandbox.upstream()
     nginx = sandbox.nginx()
     client = NginxClient(nginx, sandbox.tls / "cert.pem")
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     address = docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", first.id)
     docker("rm", "-f", first.id)
     sandbox.run(alias="taken", image="glasshouse-test/python:3.11", command=("sleep", "60"))  # takes the old address
     second = sandbox.upstream()
     now = docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", second.id)
     assert now != address
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found again")
+    until(client.is_served, 30, "the gateway is found again")
     assert nginx.state["Running"]
 
 
@@ -97,7 +97,7 @@ def test_a_stop_lets_a_running_stream_end(sandbox: Sandbox) -> None:
     sandbox.upstream()
     nginx = sandbox.nginx(SHUTDOWN_GRACE="20")
     client = NginxClient(nginx, sandbox.tls / "cert.pem")
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     with ThreadPoolExecutor(1) as aside, client.open_tls() as raw:
         raw.send(encode_request(CHAT, do={"stream": 15, "every": 0.2})).read_until(b"data: 0")
         ended = aside.submit(docker, "stop", "-t", "30", nginx.id)
@@ -112,7 +112,7 @@ def test_a_stop_waits_no_longer_than_its_grace(sandbox: Sandbox, number: str) ->
     sandbox.upstream()
     nginx = sandbox.nginx(SHUTDOWN_GRACE="2")
     client = NginxClient(nginx, sandbox.tls / "cert.pem")
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     with client.open_tls() as raw:
         raw.send(encode_request(CHAT, do={"stream": 100, "every": 0.2})).read_until(b"data: 0")
         began = time.monotonic()
@@ -135,4 +135,4 @@ def test_a_worker_that_dies_is_replaced(sandbox: Sandbox) -> None:
     nginx = sandbox.nginx()
     client = NginxClient(nginx, sandbox.tls / "cert.pem")
     docker("exec", nginx.id, "sh", "-c", f"kill -9 {pid_in(nginx, 'nginx: worker')}")
-    until(lambda: client.request("/livez").status == 200, 10, "it serves")
+    until(client.is_served, 30, "it serves")

@@ -43,7 +43,7 @@ def test_incomplete_uploads_are_not_buffered(sandbox: Sandbox, path: str) -> Non
     sandbox.upstream("grafana", 3000)
     nginx = sandbox.nginx("--tmpfs=/tmp:size=4m", RATE_LIMIT_RPS="0")
     client = NginxClient(nginx, sandbox.tls / "cert.pem")
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     chunk = b"a" * 200_000
     with contextlib.ExitStack() as open_ones:
         for _ in range(40):

@@ -74,7 +74,7 @@ def test_without_a_domain_no_response_has_hsts(client: NginxClient) -> None:
 def test_with_a_domain_every_response_over_tls_has_hsts(sandbox: Sandbox, where: str) -> None:
     nginx = sandbox.start_nginx(where, TLS_DOMAIN="llm.example.org", MAX_BODY_BYTES="1024")
     client = NginxClient(nginx, sandbox.tls / "cert.pem")
-    until(lambda: client.request("/livez").status == 200, 10, "the gateway is found")
+    until(client.is_served, 30, "the gateway is found")
     too_long = client.request("/v1/chat/completions", b"a" * 2000, method="POST")
     assert too_long.status == 413
     for response in (client.request("/livez"), client.request("/metrics"), client.request_http2("/x"), too_long):

@@ -45,6 +45,11 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def wait_for_answers(self, count: int) -> None:
+        """Waits for so many more."""
+        enough = len(self.answers) + count
+        until(lambda: len(self.answers) >= enough, 60, f"{count} more answers")
+
     def trust_any(self) -> None:
         """From now on, accepts any certificate."""
         self._tls.check_hostname = False

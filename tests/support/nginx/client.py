@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ class NginxClient:
 
     def request(self, path: str, body: bytes = b"", *, method: str = "GET", do: Any = None, **headers: str) -> Response:
         return self.send(encode_request(path, body, method=method, do=do, **headers))
+
+    def is_served(self, path: str = "/livez") -> bool:
+        """Whether a request gets 200. False also while nginx does not accept connections, or resets them."""
+        try:
+            return self.request(path).status == HTTPStatus.OK
+        except (OSError, EOFError):
+            return False
 
     def request_http2(self, path: str, *options: str) -> Response:
         """Sends a request over HTTP/2."""
