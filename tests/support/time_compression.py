@@ -31,8 +31,9 @@ def compress_expression(expr: str, divisor: int) -> str:
 
 def compressed_recording_rules(divisor: int) -> dict[str, Any]:
     """Prometheus' recording rules with shorter windows."""
-    rules: dict[str, Any] = recording.rules(compressed_evaluation_interval(divisor))
+    rules: dict[str, Any] = recording.rules()
     for group in rules["groups"]:
+        group["interval"] = _divided(group["interval"], divisor, 0)
         for rule in group["rules"]:
             rule["expr"] = compress_expression(rule["expr"], divisor)
     return rules

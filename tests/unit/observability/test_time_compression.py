@@ -32,6 +32,6 @@ def test_an_alert_keeps_everything_but_its_durations() -> None:
 
 
 def test_recording_rules_are_evaluated_as_often_as_their_windows_expect() -> None:
-    (group,) = compressed_recording_rules(100)["groups"]
+    group = next(group for group in compressed_recording_rules(100)["groups"] if group["name"] == "glasshouse-slo")
     assert group["interval"] == compressed_evaluation_interval(100) == "150ms"
     assert all("[5m]" not in rule["expr"] for rule in group["rules"])

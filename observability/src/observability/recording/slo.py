@@ -1,4 +1,4 @@
-"""Prometheus' recording rules: ratios of bad requests over the windows of service levels.
+"""The service levels: ratios of bad requests over the windows of service levels.
 
 Only the five-minute window reads counters. Longer windows sum its recorded results, weighted by requests as the
 counters themselves would be: evaluating three days of counters every 15 s would keep a core busy. The price is that the
@@ -8,24 +8,15 @@ edge of a long window is five minutes soft.
 from observability import settings
 from observability.promql import share
 from observability.queries import slo
-
-Json = dict[str, object]
-
-GROUP = "glasshouse-slo"
+from observability.recording.group import Group
 
 
-def rules(interval: str = f"{settings.EVALUATION_INTERVAL_SECONDS}s") -> Json:
-    """The rule file.
-
-    Args:
-        interval: how often the rules are evaluated.
-    """
-    recorded = [{"record": name, "expr": expr} for name, expr in series().items()]
-    return {"groups": [{"name": GROUP, "interval": interval, "rules": recorded}]}
+def group() -> Group:
+    """The group."""
+    return Group("glasshouse-slo", settings.EVALUATION_INTERVAL_SECONDS, _series())
 
 
-def series() -> dict[str, str]:
-    """Every recorded series and its expression; each depends only on those before it."""
+def _series() -> dict[str, str]:
     expressions: dict[str, str] = {}
     for level in slo.all_service_levels():
         bad, judged = f"{level.stem}:increase{slo.BASE_WINDOW}", f"slo:{level.name}_judged:increase{slo.BASE_WINDOW}"
