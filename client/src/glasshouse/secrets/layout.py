@@ -7,6 +7,7 @@
       hub/hf-token                                  vLLM
       grafana/grafana-password, alert-url, smtp-password
       tls/cert.pem, key.pem                         nginx
+      privacy-canary/api-key                        the privacy canary, which mounts engine/, grafana/ and tls/ too
 
 Directories are mounted, not files: a container would not see a mounted file being replaced by a rename.
 Up to version 0.1 the layout was flat; `up` migrates it.
@@ -20,7 +21,7 @@ from glasshouse.errors import SecretsError
 from glasshouse.files import copy_owner, resolve_links, write_atomically
 from glasshouse.settings import Settings
 
-DIRECTORIES = ("engine", "gateway", "grafana", "hub", "tls")
+DIRECTORIES = ("engine", "gateway", "grafana", "hub", "privacy-canary", "tls")
 
 _DIRECTORY_OF = {
     "keys.yaml": "gateway",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gateway.settings import Settings as GatewaySettings
+from glasshouse.privacy_canary.settings import Settings as CanarySettings
 from glasshouse.settings import Settings as ClientSettings
 from gpu_exporter.settings import Settings as GpuExporterSettings
 from llamacpp_server.settings import Settings as LlamacppSettings
@@ -56,6 +57,7 @@ _READERS = {
     "certificate-init": ("TLS_DOMAIN", "PUBLIC_ADDRESS"),
     "certificate": ("TLS_DOMAIN", "PUBLIC_ADDRESS"),
     "acme": ("TLS_DOMAIN",),
+    "init": ("PRIVACY_CANARY",),
     "compose": (
         *("HTTPS_PORT", "HTTP_PORT", "TLS_DOMAIN", "PUBLIC_ADDRESS", "SECRETS_DIR", "PROMETHEUS_RETENTION"),
         *("ENGINES", "SHUTDOWN_GRACE", "VLLM_STOP_GRACE", "LLAMACPP_STOP_GRACE", "VLLM_MODEL_FILE"),
@@ -71,6 +73,7 @@ def reference() -> Reference:
     """All settings, each in the section of the program that it is for."""
     client = {setting.name: setting for setting in _of(ClientSettings, "glasshouse")}
     docker = tuple(client.pop(name) for name in _DOCKER_ONLY)
+    canary = (client.pop("PRIVACY_CANARY"), *_of(CanarySettings, "privacy-canary"))
     gateway, llamacpp = _of(GatewaySettings, "api"), _of(LlamacppSettings, "llamacpp", "ENGINE_KEY_FILE")
     vllm = (*_of(VllmSettings, "vllm", "ENGINE_KEY_FILE", "VLLM_API_KEY"), untyped.VLLM_MODEL)
     sections = (
@@ -80,6 +83,7 @@ def reference() -> Reference:
         Section("llama.cpp: on a laptop, and beside a GPU", (*llamacpp, untyped.LLAMACPP_SETTINGS_FILE)),
         Section("vLLM: its launcher, on a GPU or with the CPU build", vllm),
         Section("The GPU exporter", _of(GpuExporterSettings, "gpu-exporter")),
+        Section("The privacy canary: whether prompts are found where none may be", canary),
     )
     return Reference(tuple(Section(section.title, _completed(section.settings)) for section in sections))
 

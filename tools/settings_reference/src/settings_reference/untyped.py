@@ -31,8 +31,8 @@ DOCKER = (
         "COMPOSE_PROFILES",
         "",
         "Optional services, separated by commas: `store` (Valkey, one for limits and cache, one for jobs), `acme` (a "
-        "certificate that browsers trust), `llamacpp` (beside vLLM).",
-        "store, acme, llamacpp",
+        "certificate that browsers trust), `llamacpp` (beside vLLM), `privacy-canary`.",
+        "store, acme, llamacpp, privacy-canary",
         ("compose",),
     ),
     Setting(
