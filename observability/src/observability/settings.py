@@ -78,6 +78,8 @@ MIN_DRIFT_TOKENS = 2000
 MIN_DRIFT_REQUESTS = 20
 # An unfinished request's prompt is unknown. Clients cancel the long ones: this many average prompts at most.
 UNFINISHED_PROMPT_FACTOR = 4
+# Runs of the privacy canary that may be missed: it asks once an hour by default, and a deployment takes minutes.
+PRIVACY_CANARY_INTERVALS = 3
 
 # ---- Dashboards
 

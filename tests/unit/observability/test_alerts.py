@@ -142,7 +142,7 @@ def test_each_alert_has_a_severity_and_the_measured_value() -> None:
         assert bool(alert.value_format) == (VALUE in alert.summary), alert.name
     assert {alert.name for alert in all_alerts() if alert.severity == "page"} == {
         *("TargetDown", "EndpointDown", "AvailabilityBudgetBurnFast", "LatencyBudgetBurnFast"),
-        *("EngineStalled", "GpuLost", "GpuXidError"),
+        *("EngineStalled", "GpuLost", "GpuXidError", "PrivacyCanaryFound"),
     }  # fmt: skip
 
 

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         env_prefix="PRIVACY_CANARY_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    interval: Annotated[int, whole(60, 86_400)] = Field(
+    interval: Annotated[int, whole(60, 21_600)] = Field(
         3600, description="Seconds between two runs of the privacy canary."
     )
     host: str = "127.0.0.1"
