@@ -147,7 +147,16 @@ def test_images_are_pinned_by_version() -> None:
 def test_images_of_the_project_are_never_pulled_and_built_once() -> None:
     services = config(GPU, profiles=ALL_PROFILES)["services"]
     ours = {name: service for name, service in services.items() if service["image"].startswith("glasshouse/")}
-    assert set(ours) == {*ONCE, "certificate", "privacy-canary", "api", "vllm", "llamacpp", "gpu-exporter", "nginx-exporter"}
+    assert set(ours) == {
+        *ONCE,
+        "certificate",
+        "privacy-canary",
+        "api",
+        "vllm",
+        "llamacpp",
+        "gpu-exporter",
+        "nginx-exporter",
+    }
     assert all(service["pull_policy"] == "never" for service in ours.values())
     built = [service["image"] for service in ours.values() if service.get("build")]
     assert sorted(built) == sorted({service["image"] for service in ours.values()})

@@ -130,6 +130,8 @@ def _canary_key(settings: Settings) -> tuple[CreatedSecret, ...]:
         return ()
     key = keys.new_key()
     is_known = any(entry.name == CANARY_KEY_NAME for entry in keys.read(settings.keys_file))
+    if is_known:  # the lost one, which somebody may have found
+        keys.revoke(settings.keys_file, CANARY_KEY_NAME)
     layout.make_directory(settings, path.parent)
     keys.add(settings.keys_file, keys.Entry(CANARY_KEY_NAME, keys.digest(key)), rotate=is_known)
     write_atomically(path, key + "\n")

@@ -13,8 +13,8 @@ def drift() -> Panel:
     return graph(
         "Drift",
         "Is the gateways' ledger right? The share of what the engines counted in the last hour that no cause explains.",
-        "nothing that both sides miss. Above 0 the engines count more: clients bypass the gateway. Below 0 the gateways "
-        f"count more: an engine is not scraped. {_EVERYTHING}",
+        "nothing that both sides miss. Above 0 the engines count more: clients bypass the gateway. Below 0 the "
+        f"gateways count more: an engine is not scraped. {_EVERYTHING}",
         "percentunit",
         14,
         (Query(reconciliation.drift("1h"), "{{of}}"),),
@@ -56,8 +56,8 @@ def _residual(title: str, name: str) -> Panel:
     return graph(
         title,
         "What the engines counted in five minutes and the gateways did not, by cause: where do these tokens come from?",
-        "unfinished: requests that were aborted or still run; llama.cpp's prompts of those are estimated. restart: what "
-        "is left in minutes with a restart or a failed scrape. direct: only vLLM counts requests; what bypasses the "
+        "unfinished: requests that were aborted or still run; llama.cpp's prompts of those are estimated. restart: "
+        "what is left in minutes with a restart or a failed scrape. direct: only vLLM counts requests; what bypasses the "
         f"gateway to llama.cpp is unattributed. {_EVERYTHING}",
         "short",
         7,

@@ -82,7 +82,8 @@ def quantities() -> tuple[Quantity, ...]:
             engines=_any(generated, predicted),
             gateways=_increase(tokens["output"]),
             probe=_or_zero(_increase(probe["output"])),
-            unfinished=f"{_or_zero(_increase(wasted))} - {_or_zero(wasted_by_vllm)} + {_difference(generated, finished)}",
+            unfinished=f"{_or_zero(_increase(wasted))} - {_or_zero(wasted_by_vllm)} + "
+            + _difference(generated, finished),
             unfinished_limit=_or_zero(wasted_by_vllm),
             retry_limit=f"{_or_zero(_increase(retries))} * {_mean(tokens['output'])}",
             minimum=settings.MIN_DRIFT_TOKENS,

@@ -54,7 +54,7 @@ def _series(quantity: Quantity) -> dict[str, str]:
 
 
 def _nginx() -> dict[str, str]:
-    """nginx counts more than clients' requests, so that only a surplus on the gateways' side is a drift."""
+    """What nginx counts: more than clients' requests, so that only a surplus on the gateways' side is a drift."""
     name = f"reconciliation:nginx_requests_{{}}:increase{WINDOW}"
     rest = f"{name.format('rest')}{{}}"
     return {

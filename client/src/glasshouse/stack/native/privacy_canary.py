@@ -15,7 +15,12 @@ def environment(settings: Settings, shape: Shape, url: str) -> Mapping[str, str]
         shape: whether nginx and Prometheus run.
         url: the public API.
     """
-    written_by = ("gateway", "llamacpp", *(("nginx",) if shape.nginx else ()), *(("prometheus",) if shape.prometheus else ()))
+    written_by = (
+        "gateway",
+        "llamacpp",
+        *(("nginx",) if shape.nginx else ()),
+        *(("prometheus",) if shape.prometheus else ()),
+    )
     prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
     pages = {
         "gateway": f"http://{url_host(settings.metrics_host)}:{settings.metrics_port}/metrics",
