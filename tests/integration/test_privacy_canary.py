@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
@@ -96,11 +97,11 @@ def proxy(gateway: Gateway, tmp_path: Path) -> Iterator[LeakyProxy]:
     started.stop()
 
 
-def reads(gateway: Gateway, engine: Engine, directory: Path, **more: object) -> Settings:
+def reads(gateway: Gateway, engine: Engine, directory: Path, **more: Any) -> Settings:
     """What the canary reads of these two parts, and more."""
     key = directory / "api-key"
     key.write_text(gateway.key)
-    places = {
+    places: dict[str, Any] = {
         "logs": {"gateway": str(gateway.program.log), "llamacpp": str(engine.program.log)},
         "pages": {
             "gateway": f"http://{HOST}:{gateway.metrics_port}/metrics",
@@ -109,7 +110,7 @@ def reads(gateway: Gateway, engine: Engine, directory: Path, **more: object) -> 
         },
     }
     for name in ("logs", "pages"):
-        places[name] |= more.pop(name, {})  # type: ignore[arg-type]  # a dictionary
+        places[name] |= more.pop(name, {})
     return Settings(key_file=key, engine_key_file=engine.key_file, settle=1.0, **{"url": gateway.url, **places, **more})
 
 

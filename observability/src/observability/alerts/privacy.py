@@ -33,9 +33,9 @@ def alerts() -> tuple[Alert, ...]:
             severity="ticket",
             summary=f"The privacy canary of VM {{{{ $labels.vm }}}} has had no complete run for {VALUE} intervals",
             value_format="humanize",
-            description="Its prompts are not answered, a place cannot be read, or it does not run: whether prompts leak "
-            "is unknown. Check its log, and Privacy canary for the place. A canary that was switched off on purpose "
-            "resolves after a day.",
+            description="Its prompts are not answered, a place cannot be read, or it does not run: whether prompts "
+            "leak is unknown. Check its log, and Privacy canary for the place. Where it was switched off on purpose "
+            "the alert resolves after a day.",
             dashboard="Gateway",
             panel="Privacy canary",
         ),

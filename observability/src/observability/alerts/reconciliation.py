@@ -14,7 +14,8 @@ def alerts() -> tuple[Alert, ...]:
             limit=settings.DRIFT_LIMIT,
             for_="15m",
             severity="ticket",
-            summary=f"{{{{ $labels.of }}}}: engines and gateways differ by {VALUE} of the engines' count in the last hour",
+            summary=f"{{{{ $labels.of }}}}: engines and gateways differ by {VALUE} of the engines' count in the last "
+            "hour",
             value_format="humanizePercentage",
             description="Probes, aborted requests, retries and restarts do not explain the difference: clients bypass "
             "the gateway and use an engine directly, an engine or a gateway is not scraped, or a meter is wrong. Until "

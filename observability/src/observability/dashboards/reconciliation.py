@@ -57,8 +57,8 @@ def _residual(title: str, name: str) -> Panel:
         title,
         "What the engines counted in five minutes and the gateways did not, by cause: where do these tokens come from?",
         "unfinished: requests that were aborted or still run; llama.cpp's prompts of those are estimated. restart: "
-        "what is left in minutes with a restart or a failed scrape. direct: only vLLM counts requests; what bypasses the "
-        f"gateway to llama.cpp is unattributed. {_EVERYTHING}",
+        "what is left in minutes with a restart or a failed scrape. direct: only vLLM counts requests; what bypasses "
+        f"the gateway to llama.cpp is unattributed. {_EVERYTHING}",
         "short",
         7,
         (Query(reconciliation.residual(name), "{{cause}}"),),
