@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import orjson
 
-from gateway.dialects.openai.answer import parse_usage
 from gateway.errors import EngineBadResponse, EngineError, ProbeResult
 from gateway.upstream import Upstream
 from gateway.usage import Usage
@@ -61,8 +60,10 @@ class Probe:
 
 
 def _usage(answer: bytes) -> Usage | None:
+    """The engine's own count; an embedding has no output."""
     try:
-        content = orjson.loads(answer)
-    except orjson.JSONDecodeError:
+        usage = orjson.loads(answer)["usage"]
+        counts = usage["prompt_tokens"], usage.get("completion_tokens") or 0
+    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
         return None
-    return parse_usage(content.get("usage")) if isinstance(content, dict) else None
+    return Usage(*counts) if all(isinstance(count, int) and count >= 0 for count in counts) else None

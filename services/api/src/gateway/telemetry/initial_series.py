@@ -40,8 +40,8 @@ class InitialSeries:
             metrics.timeouts.labels(phase)
         for reason in KEY_REFUSALS:
             metrics.auth_failures.labels(reason)
-        for phase in CANCELLATION_PHASES:
-            metrics.cancellations.labels(phase)
+        for moment in CANCELLATION_PHASES:
+            metrics.cancellations.labels(moment)
         for model in (NONE, OTHER):
             metrics.inflight.labels(model)
         for route, pairs in endings.ROUTES.items():

@@ -159,7 +159,8 @@ def test_whatever_changes_between_two_scrapes_is_in_the_next(directory: Path) ->
     """Counters and a summary of two slots, of which a few change each time: what is unchanged is not read again."""
     page, dice = MultiprocessExposition(directory), random.Random(3)  # noqa: S311 - no secret
     kinds = [("counter", "m", "m_total", "h"), ("summary", "s", "s_sum", "h"), ("summary", "s", "s_count", "h")]
-    files = {(kind, slot): CounterFile(str(directory / f"{kind}_{slot}.db")) for kind, *_ in kinds for slot in (0, 1)}
+    places = [(kind, slot) for kind in ("counter", "summary") for slot in (0, 1)]
+    files = {place: CounterFile(str(directory / "{}_{}.db".format(*place))) for place in places}
     for number in range(200):
         for kind, metric, name, text in kinds:
             for slot in (0, 1):

@@ -10,34 +10,38 @@ class Sum:
 
     Args:
         prefix: Its line up to the value.
-        mark_stale: Called when its value has changed.
-
-    Attributes:
-        value: The sum.
+        mark_stale: Called when its value has changed, once until it is read again.
     """
 
-    __slots__ = ("_line", "_mark_stale", "_parts", "_prefix", "value")
+    __slots__ = ("_line", "_mark_stale", "_parts", "_prefix", "_value")
 
     def __init__(self, prefix: str, mark_stale: Callable[[], None]) -> None:
         self._prefix = prefix
         self._mark_stale = mark_stale
         self._parts: dict[str, float] = {}
+        self._value: float | None = None  # until it is added up
         self._line = ""
-        self.value = 0.0
 
     def update(self, file: str, value: float) -> None:
         """Sets its value in one file."""
-        if self._parts.get(file) == value:
-            return
         self._parts[file] = value
-        self.value = sum(self._parts.values())
-        self._line = ""
-        self._mark_stale()
+        if self._value is not None:
+            self._value = None
+            self._mark_stale()
+
+    @property
+    def value(self) -> float:
+        """The sum."""
+        if self._value is None:
+            self._value = sum(self._parts.values())
+            self._line = ""
+        return self._value
 
     def line(self) -> str:
         """Its line."""
+        value = self.value
         if not self._line:
-            self._line = f"{self._prefix} {self.value!r}\n"
+            self._line = f"{self._prefix} {value!r}\n"
         return self._line
 
 

@@ -5,7 +5,7 @@ anew each time; a worker does not fork, and a value's place never changes. docs/
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar
@@ -19,15 +19,31 @@ _DOUBLE = struct.Struct("d")
 _LOCK = Lock()
 
 
+class _Files:
+    """The files of one slot, each opened when it is first needed."""
+
+    def __init__(self, directory: Path, slot: int) -> None:
+        self._directory = directory
+        self._slot = slot
+        self._files: dict[str, CounterFile] = {}
+
+    def open(self, kind: str) -> CounterFile:
+        """The file for a kind of metric, as in its name."""
+        file = self._files.get(kind)
+        if file is None:
+            file = self._files[kind] = CounterFile(str(self._directory / f"{kind}_{self._slot}.db"))
+        return file
+
+
 class Value:
     """One value; see prometheus-client, which creates it.
 
     Attributes:
-        open_file: Opens the file for a kind of metric, as in its name.
+        files: Where this process's values are.
     """
 
     __slots__ = ("_end", "_file", "_key", "_start", "_timestamp", "_value")
-    open_file: ClassVar[Callable[[str], CounterFile]]
+    files: ClassVar[_Files]
     # Read by prometheus-client.
     _multiprocess = True
 
@@ -43,7 +59,7 @@ class Value:
         **_: Any,
     ) -> None:
         with _LOCK:
-            self._file = self.open_file(f"{typ}_{multiprocess_mode}" if typ == "gauge" else typ)
+            self._file = self.files.open(f"{typ}_{multiprocess_mode}" if typ == "gauge" else typ)
             self._key = mmap_key(metric_name, name, list(labelnames), list(labelvalues), help_text)
             self._value, self._timestamp = self._file.read_value(self._key)
             self._locate()
@@ -91,12 +107,4 @@ def value_class(directory: Path, slot: int) -> type[Value]:
         directory: Where the files are.
         slot: In their names.
     """
-    files: dict[str, CounterFile] = {}
-
-    def open_file(kind: str) -> CounterFile:
-        file = files.get(kind)
-        if file is None:
-            file = files[kind] = CounterFile(str(directory / f"{kind}_{slot}.db"))
-        return file
-
-    return type("SlotValue", (Value,), {"__slots__": (), "open_file": staticmethod(open_file)})
+    return type("SlotValue", (Value,), {"__slots__": (), "files": _Files(directory, slot)})
