@@ -19,6 +19,8 @@ def alerts() -> tuple[Alert, ...]:
             severity="page",
             summary=f"The privacy canary's prompt was found {VALUE} time(s) in {{{{ $labels.place }}}} of VM "
             "{{ $labels.vm }}",
+            resolved="The latest prompt of the privacy canary was not found in {{ $labels.place }} of VM {{ $labels.vm }}, "
+            "or that place could not be read",
             value_format="humanize",
             description="Prompts of users are written there, too, and whoever can read that place can read them. Stop "
             "what writes it, then remove what it has written. The alert resolves with the next run that finds nothing.",
@@ -32,6 +34,7 @@ def alerts() -> tuple[Alert, ...]:
             for_="5m",
             severity="ticket",
             summary=f"The privacy canary of VM {{{{ $labels.vm }}}} has had no complete run for {VALUE} intervals",
+            resolved="The privacy canary of VM {{ $labels.vm }} could read every place again, or was switched off",
             value_format="humanize",
             description="Its prompts are not answered, a place cannot be read, or it does not run: whether prompts "
             "leak is unknown. Check its log, and Privacy canary for the place. Where it was switched off on purpose "

@@ -16,6 +16,7 @@ def alerts() -> tuple[Alert, ...]:
             severity="ticket",
             summary=f"{{{{ $labels.of }}}}: engines and gateways differ by {VALUE} of the engines' count in the last "
             "hour",
+            resolved="{{ $labels.of }}: engines and gateways count the same again, or there was little to count",
             value_format="humanizePercentage",
             description="Probes, aborted requests, retries and restarts do not explain the difference: clients bypass "
             "the gateway and use an engine directly, an engine or a gateway is not scraped, or a meter is wrong. Until "
