@@ -29,9 +29,9 @@ _QUESTION = {"model": DEMO, "messages": [{"role": "user", "content": "What is Gl
 
 @pytest.fixture
 def mock(services: Services) -> Mock:
-    """A second engine for the same model, which fails every request."""
+    """A second engine for the same model, which is always full: retries after a 429 need no budget."""
     mock: Mock = services.mock(name="twin", owned_by="llamacpp", models=(DEMO,))
-    mock.change(fault="status:500", running=0)
+    mock.change(fault="status:429", running=0)
     return mock
 
 
@@ -96,7 +96,7 @@ def test_residuals_of_known_traffic_have_their_causes(
     services: Services, mock: Mock, tmp_path: Path, measured: Callable[[str], None]
 ) -> None:
     engine = services.llamacpp()
-    # The mock passes its probes but fails requests: they are retried on llama.cpp.
+    # The mock passes its probes but refuses requests: they are retried on llama.cpp.
     gateways = {
         "a": services.gateway(mock, engine, PROBE_INTERVAL="3600"),
         "b": services.gateway(engine, PROBE_INTERVAL="3600"),
