@@ -50,11 +50,11 @@ class Settings(BaseSettings):
         env_prefix="PRIVACY_CANARY_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    interval: Annotated[int, whole(60, 21_600)] = Field(
-        3600, description="Seconds between two runs of the privacy canary."
-    )
+    interval: Annotated[
+        int, whole(60, 21_600), Field(description="Seconds between two runs of the privacy canary.")
+    ] = 3600
     host: str = "127.0.0.1"
-    port: Port = Field(9097, description="Port of the privacy canary's metrics.")
+    port: Annotated[Port, Field(description="Port of the privacy canary's metrics.")] = 9097
     url: str = "http://127.0.0.1:8000"
     certificate: Path | None = None
     key_file: Path = Path("secrets/privacy-canary/api-key")
