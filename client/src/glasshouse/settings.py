@@ -93,12 +93,7 @@ class Settings(BaseSettings):
     prometheus: Program = Field(
         "auto", description="`auto`: used if found; `off`: not used; or the path of the program."
     )
-    privacy_canary: Switch = Field(
-        False,
-        description="Whether the privacy canary runs without Docker, and whether it gets a key of its own at the next "
-        "start: prompts with a random token are sent on schedule and looked for in logs, metrics and annotations. In "
-        "Docker it runs with `COMPOSE_PROFILES=privacy-canary`.",
-    )
+    privacy_canary: Switch = Field(False, description="Whether the privacy canary runs and has a key: docs/privacy.md.")
     privacy_canary_port: Port = 9097
     run_dir: LocalPath = Field(Path(".run"), description="Directory of logs, sockets, PID files and Prometheus' data.")
     secrets_dir: LocalPath = Field(
@@ -185,11 +180,6 @@ class Settings(BaseSettings):
     def api_key_file(self) -> Path:
         """The first key in clear."""
         return self.secrets_dir / "api-key"
-
-    @property
-    def privacy_canary_key_file(self) -> Path:
-        """The API key of the privacy canary."""
-        return self.secrets_dir / "privacy-canary" / "api-key"
 
     @property
     def certificate(self) -> Path:

@@ -125,7 +125,7 @@ def _first_key(settings: Settings) -> tuple[CreatedSecret, ...]:
 
 def _canary_key(settings: Settings) -> tuple[CreatedSecret, ...]:
     """The key of the privacy canary, where it is wanted; one that was lost is replaced."""
-    path = settings.privacy_canary_key_file
+    path = layout.privacy_canary_key_file(settings)
     if not settings.privacy_canary or path.exists():
         return ()
     key = keys.new_key()

@@ -40,6 +40,11 @@ def active_keys_file(settings: Settings) -> Path:
     return old if is_flat and not os.path.lexists(settings.keys_file) else settings.keys_file
 
 
+def privacy_canary_key_file(settings: Settings) -> Path:
+    """The API key of the privacy canary, in clear."""
+    return settings.secrets_dir / "privacy-canary" / "api-key"
+
+
 def make_directory(settings: Settings, directory: Path) -> None:
     """Creates a directory for secrets, with the owner of `secrets/`; an existing one stays as it is.
 

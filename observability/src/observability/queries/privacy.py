@@ -1,8 +1,8 @@
 """What the privacy canary reports: where its prompt was found, and when it last could look everywhere."""
 
 from observability.promql import Scope, share
-from observability.scrape import PRIVACY_CANARY
 
+JOB = "privacy-canary"
 # One that has gone has no series any more, and its last ones say since when.
 _LAST = "1d"
 
@@ -36,4 +36,4 @@ def intervals_since_complete_run(scope: Scope) -> str:
 
 
 def _series(scope: Scope, name: str) -> str:
-    return scope.series(name, PRIVACY_CANARY, vm="vm")
+    return scope.series(name, JOB, vm="vm")

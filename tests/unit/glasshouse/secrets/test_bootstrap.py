@@ -12,7 +12,7 @@ from gateway.errors import Unauthorized
 from gateway.policies.keys import KeyRing
 from gateway.settings import Settings as GatewaySettings
 from glasshouse.errors import KeysError, SecretsError
-from glasshouse.secrets import bootstrap, certificate, engine_key, keys
+from glasshouse.secrets import bootstrap, certificate, engine_key, keys, layout
 from glasshouse.settings import Settings
 
 
@@ -43,7 +43,7 @@ def test_the_privacy_canary_gets_a_users_key_where_it_is_enabled(settings: Setti
     bootstrap.create_missing(settings)
     enabled = settings.model_copy(update={"privacy_canary": True})
     (made,) = bootstrap.create_missing(enabled)
-    assert made.path == enabled.privacy_canary_key_file
+    assert made.path == layout.privacy_canary_key_file(enabled)
     assert _mode(made.path) == 0o600
     first = made.path.read_text().strip()
     key = KeyRing(settings.keys_file).authenticate(first.encode())

@@ -42,6 +42,7 @@ _NOTES = {
     "TOTAL_TIMEOUT": "nginx waits 30 longer, so that the gateway reports the error.",
     "SHUTDOWN_GRACE": "Docker kills nginx and the gateway 15 seconds later, and an engine 30 seconds after its own "
     "grace.",
+    "PRIVACY_CANARY": "In Docker it runs with COMPOSE_PROFILES=privacy-canary.",
     "LLAMACPP_THREADS": "Unset: as many as this machine allows.",
     "GPU_EXPORTER_HOSTNAME": "Unset: the machine's name; in Docker gpu-exporter, since a container's name changes.",
     "GPU_EXPORTER_REPLAY": 'Every series is labelled replay="true". The path is one in its container.',

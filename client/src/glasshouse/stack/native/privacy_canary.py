@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from glasshouse.configuration import url_host
+from glasshouse.secrets import layout
 from glasshouse.settings import Settings
 from glasshouse.stack.shape import Shape
 
@@ -33,7 +34,7 @@ def environment(settings: Settings, shape: Shape, url: str) -> Mapping[str, str]
         "PRIVACY_CANARY_PORT": str(settings.privacy_canary_port),
         "PRIVACY_CANARY_URL": url,
         "PRIVACY_CANARY_CERTIFICATE": str(settings.certificate) if shape.nginx else "",
-        "PRIVACY_CANARY_KEY_FILE": str(settings.privacy_canary_key_file),
+        "PRIVACY_CANARY_KEY_FILE": str(layout.privacy_canary_key_file(settings)),
         "PRIVACY_CANARY_ENGINE_KEY_FILE": str(settings.engine_key_file),
         "PRIVACY_CANARY_LOGS": ",".join(f"{name}={settings.logs / name}.log" for name in written_by),
         "PRIVACY_CANARY_PAGES": ",".join(f"{name}={address}" for name, address in pages.items()),

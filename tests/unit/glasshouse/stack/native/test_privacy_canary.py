@@ -4,6 +4,7 @@ import pytest
 from tests.unit.glasshouse.stack.native.test_start import _shape
 
 from glasshouse.privacy_canary.settings import load as load_canary
+from glasshouse.secrets import layout
 from glasshouse.settings import load
 from glasshouse.stack.native import privacy_canary
 
@@ -25,7 +26,7 @@ def test_the_canary_reads_every_part_of_the_shape(root: Path, monkeypatch: pytes
         "prometheus": "http://127.0.0.1:9090/metrics",
     }
     assert (read.url, read.certificate) == ("https://127.0.0.1:8443", settings.certificate)
-    assert read.key_file == settings.privacy_canary_key_file
+    assert read.key_file == layout.privacy_canary_key_file(settings)
     assert (read.prometheus, read.grafana) == ("http://127.0.0.1:9090", "")
     assert not read.truncate_logs  # supervisord shortens them
 
