@@ -19,8 +19,8 @@ def alerts() -> tuple[Alert, ...]:
             severity="page",
             summary=f"The privacy canary's prompt was found {VALUE} time(s) in {{{{ $labels.place }}}} of VM "
             "{{ $labels.vm }}",
-            resolved="The privacy canary's latest prompt was not found in {{ $labels.place }} of VM {{ $labels.vm }}, or "
-            "that place could not be read",
+            resolved="The privacy canary's latest prompt was not found in {{ $labels.place }} of VM {{ $labels.vm }}, "
+            "or that place could not be read",
             value_format="humanize",
             description="Prompts of users are written there, too, and whoever can read that place can read them. Stop "
             "what writes it, then remove what it has written. The alert resolves with the next run that finds nothing.",
