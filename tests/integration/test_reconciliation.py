@@ -119,7 +119,7 @@ def test_residuals_of_known_traffic_have_their_causes(
             cancel(gateways["a"], after)
         settle(prometheus, engine, gateways)
         output, prompts = residual(prometheus, "output_tokens"), residual(prometheus, "input_tokens")
-        assert output["unfinished"] >= sum(cancels)
+        assert output["unfinished"] >= sum(cancels) - len(cancels)  # the first event has a role, and no token
         overshoot = output["unattributed"] + output["retry"] + unscraped(gateways["a"], "output")
         assert 0 <= overshoot <= _OVERSHOOT * len(cancels)
         measured(f"3 cancelled streams: llama.cpp generated {overshoot:.0f} tokens more than were sent")
