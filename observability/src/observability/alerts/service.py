@@ -78,7 +78,7 @@ def _burn(name: str, level: str, severity: Severity, what: str, description: str
     """An alert on a burn rate: fast burns page, slow ones open a ticket."""
     fast = severity == "page"
     burns = settings.FAST_BURNS if fast else (settings.SLOW_BURN,)
-    counted, words = ("1h", "the last hour") if fast else ("6h", "the last six hours")
+    counted, period = ("1h", "the last hour") if fast else ("6h", "the last six hours")
     causes, panel = {
         "availability": ("Requests by outcome", "Burn rate of availability"),
         "ttft": ("Requests in flight", "Burn rate of first tokens"),
@@ -90,7 +90,7 @@ def _burn(name: str, level: str, severity: Severity, what: str, description: str
         limit=0,
         for_="2m" if fast else "15m",
         severity=severity,
-        summary=f"{what} within {words}; the objective allows {allowed} of all",
+        summary=f"{what} within {period}; the objective allows {allowed} of all",
         resolved=f"The {_NAMES[level]} budget {ON_VM} no longer burns too fast",
         value_format="humanize",
         description=description.format(panel=causes),
