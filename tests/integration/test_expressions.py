@@ -24,11 +24,14 @@ pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prom
 
 _SPENT = "increase(gateway_output_equivalent_tokens_total[1m]) > 0"
 _JOB = re.compile(r'job=(~?)"([^"]+)"')
+# nginx and its exporter do not run here.
+_OF_NGINX = {name for name in recording.series() if name.startswith("reconciliation:nginx_requests_")}
 # Alerts whose expression is a filter, which returns nothing on a healthy stack.
 _FILTERS = {f"alert {name}" for name in (
     *("AvailabilityBudgetBurnFast", "AvailabilityBudgetBurnSlow", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow"),
     *("EngineStalled", "EngineThroughputDegraded", "HighCancellationRate", "SloRecordingRulesMissing"),
-    *("GpuLost", "GpuXidError"),
+    *("GpuLost", "GpuXidError", "ModelUnavailable", "ModelTtftHigh", "ModelTpotHigh", "ScrapeTimeout", "ClockSkew"),
+    "TokenReconciliationDrift",
 )}  # fmt: skip
 
 
@@ -69,7 +72,12 @@ def _watched(engine: Engine, services: Services, directory: Path, exits: context
     _traffic(gateway)
     until(lambda: _scraped(prometheus) == _counted(gateway), 10, "all of the traffic is scraped")
     until(lambda: bool(prometheus.ask(_SPENT)), 10, "what it cost is in the books, which come later")
-    until(lambda: all(prometheus.ask(name) for name in recording.series()), 10, "rules have recorded it")
+    # Increases are compared with samples that are 20 s old.
+    until(
+        lambda: all(prometheus.ask(name) for name in recording.series() if name not in _OF_NGINX),
+        40,
+        "rules have recorded it",
+    )
     return prometheus
 
 
@@ -121,7 +129,8 @@ def test_every_expression_has_data_or_a_reason_for_none(
     scraped = {series["metric"]["job"] for series in prometheus.ask("up")}
     evaluated = {name: expr for name, expr in expressions().items() if _can_be_evaluated(expr, scraped)}
     results = {name: prometheus.ask(expr) for name, expr in evaluated.items()}
-    assert {name for name, series in results.items() if not series} - set(exempt()) - _FILTERS == set()
+    no_data = {name for name, series in results.items() if not series}
+    assert no_data - set(exempt()) - _FILTERS - {f"recorded {name}" for name in _OF_NGINX} == set()
     values = [float(sample["value"][1]) for series in results.values() for sample in series]
     assert all(math.isfinite(value) for value in values)
     panels, filled = _panels(evaluated), _panels(name for name, series in results.items() if series)

@@ -30,7 +30,7 @@ EVERYWHERE = {
     "prometheus",
     "grafana",
 }
-ALL_PROFILES = "store,acme,llamacpp"
+ALL_PROFILES = "store,acme,llamacpp,privacy-canary"
 # What the compose files set themselves, since it follows from how the containers are connected.
 FIXED = {
     "GATEWAY_HOST", "GATEWAY_PORT", "METRICS_HOST", "METRICS_PORT", "METRICS_DIR", "KEYS_FILE", "ENGINE_KEY_FILE",
@@ -93,7 +93,7 @@ def test_each_shape_is_valid_and_has_its_services(
 
 def test_profiles_add_the_store_certificates_and_a_second_engine() -> None:
     assert set(config(GPU, profiles=ALL_PROFILES)["services"]) == EVERYWHERE | {
-        "vllm", "gpu-exporter", "valkey", "valkey-jobs", "acme", "llamacpp",
+        "vllm", "gpu-exporter", "valkey", "valkey-jobs", "acme", "llamacpp", "privacy-canary",
     }  # fmt: skip
 
 
@@ -147,7 +147,16 @@ def test_images_are_pinned_by_version() -> None:
 def test_images_of_the_project_are_never_pulled_and_built_once() -> None:
     services = config(GPU, profiles=ALL_PROFILES)["services"]
     ours = {name: service for name, service in services.items() if service["image"].startswith("glasshouse/")}
-    assert set(ours) == {*ONCE, "certificate", "api", "vllm", "llamacpp", "gpu-exporter", "nginx-exporter"}
+    assert set(ours) == {
+        *ONCE,
+        "certificate",
+        "privacy-canary",
+        "api",
+        "vllm",
+        "llamacpp",
+        "gpu-exporter",
+        "nginx-exporter",
+    }
     assert all(service["pull_policy"] == "never" for service in ours.values())
     built = [service["image"] for service in ours.values() if service.get("build")]
     assert sorted(built) == sorted({service["image"] for service in ours.values()})
@@ -266,7 +275,7 @@ def test_an_exporter_or_grafana_reaches_its_neighbours_without_the_proxy_that_do
 @pytest.mark.parametrize("uid", ["10001", "1000"])
 def test_only_the_node_exporter_mounts_more_than_its_own_files(uid: str) -> None:
     """A container that runs as the person who started it could read all that is theirs."""
-    secrets = {f"secrets/{name}" for name in ("engine", "gateway", "grafana", "hub", "tls")}
+    secrets = {f"secrets/{name}" for name in ("engine", "gateway", "grafana", "hub", "privacy-canary", "tls")}
     shared = {"config", "nginx", "prometheus", "models", "services/vllm/models", "grafana"}
     shared |= {"grafana/provisioning", "grafana/dashboards"}
     for name, service in config(GPU, profiles=ALL_PROFILES, GLASSHOUSE_UID=uid)["services"].items():

@@ -4,11 +4,11 @@ import http.client
 import json
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -53,15 +53,26 @@ class Api:
         certificate: The one certificate to trust; None trusts what the system trusts.
         key: Sent as `Authorization: Bearer …`.
         timeout: Seconds of silence after which a request has failed.
+        headers: Further headers of every request.
+        check_hostname: Whether the certificate has to be for the host of `url`; False is for containers, which know
+            nginx by another name than clients do, and only together with `certificate`.
     """
 
     def __init__(
-        self, url: str, *, certificate: Path | None = None, key: str | None = None, timeout: float = 30.0
+        self,
+        url: str,
+        *,
+        certificate: Path | None = None,
+        key: str | None = None,
+        timeout: float = 30.0,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        check_hostname: bool = True,
     ) -> None:
         self.url = without_credentials(url)
         self._timeout = timeout
-        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        self._connection = _connection(url, certificate)
+        authorization = {"Authorization": f"Bearer {key}"} if key else {}
+        self._headers = {"Content-Type": "application/json", **authorization, **headers}
+        self._connection = _connection(url, certificate, check_hostname=check_hostname)
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +152,7 @@ def error_message(body: Any) -> str | None:
     return None
 
 
-def _connection(url: str, certificate: Path | None) -> http.client.HTTPConnection:
+def _connection(url: str, certificate: Path | None, *, check_hostname: bool) -> http.client.HTTPConnection:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -160,7 +171,7 @@ def _connection(url: str, certificate: Path | None) -> http.client.HTTPConnectio
     if certificate:
         # The one file is trusted, also where it is not self-signed; on this machine whatever name it is for.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.check_hostname = host not in _HERE
+        context.check_hostname = check_hostname and host not in _HERE
     return http.client.HTTPSConnection(host, port, timeout=_CONNECT_S, context=context)
 
 

@@ -15,6 +15,8 @@ from glasshouse.doctor import command
 from glasshouse.errors import ExitCode, GlasshouseError
 from glasshouse.files import ownership_hint
 from glasshouse.maintenance import commands as maintenance
+from glasshouse.privacy_canary import service as privacy_canary
+from glasshouse.privacy_canary.settings import load as load_canary_settings
 from glasshouse.secrets import bootstrap, engine_key
 from glasshouse.secrets import commands as keys
 from glasshouse.settings import Settings, settings_here
@@ -153,6 +155,12 @@ def write_alert_provisioning(
 ) -> None:
     """In the container grafana-init: check the contact point, and write Grafana's alert provisioning."""
     alert_provisioning.write(settings_here(), source, target)
+
+
+@app.command(name="privacy-canary", hidden=True)
+def run_privacy_canary() -> None:
+    """As a service: send prompts with a random token on schedule, and look for it in logs, metrics and annotations."""
+    privacy_canary.serve(load_canary_settings())
 
 
 @app.command(name="rotate-engine-key", rich_help_panel=_SECRETS)

@@ -57,6 +57,7 @@ def _values(settings: Settings) -> dict[str, str]:
         "PROMETHEUS_PORT": str(settings.prometheus_port),
         "LLAMACPP_PORT": str(settings.llamacpp_port),
         "LLAMACPP_STATUS_PORT": str(settings.llamacpp_status_port),
+        "PRIVACY_CANARY_TARGETS": f'["127.0.0.1:{settings.privacy_canary_port}"]' if settings.privacy_canary else "[]",
         "ENGINE_KEY_FILE": '"' + _quoted(settings.engine_key_file) + '"',
     }
 

@@ -97,3 +97,4 @@ PublicHost = Annotated[
 ]
 Retention = Annotated[str, matching(r"[1-9][0-9]*[mhdwy]", "a number and m, h, d, w or y, such as 12h or 15d")]
 Program = Annotated[str, Allowed("auto, off or the path of a program", lambda value, _: value)]
+Switch = Annotated[bool, Allowed("true or false", lambda value, _: value)]

@@ -27,6 +27,7 @@ from glasshouse.setting_types import (
     PublicHost,
     RequestedShape,
     Retention,
+    Switch,
     whole,
 )
 
@@ -92,6 +93,8 @@ class Settings(BaseSettings):
     prometheus: Program = Field(
         "auto", description="`auto`: used if found; `off`: not used; or the path of the program."
     )
+    privacy_canary: Switch = Field(False, description="Whether the privacy canary runs and has a key: docs/privacy.md.")
+    privacy_canary_port: Port = 9097
     run_dir: LocalPath = Field(Path(".run"), description="Directory of logs, sockets, PID files and Prometheus' data.")
     secrets_dir: LocalPath = Field(
         Path("secrets"),

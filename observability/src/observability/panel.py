@@ -8,7 +8,7 @@ from observability.promql import metric_names
 
 Kind = Literal["stat", "timeseries", "state-timeline", "table", "bargauge", "alertlist"]
 # Why a panel can be empty although the stack is healthy and under load.
-Needs = Literal["", "needs-gpu", "needs-fault", "needs-store"]
+Needs = Literal["", "needs-gpu", "needs-fault", "needs-store", "needs-canary"]
 
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "#EAB839", "orange", "red", "blue", "#8e8e8e"
 # Kinds that show one current value per series.

@@ -10,6 +10,7 @@ Config = dict[str, object]
 
 ENGINE_KEY_FILE = "/run/glasshouse/engine-key"
 RECORDING_RULES = "rules/recording.yml"  # beside the configuration; the alert rules there are only for promtool
+PRIVACY_CANARY = "privacy-canary"
 # Must not change in an upgrade: Prometheus and the blackbox exporter read their files when they are restarted, each at
 # its own time, and a probe with an unknown module fails.
 PROBE_MODULE = "front_door"
@@ -21,8 +22,8 @@ def gpu() -> Config:
         _gateway("api:9091"),
         _job("vllm", "vllm:8001"),
         _job("vllm-launcher", "vllm:8101"),
-        _optional_job("llamacpp", 8002, authorization={"credentials_file": ENGINE_KEY_FILE}),
-        _optional_job("llamacpp-launcher", 8102),
+        _optional_job("llamacpp", "llamacpp", 8002, authorization={"credentials_file": ENGINE_KEY_FILE}),
+        _optional_job("llamacpp-launcher", "llamacpp", 8102),
         _job("gpu-exporter", "gpu-exporter:9400"),
         *_common_jobs(),
     )
@@ -45,6 +46,11 @@ def native() -> Config:
         _llamacpp("127.0.0.1:${LLAMACPP_PORT}", "${ENGINE_KEY_FILE}"),
         _job("llamacpp-launcher", "127.0.0.1:${LLAMACPP_STATUS_PORT}"),
         _job("prometheus", "127.0.0.1:${PROMETHEUS_PORT}"),
+        # Without targets unless PRIVACY_CANARY is true.
+        {
+            "job_name": PRIVACY_CANARY,
+            "static_configs": [{"targets": "${PRIVACY_CANARY_TARGETS}", "labels": {"vm": settings.VM}}],
+        },
     )
 
 
@@ -81,8 +87,8 @@ def _config(*jobs: Config) -> Config:
     }
 
 
-def _job(name: str, target: str, **more: object) -> Config:
-    return {"job_name": name, **more, "static_configs": [_static_config(target)]}
+def _job(name: str, *targets: str, **more: object) -> Config:
+    return {"job_name": name, **more, "static_configs": [_static_config(*targets)]}
 
 
 def _gateway(target: str) -> Config:
@@ -94,13 +100,13 @@ def _llamacpp(target: str, key_file: str) -> Config:
     return _job("llamacpp", target, authorization={"credentials_file": key_file})
 
 
-def _optional_job(name: str, port: int, **more: object) -> Config:
-    """A job without targets where its service does not run: llama.cpp beside vLLM (COMPOSE_PROFILES=llamacpp)."""
+def _optional_job(name: str, service: str, port: int, **more: object) -> Config:
+    """A job without targets where its service does not run, since COMPOSE_PROFILES does not name it."""
     return {
         "job_name": name,
         **more,
         # Looked up once a minute: without the service each lookup is a line in Prometheus' log.
-        "dns_sd_configs": [{"names": ["llamacpp"], "type": "A", "port": port, "refresh_interval": "60s"}],
+        "dns_sd_configs": [{"names": [service], "type": "A", "port": port, "refresh_interval": "60s"}],
         "relabel_configs": [
             {
                 "source_labels": ["__meta_dns_name"],
@@ -112,20 +118,22 @@ def _optional_job(name: str, port: int, **more: object) -> Config:
     }
 
 
-def _static_config(target: str) -> Config:
-    """A target with the label `vm`, by which a Prometheus that scrapes several VMs tells them apart."""
-    return {"targets": [target], "labels": {"vm": settings.VM}}
+def _static_config(*targets: str) -> Config:
+    """Targets with the label `vm`, by which a Prometheus that scrapes several VMs tells them apart."""
+    return {"targets": list(targets), "labels": {"vm": settings.VM}}
 
 
 def _common_jobs() -> list[Config]:
     """The jobs of every composed stack besides gateway and engines."""
     return [
-        _job("nginx", "nginx-exporter:9113"),
+        # The exporter, and what nginx answers itself, which the exporter does not know.
+        _job("nginx", "nginx-exporter:9113", "nginx:8081"),
         _job("node-exporter", "node-exporter:9100"),
         _probe("https://nginx/healthz"),
         # With serve_from_sub_path Grafana redirects every path outside /grafana/.
         _job("grafana", "grafana:3000", metrics_path="/grafana/metrics"),
         _job("prometheus", "127.0.0.1:9090"),
+        _optional_job(PRIVACY_CANARY, PRIVACY_CANARY, 9097),
     ]
 
 

@@ -19,8 +19,16 @@ def test_prometheus_scrapes_every_part(root: Path) -> None:
         "llamacpp": ["127.0.0.1:8002"],
         "llamacpp-launcher": ["127.0.0.1:8102"],
         "prometheus": ["127.0.0.1:9090"],
+        "privacy-canary": [],
     }
     assert jobs["llamacpp"]["authorization"]["credentials_file"] == str(settings.engine_key_file)
+
+
+def test_prometheus_scrapes_the_privacy_canary_where_it_is_enabled(root: Path) -> None:
+    settings = load(root, {"PRIVACY_CANARY": "true", "PRIVACY_CANARY_PORT": "9197"})
+    configuration.write(settings)
+    read = yaml.safe_load((settings.run_dir / "prometheus" / "prometheus.yml").read_text())
+    assert read["scrape_configs"][-1]["static_configs"][0]["targets"] == ["127.0.0.1:9197"]
 
 
 @pytest.mark.parametrize("name", ['a "b"', "it's", "back\\slash", "a: b # c", "%s ${X}", "키"])

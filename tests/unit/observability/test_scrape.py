@@ -13,11 +13,12 @@ from observability import scrape, settings
 IMAGE = "glasshouse-test/debian:testing"
 COMPOSED = {
     "gateway", "llamacpp", "llamacpp-launcher", "nginx", "node-exporter", "probe", "grafana", "prometheus",
+    "privacy-canary",
 }  # fmt: skip
 SHAPES = {
     "prometheus/prometheus.gpu.yml": COMPOSED | {"vllm", "vllm-launcher", "gpu-exporter"},
     "prometheus/prometheus.cpu.yml": COMPOSED,
-    "prometheus/native.yml.template": {"gateway", "llamacpp", "llamacpp-launcher", "prometheus"},
+    "prometheus/native.yml.template": {"gateway", "llamacpp", "llamacpp-launcher", "privacy-canary", "prometheus"},
 }
 
 
@@ -54,6 +55,16 @@ def test_llamacpp_beside_vllm_is_discovered_by_dns() -> None:
     assert job["dns_sd_configs"] == [{"names": ["llamacpp"], "type": "A", "port": 8002, "refresh_interval": "60s"}]
 
 
+@pytest.mark.parametrize("path", SHAPES)
+def test_the_privacy_canary_is_no_missing_target_where_it_does_not_run(path: str) -> None:
+    job = jobs(path)["privacy-canary"]
+    if "native" in path:
+        assert [group["targets"] for group in job["static_configs"]] == ["${PRIVACY_CANARY_TARGETS}"]
+    else:
+        assert "static_configs" not in job
+        assert job["dns_sd_configs"][0]["names"] == ["privacy-canary"]
+
+
 def test_the_probe_targets_the_public_endpoint_and_its_instance_is_the_address() -> None:
     probe = jobs("prometheus/prometheus.gpu.yml")["probe"]
     assert probe["static_configs"] == [{"targets": ["https://nginx/healthz"], "labels": {"vm": settings.VM}}]
@@ -76,6 +87,7 @@ def test_prometheus_accepts_the_file_and_the_rules_that_it_names(path: str, tmp_
     text = (ROOT / path).read_text(encoding="utf-8")
     for place in (scrape.ENGINE_KEY_FILE, "${ENGINE_KEY_FILE}"):
         text = text.replace(place, str(key))
+    text = text.replace("${PRIVACY_CANARY_TARGETS}", "[]")
     file.write_text(re.sub(r"\$\{\w+_PORT\}", "1", text), encoding="utf-8")
     (tmp_path / "rules").symlink_to(ROOT / "prometheus" / "rules")
     done = subprocess.run(["promtool", "check", "config", str(file)], capture_output=True, text=True, check=False)

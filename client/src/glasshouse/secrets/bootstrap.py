@@ -13,6 +13,7 @@ from glasshouse.secrets import certificate, engine_key, keys, layout
 from glasshouse.settings import Settings
 
 FIRST_KEY_NAME = "owner"
+CANARY_KEY_NAME = "privacy-canary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def create_missing(settings: Settings, *, docker: bool = False) -> tuple[Created
             if docker:
                 layout.require_inside(settings)
             password = _grafana_password(settings) if docker else ()
-            created = (*_engine_key(settings), *_first_key(settings), *password)
+            created = (*_engine_key(settings), *_first_key(settings), *_canary_key(settings), *password)
             if docker and settings.certificate.exists() and settings.certificate_key.exists():
                 return created
             return (*created, *_certificate(settings))
@@ -120,6 +121,21 @@ def _first_key(settings: Settings) -> tuple[CreatedSecret, ...]:
         CreatedSecret(clear, "your first API key, in clear; move it to where you need it"),
         CreatedSecret(hashes, "its hash"),
     )
+
+
+def _canary_key(settings: Settings) -> tuple[CreatedSecret, ...]:
+    """The key of the privacy canary, where it is wanted; one that was lost is replaced."""
+    path = layout.privacy_canary_key_file(settings)
+    if not settings.privacy_canary or path.exists():
+        return ()
+    key = keys.new_key()
+    is_known = any(entry.name == CANARY_KEY_NAME for entry in keys.read(settings.keys_file))
+    if is_known:  # the lost one, which somebody may have found
+        keys.revoke(settings.keys_file, CANARY_KEY_NAME)
+    layout.make_directory(settings, path.parent)
+    keys.add(settings.keys_file, keys.Entry(CANARY_KEY_NAME, keys.digest(key)), rotate=is_known)
+    write_atomically(path, key + "\n")
+    return (CreatedSecret(path, "the privacy canary's API key"),)
 
 
 def _grafana_password(settings: Settings) -> tuple[CreatedSecret, ...]:

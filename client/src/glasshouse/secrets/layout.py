@@ -7,6 +7,7 @@
       hub/hf-token                                  vLLM
       grafana/grafana-password, alert-url, smtp-password
       tls/cert.pem, key.pem                         nginx
+      privacy-canary/api-key                        the privacy canary, which mounts engine/, grafana/ and tls/ too
 
 Directories are mounted, not files: a container would not see a mounted file being replaced by a rename.
 Up to version 0.1 the layout was flat; `up` migrates it.
@@ -20,7 +21,7 @@ from glasshouse.errors import SecretsError
 from glasshouse.files import copy_owner, resolve_links, write_atomically
 from glasshouse.settings import Settings
 
-DIRECTORIES = ("engine", "gateway", "grafana", "hub", "tls")
+DIRECTORIES = ("engine", "gateway", "grafana", "hub", "privacy-canary", "tls")
 
 _DIRECTORY_OF = {
     "keys.yaml": "gateway",
@@ -37,6 +38,11 @@ def active_keys_file(settings: Settings) -> Path:
     old = settings.secrets_dir / settings.keys_file.name
     is_flat = _is_default(settings, settings.keys_file) and os.path.lexists(old)
     return old if is_flat and not os.path.lexists(settings.keys_file) else settings.keys_file
+
+
+def privacy_canary_key_file(settings: Settings) -> Path:
+    """The API key of the privacy canary, in clear."""
+    return settings.secrets_dir / "privacy-canary" / "api-key"
 
 
 def make_directory(settings: Settings, directory: Path) -> None:

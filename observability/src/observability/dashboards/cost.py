@@ -2,6 +2,7 @@
 
 from observability import links
 from observability.dashboard import Dashboard, Row
+from observability.dashboards import reconciliation
 from observability.panel import GREEN, GREY, ORANGE, RED, Key, Panel, Query, Thresholds, graph, stat, table
 from observability.queries import cost
 from observability.variables import Variables
@@ -28,7 +29,8 @@ def dashboard() -> Dashboard:
                 8,
                 (_cost_per_million_tokens(), _cost_per_million_tokens_by_model(), _cost_per_thousand_requests()),
             ),
-            Row("Can the numbers be trusted?", 7, (_accounted(), _ledger())),
+            Row("Can the numbers be trusted?", 7, (_accounted(), reconciliation.drift())),
+            Row("Token reconciliation", 8, reconciliation.panels()),
         ),
         VARIABLES,
     )
@@ -223,23 +225,4 @@ def _accounted() -> Panel:
         no_value=_NO_PRICE,
         thresholds=Thresholds.limit(1),
         smooth=True,
-    )
-
-
-def _ledger() -> Panel:
-    return table(
-        "The gateway's ledger against the engines'",
-        "Do the engines and the gateway count the same tokens?",
-        "only the engines count the gateway's own probes and clients that bypass it. An unread event can be several "
-        "tokens. Not by model or key.",
-        "short",
-        14,
-        (
-            Query(cost.engine_tokens(_FULL_RANGE), "By the engines"),
-            Query(cost.gateway_tokens(_FULL_RANGE), "By the gateway"),
-            Query(cost.wasted_events(_FULL_RANGE), "Unread"),
-            Query(cost.unaccounted_share(_FULL_RANGE), "Not accounted for", "percentunit"),
-        ),
-        keys=(Key("of", "Of"),),
-        minimum=None,
     )

@@ -42,3 +42,8 @@ CODES = (
     ("200", GREEN), ("400", BLUE), ("401", "light-blue"), ("403", "light-blue"), ("404", "dark-blue"),
     ("429", YELLOW), ("499", GREY), ("500", "purple"), ("502", RED), ("503", "dark-red"), ("504", ORANGE),
 )  # fmt: skip
+# Why engines count more than gateways: only the last two need somebody.
+CAUSES = (
+    ("probe", GREY), ("unfinished", BLUE), ("retry", YELLOW), ("restart", "purple"), ("direct", ORANGE),
+    ("unattributed", RED),
+)  # fmt: skip

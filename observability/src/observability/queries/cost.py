@@ -1,7 +1,6 @@
 """Cost in dollars: of engine time by what it was spent on, of models and of keys. Only priced engines count."""
 
 from observability.promql import Scope, share, total
-from observability.queries import llamacpp, vllm
 from observability.queries.gateway import JOB, requests
 
 PARTS = ("requests", "idle", "lost")
@@ -105,43 +104,3 @@ def accounted_for(scope: Scope) -> str:
 
 def _output_equivalent_tokens(scope: Scope, *labels: str) -> str:
     return total(scope.rate(_model_series(scope, "output_equivalent_tokens_total")), *labels)
-
-
-def engine_tokens(scope: Scope) -> str:
-    """Tokens generated in the window, by the counters of the engines."""
-    return _as_table_row(_engine_tokens(scope))
-
-
-def gateway_tokens(scope: Scope) -> str:
-    """Output tokens counted by the gateway in the window."""
-    return _as_table_row(_gateway_tokens(scope))
-
-
-def wasted_events(scope: Scope) -> str:
-    """Events in the window of streams that nobody read to the end."""
-    return _as_table_row(_wasted_events(scope))
-
-
-def unaccounted_share(scope: Scope) -> str:
-    """The share of generated tokens that the gateway has not counted."""
-    return _as_table_row(f"1 - {share(f'({_gateway_tokens(scope)} + {_wasted_events(scope)})', _engine_tokens(scope))}")
-
-
-def _engine_tokens(scope: Scope) -> str:
-    counters = (("vllm:generation_tokens_total", vllm.JOB), ("llamacpp:tokens_predicted_total", llamacpp.JOB))
-    sums = (total(f"increase({scope.series(name, job, vm='vm')}[{scope.window}])") for name, job in counters)
-    return f"({' + '.join(f'({tokens} or vector(0))' for tokens in sums)})"
-
-
-def _gateway_tokens(scope: Scope) -> str:
-    tokens = scope.series("gateway_tokens_total", JOB, 'type="output"', vm="vm")
-    return total(f"increase({tokens}[{scope.window}])")
-
-
-def _wasted_events(scope: Scope) -> str:
-    return total(f"increase({scope.series('gateway_wasted_tokens_total', JOB, vm='vm')}[{scope.window}])")
-
-
-def _as_table_row(number: str) -> str:
-    """A number with the label that a table row needs."""
-    return f'label_replace({number}, "of", "all engines", "", "")'

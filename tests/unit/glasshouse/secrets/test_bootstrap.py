@@ -8,10 +8,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gateway.errors import Unauthorized
 from gateway.policies.keys import KeyRing
 from gateway.settings import Settings as GatewaySettings
 from glasshouse.errors import KeysError, SecretsError
-from glasshouse.secrets import bootstrap, certificate, engine_key, keys
+from glasshouse.secrets import bootstrap, certificate, engine_key, keys, layout
 from glasshouse.settings import Settings
 
 
@@ -36,6 +37,25 @@ def test_a_first_start_makes_everything_that_the_programs_need(settings: Setting
     assert key not in settings.keys_file.read_text()
     accepted = GatewaySettings.load(engines="a=http://h:1", engine_key_file=settings.engine_key_file)
     assert accepted.engine_key() is not None
+
+
+def test_the_privacy_canary_gets_a_users_key_where_it_is_enabled(settings: Settings) -> None:
+    bootstrap.create_missing(settings)
+    enabled = settings.model_copy(update={"privacy_canary": True})
+    (made,) = bootstrap.create_missing(enabled)
+    assert made.path == layout.privacy_canary_key_file(enabled)
+    assert _mode(made.path) == 0o600
+    first = made.path.read_text().strip()
+    key = KeyRing(settings.keys_file).authenticate(first.encode())
+    assert (key.name, key.role) == ("privacy-canary", "user")
+    assert bootstrap.create_missing(enabled) == ()
+
+    made.path.unlink()
+    assert len(bootstrap.create_missing(enabled)) == 1
+    ring = KeyRing(settings.keys_file)
+    assert ring.authenticate(made.path.read_text().strip().encode()).name == "privacy-canary"
+    with pytest.raises(Unauthorized):  # the one that was lost
+        ring.authenticate(first.encode())
 
 
 def test_a_second_run_changes_nothing(settings: Settings) -> None:

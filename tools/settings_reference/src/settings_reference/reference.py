@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gateway.settings import Settings as GatewaySettings
+from glasshouse.privacy_canary.settings import Settings as CanarySettings
 from glasshouse.settings import Settings as ClientSettings
 from gpu_exporter.settings import Settings as GpuExporterSettings
 from llamacpp_server.settings import Settings as LlamacppSettings
@@ -41,6 +42,7 @@ _NOTES = {
     "TOTAL_TIMEOUT": "nginx waits 30 longer, so that the gateway reports the error.",
     "SHUTDOWN_GRACE": "Docker kills nginx and the gateway 15 seconds later, and an engine 30 seconds after its own "
     "grace.",
+    "PRIVACY_CANARY": "In Docker it runs with COMPOSE_PROFILES=privacy-canary.",
     "LLAMACPP_THREADS": "Unset: as many as this machine allows.",
     "GPU_EXPORTER_HOSTNAME": "Unset: the machine's name; in Docker gpu-exporter, since a container's name changes.",
     "GPU_EXPORTER_REPLAY": 'Every series is labelled replay="true". The path is one in its container.',
@@ -56,6 +58,7 @@ _READERS = {
     "certificate-init": ("TLS_DOMAIN", "PUBLIC_ADDRESS"),
     "certificate": ("TLS_DOMAIN", "PUBLIC_ADDRESS"),
     "acme": ("TLS_DOMAIN",),
+    "init": ("PRIVACY_CANARY",),
     "compose": (
         *("HTTPS_PORT", "HTTP_PORT", "TLS_DOMAIN", "PUBLIC_ADDRESS", "SECRETS_DIR", "PROMETHEUS_RETENTION"),
         *("ENGINES", "SHUTDOWN_GRACE", "VLLM_STOP_GRACE", "LLAMACPP_STOP_GRACE", "VLLM_MODEL_FILE"),
@@ -71,6 +74,7 @@ def reference() -> Reference:
     """All settings, each in the section of the program that it is for."""
     client = {setting.name: setting for setting in _of(ClientSettings, "glasshouse")}
     docker = tuple(client.pop(name) for name in _DOCKER_ONLY)
+    canary = (client.pop("PRIVACY_CANARY"), *_of(CanarySettings, "privacy-canary"))
     gateway, llamacpp = _of(GatewaySettings, "api"), _of(LlamacppSettings, "llamacpp", "ENGINE_KEY_FILE")
     vllm = (*_of(VllmSettings, "vllm", "ENGINE_KEY_FILE", "VLLM_API_KEY"), untyped.VLLM_MODEL)
     sections = (
@@ -80,6 +84,7 @@ def reference() -> Reference:
         Section("llama.cpp: on a laptop, and beside a GPU", (*llamacpp, untyped.LLAMACPP_SETTINGS_FILE)),
         Section("vLLM: its launcher, on a GPU or with the CPU build", vllm),
         Section("The GPU exporter", _of(GpuExporterSettings, "gpu-exporter")),
+        Section("The privacy canary: whether prompts are found where none may be", canary),
     )
     return Reference(tuple(Section(section.title, _completed(section.settings)) for section in sections))
 

@@ -31,8 +31,8 @@ DOCKER = (
         "COMPOSE_PROFILES",
         "",
         "Optional services, separated by commas: `store` (Valkey, one for limits and cache, one for jobs), `acme` (a "
-        "certificate that browsers trust), `llamacpp` (beside vLLM).",
-        "store, acme, llamacpp",
+        "certificate that browsers trust), `llamacpp` (beside vLLM), `privacy-canary`.",
+        "store, acme, llamacpp, privacy-canary",
         ("compose",),
     ),
     Setting(
@@ -140,6 +140,15 @@ DOCKER = (
         "",
         "Who gets mail if ALERTS_TO=email; several are separated by semicolons.",
         "mail addresses",
+        ("grafana-init", "grafana"),
+    ),
+    Setting(
+        "RUNBOOK_URL",
+        "",
+        "Address of docs/runbook.md as your people can open it, such as "
+        "https://git.example.org/llm/glasshouse/blob/main/docs/runbook.md: alerts link to their section of it. Unset: "
+        "they name the file.",
+        "an http or https address",
         ("grafana-init", "grafana"),
     ),
     Setting(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from glasshouse.configuration import url_host
 from glasshouse.settings import Settings
 from glasshouse.stack import ports, processes
-from glasshouse.stack.native import parent_watchdog, readiness, state
+from glasshouse.stack.native import parent_watchdog, privacy_canary, readiness, state
 from glasshouse.stack.shape import Shape
 
 _MAX_OPEN_FILES = 65_536
@@ -31,7 +31,7 @@ def start_supervisord(settings: Settings, shape: Shape, log_ends: dict[str, int]
         supervisord = subprocess.Popen(  # noqa: S603 - our own configuration; nothing in it comes from a request
             [sys.executable, "-m", "glasshouse.stack.native.supervisord", "-c", configuration],
             cwd=settings.root,
-            env=_environment(settings, shape),
+            env=_environment(settings, shape, url),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -63,6 +63,8 @@ def required_ports(settings: Settings, shape: Shape | None) -> tuple[ports.Port,
         required.append(ports.Port(settings.https_port, local, "nginx", "HTTPS_PORT"))
     if shape is not None and shape.prometheus:
         required.append(ports.Port(settings.prometheus_port, local, "Prometheus", "PROMETHEUS_PORT"))
+    if settings.privacy_canary:
+        required.append(ports.Port(settings.privacy_canary_port, local, "the privacy canary", "PRIVACY_CANARY_PORT"))
     return tuple(required)
 
 
@@ -93,7 +95,7 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def _environment(settings: Settings, shape: Shape) -> dict[str, str]:
+def _environment(settings: Settings, shape: Shape, url: str) -> dict[str, str]:
     """What the programs get: the caller's own variables, the settings, and what supervisord.conf refers to."""
     return {
         **settings.environment,
@@ -110,4 +112,5 @@ def _environment(settings: Settings, shape: Shape) -> dict[str, str]:
         "PROMETHEUS_AUTOSTART": "true" if shape.prometheus else "false",
         "PROMETHEUS_PORT": str(settings.prometheus_port),
         "PROMETHEUS_RETENTION": settings.prometheus_retention,
+        **privacy_canary.environment(settings, shape, url),
     }

@@ -2,6 +2,7 @@
 
 from observability import links, settings
 from observability.dashboard import Dashboard, Row
+from observability.dashboards import privacy
 from observability.dashboards.gateway import engines as engines_rows
 from observability.dashboards.gateway import process as process_rows
 from observability.dashboards.gateway import requests as requests_rows
@@ -30,6 +31,7 @@ def dashboard() -> Dashboard:
             Row("", 7, engines_rows.attempts(VARIABLES)),
             Row("Is the gateway itself well?", 7, process_rows.workers(VARIABLES)),
             Row("The edge, and who is turned away", 7, process_rows.ingress(VARIABLES)),
+            Row("Privacy", 6, privacy.panels(VARIABLES)),
         ),
         VARIABLES,
     )

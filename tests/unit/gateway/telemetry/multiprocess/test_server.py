@@ -145,10 +145,10 @@ def test_one_that_hangs_up_is_no_news(
 def test_what_goes_wrong_is_logged_and_answered(
     directory: Path, logged: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (directory / "summary_0.db").write_bytes(b"")
+    (directory / "gauge_min_0.db").write_bytes(b"")
     with _served(directory) as client:
         assert client.get("/metrics").status_code == 500
-        (directory / "summary_0.db").unlink()
+        (directory / "gauge_min_0.db").unlink()
         assert client.get("/metrics").status_code == 200
     assert ["holds metrics that cannot be merged" in line for line in logged] == [True]
     assert capfd.readouterr() == ("", "")

@@ -22,13 +22,19 @@ def test_the_ports_are_those_of_the_programs_that_the_shape_has(settings: Settin
     assert {port.variable for port in everything} == always | {"HTTPS_PORT", "PROMETHEUS_PORT"}
 
 
+def test_the_port_of_the_privacy_canary_is_required_where_it_is_enabled(root: Path) -> None:
+    settings = load(root, {"PRIVACY_CANARY": "true", "PRIVACY_CANARY_PORT": "9197"})
+    (port,) = [port for port in start.required_ports(settings, None) if port.variable == "PRIVACY_CANARY_PORT"]
+    assert port.number == 9197
+
+
 def test_programs_get_the_settings_and_what_supervisord_reads(root: Path) -> None:
     settings = load(root, {"RUN_DIR": "100%", "OWN": "1"})
-    given = start._environment(settings, _shape(nginx=True))
+    given = start._environment(settings, _shape(nginx=True), "https://127.0.0.1:8443")
     assert given["OWN"] == "1"
     assert given["LOGS_TWICE"] == f"{root}/100%%/logs"  # a percent sign is supervisord's syntax
     assert (given["NGINX_PROGRAM"], given["NGINX_AUTOSTART"]) == ("/usr/sbin/nginx", "true")
-    assert given["PROMETHEUS_AUTOSTART"] == "false"
+    assert given["PROMETHEUS_AUTOSTART"] == given["PRIVACY_CANARY_AUTOSTART"] == "false"
 
 
 def test_the_limit_of_open_files_is_raised_as_far_as_it_may() -> None:

@@ -1,0 +1,57 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.support.generated_files import ROOT
+
+from observability import settings
+from observability.queries import slo
+from observability.recording import slo as slo_rules
+
+CASES = Path(__file__).parent / "slo.test.yml"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_recorded_ratios(tmp_path: Path) -> None:
+    text = CASES.read_text(encoding="utf-8")
+    for place, value in {
+        "[RULES]": f'["{ROOT / "prometheus/rules/recording.yml"}"]',
+        "BURN_RATE_1H": slo.burn_rate("availability", "1h"),
+        "BUDGET_LEFT": slo.budget_left("availability"),
+        "BAD_REQUESTS_1H": slo.bad_requests("availability", "1h"),
+    }.items():
+        assert place in text
+        text = text.replace(place, value)
+    file = tmp_path / "slo.test.yml"
+    file.write_text(text, encoding="utf-8")
+    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_service_level_is_recorded_over_every_window() -> None:
+    names = slo_rules.group().series.keys()
+    for level in slo.all_service_levels():
+        assert f"slo:{level.name}_objective" in names
+        for window in settings.SLO_WINDOWS:
+            assert {
+                f"slo:{level.name}_{level.fault}:ratio_rate{window}",
+                f"slo:{level.name}_{level.fault}:increase{window}",
+                f"slo:{level.name}_judged:increase{window}",
+            } <= names
+        for query in (slo.ratio(level.name, "1h"), slo.bad_requests(level.name, "3d"), slo.budget(level.name)):
+            assert query.removesuffix("{}") in names
+
+
+def test_increases_are_counted_between_evaluations_of_the_group() -> None:
+    assert slo_rules.group().interval_seconds == settings.EVALUATION_INTERVAL_SECONDS
+    assert f"[{slo.STEP}] offset {settings.SCRAPE_INTERVAL_SECONDS}s" in slo_rules.group().series[slo.ANSWERED]
+    assert settings.SCRAPE_TIMEOUT_SECONDS < settings.SCRAPE_INTERVAL_SECONDS  # a sample is stored by then
+    assert slo.EVALUATIONS_PER_BUDGET_WINDOW * settings.EVALUATION_INTERVAL_SECONDS == 3 * 86400
+
+
+def test_an_unknown_service_level_or_window_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        slo.burn_rate("beauty", "1h")
+    with pytest.raises(ValueError, match="5m, 30m, 1h"):
+        slo.ratio("availability", "7h")
