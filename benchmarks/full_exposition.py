@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 ENGINES, MODELS, KEYS = ("vllm", "llamacpp"), 16, 60
 STATES = ("starting", "ready", "draining", "ejected", "down", "failed")
 RENDERS = 15
-# Values that change in each file between two scrapes: some requests of a few keys to a few models; and all of them.
-CHANGES = {"nothing has changed": 0, "40 values a file have changed": 40, "all have changed": None}
+# Values that change in each file between two scrapes: none; neighbours, as requests to one model have; and all of them.
+CHANGES = {"nothing has changed": 0, "40 neighbouring values a file have changed": 40, "all have changed": None}
 _VALUE = struct.Struct("d")
 _MILLI = 1_000
 
@@ -72,7 +72,9 @@ def measure(directory: Path, workers: int) -> None:
         times = []
         for _ in range(RENDERS):
             for path, offsets in places.items():
-                _add_one(path, offsets if changes is None else dice.sample(offsets, min(changes, len(offsets))))
+                size = len(offsets) if changes is None else changes
+                first = dice.randint(0, len(offsets) - min(size, len(offsets)))
+                _add_one(path, offsets[first : first + size])
             began = time.process_time()
             page.render()
             times.append(_MILLI * (time.process_time() - began))

@@ -50,7 +50,9 @@ async def _cancel_all(nginx: Nginx, gateway: Gateway, mock: Mock, *, stream: boo
     trust.check_hostname = False
     headers = {"authorization": f"Bearer {gateway.key}"}
     barrier = f"stream-{stream}"
-    body = chat(stream=stream, mock={"barrier": barrier, "tokens": 50, "interval_s": 0.2 if stream else 0.0})
+    # Long enough: the engine makes up for the tokens that were due while it waited.
+    pace = {"tokens": 900, "interval_s": 0.2} if stream else {"tokens": 50}
+    body = chat(stream=stream, mock={"barrier": barrier, **pace})
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust, limit=0), headers=headers) as session:
 
         async def send() -> None:

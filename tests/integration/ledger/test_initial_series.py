@@ -22,7 +22,8 @@ pytestmark = pytest.mark.xdist_group("ledger")
 
 _CHAT, _EMBEDDINGS = "/v1/chat/completions", "/v1/embeddings"
 _ORIGIN = "https://app.example.com"
-_PREFLIGHT = {"access-control-request-method": "POST"}
+_PREFLIGHT = {"origin": _ORIGIN, "access-control-request-method": "POST"}
+_FOREIGN_PREFLIGHT = {**_PREFLIGHT, "origin": "https://elsewhere.example.com"}
 _CONNECTIONS = 20
 # Of the ledger's own engine.
 _MODEL = "left"
@@ -30,13 +31,14 @@ _MODEL = "left"
 Request = Callable[[Gateway], int | None]
 
 
-def _sent(path: str, body: object = None, *, method: str = "GET", key: bool = True, **headers: str) -> Request:
+def _sent(
+    path: str, body: object = None, *, method: str = "GET", key: bool = True, headers: dict[str, str] | None = None
+) -> Request:
     """A request; its parts are those of `send_request`."""
 
     def send(gateway: Gateway) -> int:
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
         own = gateway.key if key else None
-        return send_request(gateway.port, path, body, key=own, method=method, headers=names).status
+        return send_request(gateway.port, path, body, key=own, method=method, headers=headers).status
 
     return send
 
@@ -71,18 +73,18 @@ _REQUESTS: list[tuple[Request, int]] = [
     *((_sent(path), 200) for path in ("/", "/livez", "/readyz", "/healthz", "/health", "/v1/models", "/models/status")),
     *((_sent(path), 200) for path in (f"/v1/models/{_MODEL}", "/docs", "/openapi.json", "/docs/oauth2-redirect")),
     *((_sent(path, method="DELETE"), 405) for path in ("/", "/livez", "/v1/models", "/v1/models/x", "/docs")),
-    (_sent("/", authorization="Bearer wrong", key=False), 401),
+    (_sent("/", key=False, headers={"authorization": "Bearer wrong"}), 401),
     (_sent("/v1/models", key=False), 401),
     (_sent("/v1/models/x", key=False), 401),
     (_sent("/models/status", key=False), 401),
     (_sent("/v1/models/made-up"), 404),
     (_sent("/made-up"), 404),
-    (_sent(_CHAT, method="OPTIONS", origin=_ORIGIN, **_PREFLIGHT), 200),
-    (_sent("/v1/models", method="OPTIONS", origin=_ORIGIN, **_PREFLIGHT), 200),
-    (_sent(_CHAT, method="OPTIONS", origin="https://elsewhere.example.com", **_PREFLIGHT), 403),
-    (_sent("/v1/models", method="OPTIONS", origin="https://elsewhere.example.com", **_PREFLIGHT), 403),
-    (_sent(_CHAT, chat(), method="POST", content_encoding="compress"), 415),
-    (_sent(_CHAT, chat(), method="POST", x_long="x" * 20_000), 431),
+    (_sent(_CHAT, method="OPTIONS", headers=_PREFLIGHT), 200),
+    (_sent("/v1/models", method="OPTIONS", headers=_PREFLIGHT), 200),
+    (_sent(_CHAT, method="OPTIONS", headers=_FOREIGN_PREFLIGHT), 403),
+    (_sent("/v1/models", method="OPTIONS", headers=_FOREIGN_PREFLIGHT), 403),
+    (_sent(_CHAT, chat(), method="POST", headers={"content-encoding": "compress"}), 415),
+    (_sent(_CHAT, chat(), method="POST", headers={"x-long": "x" * 20_000}), 431),
     (_sent(_CHAT, _fault(404), method="POST"), 400),
     (_sent(_CHAT, _fault(413), method="POST"), 413),
     (_raw(b"GET / HTTP/1.1\r\nno colon\r\n\r\n"), 400),
@@ -100,9 +102,8 @@ def test_no_request_creates_a_series(services: Services, workers: int) -> None:
     for request, status in _REQUESTS:
         assert request(gateway) == status, request
     mocks["left"].program.kill()
-    until(lambda: _sent("/readyz")(gateway) == 503, 30, "no engine is ready")
-    for path in ("/healthz", "/health"):
-        assert _sent(path)(gateway) == 503
+    health = ("/readyz", "/healthz", "/health")
+    until(lambda: {_sent(path)(gateway) for path in health * 3} == {503}, 30, "no worker has a ready engine")
     assert _sent(_CHAT, {**chat(), "model": "made-up"}, method="POST")(gateway) in {404, 503}
     assert sorted(rising(scrape(gateway)) - initial) == []
 
