@@ -15,7 +15,9 @@ _UP_SINCE = Metric(
     "launcher_up_since_timestamp_seconds", "gauge", "When the engine became ready; absent while it is not."
 )
 _RETRY = Metric("launcher_retry_timestamp_seconds", "gauge", "When a failed engine is started again; absent otherwise.")
-_DECLARED = (_STATE, _PHASE, _ATTEMPTS, _UP_SINCE, _RETRY)
+_CAPACITY = Metric("launcher_capacity", "gauge", "Limits that the ready engine was configured with, by kind.")
+_INFO = Metric("launcher_engine_info", "gauge", "1, with the version of the ready engine.")
+_DECLARED = (_STATE, _PHASE, _ATTEMPTS, _UP_SINCE, _RETRY, _CAPACITY, _INFO)
 
 
 def routes(status: Status) -> Routes:
@@ -42,3 +44,7 @@ def _samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield Sample(_UP_SINCE, round(snapshot.up_since, 3))
     if snapshot.retry_at is not None:
         yield Sample(_RETRY, round(snapshot.retry_at, 3))
+    for kind, limit in snapshot.capacity.items():
+        yield Sample(_CAPACITY, limit, (("kind", kind),))
+    if snapshot.version:
+        yield Sample(_INFO, 1, (("version", snapshot.version),))
