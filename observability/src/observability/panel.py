@@ -1,19 +1,26 @@
 """A panel: a question, its queries, and how the result is displayed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from observability.promql import metric_names
+from observability.promql import metric_names, topk
 
-Kind = Literal["stat", "timeseries", "state-timeline", "table", "bargauge", "alertlist"]
+Kind = Literal["stat", "timeseries", "state-timeline", "table", "bargauge", "alertlist", "heatmap"]
 # Why a panel can be empty although the stack is healthy and under load.
 Needs = Literal["", "needs-gpu", "needs-fault", "needs-store"]
+
+# A part that not every shape of the stack has; rows and panels of one that is missing are left out: see `shapes`.
+Part = Literal["", "vllm", "llamacpp", "gpu"]
 
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "#EAB839", "orange", "red", "blue", "#8e8e8e"
 # Kinds that show one current value per series.
 INSTANT_KINDS: tuple[Kind, ...] = ("stat", "table", "bargauge")
 STAT_WIDTH = 4
+# The end of the title of a tile that covers the selected time range. Every other tile shows the present, or names its
+# window: (5m), (1h), (3d).
+RANGE_SUFFIX = " (range)"
+NOT_SCRAPED = "Gateway not scraped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +31,15 @@ class Query:
         expr: PromQL.
         legend: series name in a graph, column heading in a table.
         unit: unit of the table column, where it differs from the panel's.
+        dashed: drawn as a dashed line without fill, never stacked: a limit, or another day for comparison.
+        colour: of the series in a graph; empty for the panel's own colours.
     """
 
     expr: str
     legend: str
     unit: str = ""
+    dashed: bool = False
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,9 @@ class Panel:
         colours: colours of series, by name or /pattern/; all others take Grafana's palette.
         soft_max: the axis reaches at least this far, so that small values look small; defaults by unit.
         smooth: rates over at least half a minute, for quantiles and ratios, which jump when requests are few.
+        recorded: its queries read recorded series: rates cover at least four of their intervals.
+        sparkline: a stat's course over the selected time range, behind its number; for one series without labels.
+        part: the part of the stack without which the panel is left out; empty for the parts of every shape.
     """
 
     kind: Kind
@@ -116,6 +130,9 @@ class Panel:
     stacked: bool = False
     soft_max: float | None = None
     smooth: bool = False
+    recorded: bool = False
+    sparkline: bool = False
+    part: Part = ""
     action: str = ""
     drilldown: str = ""
     needs: Needs = ""
@@ -136,6 +153,7 @@ class Panel:
 
 # Constructors by kind; arguments: title, question, blind spot, unit, width, queries.
 graph = partial(Panel, "timeseries")
+heatmap = partial(Panel, "heatmap")
 table = partial(Panel, "table")
 timeline = partial(Panel, "state-timeline")
 
@@ -157,8 +175,12 @@ def stat(
     drilldown: str = "",
     needs: Needs = "",
     width: int = STAT_WIDTH,
+    sparkline: bool = False,
+    part: Part = "",
 ) -> Panel:
-    """A single number, coloured by its thresholds."""
+    """A single number, coloured by its thresholds; the title of one over the selected time range says so."""
+    if "$__range" in expr and not title.endswith(RANGE_SUFFIX):
+        title += RANGE_SUFFIX
     return Panel(
         kind="stat",
         title=title,
@@ -176,4 +198,19 @@ def stat(
         action=action,
         drilldown=drilldown,
         needs=needs,
+        sparkline=sparkline,
+        part=part,
     )
+
+
+def largest(count: int, label: str, queries: tuple[Query, ...]) -> tuple[Query, ...]:
+    """The columns of a table, limited to the rows with the largest values of the first column.
+
+    Args:
+        count: how many rows.
+        label: the label that tells rows apart.
+        queries: the columns; each has the label.
+    """
+    first, *others = queries
+    top = topk(count, first.expr)
+    return (replace(first, expr=top), *(replace(query, expr=f"({query.expr}) and on ({label}) {top}") for query in others))

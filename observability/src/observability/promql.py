@@ -5,7 +5,7 @@ with `> 0`, so that "no traffic" is an empty result and not NaN.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _METRIC_NAME = re.compile(r"([A-Za-z_:][\w:]*)\{")
 _PLAIN_JOB = re.compile(r"[\w-]+")
@@ -18,10 +18,15 @@ class Scope:
     Attributes:
         window: the range over which counters become rates: a duration, or Grafana's $__rate_interval.
         filters: a regular expression for each dashboard variable; empty for alerts.
+        offset: how long before the evaluated time the window ends, such as 1d; empty for none.
+        extremes: a gauge is represented by its highest or lowest value in the window. Without it, by its latest
+            sample: then a graph over seven days shows one sample in ten minutes, and misses what is shorter.
     """
 
     window: str
     filters: dict[str, str] = field(default_factory=dict)
+    offset: str = ""
+    extremes: bool = False
 
     def series(self, name: str, job: str, *matchers: str, **labels: str) -> str:
         """A selector. `labels` maps a variable to this metric's label for it: model="model_name".
@@ -34,7 +39,31 @@ class Scope:
 
     def rate(self, selector: str) -> str:
         """The per-second rate over the window."""
-        return f"rate({selector}[{self.window}])"
+        return f"rate({self.over(selector)})"
+
+    def increase(self, selector: str) -> str:
+        """The increase over the window, extrapolated to its ends."""
+        return f"increase({self.over(selector)})"
+
+    def over(self, selector: str) -> str:
+        """The range vector of a selector over the window."""
+        return f"{selector}[{self.window}]{self._shift}"
+
+    def highest(self, selector: str) -> str:
+        """A gauge's highest value in the window, or its latest sample."""
+        return f"max_over_time({self.over(selector)})" if self.extremes else selector + self._shift
+
+    def lowest(self, selector: str) -> str:
+        """A gauge's lowest value in the window, or its latest sample."""
+        return f"min_over_time({self.over(selector)})" if self.extremes else selector + self._shift
+
+    def before(self, offset: str) -> "Scope":
+        """The same window an `offset` earlier: yesterday (1d), last week (7d)."""
+        return replace(self, offset=offset)
+
+    @property
+    def _shift(self) -> str:
+        return f" offset {self.offset}" if self.offset else ""
 
 
 def total(expression: str, *labels: str) -> str:
@@ -63,6 +92,11 @@ def share_of_each(parts: str, whole: str) -> str:
 def quantile(number: float, bucket_rates: str, *labels: str) -> str:
     """A quantile of a histogram; empty, rather than NaN, when the window holds no observation."""
     return f"histogram_quantile({number}, {total(bucket_rates, 'le', *labels)}) >= 0"
+
+
+def topk(count: int, expression: str) -> str:
+    """The series with the largest values."""
+    return f"topk({count}, {expression})"
 
 
 def metric_names(expression: str) -> list[str]:

@@ -25,11 +25,16 @@ class Variables:
         self.names = names
         filters = {name: f"${name}" for name in names}
         # Graphs: the rate around each point. Grafana derives $__rate_interval from the datasource's timeInterval.
-        self.per_interval = Scope("$__rate_interval", filters)
+        # Gauges by their extremes, so that no peak between two points is missed.
+        self.per_interval = Scope("$__rate_interval", filters, extremes=True)
         # Stats with thresholds: the whole time range that the reader has chosen.
         self.full_range = Scope("$__range", filters)
         # Stats of the current value.
         self.now = Scope("1m", filters)
+        # Stats of the last five minutes: long enough for a ratio or a quantile of few requests.
+        self.recent = Scope("5m", filters)
+        # Heatmaps: each cell counts the requests of its own interval.
+        self.per_cell = Scope("$__interval", filters)
 
 
 def variables_json(names: tuple[str, ...]) -> list[Json]:
