@@ -2,13 +2,12 @@
 
 import re
 
-from observability import links, settings, tables
-from observability.panel import GREY, INSTANT_KINDS, Panel, Query, Thresholds
+from observability import links, settings, tables, variables
+from observability.panel import GREY, INSTANT_KINDS, MODEL_TEXTS, Panel, Query, Thresholds
 
 Json = dict[str, object]
 
-# A variable, so that a dashboard can be imported into a Grafana whose Prometheus has another uid.
-DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+DATASOURCE: Json = {"type": "prometheus", "uid": variables.DATASOURCE_UID}
 
 # Soft maximum of an axis by unit: without one Grafana draws a row of zeros on an axis up to 100, and puts fractions
 # beside counts.
@@ -27,8 +26,8 @@ _LATEST: Json = {
 }
 
 
-def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variables: tuple[str, ...] = ()) -> Json:
-    """The JSON of a panel; `grid_pos` is x, y, w and h on the grid, `variables` are those of its dashboard."""
+def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variable_names: tuple[str, ...] = ()) -> Json:
+    """The JSON of a panel; `grid_pos` is x, y, w and h on the grid, `variable_names` those of its dashboard."""
     document: Json = {
         "id": panel_id,
         "type": panel.kind,
@@ -39,7 +38,7 @@ def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variables:
         "targets": _targets(panel),
         "fieldConfig": {
             "defaults": _defaults(panel),
-            "overrides": [*_overrides(panel), *tables.column_overrides(panel, variables)],
+            "overrides": [*_overrides(panel), *tables.column_overrides(panel, variable_names)],
         },
         "options": panel_options(panel),
     }
@@ -146,7 +145,7 @@ def _targets(panel: Panel) -> list[Json]:
     instant = panel.kind in INSTANT_KINDS
     targets = [_target(panel, query, _ref_id(index), instant=instant) for index, query in enumerate(panel.queries)]
     if panel.sparkline:
-        (query,) = panel.queries
+        query = Query(panel.sparkline, panel.queries[0].legend)
         targets.append(_target(panel, query, _ref_id(1), instant=False))
     return targets
 
@@ -252,7 +251,21 @@ def _overrides(panel: Panel) -> list[Json]:
         }
         for name, colour in panel.colours
     ]
-    return [*named, *(_query_override(query, _ref_id(index)) for index, query in enumerate(panel.queries) if query.dashed or query.colour)]
+    models = [
+        {
+            "matcher": {"id": "byName", "options": query.legend.replace("{{model}}", label)},
+            "properties": [{"id": "displayName", "value": query.legend.replace("{{model}}", text)}],
+        }
+        for query in panel.queries
+        if "{{model}}" in query.legend
+        for label, text, _ in MODEL_TEXTS
+    ]
+    styled = [
+        _query_override(query, _ref_id(index))
+        for index, query in enumerate(panel.queries)
+        if query.dashed or query.colour
+    ]
+    return [*named, *models, *styled]
 
 
 def _query_override(query: Query, ref_id: str) -> Json:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from observability.promql import metric_names, topk
+from observability.promql import NOT_SCRAPED, metric_names, or_not_scraped, topk
+from observability.variables import Variables
 
 Kind = Literal["stat", "timeseries", "state-timeline", "table", "bargauge", "alertlist", "heatmap"]
 # Why a panel can be empty although the stack is healthy and under load.
@@ -17,10 +18,11 @@ GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "#EAB839", "orange", "red", "b
 # Kinds that show one current value per series.
 INSTANT_KINDS: tuple[Kind, ...] = ("stat", "table", "bargauge")
 STAT_WIDTH = 4
+# The gateway's names for models without series of their own, and what they are called where people read them.
+MODEL_TEXTS = (("none", "(no model)", ""), ("other", "(unknown model)", ""))
 # The end of the title of a tile that covers the selected time range. Every other tile shows the present, or names its
 # window: (5m), (1h), (3d).
 RANGE_SUFFIX = " (range)"
-NOT_SCRAPED = "Gateway not scraped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ class Key:
         drilldown: uid of the dashboard that a click on the cell opens, filtered to it.
         variable: the variable to set there.
         width: in pixels; None shares the remaining width.
+        url: another page that a click on the cell opens, in a new tab; `${__value.raw}` is the label.
+        link: what the link says.
+        texts: (label, text, colour) of labels that are shown as another text; the colour may be empty.
     """
 
     label: str
@@ -59,6 +64,9 @@ class Key:
     drilldown: str = ""
     variable: str = ""
     width: int | None = None
+    url: str = ""
+    link: str = ""
+    texts: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ class Panel:
         soft_max: the axis reaches at least this far, so that small values look small; defaults by unit.
         smooth: rates over at least half a minute, for quantiles and ratios, which jump when requests are few.
         recorded: its queries read recorded series: rates cover at least four of their intervals.
-        sparkline: a stat's course over the selected time range, behind its number; for one series without labels.
+        sparkline: PromQL of a stat's course over the selected time range, behind its number; without labels.
         part: the part of the stack without which the panel is left out; empty for the parts of every shape.
     """
 
@@ -131,7 +139,7 @@ class Panel:
     soft_max: float | None = None
     smooth: bool = False
     recorded: bool = False
-    sparkline: bool = False
+    sparkline: str = ""
     part: Part = ""
     action: str = ""
     drilldown: str = ""
@@ -177,10 +185,19 @@ def stat(
     width: int = STAT_WIDTH,
     sparkline: bool = False,
     part: Part = "",
+    job: str = "",
 ) -> Panel:
-    """A single number, coloured by its thresholds; the title of one over the selected time range says so."""
+    """A single number, coloured by its thresholds; the title of one over the selected time range says so.
+
+    `sparkline` draws its course behind the number. With `job`, it says that this job is not scraped where that is why
+    there is no number: "No traffic" would read as if nobody were there.
+    """
     if "$__range" in expr and not title.endswith(RANGE_SUFFIX):
         title += RANGE_SUFFIX
+    measured = expr
+    if job:
+        expr = or_not_scraped(expr, job, Variables("vm").now)
+        value_mappings = (*value_mappings, (NOT_SCRAPED, f"{job} not scraped", RED))
     return Panel(
         kind="stat",
         title=title,
@@ -198,7 +215,7 @@ def stat(
         action=action,
         drilldown=drilldown,
         needs=needs,
-        sparkline=sparkline,
+        sparkline=measured if sparkline else "",
         part=part,
     )
 

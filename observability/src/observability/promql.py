@@ -7,6 +7,9 @@ with `> 0`, so that "no traffic" is an empty result and not NaN.
 import re
 from dataclasses import dataclass, field, replace
 
+# The value of a tile whose target cannot be scraped; nothing that is measured has it.
+NOT_SCRAPED = -1_000_000_000
+
 _METRIC_NAME = re.compile(r"([A-Za-z_:][\w:]*)\{")
 _PLAIN_JOB = re.compile(r"[\w-]+")
 
@@ -34,8 +37,14 @@ class Scope:
         `job` is a name, or a regular expression that matches several.
         """
         job_matcher = f'job="{job}"' if _PLAIN_JOB.fullmatch(job) else f'job=~"{job}"'
-        filters = [f'{label}=~"{self.filters[key]}"' for key, label in labels.items() if key in self.filters]
-        return name + "{" + ", ".join([job_matcher, *matchers, *filters]) + "}"
+        return name + "{" + ", ".join([job_matcher, *matchers, *self._filters(labels)]) + "}"
+
+    def recorded(self, name: str, *matchers: str, **labels: str) -> str:
+        """A selector of a recorded series, which has no job."""
+        return name + "{" + ", ".join([*matchers, *self._filters(labels)]) + "}"
+
+    def _filters(self, labels: dict[str, str]) -> list[str]:
+        return [f'{label}=~"{self.filters[key]}"' for key, label in labels.items() if key in self.filters]
 
     def rate(self, selector: str) -> str:
         """The per-second rate over the window."""
@@ -44,6 +53,10 @@ class Scope:
     def increase(self, selector: str) -> str:
         """The increase over the window, extrapolated to its ends."""
         return f"increase({self.over(selector)})"
+
+    def count(self, increases: str) -> str:
+        """What happened in the window, from a series of increases between evaluations: exact, not extrapolated."""
+        return f"sum_over_time({self.over(increases)})"
 
     def over(self, selector: str) -> str:
         """The range vector of a selector over the window."""
@@ -92,6 +105,12 @@ def share_of_each(parts: str, whole: str) -> str:
 def quantile(number: float, bucket_rates: str, *labels: str) -> str:
     """A quantile of a histogram; empty, rather than NaN, when the window holds no observation."""
     return f"histogram_quantile({number}, {total(bucket_rates, 'le', *labels)}) >= 0"
+
+
+def or_not_scraped(expression: str, job: str, scope: Scope) -> str:
+    """The expression, or NOT_SCRAPED if it is empty while no target of the job can be scraped."""
+    down = f"absent({scope.series('up', job, vm='vm')} == 1)"
+    return f"({expression}) or on () ({down} * {NOT_SCRAPED})"
 
 
 def topk(count: int, expression: str) -> str:
