@@ -13,7 +13,7 @@ from observability.missing_metrics import Exposition, parse_exposition
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/unit/observability/golden"
 # What Grafana fills in for its variables.
-_VARIABLES = {"$__rate_interval": "1m", "$__range": "1h"} | {f"${name}": ".*" for name in variables.NAMES}
+_VARIABLES = {"$__rate_interval": "1m", "$__range_s": "3600", "$__range": "1h", "$__interval": "1m"} | {f"${name}": ".*" for name in variables.NAMES}
 # Metrics that Prometheus itself adds to every target.
 TARGET_METRICS = {
     name: {"job", "instance", "vm"} for name in ("up", "scrape_duration_seconds", "scrape_samples_scraped")
@@ -23,8 +23,13 @@ Json = dict[str, Any]
 
 
 def dashboard_files() -> list[Json]:
-    """Every dashboard's file."""
-    texts = (text for path, text in files.generated().items() if path.startswith("grafana/dashboards/"))
+    """Every dashboard's file, of a stack that has every part."""
+    return dashboard_files_of("all")
+
+
+def dashboard_files_of(shape: str) -> list[Json]:
+    """Every dashboard's file of a shape of the stack."""
+    texts = (text for path, text in files.generated().items() if path.startswith(f"grafana/dashboards/{shape}/"))
     return [json.loads(text) for text in texts]
 
 

@@ -2,13 +2,12 @@
 
 import re
 
-from observability import links, settings, tables
-from observability.panel import GREY, INSTANT_KINDS, Panel, Query, Thresholds
+from observability import links, settings, tables, variables
+from observability.panel import GREY, INSTANT_KINDS, MODEL_TEXTS, Panel, Query, Thresholds
 
 Json = dict[str, object]
 
-# A variable, so that a dashboard can be imported into a Grafana whose Prometheus has another uid.
-DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+DATASOURCE: Json = {"type": "prometheus", "uid": variables.DATASOURCE_UID}
 
 # Soft maximum of an axis by unit: without one Grafana draws a row of zeros on an axis up to 100, and puts fractions
 # beside counts.
@@ -16,14 +15,19 @@ _SOFT_MAX = {"reqps": 0.1, "ops": 0.1, "percentunit": 0.01, "short": 5, "tokens/
 # Labels with an open set of values: there may be many, with long names.
 _OPEN_ENDED_LABELS = frozenset({"model", "key", "instance", "engine", "gpu", "job", "vm", "route", "name"})
 _LABEL = re.compile(r"\{\{(\w+)\}\}")
+# Fixed, or Grafana fills the tile: "up" would be four times as large as the number beside it.
+_STAT_TEXT: Json = {"titleSize": 14, "valueSize": 22}
+_SPARKLINE_POINTS = 100
+_HEATMAP_COLUMNS, _HEATMAP_MIN_INTERVAL = 120, "1m"
+_FORMATS = {"table": "table", "heatmap": "heatmap"}
 _LATEST: Json = {
     "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
     "orientation": "auto",
 }
 
 
-def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variables: tuple[str, ...] = ()) -> Json:
-    """The JSON of a panel; `grid_pos` is x, y, w and h on the grid, `variables` are those of its dashboard."""
+def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variable_names: tuple[str, ...] = ()) -> Json:
+    """The JSON of a panel; `grid_pos` is x, y, w and h on the grid, `variable_names` those of its dashboard."""
     document: Json = {
         "id": panel_id,
         "type": panel.kind,
@@ -31,10 +35,10 @@ def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variables:
         "description": panel.description,
         "datasource": DATASOURCE,
         "gridPos": grid_pos,
-        "targets": [_target(panel, query, chr(ord("A") + index)) for index, query in enumerate(panel.queries)],
+        "targets": _targets(panel),
         "fieldConfig": {
             "defaults": _defaults(panel),
-            "overrides": [*_colour_overrides(panel), *tables.column_overrides(panel, variables)],
+            "overrides": [*_overrides(panel), *tables.column_overrides(panel, variable_names)],
         },
         "options": panel_options(panel),
     }
@@ -42,6 +46,12 @@ def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variables:
         document["transformations"] = tables.transformations(panel)
     if panel.drilldown and panel.kind != "stat":
         document["links"] = [_link(panel.drilldown)]
+    if panel.sparkline:
+        # The latest value and its course are two queries, since the course ends up to one step ago.
+        document["transformations"] = [{"id": "merge", "options": {}}]
+        document["maxDataPoints"] = _SPARKLINE_POINTS
+    if panel.kind == "heatmap":
+        document |= {"interval": _HEATMAP_MIN_INTERVAL, "maxDataPoints": _HEATMAP_COLUMNS}
     if panel.smooth and panel.kind not in INSTANT_KINDS:
         document["interval"] = f"{settings.SMOOTH_INTERVAL_SECONDS}s"
     return document
@@ -63,7 +73,15 @@ def panel_options(panel: Panel) -> Json:
     """The `options` of a panel: what only its kind has, such as legend, tooltip and which of many values to show."""
     match panel.kind:
         case "stat":
-            return {**_LATEST, "colorMode": "value", "graphMode": "none", "textMode": "auto", "justifyMode": "auto"}
+            graph_mode = "area" if panel.sparkline else "none"
+            return {
+                **_LATEST,
+                "colorMode": "value",
+                "graphMode": graph_mode,
+                "textMode": "auto",
+                "justifyMode": "auto",
+                "text": _STAT_TEXT,
+            }
         case "bargauge":
             return {**_LATEST, "displayMode": "basic", "orientation": "horizontal", "showUnfilled": True}
         case "timeseries":
@@ -82,6 +100,19 @@ def panel_options(panel: Panel) -> Json:
             # Sorted by the first number, largest first.
             sort_by = [{"displayName": panel.queries[0].legend, "desc": True}]
             return {"showHeader": True, "footer": {"show": False}, "cellHeight": "sm", "sortBy": sort_by}
+        case "heatmap":
+            return {
+                "calculate": False,  # the buckets are the rows
+                "cellGap": 1,
+                "color": {"mode": "scheme", "scheme": "Blues", "scale": "exponential", "exponent": 0.5, "steps": 64},
+                "exemplars": {"color": "rgba(255,0,255,0.7)"},
+                "filterValues": {"le": 1e-9},
+                "legend": {"show": True},
+                "rowsFrame": {"layout": "auto"},
+                "showValue": "never",
+                "tooltip": {"show": True, "yHistogram": True},
+                "yAxis": {"axisPlacement": "left", "unit": panel.unit},
+            }
         case "alertlist":
             return {
                 "viewMode": "list",
@@ -109,16 +140,30 @@ def _legend(panel: Panel) -> Json:
     }
 
 
-def _target(panel: Panel, query: Query, ref_id: str) -> Json:
+def _targets(panel: Panel) -> list[Json]:
     # A single number is the current value: the last point of a range could be long past.
     instant = panel.kind in INSTANT_KINDS
+    targets = [_target(panel, query, _ref_id(index), instant=instant) for index, query in enumerate(panel.queries)]
+    if panel.sparkline:
+        query = Query(panel.sparkline, panel.queries[0].legend)
+        targets.append(_target(panel, query, _ref_id(1), instant=False))
+    return targets
+
+
+def _ref_id(index: int) -> str:
+    return chr(ord("A") + index)
+
+
+def _target(panel: Panel, query: Query, ref_id: str, *, instant: bool) -> Json:
+    interval = {"interval": f"{settings.EVALUATION_INTERVAL_SECONDS}s"} if panel.recorded and not instant else {}
     return {
+        **interval,
         "refId": ref_id,
         "datasource": DATASOURCE,
         "editorMode": "code",
         "expr": query.expr,
         "legendFormat": query.legend,
-        "format": "table" if panel.kind == "table" else "time_series",
+        "format": _FORMATS.get(panel.kind, "time_series"),
         "instant": instant,
         "range": not instant,
     }
@@ -155,6 +200,8 @@ def _defaults(panel: Panel) -> Json:
         if soft_max and panel.maximum is None:
             custom["axisSoftMax"] = soft_max
         defaults["custom"] = custom
+    elif panel.kind == "heatmap":
+        defaults["custom"] = {"scaleDistribution": {"type": "linear"}}
     elif panel.kind == "state-timeline":
         defaults["custom"] = {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False}
     elif panel.kind == "table":
@@ -195,11 +242,43 @@ def _mappings(panel: Panel) -> list[Json]:
     return [{"type": "value", "options": mappings}, *no_value]
 
 
-def _colour_overrides(panel: Panel) -> list[Json]:
-    return [
+def _overrides(panel: Panel) -> list[Json]:
+    """Colours by name, then the colours and line styles of single queries."""
+    named = [
         {
             "matcher": {"id": "byRegexp" if name.startswith("/") else "byName", "options": name},
-            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
+            "properties": [_fixed_colour(colour)],
         }
         for name, colour in panel.colours
     ]
+    models = [
+        {
+            "matcher": {"id": "byName", "options": query.legend.replace("{{model}}", label)},
+            "properties": [{"id": "displayName", "value": query.legend.replace("{{model}}", text)}],
+        }
+        for query in panel.queries
+        if "{{model}}" in query.legend
+        for label, text, _ in MODEL_TEXTS
+    ]
+    styled = [
+        _query_override(query, _ref_id(index))
+        for index, query in enumerate(panel.queries)
+        if query.dashed or query.colour
+    ]
+    return [*named, *models, *styled]
+
+
+def _query_override(query: Query, ref_id: str) -> Json:
+    properties: list[Json] = [_fixed_colour(query.colour)] if query.colour else []
+    if query.dashed:
+        properties += [
+            {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}},
+            {"id": "custom.lineWidth", "value": 2},
+            {"id": "custom.fillOpacity", "value": 0},
+            {"id": "custom.stacking", "value": {"mode": "none", "group": "A"}},
+        ]
+    return {"matcher": {"id": "byFrameRefID", "options": ref_id}, "properties": properties}
+
+
+def _fixed_colour(colour: str) -> Json:
+    return {"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}

@@ -5,7 +5,10 @@ with `> 0`, so that "no traffic" is an empty result and not NaN.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+# The value of a tile whose target cannot be scraped; nothing that is measured has it.
+NOT_SCRAPED = -1_000_000_000
 
 _METRIC_NAME = re.compile(r"([A-Za-z_:][\w:]*)\{")
 _PLAIN_JOB = re.compile(r"[\w-]+")
@@ -18,10 +21,15 @@ class Scope:
     Attributes:
         window: the range over which counters become rates: a duration, or Grafana's $__rate_interval.
         filters: a regular expression for each dashboard variable; empty for alerts.
+        offset: how long before the evaluated time the window ends, such as 1d; empty for none.
+        extremes: a gauge is represented by its highest or lowest value in the window. Without it, by its latest
+            sample: then a graph over seven days shows one sample in ten minutes, and misses what is shorter.
     """
 
     window: str
     filters: dict[str, str] = field(default_factory=dict)
+    offset: str = ""
+    extremes: bool = False
 
     def series(self, name: str, job: str, *matchers: str, **labels: str) -> str:
         """A selector. `labels` maps a variable to this metric's label for it: model="model_name".
@@ -29,12 +37,46 @@ class Scope:
         `job` is a name, or a regular expression that matches several.
         """
         job_matcher = f'job="{job}"' if _PLAIN_JOB.fullmatch(job) else f'job=~"{job}"'
-        filters = [f'{label}=~"{self.filters[key]}"' for key, label in labels.items() if key in self.filters]
-        return name + "{" + ", ".join([job_matcher, *matchers, *filters]) + "}"
+        return name + "{" + ", ".join([job_matcher, *matchers, *self._filters(labels)]) + "}"
+
+    def recorded(self, name: str, *matchers: str, **labels: str) -> str:
+        """A selector of a recorded series, which has no job."""
+        return name + "{" + ", ".join([*matchers, *self._filters(labels)]) + "}"
+
+    def _filters(self, labels: dict[str, str]) -> list[str]:
+        return [f'{label}=~"{self.filters[key]}"' for key, label in labels.items() if key in self.filters]
 
     def rate(self, selector: str) -> str:
         """The per-second rate over the window."""
-        return f"rate({selector}[{self.window}])"
+        return f"rate({self.over(selector)})"
+
+    def increase(self, selector: str) -> str:
+        """The increase over the window, extrapolated to its ends."""
+        return f"increase({self.over(selector)})"
+
+    def count(self, increases: str) -> str:
+        """What happened in the window, from a series of increases between evaluations: exact, not extrapolated."""
+        return f"sum_over_time({self.over(increases)})"
+
+    def over(self, selector: str) -> str:
+        """The range vector of a selector over the window."""
+        return f"{selector}[{self.window}]{self._shift}"
+
+    def highest(self, selector: str) -> str:
+        """A gauge's highest value in the window, or its latest sample."""
+        return f"max_over_time({self.over(selector)})" if self.extremes else selector + self._shift
+
+    def lowest(self, selector: str) -> str:
+        """A gauge's lowest value in the window, or its latest sample."""
+        return f"min_over_time({self.over(selector)})" if self.extremes else selector + self._shift
+
+    def before(self, offset: str) -> "Scope":
+        """The same window an `offset` earlier: yesterday (1d), last week (7d)."""
+        return replace(self, offset=offset)
+
+    @property
+    def _shift(self) -> str:
+        return f" offset {self.offset}" if self.offset else ""
 
 
 def total(expression: str, *labels: str) -> str:
@@ -57,7 +99,12 @@ def mean(scope: Scope, histogram: str, job: str, *by: str, **labels: str) -> str
 
 def share_of_each(parts: str, whole: str) -> str:
     """The ratio of each of several series to one scalar series."""
-    return f"{parts} / on () group_left () ({whole} > 0)"
+    return per_scalar(parts, "/", f"({whole} > 0)")
+
+
+def per_scalar(parts: str, operator: str, scalar: str) -> str:
+    """Each of several series, divided or multiplied by one series without labels."""
+    return f"{parts} {operator} on () group_left () {scalar}"
 
 
 def quantile(number: float, bucket_rates: str, *labels: str) -> str:
@@ -65,6 +112,39 @@ def quantile(number: float, bucket_rates: str, *labels: str) -> str:
     return f"histogram_quantile({number}, {total(bucket_rates, 'le', *labels)}) >= 0"
 
 
+def or_not_scraped(expression: str, job: str, scope: Scope) -> str:
+    """The expression, or NOT_SCRAPED if it is empty while no target of the job can be scraped."""
+    down = f"absent({scope.series('up', job, vm='vm')} == 1)"
+    return f"({expression}) or on () ({down} * {NOT_SCRAPED})"
+
+
+def topk(count: int, expression: str) -> str:
+    """The series with the largest values."""
+    return f"topk({count}, {expression})"
+
+
 def metric_names(expression: str) -> list[str]:
     """The metrics in an expression, in order. Relies on every selector of this package having matchers."""
     return list(dict.fromkeys(_METRIC_NAME.findall(expression)))
+
+
+def increase_between_evaluations(selector: str, job: str, interval_s: int, delay_s: int, gap: str) -> str:
+    """What counters gained between two evaluations of a rule, to the event: such increases can be added up.
+
+    `increase` cannot: it extrapolates, and what was counted between the last sample of one window and the first of the
+    next is in neither. A counter that fell has started anew from 0, and so has one that is new in a target that was
+    scraped before. What was counted while a target could not be scraped is in the first increase after it.
+
+    Args:
+        selector: the counters.
+        job: their job.
+        interval_s: how often the rule is evaluated.
+        delay_s: how old a sample must be, at least as long as a scrape takes. A sample is stored under the time at
+            which its scrape began: a younger one may be missing now and be too old at the next evaluation.
+        gap: how long scrapes may be missing; what was counted in a longer gap is lost.
+    """
+    now, before = f"{selector} offset {delay_s}s", f"offset {interval_s + delay_s}s"
+    remembered = f"last_over_time({selector}[{gap}] {before})"
+    known_target = f'(up{{job="{job}"}} {before}) == 1'
+    restarted_or_new = f"({now} and {remembered} or {now} and on (job, instance, vm) {known_target})"
+    return f"{now} - ({remembered} <= {now} or 0 * {restarted_or_new})"

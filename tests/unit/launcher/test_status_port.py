@@ -18,6 +18,7 @@ def a_snapshot(**changes: object) -> Snapshot:
         "up_since": 100.0,
         "capacity": {"slots": 4},
         "version": "1.2.3",
+        "last_failure": "",
     }
     return Snapshot(**(values | changes))  # type: ignore[arg-type]
 
@@ -57,6 +58,8 @@ def test_metrics_of_a_ready_engine() -> None:
         "# HELP launcher_engine_info 1, with the version of the ready engine.\n"
         "# TYPE launcher_engine_info gauge\n"
         'launcher_engine_info{version="1.2.3"} 1\n'
+        "# HELP launcher_last_failure_info 1, with the model and why its engine last failed; absent before a failure.\n"
+        "# TYPE launcher_last_failure_info gauge\n"
     )
 
 
@@ -72,3 +75,12 @@ def test_times_that_do_not_exist_are_absent() -> None:
 
     assert "\nlauncher_up_since_timestamp_seconds " not in text
     assert "\nlauncher_retry_timestamp_seconds 130.0\n" in text
+
+
+def test_the_last_failure_has_a_bounded_length() -> None:
+    text = render_metrics(a_snapshot(last_failure='vLLM was killed by "SIGKILL". ' + "x" * 1000))
+
+    (sample,) = [line for line in text.splitlines() if line.startswith("launcher_last_failure_info{")]
+    assert sample.startswith('launcher_last_failure_info{model="demo",reason="vLLM was killed by \\"SIGKILL\\". xxx')
+    assert sample.endswith('x"} 1')
+    assert sample.count("x") == 200 - len('vLLM was killed by "SIGKILL". ')

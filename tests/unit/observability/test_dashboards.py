@@ -185,11 +185,23 @@ def test_every_query_uses_the_datasource_variable(dashboard: dict[str, Any]) -> 
     assert "${DS_" not in str(dashboard)
 
 
-def test_single_values_are_instant_queries(dashboard: dict[str, Any]) -> None:
+def test_single_values_are_instant_queries_and_a_sparkline_is_another_one(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
-        for target in panel["targets"]:
-            assert target["instant"] == (panel["type"] in {"stat", "table", "bargauge"})
-            assert target["range"] != target["instant"]
+        instant = [target["instant"] for target in panel["targets"]]
+        assert [target["range"] for target in panel["targets"]] == [not flag for flag in instant]
+        if panel["options"].get("graphMode") == "area":
+            assert instant == [True, False], panel["title"]
+            first, second = (target["expr"] for target in panel["targets"])
+            assert first == second
+        else:
+            assert set(instant) <= {panel["type"] in {"stat", "table", "bargauge"}}, panel["title"]
+
+
+def test_a_tile_of_the_selected_time_range_says_so_and_no_other_does(dashboard: dict[str, Any]) -> None:
+    for panel in panels(dashboard):
+        if panel["type"] == "stat":
+            covers_range = any("$__range" in target["expr"] for target in panel["targets"])
+            assert panel["title"].endswith(" (range)") == covers_range, panel["title"]
 
 
 def test_threshold_steps_are_ascending(dashboard: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ class Snapshot:
     `phases` holds how long each phase of the current attempt took, the running one included.
     `up_since` is when the engine became ready, and None while it is not. `capacity` holds the limits that it was
     configured with, by kind, and `version` is its own; both are empty until it is ready.
+    `last_failure` is why it last failed, and stays while it starts again.
     """
 
     state: State
@@ -30,6 +31,7 @@ class Snapshot:
     up_since: float | None
     capacity: Mapping[str, int]
     version: str
+    last_failure: str
 
     def as_json(self) -> dict[str, str | float | None]:
         """Return the six fields of `GET /status`."""
@@ -60,6 +62,7 @@ class Status:
         self._up_since: float | None = None
         self._capacity: Mapping[str, int] = {}
         self._version = ""
+        self._last_failure = ""
 
     def begin_attempt(self, model: str) -> None:
         """Begin a start of the engine: its phases are measured anew."""
@@ -97,6 +100,7 @@ class Status:
         """The engine is not running; the phase in which it failed is kept."""
         with self._lock:
             self._close_phase()
+            self._last_failure = reason
             self._change("failed", reason, retry_at)
 
     def snapshot(self) -> Snapshot:
@@ -117,6 +121,7 @@ class Status:
                 up_since=self._up_since,
                 capacity=self._capacity,
                 version=self._version,
+                last_failure=self._last_failure,
             )
 
     def _change(self, state: State, reason: str, retry_at: float | None) -> None:

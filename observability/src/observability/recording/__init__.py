@@ -1,0 +1,30 @@
+"""Prometheus' recording rules. A group is a module here with a `group` function, and its line in `all_groups`."""
+
+from observability.recording import slo
+from observability.recording.group import Group
+
+Json = dict[str, object]
+
+
+def all_groups() -> tuple[Group, ...]:
+    """All groups. Prometheus evaluates the rules of one in order, and the groups independently of one another."""
+    return (slo.group(),)
+
+
+def rules(interval: str | None = None) -> Json:
+    """The rule file.
+
+    Args:
+        interval: how often every group is evaluated, instead of its own interval.
+    """
+    return {"groups": [_rule_group(group, interval) for group in all_groups()]}
+
+
+def series() -> dict[str, str]:
+    """Every recorded series and its expression."""
+    return {name: expr for group in all_groups() for name, expr in group.series.items()}
+
+
+def _rule_group(group: Group, interval: str | None) -> Json:
+    recorded = [{"record": name, "expr": expr} for name, expr in group.series.items()]
+    return {"name": group.name, "interval": interval or f"{group.interval_seconds}s", "rules": recorded}

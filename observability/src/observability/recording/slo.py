@@ -1,0 +1,39 @@
+"""The service levels: how many requests were judged and how many were bad, their ratio, and the error budget.
+
+Each evaluation counts what came since the one before (see `promql.increase_between_evaluations`), and longer windows are sums of these
+counts. So a window of three days holds what the counters themselves gained in it, and costs one series of samples and
+not a hundred. See docs/decisions/0029.
+"""
+
+from observability import settings
+from observability.promql import per_scalar, share
+from observability.queries import slo
+from observability.recording.group import Group
+
+
+def group() -> Group:
+    """The group."""
+    return Group("glasshouse-slo", settings.EVALUATION_INTERVAL_SECONDS, _series())
+
+
+def _series() -> dict[str, str]:
+    expressions = {level.objective_series: f"vector({level.objective})" for level in slo.all_service_levels()}
+    expressions[slo.LIVED] = _lived()
+    for level in slo.all_service_levels():
+        expressions[level.judged_series(slo.STEP)] = level.judged
+        expressions[level.bad_series(slo.STEP)] = level.bad
+        for window in settings.SLO_WINDOWS:
+            for series in (level.judged_series, level.bad_series):
+                expressions[series(window)] = f"sum_over_time({series(slo.STEP)}{{}}[{window}])"
+            expressions[level.ratio_series(window)] = share(
+                f"{level.bad_series(window)}{{}}", f"{level.judged_series(window)}{{}}"
+            )
+        allowed = f"((1 - {level.objective_series}{{}}) / on () {slo.LIVED}{{}})"
+        expressions[level.budget_series] = per_scalar(f"{level.judged_series(slo.BUDGET_WINDOW)}{{}}", "*", allowed)
+    return expressions
+
+
+def _lived() -> str:
+    """The share of the budget's window in which Prometheus has evaluated these rules; 1 after a full window."""
+    evaluated = f"count_over_time({slo.all_service_levels()[0].objective_series}{{}}[{slo.BUDGET_WINDOW}])"
+    return f"clamp_max(max({evaluated}) / {slo.EVALUATIONS_PER_BUDGET_WINDOW}, 1)"
