@@ -9,7 +9,7 @@ from observability.variables import Variables
 
 Kind = Literal["stat", "timeseries", "state-timeline", "table", "bargauge", "alertlist", "heatmap"]
 # Why a panel can be empty although the stack is healthy and under load.
-Needs = Literal["", "needs-gpu", "needs-fault", "needs-store"]
+Needs = Literal["", "needs-gpu", "needs-fault", "needs-store", "needs-lora"]
 
 # A part that not every shape of the stack has; rows and panels of one that is missing are left out: see `shapes`.
 Part = Literal["", "vllm", "llamacpp", "gpu"]
@@ -230,4 +230,7 @@ def largest(count: int, label: str, queries: tuple[Query, ...]) -> tuple[Query, 
     """
     first, *others = queries
     top = topk(count, first.expr)
-    return (replace(first, expr=top), *(replace(query, expr=f"({query.expr}) and on ({label}) {top}") for query in others))
+    return (
+        replace(first, expr=top),
+        *(replace(query, expr=f"({query.expr}) and on ({label}) {top}") for query in others),
+    )

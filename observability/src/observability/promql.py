@@ -118,6 +118,16 @@ def or_not_scraped(expression: str, job: str, scope: Scope) -> str:
     return f"({expression}) or on () ({down} * {NOT_SCRAPED})"
 
 
+def or_down(expression: str, job: str, scope: Scope) -> str:
+    """The expression, or NOT_SCRAPED while a job that there is cannot be scraped; a stack may not have the job."""
+    return f"({expression}) or on () (max({scope.series('up', job, vm='vm')}) == 0) + {NOT_SCRAPED}"
+
+
+def or_zero_while_up(expression: str, job: str, scope: Scope) -> str:
+    """The expression, or 0 where it is empty while the job is scraped."""
+    return f"({expression}) or on () 0 * (max({scope.series('up', job, vm='vm')}) == 1)"
+
+
 def topk(count: int, expression: str) -> str:
     """The series with the largest values."""
     return f"topk({count}, {expression})"
