@@ -9,7 +9,7 @@ from observability.variables import Variables
 
 Kind = Literal["stat", "timeseries", "state-timeline", "table", "bargauge", "alertlist", "heatmap"]
 # Why a panel can be empty although the stack is healthy and under load.
-Needs = Literal["", "needs-gpu", "needs-fault", "needs-store", "needs-lora"]
+Needs = Literal["", "needs-gpu", "needs-fault", "needs-store", "needs-lora", "needs-mig"]
 
 # A part that not every shape of the stack has; rows and panels of one that is missing are left out: see `shapes`.
 Part = Literal["", "vllm", "llamacpp", "gpu"]

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 
 # The value of a tile whose target cannot be scraped; nothing that is measured has it.
 NOT_SCRAPED = -1_000_000_000
+# The value of a tile for which there was traffic, but too little for a ratio that means anything.
+TOO_LITTLE = -2_000_000_000
 
 _METRIC_NAME = re.compile(r"([A-Za-z_:][\w:]*)\{")
 _PLAIN_JOB = re.compile(r"[\w-]+")
@@ -126,6 +128,11 @@ def or_down(expression: str, job: str, scope: Scope) -> str:
 def or_zero_while_up(expression: str, job: str, scope: Scope) -> str:
     """The expression, or 0 where it is empty while the job is scraped."""
     return f"({expression}) or on () 0 * (max({scope.series('up', job, vm='vm')}) == 1)"
+
+
+def or_too_little(expression: str, amount: str) -> str:
+    """The expression, or TOO_LITTLE where it is empty although there was some amount; both without labels."""
+    return f"({expression}) or on () 0 * ({amount} > 0) + {TOO_LITTLE}"
 
 
 def topk(count: int, expression: str) -> str:

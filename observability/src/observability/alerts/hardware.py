@@ -49,7 +49,7 @@ def alerts() -> tuple[Alert, ...]:
             description="Heat or the power supply holds the clocks down, and tokens per second fall with them. Check "
             "cooling and power. The GPU's own power limit is not counted, since an L4 under load is always at it.",
             dashboard="GPU",
-            panel="What slows the clocks",
+            panel="Clock throttle reasons",
         ),
         Alert(
             name="GpuMemoryLow",
