@@ -14,10 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/unit/observability/golden"
 # What Grafana fills in for its variables.
 _VARIABLES = {"$__rate_interval": "1m", "$__range_s": "3600", "$__range": "1h", "$__interval": "1m"} | {f"${name}": ".*" for name in variables.NAMES}
+_VARIABLES |= {f"${name}": bounds[0] for name, bounds in variables.OBJECTIVES.items()}
 # Metrics that Prometheus itself adds to every target.
 TARGET_METRICS = {
     name: {"job", "instance", "vm"} for name in ("up", "scrape_duration_seconds", "scrape_samples_scraped")
 }
+
+# What Prometheus itself says of its alert rules.
+RULE_METRICS = {"ALERTS", "ALERTS_FOR_STATE"}
 
 Json = dict[str, Any]
 

@@ -155,7 +155,8 @@ def _ref_id(index: int) -> str:
 
 
 def _target(panel: Panel, query: Query, ref_id: str, *, instant: bool) -> Json:
-    interval = {"interval": f"{settings.EVALUATION_INTERVAL_SECONDS}s"} if panel.recorded and not instant else {}
+    # Grafana derives $__rate_interval from it: four steps at least.
+    interval = {"interval": f"{panel.step_seconds}s"} if panel.step_seconds and not instant else {}
     return {
         **interval,
         "refId": ref_id,
