@@ -230,4 +230,7 @@ def largest(count: int, label: str, queries: tuple[Query, ...]) -> tuple[Query, 
     """
     first, *others = queries
     top = topk(count, first.expr)
-    return (replace(first, expr=top), *(replace(query, expr=f"({query.expr}) and on ({label}) {top}") for query in others))
+    return (
+        replace(first, expr=top),
+        *(replace(query, expr=f"({query.expr}) and on ({label}) {top}") for query in others),
+    )

@@ -101,7 +101,11 @@ def test_every_metric_has_matchers() -> None:
         *("last_over_time", "topk", "offset", "timestamp", "label_join", "ignoring"),
     }
     for used_by, expression in expressions().items():
-        bare = re.sub(r'"[^"]*"', "", re.sub(r"\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|on \([^)]*\)|ignoring \([^)]*\)|offset \w+", "", expression))
+        bare = re.sub(
+            r'"[^"]*"',
+            "",
+            re.sub(r"\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|on \([^)]*\)|ignoring \([^)]*\)|offset \w+", "", expression),
+        )
         named = set(re.findall(r"[A-Za-z_:][\w:]*", bare))
         assert named - functions == set(promql.metric_names(expression)), used_by
 
@@ -147,7 +151,7 @@ def test_bucket_bounds_are_written_as_exposed() -> None:
     }  # fmt: skip
     exposed = {"+Inf", *(str(bound) for bound in metrics.TTFT_BUCKETS)}
     assert asked
-    assert {name for name, _ in asked} == {"gateway_time_to_first_token_seconds_bucket", history.FIRST_TOKEN}
+    assert {name for name, _ in asked} == {"gateway_time_to_first_token_seconds_bucket", history.TTFT}
     assert {value for _, value in asked} <= exposed
     assert set(variables.OBJECTIVES["ttft_objective"]) <= exposed
 

@@ -1,4 +1,4 @@
-"""What dashboards read over long ranges: sums of counters, as what came in each step (see `queries.gateway.history`)."""
+"""What dashboards read over long ranges: sums of counters, as what came in each step (`queries.gateway.history`)."""
 
 from observability import settings
 from observability.promql import Scope, increase_between_evaluations, total
@@ -30,8 +30,8 @@ def histograms() -> Group:
     step = history.HISTOGRAM_STEP_SECONDS
     sources = {
         history.DURATION: requests.duration_buckets(_SCOPE),
-        history.FIRST_TOKEN: requests.first_token_buckets(_SCOPE),
-        history.PER_TOKEN: requests.per_token_buckets(_SCOPE),
+        history.TTFT: requests.first_token_buckets(_SCOPE),
+        history.TPOT: requests.per_token_buckets(_SCOPE),
     }
     recorded = {name: _increase(buckets, JOB, step, "vm", "model", "le") for name, buckets in sources.items()}
     return Group("glasshouse-dashboard-histograms", step, recorded | {host.CPU_BUSY: node.cpu_busy(_SCOPE)})

@@ -33,8 +33,8 @@ def model_columns(variables: Variables, *, brief: bool = False) -> tuple[Query, 
         Query(history.failed_share(full_range, "model"), "Error rate", "percentunit"),
         Query(history.cancelled_share(full_range, "model"), "Cancelled", "percentunit"),
         Query(history.latency(full_range, history.DURATION, 0.95, "model"), "E2E p95", "s"),
-        Query(history.latency(full_range, history.FIRST_TOKEN, 0.95, "model"), "TTFT p95", "s"),
-        Query(history.latency(full_range, history.PER_TOKEN, 0.95, "model"), "TPOT p95", "s"),
+        Query(history.latency(full_range, history.TTFT, 0.95, "model"), "TTFT p95", "s"),
+        Query(history.latency(full_range, history.TPOT, 0.95, "model"), "TPOT p95", "s"),
         Query(history.token_rate(full_range, "output", "model"), "Output", "tokens/s"),
         Query(requests.in_flight(variables.now, "model"), "In flight"),
     )
@@ -77,11 +77,11 @@ def latency(variables: Variables) -> tuple[Panel, ...]:
         _by_model(variables, "E2E latency by model, p95", "Which model takes long to answer completely?",
                   "to the last byte: long answers take long by themselves.", history.DURATION, Thresholds()),
         _by_model(variables, "TTFT by model, p95", "Which model is slow to the first token?",
-                  "only streams that got a first token.", history.FIRST_TOKEN,
+                  "only streams that got a first token.", history.TTFT,
                   Thresholds.limit(settings.TTFT_P95_LIMIT_SECONDS)),
         _by_model(variables, "TPOT by model, p95", "Which model generates slowly?",
                   "the mean of each request: pauses within an answer are hidden. Excludes answers of one token.",
-                  history.PER_TOKEN, Thresholds.limit(settings.TPOT_P95_LIMIT_SECONDS)),
+                  history.TPOT, Thresholds.limit(settings.TPOT_P95_LIMIT_SECONDS)),
     )  # fmt: skip
 
 

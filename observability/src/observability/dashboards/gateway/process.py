@@ -61,7 +61,10 @@ def workers(variables: Variables) -> tuple[Panel, ...]:
             "the fewest of the scrapes around each point: a worker that is replaced within seconds may not be visible.",
             "short",
             8,
-            (Query(process.workers(interval), "live"), Query(process.workers_expected(interval), "expected", dashed=True)),
+            (
+                Query(process.workers(interval), "live"),
+                Query(process.workers_expected(interval), "expected", dashed=True),
+            ),
             no_value="Gateway not scraped",
             colours=(("live", GREEN), ("expected", GREY)),
         ),

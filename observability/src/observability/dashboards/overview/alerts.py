@@ -17,8 +17,8 @@ def firing() -> tuple[Panel, ...]:
     return (
         table(
             "Firing alerts",
-            "Which alerts fire, how urgent are they, since when, and what do they mean? A click shows its values, and the "
-            "runbook.",
+            "Which alerts fire, how urgent are they, since when, and what do they mean? A click shows its values "
+            "and the runbook.",
             "Prometheus evaluates the same rules as Grafana, which notifies: the two can differ by a minute. Silenced "
             "alerts are listed. While Prometheus is down this is empty: see Alert rules in Grafana.",
             "none", 24, (Query(events.firing_since(), "Since", "dateTimeFromNow"),),

@@ -8,8 +8,8 @@ from observability.queries.gateway import history, requests
 from observability.variables import Variables
 
 # Counted when a request ends, in steps: the latest may still be missing.
-_STEPS = f"in steps of {history.COUNT_STEP_SECONDS} s"
-_MINUTES = "by the minute; interpolated within buckets."
+_STEPS = f"In steps of {history.COUNT_STEP_SECONDS} s"
+_MINUTES = "By the minute; interpolated within buckets."
 _NO_DATA = "No data: no traffic, or the gateway is not scraped"
 _YESTERDAY, _LAST_WEEK = "1d", "7d"
 
@@ -45,7 +45,7 @@ def distributions(variables: Variables) -> tuple[Panel, ...]:
             "TTFT distribution",
             "Do all streams wait alike for the first token, or do some queue?",
             "each cell counts the streams between two bounds.",
-            "s", 12, (Query(history.buckets(cell, history.FIRST_TOKEN), "{{le}}"),), no_value=_NO_DATA,
+            "s", 12, (Query(history.buckets(cell, history.TTFT), "{{le}}"),), no_value=_NO_DATA,
         ),
     )  # fmt: skip
 
@@ -55,7 +55,7 @@ def first_token(variables: Variables) -> Panel:
     return _quantiles(
         variables, "Time to first token", "How long do clients wait for the first token?",
         "only streams that got a first token; those that timed out before it are in Timeouts.",
-        history.FIRST_TOKEN, palette.QUANTILE_NUMBERS, Thresholds.limit(settings.TTFT_P95_LIMIT_SECONDS), links.ENGINE,
+        history.TTFT, palette.QUANTILE_NUMBERS, Thresholds.limit(settings.TTFT_P95_LIMIT_SECONDS), links.ENGINE,
     )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def per_token(variables: Variables) -> Panel:
         variables, "Time per output token", "How fast is the output after the first token?",
         "the mean of each request, so that pauses within an answer are hidden; excludes answers of one token and "
         "broken streams.",
-        history.PER_TOKEN, palette.QUANTILE_NUMBERS[:2], Thresholds.limit(settings.TPOT_P95_LIMIT_SECONDS),
+        history.TPOT, palette.QUANTILE_NUMBERS[:2], Thresholds.limit(settings.TPOT_P95_LIMIT_SECONDS),
         links.ENGINE,
     )  # fmt: skip
 
@@ -75,7 +75,7 @@ def _e2e(variables: Variables) -> Panel:
     return graph(
         "E2E latency",
         "How long does a complete answer take, and how long did it yesterday?",
-        f"to the last byte: long answers take long by themselves. {_MINUTES.capitalize()}",
+        f"to the last byte: long answers take long by themselves. {_MINUTES}",
         "s", 8,
         (
             *(Query(history.latency(cell, history.DURATION, q), name) for q, name in palette.QUANTILE_NUMBERS[:2]),
@@ -100,7 +100,7 @@ def _quantiles(
     drilldown: str,
 ) -> Panel:
     return graph(
-        title, question, f"{blind_spot} {_MINUTES.capitalize()}", "s", 8,
+        title, question, f"{blind_spot} {_MINUTES}", "s", 8,
         tuple(Query(history.latency(variables.per_cell, histogram, q), name) for q, name in quantiles),
         thresholds=thresholds, colours=palette.QUANTILES, no_value=_NO_DATA,
         step_seconds=history.HISTOGRAM_STEP_SECONDS, drilldown=drilldown,
@@ -111,7 +111,7 @@ def _outcomes(interval: Scope) -> Panel:
     return graph(
         "Requests by outcome",
         "How many requests are there, how do they end, and is that usual for the hour?",
-        f"a request counts when it ends: long streams appear late. Excludes what nginx rejected. {_STEPS.capitalize()}.",
+        f"a request counts when it ends: long streams appear late. Excludes what nginx rejected. {_STEPS}.",
         "reqps", 8,
         (
             Query(history.request_rate(interval, "outcome"), "{{outcome}}"),

@@ -17,8 +17,8 @@ REQUESTS = "model:gateway_requests:increase15s"
 TOKENS = "model:gateway_tokens:increase15s"
 NGINX_OWN = "vm:nginx_own_responses:increase15s"
 DURATION = "model:gateway_request_duration_seconds_bucket:increase1m"
-FIRST_TOKEN = "model:gateway_time_to_first_token_seconds_bucket:increase1m"
-PER_TOKEN = "model:gateway_time_per_output_token_seconds_bucket:increase1m"
+TTFT = "model:gateway_time_to_first_token_seconds_bucket:increase1m"
+TPOT = "model:gateway_time_per_output_token_seconds_bucket:increase1m"
 
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
@@ -85,8 +85,8 @@ def buckets(scope: Scope, histogram: str) -> str:
 
 def within_share(scope: Scope, bound: str) -> str:
     """The share of streams whose first token came within a bound of a bucket, written as exposed."""
-    within = total(scope.count(_by_model(scope, FIRST_TOKEN, f'le="{bound}"')))
-    return share(within, total(scope.count(_by_model(scope, FIRST_TOKEN, 'le="+Inf"'))))
+    within = total(scope.count(_by_model(scope, TTFT, f'le="{bound}"')))
+    return share(within, total(scope.count(_by_model(scope, TTFT, 'le="+Inf"'))))
 
 
 def _per_second(scope: Scope, increases: str, *by: str) -> str:
