@@ -1,6 +1,7 @@
 """A dashboard: rows of panels on Grafana's grid of 24 columns, and the variables of its queries."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from observability import annotations, grafana_json, provisioning, settings, shapes, variables
 from observability.grafana_json import Json
@@ -148,7 +149,7 @@ def _widened(panels: list[Panel]) -> list[Panel]:
     """The panels, as wide as possible in the same proportions, so that they fill the grid."""
     whole = sum(panel.width for panel in panels)
     edges = [round(GRID_COLUMNS * sum(panel.width for panel in panels[:n]) / whole) for n in range(len(panels) + 1)]
-    return [replace(panel, width=end - start) for panel, start, end in zip(panels, edges, edges[1:], strict=True)]
+    return [replace(panel, width=end - start) for panel, (start, end) in zip(panels, pairwise(edges), strict=True)]
 
 
 def _dashboard_links() -> Json:

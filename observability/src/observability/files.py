@@ -73,7 +73,7 @@ def generated() -> Mapping[str, str]:
         "grafana/provisioning/alerting/policies.yaml": as_yaml(contact.policies(), "Read by Grafana."),
         "prometheus/rules/alerts.yml": as_yaml(
             rule_files.prometheus_rules(alerts.all_alerts()),
-            "The alerts for promtool's tests; Grafana evaluates them, Prometheus does not.",
+            "Read by Prometheus, for dashboards: Grafana evaluates the same alerts, and notifies.",
         ),
         "docs/panels.md": panel_reference.markdown(dashboards.all_dashboards()),
         **{

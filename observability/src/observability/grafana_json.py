@@ -1,9 +1,8 @@
 """A panel as Grafana's JSON, in the format of Grafana 9.4, which later versions read too."""
 
-import re
-
 from observability import links, settings, tables, variables
 from observability.panel import GREY, INSTANT_KINDS, MODEL_TEXTS, Panel, Query, Thresholds
+from observability.panel_options import panel_options
 
 Json = dict[str, object]
 
@@ -12,18 +11,9 @@ DATASOURCE: Json = {"type": "prometheus", "uid": variables.DATASOURCE_UID}
 # Soft maximum of an axis by unit: without one Grafana draws a row of zeros on an axis up to 100, and puts fractions
 # beside counts.
 _SOFT_MAX = {"reqps": 0.1, "ops": 0.1, "percentunit": 0.01, "short": 5, "tokens/s": 1, "events/s": 1, "x": 1}
-# Labels with an open set of values: there may be many, with long names.
-_OPEN_ENDED_LABELS = frozenset({"model", "key", "instance", "engine", "gpu", "job", "vm", "route", "name"})
-_LABEL = re.compile(r"\{\{(\w+)\}\}")
-# Fixed, or Grafana fills the tile: "up" would be four times as large as the number beside it.
-_STAT_TEXT: Json = {"titleSize": 14, "valueSize": 22}
 _SPARKLINE_POINTS = 100
 _HEATMAP_COLUMNS, _HEATMAP_MIN_INTERVAL = 120, "1m"
 _FORMATS = {"table": "table", "heatmap": "heatmap"}
-_LATEST: Json = {
-    "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-    "orientation": "auto",
-}
 
 
 def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variable_names: tuple[str, ...] = ()) -> Json:
@@ -69,77 +59,6 @@ def row_json(title: str, row_id: int, y: int, collapsed_panels: list[Json] | Non
     }
 
 
-def panel_options(panel: Panel) -> Json:
-    """The `options` of a panel: what only its kind has, such as legend, tooltip and which of many values to show."""
-    match panel.kind:
-        case "stat":
-            graph_mode = "area" if panel.sparkline else "none"
-            return {
-                **_LATEST,
-                "colorMode": "value",
-                "graphMode": graph_mode,
-                "textMode": "auto",
-                "justifyMode": "auto",
-                "text": _STAT_TEXT,
-            }
-        case "bargauge":
-            return {**_LATEST, "displayMode": "basic", "orientation": "horizontal", "showUnfilled": True}
-        case "timeseries":
-            return {"legend": _legend(panel), "tooltip": {"mode": "multi", "sort": "desc"}}
-        case "state-timeline":
-            return {
-                "mergeValues": True,
-                "showValue": "auto",
-                "alignValue": "left",
-                "rowHeight": 0.85,
-                # The text in the bars and their colours say it already.
-                "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom"},
-                "tooltip": {"mode": "single", "sort": "none"},
-            }
-        case "table":
-            # Sorted by the first number, largest first.
-            sort_by = [{"displayName": panel.queries[0].legend, "desc": True}]
-            return {"showHeader": True, "footer": {"show": False}, "cellHeight": "sm", "sortBy": sort_by}
-        case "heatmap":
-            return {
-                "calculate": False,  # the buckets are the rows
-                "cellGap": 1,
-                "color": {"mode": "scheme", "scheme": "Blues", "scale": "exponential", "exponent": 0.5, "steps": 64},
-                "exemplars": {"color": "rgba(255,0,255,0.7)"},
-                "filterValues": {"le": 1e-9},
-                "legend": {"show": True},
-                "rowsFrame": {"layout": "auto"},
-                "showValue": "never",
-                "tooltip": {"show": True, "yHistogram": True},
-                "yAxis": {"axisPlacement": "left", "unit": panel.unit},
-            }
-        case "alertlist":
-            return {
-                "viewMode": "list",
-                "groupMode": "default",
-                "groupBy": [],
-                "maxItems": 20,
-                "sortOrder": 3,  # by importance
-                "dashboardAlerts": False,
-                "alertName": "",
-                "alertInstanceLabelFilter": "",
-                "stateFilter": {"firing": True, "pending": False, "noData": False, "normal": False, "error": True},
-            }
-
-
-def _legend(panel: Panel) -> Json:
-    """Hidden for one series, a line of names for a few, a scrolling table where names are many or long."""
-    labels = {label for query in panel.queries for label in _LABEL.findall(query.legend)}
-    shown = len(panel.queries) > 1 or bool(labels)
-    table = bool(labels & _OPEN_ENDED_LABELS)
-    return {
-        "showLegend": shown,
-        "displayMode": "table" if table else "list",
-        "placement": "bottom",
-        "calcs": ["lastNotNull", "max"] if table else [],
-    }
-
-
 def _targets(panel: Panel) -> list[Json]:
     # A single number is the current value: the last point of a range could be long past.
     instant = panel.kind in INSTANT_KINDS
@@ -155,7 +74,8 @@ def _ref_id(index: int) -> str:
 
 
 def _target(panel: Panel, query: Query, ref_id: str, *, instant: bool) -> Json:
-    interval = {"interval": f"{settings.EVALUATION_INTERVAL_SECONDS}s"} if panel.recorded and not instant else {}
+    # Grafana derives $__rate_interval from it: four steps at least.
+    interval = {"interval": f"{panel.step_seconds}s"} if panel.step_seconds and not instant else {}
     return {
         **interval,
         "refId": ref_id,

@@ -116,7 +116,7 @@ class Panel:
         colours: colours of series, by name or /pattern/; all others take Grafana's palette.
         soft_max: the axis reaches at least this far, so that small values look small; defaults by unit.
         smooth: rates over at least half a minute, for quantiles and ratios, which jump when requests are few.
-        recorded: its queries read recorded series: rates cover at least four of their intervals.
+        step_seconds: the shortest time between two points, for recorded series: how often they are evaluated.
         sparkline: PromQL of a stat's course over the selected time range, behind its number; without labels.
         part: the part of the stack without which the panel is left out; empty for the parts of every shape.
     """
@@ -138,7 +138,7 @@ class Panel:
     stacked: bool = False
     soft_max: float | None = None
     smooth: bool = False
-    recorded: bool = False
+    step_seconds: int = 0
     sparkline: str = ""
     part: Part = ""
     action: str = ""

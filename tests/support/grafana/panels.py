@@ -28,7 +28,9 @@ class PanelQueries:
 
 def dashboards() -> list[Json]:
     """Every dashboard's file, of a stack that has every part."""
-    return [json.loads(file.read_text("utf-8")) for file in sorted((ROOT / "grafana" / "dashboards" / "all").glob("*.json"))]
+    return [
+        json.loads(file.read_text("utf-8")) for file in sorted((ROOT / "grafana" / "dashboards" / "all").glob("*.json"))
+    ]
 
 
 def panel_queries(dashboard: Json) -> list[PanelQueries]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.support.generated_files import (
+    RULE_METRICS,
     TARGET_METRICS,
     dashboard_files,
     expressions,
@@ -17,8 +18,9 @@ from tests.support.generated_files import (
 
 from gateway import gateway_app
 from gateway.telemetry import metrics
-from observability import promql, recording, settings
-from observability.queries.gateway import engines
+from observability import promql, recording, settings, variables
+from observability.queries import events
+from observability.queries.gateway import engines, history
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
@@ -35,8 +37,8 @@ def selectors() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
 
 def test_every_metric_is_exported_by_the_job_that_is_queried() -> None:
     for used_by, name, matchers in selectors():
-        if name in recording.series():
-            assert not matchers, f"{used_by}: {name} has no labels"
+        if name in recording.series() or name in RULE_METRICS:
+            assert all(label != "job" for label, *_ in matchers), f"{used_by}: {name} has no job"
             continue
         assert matchers, f"{used_by}: {name} is queried from every job"
         label, operator, job = matchers[0]
@@ -55,8 +57,14 @@ def test_every_metric_is_exported_by_the_job_that_is_queried() -> None:
 def test_every_label_and_value_that_is_matched_exists() -> None:
     unused_values = {"queue_full"}  # an outcome of the request queue, which does not exist yet
     for used_by, name, matchers in selectors():
-        for label, operator, value in matchers[1:]:
-            if label in {"instance", "vm"}:  # added by Prometheus
+        if name in RULE_METRICS:
+            continue
+        for label, operator, value in matchers:
+            if label in {"job", "instance", "vm"}:  # added by Prometheus
+                continue
+            if name in recording.series():
+                kept = _kept_labels(recording.series()[name])
+                assert label in kept, f"{used_by}: {name} is recorded without {label}"
                 continue
             known = next((metrics[name] for metrics in _EXPORTED.values() if name in metrics), dict[str, set[str]]())
             assert label in known, f"{used_by}: {name} has no label {label}"
@@ -66,6 +74,12 @@ def test_every_label_and_value_that_is_matched_exists() -> None:
                 assert wanted in known[label] | unused_values, f"{used_by}: {name}{{{label}}} is never {wanted}"
 
 
+def _kept_labels(recorded: str) -> set[str]:
+    """The labels of a recorded series: those that its expression sums by first."""
+    (labels,) = re.findall(r"^sum by \(([^)]*)\)", recorded) or [""]
+    return set(labels.split(", "))
+
+
 def test_grouping_labels_exist_on_the_metrics() -> None:
     for used_by, expression in expressions().items():
         grouped = {label for labels in re.findall(r"by \(([^)]*)\)", expression) for label in labels.split(", ")}
@@ -73,8 +87,10 @@ def test_grouping_labels_exist_on_the_metrics() -> None:
         known = {"job", "instance", "vm"} | {
             label for metrics in _EXPORTED.values() for name in names for label in metrics.get(name, {})
         }
+        known |= {label for name in names for label in _kept_labels(recording.series().get(name, ""))}
         renamed = {"model"} if "label_replace" in expression else set()
-        assert grouped <= known | renamed, f"{used_by}: {grouped - known}"
+        of_rules = {"alertname", "severity", events.SUBJECT, events.MEANING} if RULE_METRICS & set(names) else set()
+        assert grouped <= known | renamed | of_rules, f"{used_by}: {grouped - known}"
 
 
 def test_every_metric_has_matchers() -> None:
@@ -82,10 +98,14 @@ def test_every_metric_has_matchers() -> None:
         *("sum", "min", "max", "count", "by", "on", "or", "and", "unless", "rate", "increase", "group_left", "resets"),
         *("histogram_quantile", "label_replace", "absent", "vector", "time", "sum_over_time", "min_over_time"),
         *("max_over_time", "avg_over_time", "count_over_time", "predict_linear", "round", "clamp_min"),
-        *("last_over_time", "topk", "offset", "timestamp"),
+        *("last_over_time", "topk", "offset", "timestamp", "label_join", "ignoring"),
     }
     for used_by, expression in expressions().items():
-        bare = re.sub(r'"[^"]*"', "", re.sub(r"\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|on \([^)]*\)", "", expression))
+        bare = re.sub(
+            r'"[^"]*"',
+            "",
+            re.sub(r"\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|on \([^)]*\)|ignoring \([^)]*\)|offset \w+", "", expression),
+        )
         named = set(re.findall(r"[A-Za-z_:][\w:]*", bare))
         assert named - functions == set(promql.metric_names(expression)), used_by
 
@@ -129,10 +149,11 @@ def test_bucket_bounds_are_written_as_exposed() -> None:
     asked = {
         (name, value) for _, name, matchers in selectors() for label, _, value in matchers if label == "le"
     }  # fmt: skip
-    exposed = {str(bound) for bound in metrics.TTFT_BUCKETS}
+    exposed = {"+Inf", *(str(bound) for bound in metrics.TTFT_BUCKETS)}
     assert asked
-    assert {name for name, _ in asked} == {"gateway_time_to_first_token_seconds_bucket"}
+    assert {name for name, _ in asked} == {"gateway_time_to_first_token_seconds_bucket", history.TTFT}
     assert {value for _, value in asked} <= exposed
+    assert set(variables.OBJECTIVES["ttft_objective"]) <= exposed
 
 
 def test_variable_queries_use_labels_that_exist() -> None:

@@ -21,10 +21,7 @@ def built(*parts: Part) -> Dashboard:
 
 def placed(dashboard: Dashboard, parts: shapes.Parts) -> dict[str, tuple[int, int]]:
     """The column and width of each panel."""
-    return {
-        panel["title"]: (panel["gridPos"]["x"], panel["gridPos"]["w"])
-        for panel in panels(dashboard.json(parts))
-    }
+    return {panel["title"]: (panel["gridPos"]["x"], panel["gridPos"]["w"]) for panel in panels(dashboard.json(parts))}
 
 
 def test_a_panel_of_a_missing_part_leaves_its_width_to_the_others() -> None:

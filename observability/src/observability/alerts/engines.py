@@ -38,7 +38,7 @@ def alerts() -> tuple[Alert, ...]:
             "Check for a throttled GPU, KV cache preemptions, swapping, or another process on the same GPU. Very long "
             "prompts look the same for a while, since they are computed before any output.",
             dashboard="Overview",
-            panel="Output tokens per second",
+            panel="Token throughput (tok/s)",
         ),
         Alert(
             name="EngineQueueDepthHigh",

@@ -79,6 +79,6 @@ def alerts() -> tuple[Alert, ...]:
             "it within a day. On a full disk Prometheus and Grafana stop, and models cannot be downloaded. Check "
             "docker system df.",
             dashboard="Overview",
-            panel="Disks, free",
+            panel="Free disk space",
         ),
     )

@@ -20,8 +20,8 @@ def alerts() -> tuple[Alert, ...]:
     """All of them."""
     failed, outcomes = f"{VALUE} of the requests failed", "Requests by outcome"
     late = f"{VALUE} of the streams waited more than {settings.TTFT_SLOW_SECONDS:g} s for the first token"
-    availability, latency = "Burn rate of availability", "Burn rate of first tokens"
-    queue = "Requests in flight"
+    availability, latency = "Availability burn rate", "TTFT burn rate"
+    queue = "Requests in flight and waiting"
     return (
         _burn(
             "AvailabilityBudgetBurnFast", "availability", "page", failed, _FAILED + _FAST.format(panel=outcomes),

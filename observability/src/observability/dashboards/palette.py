@@ -14,8 +14,8 @@ STATES = {"ready": GREEN, "starting": BLUE, "draining": YELLOW, "ejected": ORANG
 QUANTILES = (("p50", BLUE), ("p95", ORANGE), ("p99", PURPLE))
 QUANTILE_NUMBERS = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
 QUANTILES_AND_MEAN = (*QUANTILES, ("mean", GREY))
-# The same quantile on another day, for comparison.
-OTHER_DAY = GREY
+# The same on another day, for comparison: dashed.
+OTHER_DAY, OTHER_WEEK = INDIGO, LIME
 PHASES = (
     ("queue", CYAN), ("connect", RED), ("ttft", YELLOW), ("idle", GREY), ("total", PURPLE),
     ("before_first_event", ORANGE), ("after_first_event", GREY),
