@@ -7,6 +7,7 @@ SCRAPE_TIMEOUT_SECONDS = 4
 # The label `vm` of every target. A Prometheus that scrapes several machines gives each its own value.
 VM = "local"
 EVALUATION_INTERVAL_SECONDS = 15
+RECONCILIATION_INTERVAL_SECONDS = 60
 ALERT_INTERVAL_SECONDS = 60  # a multiple of 10, or Grafana does not start
 
 # Each probe opens a TLS connection, and nobody needs to know within 5 s that the endpoint is down.
@@ -72,6 +73,13 @@ DISK_TREND_BELOW = 0.4
 DISK_TREND_SECONDS = 86400
 CERTIFICATE_LIMIT_DAYS = 14
 CERTIFICATE_GOOD_DAYS = 21
+
+# Of the engines' count, in an hour. A gateway sees 2 to 4 tokens less of a cancelled response than llama.cpp generates.
+DRIFT_LIMIT = 0.05
+MIN_DRIFT_TOKENS = 2000
+MIN_DRIFT_REQUESTS = 20
+# An unfinished request's prompt is unknown. Clients cancel the long ones: this many average prompts at most.
+UNFINISHED_PROMPT_FACTOR = 4
 
 # ---- Dashboards
 

@@ -43,3 +43,8 @@ CODES = (
     ("200", GREEN), ("400", BLUE), ("401", CYAN), ("403", INDIGO), ("404", LIME),
     ("429", YELLOW), ("499", GREY), ("500", PURPLE), ("502", RED), ("503", PINK), ("504", ORANGE),
 )  # fmt: skip
+# Why engines count more than gateways: only the last two need somebody.
+CAUSES = (
+    ("probe", GREY), ("unfinished", BLUE), ("retry", YELLOW), ("restart", "purple"), ("direct", ORANGE),
+    ("unattributed", RED),
+)  # fmt: skip

@@ -9,13 +9,10 @@ to the step, where `increase` extrapolates.
 
 from observability import settings
 from observability.promql import Scope, share, total
-from observability.queries import llamacpp, vllm
 from observability.queries.gateway import JOB, requests
 
 PARTS = ("requests", "idle", "lost")
 STEP_SECONDS = settings.EVALUATION_INTERVAL_SECONDS
-# Keys are many series.
-KEY_STEP_SECONDS = 60
 
 ENGINE_COST = "engine:gateway_cost_usd:increase15s"
 MODEL_COST = "model:gateway_cost_usd:increase15s"
@@ -87,6 +84,11 @@ def hourly_cost(scope: Scope) -> str:
     return f"{total(scope.rate(engine_series(scope, 'cost_usd_total')))} * {_HOUR}"
 
 
+def hourly_request_cost(scope: Scope) -> str:
+    """Dollars of requests per hour."""
+    return f"{total(scope.rate(engine_series(scope, 'cost_usd_total', 'part="requests"')))} * {_HOUR}"
+
+
 def hourly_cost_by(scope: Scope, label: str) -> str:
     """Dollars per hour by part or engine."""
     return f"{total(scope.rate(engine_series(scope, 'cost_usd_total')), label)} * {_HOUR}"
@@ -121,43 +123,3 @@ def _enough_tokens(scope: Scope, *labels: str) -> str:
     on = f"and on ({', '.join(labels)})"
     enough = f"{total(scope.increase(counters), *labels)} >= {settings.MIN_TOKENS_PER_INTERVAL}"
     return f"({total(scope.rate(counters), *labels)} {on} {enough})"
-
-
-def engine_tokens(scope: Scope) -> str:
-    """Tokens generated in the window, by the counters of the engines."""
-    return _as_table_row(_engine_tokens(scope))
-
-
-def gateway_tokens(scope: Scope) -> str:
-    """Output tokens counted by the gateway in the window."""
-    return _as_table_row(_gateway_tokens(scope))
-
-
-def wasted_events(scope: Scope) -> str:
-    """Events in the window of streams that nobody read to the end."""
-    return _as_table_row(_wasted_events(scope))
-
-
-def unaccounted_share(scope: Scope) -> str:
-    """The share of generated tokens that the gateway has not counted."""
-    return _as_table_row(f"1 - {share(f'({_gateway_tokens(scope)} + {_wasted_events(scope)})', _engine_tokens(scope))}")
-
-
-def _engine_tokens(scope: Scope) -> str:
-    counters = (("vllm:generation_tokens_total", vllm.JOB), ("llamacpp:tokens_predicted_total", llamacpp.JOB))
-    sums = (total(f"increase({scope.series(name, job, vm='vm')}[{scope.window}])") for name, job in counters)
-    return f"({' + '.join(f'({tokens} or vector(0))' for tokens in sums)})"
-
-
-def _gateway_tokens(scope: Scope) -> str:
-    tokens = scope.series("gateway_tokens_total", JOB, 'type="output"', vm="vm")
-    return total(f"increase({tokens}[{scope.window}])")
-
-
-def _wasted_events(scope: Scope) -> str:
-    return total(f"increase({scope.series('gateway_wasted_tokens_total', JOB, vm='vm')}[{scope.window}])")
-
-
-def _as_table_row(number: str) -> str:
-    """A number with the label that a table row needs."""
-    return f'label_replace({number}, "of", "all engines", "", "")'

@@ -19,9 +19,7 @@ def engines_and_models() -> Group:
         "glasshouse-cost",
         step,
         {
-            cost.ENGINE_COST: _increase(
-                cost.engine_series(_SCOPE, "cost_usd_total"), step, "vm", "engine", "part"
-            ),
+            cost.ENGINE_COST: _increase(cost.engine_series(_SCOPE, "cost_usd_total"), step, "vm", "engine", "part"),
             cost.MODEL_COST: _increase(cost.model_series(_SCOPE, "model_cost_usd_total"), step, *models),
             cost.MODEL_TOKENS: _increase(cost.model_series(_SCOPE, "output_equivalent_tokens_total"), step, *models),
         },
@@ -30,7 +28,7 @@ def engines_and_models() -> Group:
 
 def by_key() -> Group:
     """Requests, tokens, dollars and latency by key; without the many outcomes that did not happen."""
-    step, labels = cost.KEY_STEP_SECONDS, ("vm", "key")
+    step, labels = keys.STEP_SECONDS, ("vm", "key")
 
     def of_keys(name: str, *more: str) -> str:
         return _increase(keys.series(_SCOPE, name), step, *labels, *more)
