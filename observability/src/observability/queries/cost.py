@@ -86,7 +86,8 @@ def hourly_cost(scope: Scope) -> str:
 
 def hourly_request_cost(scope: Scope) -> str:
     """Dollars of requests per hour."""
-    return f"{total(scope.rate(engine_series(scope, 'cost_usd_total', 'part="requests"')))} * {_HOUR}"
+    dollars = engine_series(scope, "cost_usd_total", 'part="requests"')
+    return f"{total(scope.rate(dollars))} * {_HOUR}"
 
 
 def hourly_cost_by(scope: Scope, label: str) -> str:

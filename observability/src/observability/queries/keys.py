@@ -15,8 +15,8 @@ TOKENS = "key:gateway_tokens:increase1m"
 COST = "key:gateway_cost_usd:increase1m"
 DURATION_SUM = "key:gateway_request_duration_seconds_sum:increase1m"
 DURATION_COUNT = "key:gateway_request_duration_seconds_count:increase1m"
-FIRST_TOKEN_SUM = "key:gateway_time_to_first_token_seconds_sum:increase1m"
-FIRST_TOKEN_COUNT = "key:gateway_time_to_first_token_seconds_count:increase1m"
+TTFT_SUM = "key:gateway_time_to_first_token_seconds_sum:increase1m"
+TTFT_COUNT = "key:gateway_time_to_first_token_seconds_count:increase1m"
 
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
@@ -57,7 +57,7 @@ def mean_duration(scope: Scope, *by: str) -> str:
 
 def mean_first_token(scope: Scope, *by: str) -> str:
     """Seconds to the first token, as the mean over the window; streams only."""
-    return share(_count(scope, FIRST_TOKEN_SUM, by=by), _count(scope, FIRST_TOKEN_COUNT, by=by))
+    return share(_count(scope, TTFT_SUM, by=by), _count(scope, TTFT_COUNT, by=by))
 
 
 def hourly_cost(scope: Scope) -> str:

@@ -42,8 +42,8 @@ def by_key() -> Group:
             keys.COST: of_keys("cost_usd_total"),
             keys.DURATION_SUM: of_keys("request_duration_seconds_sum"),
             keys.DURATION_COUNT: of_keys("request_duration_seconds_count"),
-            keys.FIRST_TOKEN_SUM: of_keys("time_to_first_token_seconds_sum"),
-            keys.FIRST_TOKEN_COUNT: of_keys("time_to_first_token_seconds_count"),
+            keys.TTFT_SUM: of_keys("time_to_first_token_seconds_sum"),
+            keys.TTFT_COUNT: of_keys("time_to_first_token_seconds_count"),
         },
     )
 

@@ -19,7 +19,8 @@ def tiles(variables: Variables) -> tuple[Panel, ...]:
         stat(
             "Hourly cost (USD/h)",
             "What do the engines cost per hour, used or not?",
-            "the prices of ENGINE_PRICES; discounts, disks and network traffic are not included. Follows VM and engine.",
+            "the prices of ENGINE_PRICES; discounts, disks and network traffic are not included. Follows VM and "
+            "engine.",
             DOLLARS, cost.hourly_price(now), no_value=NO_PRICE, decimals=2, job=JOB,
         ),
         stat(
@@ -66,7 +67,8 @@ def graphs(variables: Variables) -> tuple[Panel, ...]:
         graph(
             "Cost per hour: requests, idle, lost",
             "Is the money spent on requests or on idle time?",
-            "adds up to the hourly price, except for running requests. lost: a worker was killed. Follows VM and engine.",
+            "adds up to the hourly price, except for running requests. lost: a worker was killed. Follows VM and "
+            "engine.",
             DOLLARS, 8, (Query(cost.hourly_cost_by(interval, "part"), "{{part}}"),),
             no_value=NO_PRICE_OR_DATA, colours=(("requests", GREEN), ("idle", GREY), ("lost", RED)),
             stacked=True, smooth=True,

@@ -71,7 +71,8 @@ def tables(variables: Variables) -> tuple[Panel, ...]:
     return (
         table(
             "Keys",
-            "Which key used how much in the selected time range, and how did its requests go? Click a key to filter by it.",
+            "Which key used how much in the selected time range, and how did its requests go? Click a key to "
+            "filter by it.",
             f"the {_MOST_KEYS} with the most output tokens. {_OTHERS} Tokens of interrupted streams are unknown: see "
             f"Wasted output on the Gateway dashboard. Follows VM and key; {_TO_THE_STEP}",
             "short",

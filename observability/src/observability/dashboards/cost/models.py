@@ -40,8 +40,8 @@ def tiles(variables: Variables) -> tuple[Panel, ...]:
         stat(
             "Cost per 1M tokens (incl. idle)",
             "What did a million tokens cost in the selected time range, idle time included?",
-            "high at low traffic, since few tokens share the price of the machine. The idle and lost time of all engines "
-            f"is shared out to models by what their requests cost. {_ENOUGH}",
+            "high at low traffic, since few tokens share the price of the machine. The idle and lost time of all "
+            f"engines is shared out to models by what their requests cost. {_ENOUGH}",
             DOLLARS, or_too_little(cost.total_cost_per_million_tokens(full_range), tokens),
             no_value=NO_PRICE, decimals=2, value_mappings=_TOO_LITTLE, job=JOB, width=6,
         ),
@@ -72,7 +72,8 @@ def graphs(variables: Variables) -> tuple[Panel, ...]:
         graph(
             "Cost per 1M tokens by model",
             "Which model's tokens are expensive?",
-            f"by the share of engine time that its requests used; idle time is not included. {few} Follows VM and model.",
+            f"by the share of engine time that its requests used; idle time is not included. {few} Follows VM and "
+            "model.",
             DOLLARS, 6, (Query(cost.token_price(interval, "model"), "{{model}}"),),
             no_value="Too little traffic, or no price set", smooth=True,
         ),
