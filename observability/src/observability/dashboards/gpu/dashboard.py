@@ -51,7 +51,7 @@ def _tiles() -> tuple[Panel, ...]:
             action="run nvidia-smi on the VM. After `systemctl daemon-reload` a container loses its GPU: recreate it.",
         ),
         stat(
-            "Utilisation",
+            "Busiest GPU",
             "How busy is the busiest GPU?",
             "the share of time in which anything ran: 100 % can be one small kernel. Power shows the actual load.",
             "percent",
@@ -71,7 +71,7 @@ def _tiles() -> tuple[Panel, ...]:
             action="lower gpu_memory_utilization in the model's file; check which other process uses memory.",
         ),
         stat(
-            "Temperature",
+            "Hottest GPU",
             "How hot is the hottest GPU?",
             "of the core. The GPU itself decides when to throttle: see Clock throttle reasons.",
             "celsius",
