@@ -1,3 +1,4 @@
+import functools
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from tests.support.generated_files import (
     golden,
     goldens,
     job_of,
+    variants,
 )
 
 from gateway import gateway_app
@@ -25,6 +27,7 @@ from observability.queries.gateway import engines, history
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 _EXPORTED = {scrape: golden(scrape) for scrape in goldens()}
+_VARIANTS = variants()
 
 
 def selectors() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
@@ -33,6 +36,16 @@ def selectors() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
         for used_by, expression in expressions().items()
         for name, matchers in _SELECTOR.findall(expression)
     ]
+
+
+@functools.cache
+def _labels(name: str) -> dict[str, set[str]]:
+    """The labels of a metric, and all values that any job or variant exports."""
+    found: dict[str, set[str]] = {}
+    for metrics in (*_EXPORTED.values(), *(metrics for _, metrics in _VARIANTS)):
+        for label, values in metrics.get(name, {}).items():
+            found.setdefault(label, set()).update(values)
+    return found
 
 
 def test_every_metric_is_exported_by_the_job_that_is_queried() -> None:
@@ -51,7 +64,9 @@ def test_every_metric_is_exported_by_the_job_that_is_queried() -> None:
             if job_of(scrape) == job or (operator == "=~" and re.fullmatch(job, job_of(scrape)))
         ]
         assert scrapes, f"{used_by}: there is no scrape of {job}"
-        assert all(name in _EXPORTED[scrape] for scrape in scrapes), f"{used_by}: {job} does not export {name}"
+        in_a_variant = any(name in metrics for of_job, metrics in _VARIANTS if of_job == job)
+        everywhere = all(name in _EXPORTED[scrape] for scrape in scrapes)
+        assert everywhere or in_a_variant, f"{used_by}: {job} does not export {name}"
 
 
 def test_every_label_and_value_that_is_matched_exists() -> None:
@@ -66,7 +81,7 @@ def test_every_label_and_value_that_is_matched_exists() -> None:
                 kept = _kept_labels(recording.series()[name])
                 assert label in kept, f"{used_by}: {name} is recorded without {label}"
                 continue
-            known = next((metrics[name] for metrics in _EXPORTED.values() if name in metrics), dict[str, set[str]]())
+            known = _labels(name)
             assert label in known, f"{used_by}: {name} has no label {label}"
             if value == ".*" or operator == "!~":
                 continue
@@ -84,9 +99,7 @@ def test_grouping_labels_exist_on_the_metrics() -> None:
     for used_by, expression in expressions().items():
         grouped = {label for labels in re.findall(r"by \(([^)]*)\)", expression) for label in labels.split(", ")}
         names = promql.metric_names(expression)
-        known = {"job", "instance", "vm"} | {
-            label for metrics in _EXPORTED.values() for name in names for label in metrics.get(name, {})
-        }
+        known = {"job", "instance", "vm"} | {label for name in names for label in _labels(name)}
         known |= {label for name in names for label in _kept_labels(recording.series().get(name, ""))}
         renamed = {"model"} if "label_replace" in expression else set()
         of_rules = {"alertname", "severity", events.SUBJECT, events.MEANING} if RULE_METRICS & set(names) else set()

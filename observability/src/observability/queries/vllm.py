@@ -115,7 +115,7 @@ def lengths(scope: Scope, histogram: str) -> str:
 def lora_adapters(scope: Scope) -> str:
     """Seconds since each server last reported which LoRA adapters its requests use; only the latest report counts."""
     labels = "instance, vm, running_lora_adapters, waiting_lora_adapters, max_lora"
-    reported = f"max by ({labels}) ({series(scope, 'lora_requests_info')})"
+    reported = f"max by ({labels}) ({scope.series('vllm:lora_requests_info', JOB, instance='instance', vm='vm')})"
     return f"time() - topk by (instance, vm) (1, {reported})"
 
 

@@ -136,7 +136,7 @@ class VllmRows:
                 (Query(vllm.finished_requests(interval), "{{finished_reason}}"),),
                 no_value=_NO_VLLM,
                 colours=(
-                    ("stop", "green"), ("length", "blue"), ("abort", "#8e8e8e"), ("error", palette.PURPLE),
+                    ("stop", "green"), ("length", "blue"), ("abort", "#8e8e8e"), ("error", palette.CYAN),
                     ("repetition", "orange"),
                 ),
                 stacked=True,

@@ -2,7 +2,7 @@
 
 from observability import settings
 from observability.dashboards import palette
-from observability.panel import BLUE, ORANGE, Panel, Query, Thresholds, graph
+from observability.panel import BLUE, Panel, Query, Thresholds, graph
 from observability.queries import vllm
 from observability.variables import Variables
 
@@ -43,7 +43,7 @@ class LatencyRows:
                     for part in ("queue", "prefill", "decode")
                 ),
                 no_value=_IDLE,
-                colours=(("queue", ORANGE), ("prefill", palette.PURPLE), ("decode", BLUE)),
+                colours=(("queue", palette.CYAN), ("prefill", palette.PURPLE), ("decode", BLUE)),
                 stacked=True,
                 smooth=True,
                 action="queue: check whether it is full. Prefill: long prompts, or prompts that the prefix cache "
