@@ -89,7 +89,7 @@ def test_grouping_labels_exist_on_the_metrics() -> None:
         }
         known |= {label for name in names for label in _kept_labels(recording.series().get(name, ""))}
         renamed = {"model"} if "label_replace" in expression else set()
-        of_rules = {"alertname", "severity", events.SUBJECT, events.MEANING} if RULE_METRICS & set(names) else set()
+        of_rules = {"alertname", "severity", events.SUBJECT, events.EXPLANATION} if RULE_METRICS & set(names) else set()
         assert grouped <= known | renamed | of_rules, f"{used_by}: {grouped - known}"
 
 
