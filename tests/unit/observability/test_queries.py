@@ -98,7 +98,7 @@ def test_every_metric_has_matchers() -> None:
         *("sum", "min", "max", "count", "by", "on", "or", "and", "unless", "rate", "increase", "group_left", "resets"),
         *("histogram_quantile", "label_replace", "absent", "vector", "time", "sum_over_time", "min_over_time"),
         *("max_over_time", "avg_over_time", "count_over_time", "predict_linear", "round", "clamp_min"),
-        *("last_over_time", "topk", "offset", "timestamp", "label_join", "ignoring"),
+        *("last_over_time", "topk", "offset", "timestamp", "label_join", "ignoring", "clamp_max"),
     }
     for used_by, expression in expressions().items():
         bare = re.sub(
@@ -134,7 +134,7 @@ def test_engine_states_are_those_of_the_gateway() -> None:
 def test_health_routes_are_those_of_the_gateway() -> None:
     assert set(settings.HEALTH_ROUTES) == gateway_app.HEALTH_PATHS
     for used_by, name, matchers in selectors():
-        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "Lost with" not in used_by:
+        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "lost in worker crashes" not in used_by:
             assert any(label == "route" and operator == "!~" for label, operator, _ in matchers), used_by
 
 
