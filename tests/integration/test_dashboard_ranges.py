@@ -16,7 +16,7 @@ from tests.support import history
 from tests.support.history import Series
 from tests.support.program import HOST, Program, free_port, until
 
-from observability import dashboards, settings
+from observability import dashboards
 from observability.queries.gateway import history as queries
 from observability.recording import dashboards as recorded
 
@@ -166,4 +166,3 @@ def test_increase_would_not_have_done(ask: Callable[[str], float], measured: Cal
     exact = ask(f'sum(sum_over_time({queries.REQUESTS}{{outcome="ok"}}[5m]))')
     measured(f"requests in 5 minutes: {truth} came, increase() says {estimate:.1f}, the recorded steps {exact:.0f}")
     assert exact == truth
-    assert settings.SCRAPE_INTERVAL_SECONDS < queries.COUNT_STEP_SECONDS <= queries.HISTOGRAM_STEP_SECONDS

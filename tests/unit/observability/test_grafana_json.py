@@ -105,10 +105,13 @@ def test_a_heatmap_reads_buckets_in_few_columns() -> None:
     assert document["maxDataPoints"] <= 200
 
 
-def test_a_sparkline_is_merged_with_the_number_before_it() -> None:
+def test_a_sparkline_is_merged_with_the_number_behind_it() -> None:
     document = rendered(stat("T", "Q?", "b.", "s", 'm{job="j"}', sparkline=True))
-    assert [(target["instant"], target["range"]) for target in document["targets"]] == [(True, False), (False, True)]
+    assert [(target["instant"], target["range"]) for target in document["targets"]] == [(False, True), (True, False)]
     assert document["options"]["graphMode"] == "area"
+    # The last row is the number, also where it is NaN, which has a text.
+    assert document["options"]["reduceOptions"]["calcs"] == ["last"]
+    assert document["fieldConfig"]["defaults"]["mappings"][-1]["options"]["match"] == "null+nan"
     assert [step["id"] for step in document["transformations"]] == ["merge"]
 
 

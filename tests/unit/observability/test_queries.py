@@ -98,7 +98,7 @@ def test_every_metric_has_matchers() -> None:
         *("sum", "min", "max", "count", "by", "on", "or", "and", "unless", "rate", "increase", "group_left", "resets"),
         *("histogram_quantile", "label_replace", "absent", "vector", "time", "sum_over_time", "min_over_time"),
         *("max_over_time", "avg_over_time", "count_over_time", "predict_linear", "round", "clamp_min"),
-        *("last_over_time", "topk", "offset", "timestamp", "label_join", "ignoring", "clamp_max"),
+        *("last_over_time", "topk", "offset", "timestamp", "label_join", "ignoring", "clamp_max", "NaN"),
     }
     for used_by, expression in expressions().items():
         bare = re.sub(
