@@ -31,7 +31,7 @@ def warnings(gateway: Gateway, text: str) -> int:
 
 def test_workers_that_start_on_a_full_disk_serve_and_are_counted_once_there_is_room(services: Services) -> None:
     mock = services.mock(name="left", models=("left",))
-    gateway = services.gateway(mock, workers=2, disk=("METRICS_DIR", "size=900k"), ENGINE_PRICES="left=1")
+    gateway = services.gateway(mock, workers=2, disk=("METRICS_DIR", "size=4m"), ENGINE_PRICES="left=1")
     disk = as_seen_by(gateway.program.pid, gateway.metrics_dir)
     chats(gateway, 4)
     filler = fill(disk)

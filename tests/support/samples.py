@@ -19,7 +19,7 @@ class Samples:
 
     Args:
         values: By name and labels.
-        rising: The keys of `values` that may only rise: counters, and all series of histograms.
+        rising: The keys of `values` that may only rise: counters, and all series of histograms and summaries.
     """
 
     def __init__(self, values: Mapping[Series, float], rising: frozenset[Series]) -> None:
@@ -34,7 +34,7 @@ class Samples:
             for sample in family.samples:
                 key = series(sample.name, **sample.labels)
                 values[key] = sample.value
-                if family.type in {"counter", "histogram"}:
+                if family.type in {"counter", "histogram", "summary"}:
                     rising.add(key)
         return cls(values, frozenset(rising))
 
@@ -57,7 +57,7 @@ class Samples:
         return sums
 
     def counted(self) -> dict[Series, float]:
-        """Every counter, and the count of each histogram, without zeros."""
+        """Every counter, and the count of each histogram and summary, without zeros."""
         return {
             key: self._values[key]
             for key in self._rising

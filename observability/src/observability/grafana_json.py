@@ -37,7 +37,6 @@ def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variable_n
     if panel.drilldown and panel.kind != "stat":
         document["links"] = [_link(panel.drilldown)]
     if panel.sparkline:
-        # The latest value and its course are two queries, since the course ends up to one step ago.
         document["transformations"] = [{"id": "merge", "options": {}}]
         document["maxDataPoints"] = _SPARKLINE_POINTS
     if panel.kind == "heatmap":
@@ -62,11 +61,11 @@ def row_json(title: str, row_id: int, y: int, collapsed_panels: list[Json] | Non
 def _targets(panel: Panel) -> list[Json]:
     # A single number is the current value: the last point of a range could be long past.
     instant = panel.kind in INSTANT_KINDS
-    targets = [_target(panel, query, _ref_id(index), instant=instant) for index, query in enumerate(panel.queries)]
+    queries = [(query, instant) for query in panel.queries]
     if panel.sparkline:
-        query = Query(panel.sparkline, panel.queries[0].legend)
-        targets.append(_target(panel, query, _ref_id(1), instant=False))
-    return targets
+        # First, since the last row is the number; a query of its own, since a course ends up to a step ago.
+        queries.insert(0, (Query(panel.sparkline, panel.queries[0].legend), False))
+    return [_target(panel, query, _ref_id(index), instant=now) for index, (query, now) in enumerate(queries)]
 
 
 def _ref_id(index: int) -> str:
@@ -149,7 +148,7 @@ def _thresholds(thresholds: Thresholds) -> Json:
 def _mappings(panel: Panel) -> list[Json]:
     """Text for values; on a stat for no value too, which would otherwise take the colour of the best or the worst."""
     empty = {
-        "match": "null",
+        "match": "null+nan",
         "result": {"text": panel.no_value, "color": GREY, "index": len(panel.value_mappings)},
     }
     no_value: list[Json] = [{"type": "special", "options": empty}] if panel.kind == "stat" else []

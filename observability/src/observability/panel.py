@@ -198,6 +198,9 @@ def stat(
     if job:
         expr = or_not_scraped(expr, job, Variables("vm").now)
         value_mappings = (*value_mappings, (NOT_SCRAPED, f"{job} not scraped", RED))
+    if sparkline:
+        # The latest value is the last point of the course: without one, the point before would be shown as the latest.
+        expr = f"{expr} or on () vector(NaN)"
     return Panel(
         kind="stat",
         title=title,

@@ -25,8 +25,9 @@ def panel_options(panel: Panel) -> Json:
 
 def _stat(panel: Panel) -> Json:
     graph_mode = "area" if panel.sparkline else "none"
+    latest: Json = {**_LATEST, "reduceOptions": {"calcs": ["last"], "fields": "", "values": False}}
     style = {"colorMode": "value", "graphMode": graph_mode, "textMode": "auto", "justifyMode": "auto"}
-    return {**_LATEST, **style, "text": _STAT_TEXT}
+    return {**(latest if panel.sparkline else _LATEST), **style, "text": _STAT_TEXT}
 
 
 def _bargauge(_: Panel) -> Json:

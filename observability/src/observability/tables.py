@@ -46,8 +46,8 @@ def column_overrides(panel: Panel, variables: tuple[str, ...]) -> list[Json]:
     named = [
         _override(key.title, setting)
         for key in panel.keys
-        if (texts := key.texts or (MODEL_TEXTS if key.label == "model" else ()))
-        for setting in _label_texts(texts)
+        if (other_texts := key.texts or (MODEL_TEXTS if key.label == "model" else ()))
+        for setting in _label_texts(other_texts)
     ]
     first, *others = panel.keys
     widths = [(first.title, first.width or _NAME_WIDTH), *((key.title, key.width) for key in others if key.width)]

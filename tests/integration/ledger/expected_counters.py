@@ -9,7 +9,7 @@ from tests.support.samples import Samples, Series
 
 # Requested by the tests themselves while they wait; and what no test can predict.
 _POLLED_ROUTES = {("route", "/livez"), ("route", "/readyz")}
-_UNPREDICTABLE = ("gateway_event_loop_lag_seconds",)
+_UNPREDICTABLE = ("gateway_event_loop_lag_seconds", "gateway_process_cpu_seconds", "gateway_engine_probe")
 
 
 @dataclass
@@ -81,6 +81,10 @@ class ExpectedCounters:
                 if name == "gateway_engine_requests_total" and dict(labels)["engine"] == engine
             }
         )
+
+    def requests_of_key(self, key: str) -> int:
+        """Requests that ended and were counted for this key."""
+        return sum(count for case, count in self.ended.items() if case.key == key and case.key_is_known)
 
     def table(self) -> str:
         """A summary for the terminal."""

@@ -104,7 +104,9 @@ class RequestCase:
             yield series("gateway_wasted_tokens_total", model=self.model, reason=self.outcome), self.wasted
         if not self.stream or not received:
             return
-        yield series("gateway_time_to_first_token_seconds_count", model=self.model), 1
+        if self.outcome != "cancelled":  # whether its client has read the first token is not known
+            yield series("gateway_time_to_first_token_seconds_count", model=self.model), 1
+            yield series("gateway_key_time_to_first_token_seconds_count", key=str(self.key)), 1
         if self.outcome != "ok":
             yield series("gateway_wasted_tokens_total", model=self.model, reason=self.outcome), received
         elif self.tokens[1] > 1:
@@ -112,7 +114,11 @@ class RequestCase:
 
     def _usage_entries(self) -> Iterator[tuple[Series, int]]:
         if self.key is not None and self.key_is_known:
-            yield series("gateway_key_requests_total", key=self.key), 1
+            yield series("gateway_key_requests_total", key=self.key, outcome=self.outcome), 1
+            yield series("gateway_key_request_duration_seconds_count", key=self.key), 1
+        if any(self.tokens):
+            for kind in _COUNTED_PER_KEY:
+                yield series(f"gateway_request_{kind}_tokens_count", model=self.model), 1
         for kind, count in zip(_TOKENS, self.tokens, strict=False):
             yield series("gateway_tokens_total", model=self.model, type=kind), count
             if kind in _COUNTED_PER_KEY:

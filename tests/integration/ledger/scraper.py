@@ -53,8 +53,13 @@ def scrape(gateway: Gateway) -> dict[str, float]:
     return {name: float(value) for name, _, value in samples}
 
 
+def rising(samples: Mapping[str, float]) -> frozenset[str]:
+    """The names and labels of all counters, and of all parts of histograms and summaries."""
+    return frozenset(name for name in samples if _rises(name))
+
+
 def _rises(name: str) -> bool:
-    """Whether it is a counter or part of a histogram; no gauge of ours has such a name."""
+    """Whether it is a counter, or part of a histogram or a summary; no gauge of ours has such a name."""
     return name.partition("{")[0].endswith(("_total", "_bucket", "_count", "_sum"))
 
 

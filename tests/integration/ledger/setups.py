@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 from typing import NamedTuple
 
 from tests.integration.ledger.request_cases import MAX_BODY_BYTES
+from tests.integration.ledger.scraper import rising, scrape
 from tests.integration.ledger.traffic import Traffic
 from tests.support.gateway import Gateway
 from tests.support.mock import Mock
@@ -82,6 +84,20 @@ async def assert_counters_match(setup: Setup) -> None:
             until, lambda: gateway.is_up() and not differences(), _SETTLED_S, "all counters have their expected values"
         )
     assert not (found := differences()), "\n".join(found)
+
+
+def assert_keys_add_up(setup: Setup) -> None:
+    """The requests of each key, over all outcomes, are those that it sent, and each has a duration."""
+    samples, expected = setup.gateway.scrape(), setup.traffic.expected
+    for key in setup.traffic.keys:
+        sent = expected.requests_of_key(key)
+        assert samples.total("gateway_key_requests_total", key=key) == sent, key
+        assert samples.total("gateway_key_request_duration_seconds_count", key=key) == sent, key
+
+
+def assert_no_new_series(setup: Setup, initial: Collection[str]) -> None:
+    """Nothing that was requested has created a counter, a histogram or a summary: all were there at zero."""
+    assert sorted(rising(scrape(setup.gateway)).difference(initial)) == []
 
 
 def assert_engine_agrees(setup: Setup, name: str) -> None:

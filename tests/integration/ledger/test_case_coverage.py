@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+import pytest
 from prometheus_client import CollectorRegistry
 from tests.integration.ledger.disruptions import ejections
 from tests.integration.ledger.request_case import RequestCase
@@ -9,18 +10,27 @@ from tests.integration.ledger.request_cases import ALL
 
 from gateway.dialects import ENDPOINTS
 from gateway.errors import ATTEMPT_RESULTS, ENGINE_PHASES, KEY_REFUSALS, GatewayError, Outcome
+from gateway.telemetry.endings import KNOWN_MODEL, KNOWN_MODEL_STREAM, NO_MODEL, UNKNOWN_MODEL, WASTED_OUTCOMES, Ending
+from gateway.telemetry.initial_series import TOKEN_TYPES
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.recorder import _PREDECLARED, _TOKEN_TYPES, _WASTED_OUTCOMES
 
 # Outcomes with which no request can end yet. `test_an_outcome_without_a_case_cannot_happen` fails once one does.
 NOT_YET: frozenset[Outcome] = frozenset()
 # What happens before a request is read: tests/unit/gateway/server/test_connection.py.
 BEFORE_REQUESTS = {"queue_full"}
 # A bug in the gateway cannot be provoked from outside: tests/unit/gateway/test_relay.py has it.
-GATEWAY_BUG = ("internal_error", "500")
+GATEWAY_BUG: Ending = ("internal_error", "500")
+# Sent by test_initial_series.py only.
+SENT_ELSEWHERE: set[Ending] = {("client_error", "404"), ("client_error", "413")}
 # Tested elsewhere, or different in every run.
 TESTED_ELSEWHERE = {
     "gateway_inflight_requests": "a gauge: checked before and after each kill, and 0 at the end (disruptions, setups)",
+    "gateway_process_cpu_seconds": "time, not requests: tests/unit/gateway/telemetry/test_process.py",
+    "gateway_process_resident_memory_bytes": "a gauge: as above",
+    "gateway_build_info": "a gauge: as above",
+    **dict.fromkeys(
+        ("gateway_engine_probes", "gateway_engine_probe_tokens"), "not requests: tests/integration/test_probes.py"
+    ),
     "gateway_worker_up": "a gauge: awaited after each kill (workers)",
     "gateway_workers_expected": "a gauge: a setting",
     "gateway_engine_model": "a gauge: tests/unit/gateway/telemetry/test_series.py",
@@ -45,7 +55,7 @@ def test_every_outcome_has_a_case() -> None:
 
 def test_an_outcome_without_a_case_cannot_happen() -> None:
     assert NOT_YET.isdisjoint({error.outcome for error in _tree(GatewayError)})
-    assert NOT_YET.isdisjoint({outcome for outcome, _ in _PREDECLARED})
+    assert NOT_YET.isdisjoint({outcome for outcome, _ in (*KNOWN_MODEL_STREAM, *NO_MODEL, *UNKNOWN_MODEL)})
 
 
 def test_every_timeout_auth_failure_and_result_has_a_case() -> None:
@@ -57,21 +67,32 @@ def test_every_timeout_auth_failure_and_result_has_a_case() -> None:
 
 def test_every_token_type_and_reason_for_waste_has_a_case() -> None:
     increased = _increased("gateway_tokens_total")
-    assert {labels["type"] for labels in increased} == set(_TOKEN_TYPES)
+    assert {labels["type"] for labels in increased} == set(TOKEN_TYPES)
     wasted = {labels["reason"] for labels in _increased("gateway_wasted_tokens_total")}
     # A plain response of llama.cpp that is cut by a shutdown or a timeout wastes a number that no test can predict.
-    assert wasted | {"internal_error"} == set(_WASTED_OUTCOMES)
+    assert wasted | {"internal_error"} == set(WASTED_OUTCOMES)
 
 
-def test_every_predeclared_outcome_and_code_has_a_case_and_no_case_has_another() -> None:
-    """Apart from an engine's own 4xx, which may be any."""
-    counted = {
-        (case.outcome, str(case.code))
-        for case in ALL
-        if case.model not in {"none", "other"} and case.route in ENDPOINTS
-    }
-    others = {(outcome, code) for outcome, code in counted if outcome == "client_error" and code not in {"400", "200"}}
-    assert counted - others | {GATEWAY_BUG} == set(_PREDECLARED)
+@pytest.mark.parametrize(
+    ("stream", "declared"), [(False, KNOWN_MODEL), (True, KNOWN_MODEL_STREAM)], ids=["plain", "stream"]
+)
+def test_every_ending_with_a_known_model_has_a_case_and_no_case_has_another(
+    *, stream: bool, declared: tuple[Ending, ...]
+) -> None:
+    relayed = [case for case in ALL if case.model not in {"none", "other"} and case.route in ENDPOINTS]
+    found = {(case.outcome, str(case.code)) for case in relayed if case.stream is stream}
+    assert found <= set(declared)
+    # A plain request and a stream can fail alike, so either will do.
+    either = {(case.outcome, str(case.code)) for case in relayed}
+    assert set(declared) - either == {GATEWAY_BUG, *SENT_ELSEWHERE}
+
+
+@pytest.mark.parametrize(("model", "declared"), [("none", NO_MODEL), ("other", UNKNOWN_MODEL)])
+def test_no_case_without_a_known_model_has_an_ending_that_is_not_declared(
+    model: str, declared: tuple[Ending, ...]
+) -> None:
+    cases = [case for case in ALL if case.model == model and case.route in ENDPOINTS and not case.label]
+    assert {(case.outcome, str(case.code)) for case in cases} <= set(declared)
 
 
 def test_every_relayed_path_has_a_case_that_works() -> None:

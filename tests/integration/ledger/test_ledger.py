@@ -8,10 +8,12 @@ import pytest
 from tests.integration.ledger import disruptions
 from tests.integration.ledger.request_case import RequestCase
 from tests.integration.ledger.request_cases import HELD, MIXED, OK_PLAIN, OK_STREAM, TIMEOUTS
-from tests.integration.ledger.scraper import scraping
+from tests.integration.ledger.scraper import rising, scrape, scraping
 from tests.integration.ledger.setups import (
     assert_counters_match,
     assert_engine_agrees,
+    assert_keys_add_up,
+    assert_no_new_series,
     engine,
     long_timeouts,
     short_timeouts,
@@ -36,6 +38,7 @@ def _shuffled(kinds: Mapping[RequestCase, int], times: int) -> Iterator[list[Req
 async def _run_with_long_timeouts(services: Services, workers: int, rounds: int) -> str:
     setup = long_timeouts(services, workers)
     gateway, traffic, mocks = setup
+    initial = rising(scrape(gateway))
     with scraping(gateway) as problems:
         for turn, mixed in enumerate(_shuffled(MIXED, rounds)):
             await traffic.send_all(mixed)
@@ -54,12 +57,15 @@ async def _run_with_long_timeouts(services: Services, workers: int, rounds: int)
         await disruptions.kill_last_engine(gateway, traffic, mocks["right"])
         await assert_counters_match(setup)
     assert problems == []
+    assert_keys_add_up(setup)
+    assert_no_new_series(setup, initial)
     return f"{workers} workers, {rounds} killed, {rounds + 1} times recycled: {traffic.expected.table()}"
 
 
 async def _run_with_short_timeouts(services: Services, workers: int, rounds: int) -> str:
     setup = short_timeouts(services, workers)
     gateway, traffic, _ = setup
+    initial = rising(scrape(gateway))
     with scraping(gateway) as problems:
         for mixed in _shuffled({**TIMEOUTS, OK_PLAIN: 10, OK_STREAM: 10}, rounds):
             await traffic.send_all(mixed)
@@ -69,6 +75,8 @@ async def _run_with_short_timeouts(services: Services, workers: int, rounds: int
         )  # each worker probes once, when it starts
         await assert_counters_match(setup)
     assert problems == []
+    assert_keys_add_up(setup)
+    assert_no_new_series(setup, initial)
     assert_engine_agrees(setup, "left")
     return f"{workers} workers, short timeouts: {traffic.expected.table()}"
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.errors import ProbeResult
+    from gateway.usage import Usage
+
 
 class FakeEngineObserver:
     """In place of the recorder.
@@ -16,12 +19,14 @@ class FakeEngineObserver:
         declared: The states that each engine can be in.
         states: The state of each engine.
         ejections: How often each engine was ejected.
+        probes: The probes of each engine, and the tokens that it counted.
     """
 
     def __init__(self) -> None:
         self.declared: dict[str, Sequence[str]] = {}
         self.states: dict[str, str] = {}
         self.ejections: Counter[str] = Counter()
+        self.probes: list[tuple[str, ProbeResult, Usage | None]] = []
 
     def declare_engine(self, engine: str, states: Sequence[str]) -> None:
         self.declared[engine] = states
@@ -31,3 +36,6 @@ class FakeEngineObserver:
 
     def engine_ejected(self, engine: str) -> None:
         self.ejections[engine] += 1
+
+    def engine_probed(self, engine: str, result: ProbeResult, usage: Usage | None) -> None:
+        self.probes.append((engine, result, usage))

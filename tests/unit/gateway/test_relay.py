@@ -58,7 +58,7 @@ async def test_a_plain_chat(gateway: Gateway, alpha: Mock) -> None:
     await gateway.ended("ok", 200, stream=False)
     metrics = gateway.metrics
     assert nonzero_samples(metrics.tokens) == {("mock", "input"): 9, ("mock", "output"): 5, ("mock", "cached_input"): 4}
-    assert nonzero_samples(metrics.key_requests) == {("tester",): 1}
+    assert nonzero_samples(metrics.key_requests) == {("tester", "ok"): 1}
     assert nonzero_samples(metrics.key_tokens) == {("tester", "input"): 9, ("tester", "output"): 5}
     assert nonzero_samples(metrics.request_duration) == {(CHAT, "mock", "false"): 1}
     assert nonzero_samples(metrics.time_to_first_token) == {}

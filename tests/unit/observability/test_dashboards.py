@@ -195,8 +195,8 @@ def test_single_values_are_instant_queries_and_a_sparkline_is_another_one(dashbo
         instant = [target["instant"] for target in panel["targets"]]
         assert [target["range"] for target in panel["targets"]] == [not flag for flag in instant]
         if panel["options"].get("graphMode") == "area":
-            assert instant == [True, False], panel["title"]
-            number, course = (target["expr"] for target in panel["targets"])
+            assert instant == [False, True], panel["title"]
+            course, number = (target["expr"] for target in panel["targets"])
             assert course in number
         else:
             assert set(instant) <= {panel["type"] in {"stat", "table", "bargauge"}}, panel["title"]

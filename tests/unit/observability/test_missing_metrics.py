@@ -40,7 +40,7 @@ def test_alerts_without_their_metric_are_reported() -> None:
     scrape = without(goldens()["gateway"], "gateway_requests_total")
     missing = missing_metrics.find_missing("gateway", scrape)
     assert "alert HighCancellationRate" in missing["gateway_requests_total"]
-    assert "Overview / Availability" in missing["gateway_requests_total"]
+    assert "Overview / Error rate (5m)" in missing["gateway_requests_total"]
 
 
 def test_a_renamed_label_is_reported() -> None:

@@ -102,7 +102,7 @@ def test_grouping_labels_exist_on_the_metrics() -> None:
         known = {"job", "instance", "vm"} | {label for name in names for label in _labels(name)}
         known |= {label for name in names for label in _kept_labels(recording.series().get(name, ""))}
         renamed = {"model"} if "label_replace" in expression else set()
-        of_rules = {"alertname", "severity", events.SUBJECT, events.MEANING} if RULE_METRICS & set(names) else set()
+        of_rules = {"alertname", "severity", events.SUBJECT, events.EXPLANATION} if RULE_METRICS & set(names) else set()
         assert grouped <= known | renamed | of_rules, f"{used_by}: {grouped - known}"
 
 
@@ -112,7 +112,7 @@ def test_every_metric_has_matchers() -> None:
         *("histogram_quantile", "label_replace", "absent", "vector", "time", "sum_over_time", "min_over_time"),
         *("max_over_time", "avg_over_time", "count_over_time", "predict_linear", "round", "clamp_min", "clamp_max"),
         *("last_over_time", "topk", "offset", "timestamp", "label_join", "ignoring"),
-        *("abs", "bool", "scalar"),
+        *("abs", "bool", "scalar", "NaN"),
     }
     for used_by, expression in expressions().items():
         bare = re.sub(
@@ -148,7 +148,7 @@ def test_engine_states_are_those_of_the_gateway() -> None:
 def test_health_routes_are_those_of_the_gateway() -> None:
     assert set(settings.HEALTH_ROUTES) == gateway_app.HEALTH_PATHS
     for used_by, name, matchers in selectors():
-        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "Lost with" not in used_by:
+        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "lost in worker crashes" not in used_by:
             assert any(label == "route" and operator == "!~" for label, operator, _ in matchers), used_by
 
 

@@ -14,17 +14,17 @@ _BUILDS = (
 # What an alert is about, in the order in which it is read.
 SUBJECT = "subject"
 # A copy of the alert's name, which a table shows as what the alert means.
-MEANING = "meaning"
+EXPLANATION = "explanation"
 _SUBJECT_LABELS = ("model", "model_name", "engine", "job", "gpu", "key", "mountpoint", "instance", "vm")
 
 
 def firing_since() -> str:
-    """When the condition of each firing alert came true, in milliseconds, with the labels SUBJECT and MEANING."""
+    """When the condition of each firing alert came true, in milliseconds, with the labels SUBJECT and EXPLANATION."""
     since = f"(ALERTS_FOR_STATE{{}} * 1000) and ignoring (alertstate) {_FIRING}"
     labels = ", ".join(f'"{label}"' for label in _SUBJECT_LABELS)
     joined = f'label_join({since}, "{SUBJECT}", " ", {labels})'
-    named = f'label_replace({joined}, "{MEANING}", "$1", "alertname", "(.+)")'
-    return f"max by (alertname, severity, {SUBJECT}, {MEANING}) ({named})"
+    named = f'label_replace({joined}, "{EXPLANATION}", "$1", "alertname", "(.+)")'
+    return f"max by (alertname, severity, {SUBJECT}, {EXPLANATION}) ({named})"
 
 
 def pages() -> str:

@@ -50,11 +50,13 @@ def create_app(settings: Settings | None = None) -> App:
         workers=settings.workers,
         max_models=settings.max_model_series,
         max_keys=settings.max_key_series,
+        relayed={path: endpoint.streams for path, endpoint in ENDPOINTS.items()},
     )
-    keys = KeyRing(settings.keys_file, settings.last_good_keys)
     meters = read_meters(settings.engine_prices, settings.prices_file, workers=settings.workers)
     share = TimeShare(slots.directory(), shares=settings.workers, engines=len(meters))
     ledger = CostLedger(meters, share, recorder.costs)
+    # After the ledger, which knows whether there are prices: so the keys' costs exist too.
+    keys = KeyRing(settings.keys_file, settings.last_good_keys, recorder.declare_keys)
     engine_key = settings.engine_key()
     monitors, fleet = _create_engines(settings, engine_key, recorder, meters)
     relay = Relay(
@@ -101,10 +103,9 @@ def _create_engines(
     schedule = PollSchedule(
         settings.discovery_interval, settings.probe_interval, settings.probe_timeout, max_silence=settings.ttft_timeout
     )
-    routes = {path: endpoint.streams for path, endpoint in ENDPOINTS.items()}
 
     def report_models(engine: Engine) -> None:
-        recorder.declare_models(routes, engine.models)
+        recorder.declare_models(engine.models)
         recorder.engine_models_read(engine.name, engine.kind, engine.models)
 
     monitors = []

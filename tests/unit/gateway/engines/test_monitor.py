@@ -33,6 +33,7 @@ class MonitoredEngine:
     def __init__(
         self, url: str, observer: FakeEngineObserver, launcher: str | None = None, key: EngineKey | None = None
     ) -> None:
+        self.observer = observer
         self.models_read: list[str] = []
         self.engine = Engine("e", Upstream("e", url, key=key, connect_timeout=5), observer)
         status = launcher and Upstream("l", launcher, key=None, connect_timeout=5)
@@ -189,6 +190,7 @@ async def test_an_engine_whose_probe_hangs_is_ejected(monitored: MonitoredEngine
     await alpha.change(probe_fault="hang")
     assert await monitored.poll() == ("ejected", "no token within 1 s")  # it never was ready: there is nothing to lose
     assert (await alpha.wait_for(lambda truth: truth["probes"]["running"] == 0))["probes"]["cancelled"] == 1
+    assert monitored.observer.probes == [("e", "timeout", None)]
 
 
 async def test_a_slow_probe_is_forgiven_while_real_requests_get_tokens(monitored: MonitoredEngine, alpha: Mock) -> None:

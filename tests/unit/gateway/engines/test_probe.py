@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, cast
 
 import orjson
 import pytest
 
 from gateway.engines.probe import Probe
-from gateway.errors import EngineBadResponse
+from gateway.errors import EngineBadResponse, EngineReset
 from gateway.upstream import Upstream
+from gateway.usage import Usage
 
-GENERATED = (200, b'{"choices":[{"text":"a"}]}')
-EMBEDDED = (200, b'{"data":[{"embedding":[0.1]}]}')
+GENERATED = (200, b'{"choices":[{"text":"a"}],"usage":{"prompt_tokens":2,"completion_tokens":1}}')
+EMBEDDED = (200, b'{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":3}}')
 NOT_FOUND = (404, b"{}")
 
 
@@ -30,8 +32,9 @@ class FakeUpstream:
         return self._responses[path]
 
 
-def probe(upstream: FakeUpstream) -> Probe:
-    return Probe(cast("Upstream", upstream))
+def probe(upstream: FakeUpstream, reported: list[Any] | None = None) -> Probe:
+    reports = [] if reported is None else reported
+    return Probe(cast("Upstream", upstream), lambda *report: reports.append(report))
 
 
 async def test_it_asks_for_one_token() -> None:
@@ -70,3 +73,35 @@ async def test_a_long_response_is_quoted_in_part() -> None:
     with pytest.raises(EngineBadResponse) as caught:
         await probe(FakeUpstream((500, b"x" * 10_000))).run("m")
     assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("completion", "embedding", "reports"),
+    [
+        (GENERATED, NOT_FOUND, [("ok", Usage(2, 1))]),
+        (NOT_FOUND, EMBEDDED, [("rejected", None), ("ok", Usage(3, 0))]),
+        ((200, b'{"choices":[]}'), NOT_FOUND, [("ok", None)]),
+        ((200, b'not JSON: "choices"'), NOT_FOUND, [("ok", None)]),
+        ((500, b"out of memory"), EMBEDDED, [("failed", None)]),
+        (NOT_FOUND, NOT_FOUND, [("rejected", None), ("rejected", None)]),
+    ],
+)
+async def test_each_request_is_reported_with_its_tokens(
+    completion: tuple[int, bytes], embedding: tuple[int, bytes], reports: list[Any]
+) -> None:
+    reported: list[Any] = []
+    with suppress(EngineBadResponse):
+        await probe(FakeUpstream(completion, embedding), reported).run("m")
+    assert reported == reports
+
+
+async def test_a_broken_connection_is_reported_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    upstream, reported = FakeUpstream(GENERATED), list[Any]()
+
+    async def reset(*_: object, **__: object) -> tuple[int, bytes]:
+        raise EngineReset("x", has_begun=False)
+
+    monkeypatch.setattr(upstream, "fetch", reset)
+    with pytest.raises(EngineReset):
+        await probe(upstream, reported).run("m")
+    assert reported == [("failed", None)]

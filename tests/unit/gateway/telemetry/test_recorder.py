@@ -13,9 +13,6 @@ from tests.support.in_process.record import RECORD
 from tests.support.in_process.server import nonzero_samples
 
 from gateway.errors import (
-    ATTEMPT_RESULTS,
-    ENGINE_PHASES,
-    KEY_REFUSALS,
     ClientDisconnected,
     EngineBadResponse,
     EngineTimeout,
@@ -56,14 +53,8 @@ async def recorded(metrics: Metrics) -> Recorded:
     return Recorded(metrics)
 
 
-async def test_series_that_exist_before_anything_happens(recorded: Recorded) -> None:
+async def test_the_number_of_workers_is_shown(recorded: Recorded) -> None:
     assert (recorded.worker_up, recorded.workers_expected) == ({(): 1}, {(): 3})
-    phases = {sample.labels["phase"] for family in recorded.metrics.timeouts.collect() for sample in family.samples}
-    assert phases == set(ENGINE_PHASES)
-    reasons = {
-        sample.labels["reason"] for family in recorded.metrics.auth_failures.collect() for sample in family.samples
-    }
-    assert reasons == set(KEY_REFUSALS)
 
 
 async def test_a_good_stream(recorded: Recorded) -> None:
@@ -74,7 +65,9 @@ async def test_a_good_stream(recorded: Recorded) -> None:
     assert (recorded.time_to_first_token, recorded.time_per_output_token) == ({("m",): 1}, {("m",): 1})
     types = {"input": 10, "output": 5, "cached_input": 4, "reasoning": 2}
     assert recorded.tokens == {("m", kind): count for kind, count in types.items()}
-    assert recorded.key_requests == {("tester",): 1}
+    assert (recorded.request_input_tokens, recorded.request_output_tokens) == ({("m",): 1}, {("m",): 1})
+    assert recorded.key_requests == {("tester", "ok"): 1}
+    assert (recorded.key_request_duration, recorded.key_time_to_first_token) == ({("tester",): 1}, {("tester",): 1})
     assert recorded.key_tokens == {("tester", "input"): 10, ("tester", "output"): 5}
     assert (
         recorded.inflight,
@@ -85,11 +78,12 @@ async def test_a_good_stream(recorded: Recorded) -> None:
     ) == ({}, {}, {}, {}, {})
 
 
-async def test_times_are_in_seconds(recorded: Recorded) -> None:
+async def test_times_are_in_seconds_and_lengths_in_tokens(recorded: Recorded) -> None:
     recorded.record()
     sums = {
         sample.name: sample.value
-        for metric in ("request_duration", "time_to_first_token", "time_per_output_token")
+        for metric in vars(recorded.metrics)
+        if metric.startswith(("request_", "time_", "key_"))
         for family in getattr(recorded.metrics, metric).collect()
         for sample in family.samples
         if sample.name.endswith("_sum")
@@ -98,6 +92,10 @@ async def test_times_are_in_seconds(recorded: Recorded) -> None:
         "gateway_request_duration_seconds_sum": 2.5,
         "gateway_time_to_first_token_seconds_sum": 0.25,
         "gateway_time_per_output_token_seconds_sum": 0.25,
+        "gateway_request_input_tokens_sum": 10,
+        "gateway_request_output_tokens_sum": 5,
+        "gateway_key_request_duration_seconds_sum": 2.5,
+        "gateway_key_time_to_first_token_seconds_sum": 0.25,
     }
 
 
@@ -169,7 +167,12 @@ async def test_a_cancelled_stream(recorded: Recorded, code: int, events: int, ph
     assert recorded.cancellations == {(phase,): 1}
     assert recorded.wasted_tokens == ({("m", "cancelled"): events} if events else {})
     assert (recorded.tokens, recorded.key_tokens) == ({}, {})
-    assert recorded.key_requests == {("tester",): 1}
+    assert recorded.key_requests == {("tester", "cancelled"): 1}
+    assert recorded.key_request_duration == {("tester",): 1}
+    # Nobody knows whether its client has read the first token.
+    assert (recorded.time_to_first_token, recorded.key_time_to_first_token) == ({}, {})
+    [line] = await recorded.lines()
+    assert line["ttft_ms"] == 250
 
 
 @pytest.mark.timing
@@ -199,13 +202,13 @@ async def test_keys_beyond_the_limit_are_other(recorded: Recorded) -> None:
         recorded.record(key=f"key-{number}")
     recorded.record(key="key-0")
     assert len(recorded.key_requests) == 60 + 1
-    assert (recorded.key_requests[("other",)], recorded.key_requests[("key-0",)]) == (5, 2)
+    assert (recorded.key_requests["other", "ok"], recorded.key_requests["key-0", "ok"]) == (5, 2)
     assert recorded.key_tokens[("other", "input")] == 50
     assert recorded.label_overflow == {("gateway_key_requests_total",): 5}
 
 
 async def test_models_beyond_the_limit_are_other(recorded: Recorded) -> None:
-    recorded.recorder.declare_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
+    recorded.recorder.declare_models([f"m{number}" for number in range(16)])
     for model in ("late", "m0", "other", "none"):
         recorded.record(model=model)
     counted = {key[1]: count for key, count in recorded.requests.items()}
@@ -213,23 +216,6 @@ async def test_models_beyond_the_limit_are_other(recorded: Recorded) -> None:
     assert recorded.label_overflow == {("gateway_requests_total",): 1}
     assert recorded.inflight == {}
     assert [line["model"] for line in await recorded.lines()] == ["late", "m0", "other", "none"]
-
-
-async def test_known_models_exist_at_zero(recorded: Recorded) -> None:
-    recorded.recorder.declare_models({"/v1/x": True, "/v1/y": False}, ("m", "n"))
-    recorded.recorder.declare_models({"/v1/x": True}, ("m",))
-    children = {
-        tuple(sample.labels.values())
-        for family in recorded.metrics.requests.collect()
-        for sample in family.samples
-        if not sample.name.endswith("_created")
-    }
-    for model in ("m", "n"):
-        for outcome, code in (("ok", "200"), ("stream_error", "200"), ("cancelled", "499"), ("engine_error", "502")):
-            assert ("/v1/x", model, "true", outcome, code) in children
-            assert ("/v1/y", model, "true", outcome, code) not in children
-            assert ("/v1/y", model, "false", outcome, code) in children
-    assert recorded.requests == {}
 
 
 async def test_event_loop_lag_is_measured(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,24 +226,6 @@ async def test_event_loop_lag_is_measured(recorded: Recorded, monkeypatch: pytes
     with suppress(asyncio.CancelledError):
         await watch
     assert recorded.event_loop_lag[()] >= 2
-
-
-async def test_an_engines_series_exist_at_zero(recorded: Recorded) -> None:
-    recorded.recorder.declare_engine("a", ("starting", "ready"))
-    children = {
-        (sample.name, *sample.labels.values()): sample.value
-        for metric in (
-            recorded.metrics.engine_requests,
-            recorded.metrics.engine_retries,
-            recorded.metrics.engine_ejections,
-        )
-        for family in metric.collect()
-        for sample in family.samples
-        if not sample.name.endswith("_created")
-    }
-    results = {("gateway_engine_requests_total", "a", result) for result in ATTEMPT_RESULTS}
-    assert set(children) == results | {("gateway_engine_retries_total", "a"), ("gateway_engine_ejections_total", "a")}
-    assert set(children.values()) == {0}
 
 
 async def test_an_engine_is_in_one_of_its_states(recorded: Recorded) -> None:
@@ -280,9 +248,17 @@ async def test_ejections_attempts_retries_and_failed_keys_are_counted(recorded: 
     assert recorded.auth_failures == {("revoked_api_key",): 1}
 
 
+async def test_probes_are_counted_with_the_tokens_that_the_engine_reports(recorded: Recorded) -> None:
+    recorded.recorder.engine_probed("a", "ok", Usage(2, 1, 1, 1))
+    recorded.recorder.engine_probed("a", "ok", None)
+    recorded.recorder.engine_probed("a", "timeout", None)
+    assert recorded.engine_probes == {("a", "ok"): 2, ("a", "timeout"): 1}
+    assert recorded.engine_probe_tokens == {("a", "input"): 2, ("a", "output"): 1}
+
+
 async def test_the_models_of_an_engine_are_shown_while_it_serves_them(recorded: Recorded) -> None:
     recorder = recorded.recorder
-    recorder.declare_models({"/v1/x": True}, [f"m{number}" for number in range(16)])
+    recorder.declare_models([f"m{number}" for number in range(16)])
     recorder.engine_models_read("a", "vllm", ("m0", "m1"))
     recorder.engine_models_read("b", "llama_cpp", ("m0", "too many", "really"))
     assert recorded.engine_model == {

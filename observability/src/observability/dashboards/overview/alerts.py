@@ -13,7 +13,7 @@ _IN_GRAFANA = "/alerting/list?search=${__value.raw}"
 
 def firing() -> tuple[Panel, ...]:
     """The alerts, with what each of them means and a link to its section of the runbook."""
-    meanings = tuple((alert.name, _first_sentence(alert.description), "") for alert in alerts.all_alerts())
+    explanations = tuple((alert.name, _first_sentence(alert.description), "") for alert in alerts.all_alerts())
     return (
         table(
             "Firing alerts",
@@ -27,7 +27,7 @@ def firing() -> tuple[Panel, ...]:
                 Key("alertname", "Alert", width=230, url=_IN_GRAFANA, link="Summary, values and runbook"),
                 Key("severity", "Severity", width=190, texts=_SEVERITIES),
                 Key(events.SUBJECT, "Of"),
-                Key(events.MEANING, "What it means", texts=meanings),
+                Key(events.EXPLANATION, "What it means", texts=explanations),
             ),
             needs="needs-fault",
         ),

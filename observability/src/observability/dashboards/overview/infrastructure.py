@@ -138,7 +138,7 @@ def _engine_states(interval: Scope) -> Panel:
         "Which engines can answer, and since when?",
         "as the gateway sees them through its one-token probe; the launcher's /status and log say why one failed. Over "
         "long ranges each bar shows the worst state in it.",
-        "none", 8, (Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
+        "none", 7, (Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
         no_value="Gateway not scraped", value_mappings=STATE_MAPPINGS, minimum=None, drilldown=links.ENGINE,
     )  # fmt: skip
 
@@ -149,7 +149,7 @@ def _load(interval: Scope) -> Panel:
         "How many requests are in flight, and where do they wait?",
         "the peak of the scrapes around each point: shorter bursts are missed. The gateway's number includes requests "
         "that wait in an engine.",
-        "short", 8,
+        "short", 10,
         (
             Query(requests.in_flight(interval), "gateway in flight"),
             Query(vllm.running(interval), "vLLM running"),
@@ -167,7 +167,7 @@ def _queue_time(interval: Scope) -> Panel:
         "Queue time",
         "How long do requests wait in vLLM before it begins with them?",
         "vLLM only: llama.cpp exports no queue time. Requests of other clients of the engine are included.",
-        "s", 8,
+        "s", 7,
         tuple(
             Query(vllm.histogram_quantile(interval, "request_queue_time_seconds", q), name)
             for q, name in palette.QUANTILE_NUMBERS[:2]

@@ -170,10 +170,10 @@ def _ready_texts() -> tuple[tuple[int, str, str], ...]:
     """The values of `engines.ready_of_all`: green only where all are ready."""
     return tuple(
         (
-            ready + engines.ENGINES_FACTOR * every,
-            f"{ready} of {every}",
-            GREEN if ready == every else ORANGE if ready else RED,
+            ready + engines.ENGINES_FACTOR * known,
+            f"{ready} of {known}",
+            GREEN if ready == known else ORANGE if ready else RED,
         )
-        for every in range(1, _MOST_ENGINES + 1)
-        for ready in range(every + 1)
+        for known in range(1, _MOST_ENGINES + 1)
+        for ready in range(known + 1)
     )

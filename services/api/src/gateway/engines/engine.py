@@ -12,8 +12,9 @@ from gateway.cost import EngineMeter
 from gateway.engines.load import Load
 from gateway.engines.observer import EngineObserver
 from gateway.engines.outlier import Outlier
-from gateway.errors import EngineStalled, GatewayError
+from gateway.errors import EngineStalled, GatewayError, ProbeResult
 from gateway.upstream import Upstream
+from gateway.usage import Usage
 
 State = Literal["starting", "ready", "draining", "ejected", "down", "failed"]
 STATES: tuple[State, ...] = get_args(State)
@@ -138,6 +139,10 @@ class Engine:
         self.last_success_at = time.monotonic()
         if not self.outlier.is_ejected or self._is_stalled:
             self._recover()
+
+    def report_probe(self, result: ProbeResult, usage: Usage | None = None) -> None:
+        """Reports the end of a request that was a probe, with its tokens if the engine has counted them."""
+        self._observer.engine_probed(self.name, result, usage)
 
     def record_success(self) -> None:
         """It finished a response."""

@@ -74,7 +74,7 @@ class EngineMonitor:
         self._launcher = launcher
         self._schedule = schedule
         self._on_models = on_models
-        self._probe = Probe(engine.upstream)
+        self._probe = Probe(engine.upstream, engine.report_probe)
         self._poll_misses, self._probe_misses = Misses(), Misses()
         self._progress: float | None = None
         self.polled_once = asyncio.Event()
@@ -244,6 +244,7 @@ class EngineMonitor:
             async with asyncio.timeout(self._schedule.probe_timeout) as timeout:
                 await self._probe.run(engine.models[0])
         except TimeoutError:
+            engine.report_probe("timeout")
             if _fired_late(timeout):  # checked at once: what follows takes time, too
                 return
             await self._read_load(_RECHECK_TIMEOUT_S)

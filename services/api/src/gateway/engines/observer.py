@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from gateway.errors import ProbeResult
+from gateway.usage import Usage
+
 
 class EngineObserver(Protocol):
     """Counts and shows what happens to engines. The gateway's recorder is one."""
@@ -15,3 +18,6 @@ class EngineObserver(Protocol):
 
     def engine_ejected(self, engine: str) -> None:
         """The engine was taken out of rotation for its failures, or because it makes no progress."""
+
+    def engine_probed(self, engine: str, result: ProbeResult, usage: Usage | None) -> None:
+        """The gateway had the engine generate a token of its own; `usage` is the engine's count, where it has one."""

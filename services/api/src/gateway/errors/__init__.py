@@ -59,6 +59,7 @@ from gateway.errors.client import (
 from gateway.errors.engine import (
     ATTEMPT_RESULTS,
     ENGINE_PHASES,
+    PROBE_RESULTS,
     AttemptResult,
     EngineBadResponse,
     EngineBusy,
@@ -71,6 +72,7 @@ from gateway.errors.engine import (
     EngineTimeout,
     EngineUnreachable,
     NoEngineReady,
+    ProbeResult,
 )
 from gateway.errors.gateway import (
     ClientDisconnected,
@@ -84,6 +86,7 @@ __all__ = [
     "ATTEMPT_RESULTS",
     "ENGINE_PHASES",
     "KEY_REFUSALS",
+    "PROBE_RESULTS",
     "AttemptResult",
     "BodyTooLarge",
     "ClientDisconnected",
@@ -112,6 +115,7 @@ __all__ = [
     "NotFound",
     "OutOfResources",
     "Outcome",
+    "ProbeResult",
     "RequestTimeout",
     "ShuttingDown",
     "TooManyConnections",

@@ -10,6 +10,9 @@ ENGINE_PHASES: tuple[EnginePhase, ...] = get_args(EnginePhase)
 # How one attempt at an engine can end.
 AttemptResult = Literal["ok", "rejected", "busy", "unreachable", "reset", "broken", "timeout", "cancelled", "error"]
 ATTEMPT_RESULTS: tuple[AttemptResult, ...] = get_args(AttemptResult)
+# How a probe can end: `rejected` where the engine does not offer the endpoint or refuses the request.
+ProbeResult = Literal["ok", "rejected", "failed", "timeout"]
+PROBE_RESULTS: tuple[ProbeResult, ...] = get_args(ProbeResult)
 
 
 class NoEngineReady(GatewayError):

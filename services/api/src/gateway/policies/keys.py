@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import os
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -60,6 +61,11 @@ class Key:
     models: frozenset[str] | None
     revoked: bool
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether its last day is over, in UTC."""
+        return self.expires is not None and datetime.now(UTC).date() > self.expires
+
     def may_use(self, model: str) -> bool:
         """Whether this key may use `model`."""
         return self.models is None or model in self.models
@@ -81,14 +87,21 @@ class KeyRing:
         path: keys.yaml; see `_Entry` for its fields.
         last_good: Where a copy of the newest valid version is kept (hashes only), for a worker that starts while the
             file is invalid. The gateway must not go down with a worker because someone is editing its keys.
+        on_names: Called with the names of the keys that may call, whenever the file has been read.
 
     Raises:
         KeysFileError: On construction, if the file is invalid and there is no valid copy.
     """
 
-    def __init__(self, path: Path, last_good: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        last_good: Path | None = None,
+        on_names: Callable[[Collection[str]], None] = lambda _: None,
+    ) -> None:
         self._path = path
         self._last_good = last_good
+        self._on_names = on_names
         self._signature = file_signature(path)
         self._last_error = ""
         try:
@@ -98,6 +111,7 @@ class KeyRing:
                 raise
             logger.error("keys file is invalid, the last valid keys stay in force: {}", error)
             self._keys = read_keys(last_good)
+        self._report_names()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -116,7 +130,7 @@ class KeyRing:
             raise Unauthorized("This API key is not known here. Check it, or ask for a new one (make key NAME=…).")
         if key.revoked:
             raise Unauthorized("This API key has been revoked.", code="revoked_api_key")
-        if key.expires is not None and datetime.now(UTC).date() > key.expires:
+        if key.has_expired:
             raise Unauthorized(f"This API key expired on {key.expires}.", code="expired_api_key")
         return key
 
@@ -153,13 +167,18 @@ class KeyRing:
             _keep_copy(content, self._last_good)
         return keys
 
+    def _report_names(self) -> None:
+        """A revoked key, or one that has expired, never calls."""
+        self._on_names([key.name for key in self._keys.values() if not (key.revoked or key.has_expired)])
+
     async def watch(self) -> None:
         """Refreshes forever, so that a revoked key stops working within five seconds."""
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
             try:
                 # In a thread: thousands of keys take time to parse, and a file system may be slow as well.
-                await asyncio.to_thread(self.refresh)
+                if await asyncio.to_thread(self.refresh):
+                    self._report_names()
             except Exception:  # noqa: BLE001 - a watcher that dies would leave revoked keys in force
                 logger.exception("the keys file could not be checked")
 

@@ -22,6 +22,9 @@ class CostCounters:
         metrics: The metrics to write to. None of them gets a series unless an engine has a price.
         model_label: Maps a model to its label in metrics.
         key_label: Maps a key to its label in metrics.
+
+    Attributes:
+        has_prices: Whether any engine has a price.
     """
 
     def __init__(
@@ -30,22 +33,16 @@ class CostCounters:
         self._metrics = metrics
         self._model_label = model_label
         self._key_label = key_label
-        self._has_prices = False
+        self.has_prices = False
         self._booked: dict[tuple[str, Part], float] = defaultdict(float)
         self._charged: list[tuple[str, str, str, float, float]] = []
 
     def declare_engine(self, engine: str, usd_per_hour: float) -> None:
         """An engine has this price: its series start at zero."""
-        self._has_prices = True
+        self.has_prices = True
         self._metrics.hourly_price.labels(engine).set(usd_per_hour)
         for part in _PARTS:
             self._metrics.cost.labels(engine, part)
-
-    def declare_model(self, model: str) -> None:
-        """A model is served: its series start at zero."""
-        if self._has_prices:
-            self._metrics.model_cost.labels(model)
-            self._metrics.output_equivalent_tokens.labels(model)
 
     def book(self, engine: str, part: Part, usd: float) -> None:
         """Adds to a part of an engine's time, in dollars."""

@@ -5,15 +5,19 @@ models from what engines serve, keys from the keys file. A client's text never b
 a metric is for: the question that an operator asks of it.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 
-# vLLM's own bounds for vllm:time_to_first_token_seconds, so that ours and the engine's can be subtracted.
+# vLLM's own bounds for vllm:time_to_first_token_seconds, so that ours and the engine's can be subtracted; and 1.5 and
+# 2.0, because a quantile is only as exact as the bounds around it, and here the objective is judged.
 TTFT_BUCKETS = (
-    *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0),
+    *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
     *(2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0, 160.0, 640.0, 2560.0),
 )
 DURATION_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
-TPOT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
+# 0.03 and 0.04 for the same reason.
+TPOT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
+# Powers of 4, up to the longest contexts.
+LENGTH_BUCKETS = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 131072.0)
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
@@ -31,6 +35,9 @@ class Metrics:
         def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
             return Histogram(f"gateway_{name}", text, labels, buckets=buckets, registry=registry)
 
+        def summary(name: str, text: str, *labels: str) -> Summary:
+            return Summary(f"gateway_{name}", text, labels, registry=registry)
+
         self.requests_started = counter(
             "requests_started_total",
             "Requests started: finished + in flight + lost with a killed worker.",
@@ -47,7 +54,8 @@ class Metrics:
             *("route", "model", "stream"),
         )  # fmt: skip
         self.time_to_first_token = histogram(
-            "time_to_first_token_seconds", "Streams: from the first byte in to the first non-empty token out.",
+            "time_to_first_token_seconds",
+            "Streams that were not cancelled: from the first byte in to the first non-empty token out.",
             TTFT_BUCKETS, "model",
         )  # fmt: skip
         self.time_per_output_token = histogram(
@@ -58,7 +66,23 @@ class Metrics:
             "tokens_total", "Tokens by the engine's own count. cached_input is part of input, reasoning of output.",
             "model", "type",
         )  # fmt: skip
-        self.key_requests = counter("key_requests_total", "Who calls? Requests finished, by key.", "key")
+        self.request_input_tokens = histogram(
+            "request_input_tokens", "How long are prompts? Input tokens of a request.", LENGTH_BUCKETS, "model"
+        )
+        self.request_output_tokens = histogram(
+            "request_output_tokens", "How long are answers? Output tokens of a request.", LENGTH_BUCKETS, "model"
+        )
+        self.key_requests = counter(
+            "key_requests_total", "Who calls, and who fails? Requests finished, by key.", "key", "outcome"
+        )
+        self.key_request_duration = summary(
+            "key_request_duration_seconds", "Who waits? From the first byte in to the last byte out, by key.", "key"
+        )
+        self.key_time_to_first_token = summary(
+            "key_time_to_first_token_seconds",
+            "Whose streams start slowly? As gateway_time_to_first_token_seconds, by key.",
+            "key",
+        )
         self.key_tokens = counter("key_tokens_total", "Who spends? Tokens by key.", "key", "type")
         self.inflight = Gauge(
             "gateway_inflight_requests", "Requests started and not finished, in running workers.", ["model"],
@@ -85,11 +109,30 @@ class Metrics:
             ["engine", "kind", "model"], registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.engine_ejections = counter("engine_ejections_total", "Times an engine was ejected for failing.", "engine")
+        self.engine_probes = counter(
+            "engine_probes_total",
+            "One-token probes that the gateway sent to an engine, by result: its own traffic, not that of users.",
+            *("engine", "result"),
+        )
+        self.engine_probe_tokens = counter(
+            "engine_probe_tokens_total", "Tokens of these probes by the engine's own count.", "engine", "type"
+        )
         self.event_loop_lag = histogram(
             "event_loop_lag_seconds",
             "How late a timer of the event loop fires: is the gateway itself busy?",
             LAG_BUCKETS,
         )
+        self.process_cpu = counter(
+            "process_cpu_seconds_total", "Is the gateway's CPU the limit? User and system time of all workers so far."
+        )
+        self.process_memory = Gauge(
+            "gateway_process_resident_memory_bytes", "Does it leak? Resident memory of running workers.",
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.build_info = Gauge(
+            "gateway_build_info", "1 for the version that runs.", ["version"],
+            registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
         self.worker_up = Gauge("gateway_worker_up", "Running workers.", registry=registry, multiprocess_mode="livesum")
         self.workers_expected = Gauge(
             "gateway_workers_expected",

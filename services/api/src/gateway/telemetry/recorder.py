@@ -2,27 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway.errors import ATTEMPT_RESULTS, ENGINE_PHASES, KEY_REFUSALS, AttemptResult, Outcome
+from gateway.errors import AttemptResult, ProbeResult
 from gateway.telemetry.cost_counters import CostCounters
+from gateway.telemetry.initial_series import CANCELLATION_PHASES, KEY_TOKEN_TYPES, TOKEN_TYPES, InitialSeries
 from gateway.telemetry.labels import Labels
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.multiprocess import slots
 from gateway.telemetry.multiprocess.counter_files import DiskSpaceMonitor
 from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, RequestObservation
+from gateway.telemetry.process import ProcessMetrics
 from gateway.telemetry.record import RequestRecord
 from gateway.usage import Usage
 
 _LAG_PERIOD_S = 0.5
-# In the order of the fields of `Usage`.
-_TOKEN_TYPES = ("input", "output", "cached_input", "reasoning")
-_KEY_TOKEN_TYPES = frozenset({"input", "output"})
+_BEFORE_FIRST_EVENT, _AFTER_FIRST_EVENT = CANCELLATION_PHASES
 
 M = TypeVar("M", bound=MetricWrapperBase)
 
@@ -36,6 +37,7 @@ class Recorder:
         workers: How many workers there should be, for `gateway_workers_expected`.
         max_models: Models beyond this number are counted as "other"; see `series_budget`.
         max_keys: Likewise for keys.
+        relayed: The relayed routes, and whether each can stream.
 
     Attributes:
         costs: Counts dollars.
@@ -43,7 +45,14 @@ class Recorder:
     """
 
     def __init__(
-        self, metrics: Metrics, log: RequestLog, *, workers: int = 1, max_models: int = 16, max_keys: int = 60
+        self,
+        metrics: Metrics,
+        log: RequestLog,
+        *,
+        workers: int = 1,
+        max_models: int = 16,
+        max_keys: int = 60,
+        relayed: Mapping[str, bool] = MappingProxyType({}),
     ) -> None:
         self.metrics = metrics
         self._log = log
@@ -62,46 +71,28 @@ class Recorder:
         self.charged = self.costs.charge
         metrics.worker_up.set(1)
         metrics.workers_expected.set(workers)
-        for phase in ENGINE_PHASES:
-            metrics.timeouts.labels(phase)
-        for reason in KEY_REFUSALS:
-            metrics.auth_failures.labels(reason)
-        for moment in ("before_first_event", "after_first_event"):
-            metrics.cancellations.labels(moment)
+        self._process = ProcessMetrics(metrics)
+        self._series = InitialSeries(metrics, relayed)
+        self._series.create()
 
     def begin(self, request_id: str, route: str, *, log: bool = True) -> RequestObservation:
         """Starts to observe a request; see `RequestObservation`."""
         return RequestObservation(self, request_id, route, log=log)
 
-    def declare_models(self, routes: Mapping[str, bool], models: Collection[str]) -> None:
-        """Creates the series of newly discovered models at zero, so that their first failure is an increase.
-
-        Args:
-            routes: The relayed routes, and whether each can stream.
-            models: What an engine serves.
-        """
+    def declare_models(self, models: Collection[str]) -> None:
+        """An engine serves these models: their series start at zero, so that their first failure is an increase."""
         for model in models:
-            if not self._models.add(model):
-                continue
-            self.costs.declare_model(model)
-            self.metrics.inflight.labels(model)
-            for kind in _TOKEN_TYPES:
-                self.metrics.tokens.labels(model, kind)
-            for reason in _WASTED_OUTCOMES:
-                self.metrics.wasted_tokens.labels(model, reason)
-            for route, streams in routes.items():
-                self.metrics.requests_started.labels(route, model)
-                for stream in ("true", "false") if streams else ("false",):
-                    for outcome, code in _PREDECLARED:
-                        self.metrics.requests.labels(route, model, stream, outcome, code)
+            self._series.create_model(self._models.label(model, count=False), has_price=self.costs.has_prices)
+
+    def declare_keys(self, keys: Iterable[str]) -> None:
+        """These keys are in force: their series start at zero, so that their first requests are an increase."""
+        for key in keys:
+            self._series.create_key(self._keys.label(key, count=False), has_price=self.costs.has_prices)
 
     def declare_engine(self, engine: str, states: Sequence[str]) -> None:
         """Creates the series of an engine at zero; see `EngineObserver`."""
         self._engine_states[engine] = states
-        for result in ATTEMPT_RESULTS:
-            self.metrics.engine_requests.labels(engine, result)
-        self.metrics.engine_retries.labels(engine)
-        self.metrics.engine_ejections.labels(engine)
+        self._series.create_engine(engine)
 
     def engine_state_set(self, engine: str, state: str) -> None:
         """Shows the state of an engine; see `EngineObserver`."""
@@ -111,6 +102,12 @@ class Recorder:
     def engine_ejected(self, engine: str) -> None:
         """Counts an ejection; see `EngineObserver`."""
         self.metrics.engine_ejections.labels(engine).inc()
+
+    def engine_probed(self, engine: str, result: ProbeResult, usage: Usage | None) -> None:
+        """Counts a probe; see `EngineObserver`."""
+        self.metrics.engine_probes.labels(engine, result).inc()
+        for kind, count in zip(KEY_TOKEN_TYPES, usage or (), strict=False):
+            self.metrics.engine_probe_tokens.labels(engine, kind).inc(count)
 
     def engine_models_read(self, engine: str, kind: str, models: Collection[str]) -> None:
         """Shows which models an engine serves; those that it no longer serves become zero."""
@@ -145,20 +142,26 @@ class Recorder:
         stream = "true" if record.stream else "false"
         child(metrics.requests, record.route, model, stream, record.outcome, str(record.code)).inc()
         child(metrics.request_duration, record.route, model, stream).observe(record.duration)
-        if record.ttft is not None:
-            child(metrics.time_to_first_token, model).observe(record.ttft)
+        # Behind TLS a client may have left long before its first token; that is noticed only when it is sent. Not
+        # knowing who has read theirs, none is counted (docs/decisions/0028).
+        ttft = None if record.outcome == "cancelled" else record.ttft
+        if ttft is not None:
+            child(metrics.time_to_first_token, model).observe(ttft)
         if (tpot := record.time_per_output_token) is not None:
             child(metrics.time_per_output_token, model).observe(tpot)
         key = None if record.key is None else self._keys.label(record.key)
         if key is not None:
-            child(metrics.key_requests, key).inc()
+            child(metrics.key_requests, key, record.outcome).inc()
+            child(metrics.key_request_duration, key).observe(record.duration)
+            if ttft is not None:
+                child(metrics.key_time_to_first_token, key).observe(ttft)
         if record.usage is not None:
             self._count_usage(model, key, record.usage)
         if record.timeout_phase is not None:
             child(metrics.timeouts, record.timeout_phase).inc()
         if record.outcome == "cancelled":
             is_early = record.code == CLIENT_CLOSED_REQUEST
-            child(metrics.cancellations, "before_first_event" if is_early else "after_first_event").inc()
+            child(metrics.cancellations, _BEFORE_FIRST_EVENT if is_early else _AFTER_FIRST_EVENT).inc()
         if record.token_events and record.outcome != "ok":
             child(metrics.wasted_tokens, model, record.outcome).inc(record.token_events)
         child(metrics.inflight, model).dec()
@@ -166,11 +169,14 @@ class Recorder:
             self._log.write(record)
 
     def _count_usage(self, model: str, key: str | None, usage: Usage) -> None:
-        for kind, count in zip(_TOKEN_TYPES, usage, strict=True):
+        metrics, child = self.metrics, self._child
+        child(metrics.request_input_tokens, model).observe(usage.input)
+        child(metrics.request_output_tokens, model).observe(usage.output)
+        for kind, count in zip(TOKEN_TYPES, usage, strict=True):
             if count:
-                self._child(self.metrics.tokens, model, kind).inc(count)
-                if key is not None and kind in _KEY_TOKEN_TYPES:
-                    self._child(self.metrics.key_tokens, key, kind).inc(count)
+                child(metrics.tokens, model, kind).inc(count)
+                if key is not None and kind in KEY_TOKEN_TYPES:
+                    child(metrics.key_tokens, key, kind).inc(count)
 
     def _child(self, metric: M, *labels: str) -> M:
         """A metric's child. prometheus-client's own lookup costs more than counting does."""
@@ -181,33 +187,14 @@ class Recorder:
         return cast(M, child)
 
     async def monitor_event_loop(self) -> None:
-        """Measures forever how late the event loop's timers fire, and retries counters without disk space."""
+        """Measures forever how late the event loop's timers fire, and what this process takes.
+
+        Counters without disk space are retried.
+        """
         disk_space = DiskSpaceMonitor()
         while True:
+            self._process.sample()
             before = time.perf_counter()
             await asyncio.sleep(_LAG_PERIOD_S)
             self.metrics.event_loop_lag.observe(max(0.0, time.perf_counter() - before - _LAG_PERIOD_S))
             disk_space.check()
-
-
-# Outcomes of a stream that broke off after its first tokens, which were then wasted; also of one that the gateway
-# aggregates into a plain response.
-_WASTED_OUTCOMES: tuple[Outcome, ...] = (
-    *("cancelled", "timeout", "stream_error", "engine_error", "internal_error", "client_error"),
-)
-# Pairs of outcome and code with which a relayed request to a known model can end.
-_PREDECLARED: tuple[tuple[Outcome, str], ...] = (
-    ("ok", "200"),
-    ("client_error", "400"),
-    ("client_error", "200"),
-    ("rate_limited", "429"),
-    ("cancelled", "499"),
-    ("cancelled", "200"),
-    ("timeout", "504"),
-    ("timeout", "200"),
-    ("engine_error", "502"),
-    ("engine_error", "503"),
-    ("stream_error", "200"),
-    ("internal_error", "500"),
-    ("internal_error", "503"),
-)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.multiprocess.counter_files import CounterFile
-from gateway.telemetry.multiprocess.exposition import _MERGES, MultiprocessExposition
+from gateway.telemetry.multiprocess.exposition import _APPEND_ONLY, _MERGES, MultiprocessExposition
 from gateway.telemetry.multiprocess.slots import release_dead, wipe
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ from gateway.usage import Usage
 from gateway.dialects import ENDPOINTS
 dice = random.Random(int(sys.argv[2]))
 metrics = Metrics(CollectorRegistry())
-recorder = Recorder(metrics, RequestLog("error", LogWriter(None)), workers=4)
+relayed = {path: endpoint.streams for path, endpoint in ENDPOINTS.items()}
+recorder = Recorder(metrics, RequestLog("error", LogWriter(None)), workers=4, relayed=relayed)
 models = ["a", 'b"\\\\\\n', "c", "ü"][: dice.randint(2, 4)]
-recorder.declare_models({path: endpoint.streams for path, endpoint in ENDPOINTS.items()}, models)
+recorder.declare_models(models)
+recorder.declare_keys([f"k{number}" for number in range(1, 5)])
 for state in ("ready", "down"):
     metrics.engine_state.labels("e", state).set(dice.random())
 for _ in range(dice.randint(20, 60)):
@@ -152,6 +155,25 @@ def test_files_that_grow_while_they_are_scraped(directory: Path) -> None:
         file.close()
 
 
+def test_whatever_changes_between_two_scrapes_is_in_the_next(directory: Path) -> None:
+    """Counters and a summary of two slots, of which a few change each time: what is unchanged is not read again."""
+    page, dice = MultiprocessExposition(directory), random.Random(3)  # noqa: S311 - no secret
+    kinds = [("counter", "m", "m_total", "h"), ("summary", "s", "s_sum", "h"), ("summary", "s", "s_count", "h")]
+    files = {(kind, slot): CounterFile(str(directory / f"{kind}_{slot}.db")) for kind, *_ in kinds for slot in (0, 1)}
+    for number in range(200):
+        for kind, metric, name, text in kinds:
+            for slot in (0, 1):
+                files[kind, slot].write_value(mmap_key(metric, name, ["l"], [str(number)], text), 0.0, 0.0)
+    for _ in range(20):
+        for _ in range(dice.choice([0, 1, 5])):
+            kind, metric, name, text = dice.choice(kinds)
+            key = mmap_key(metric, name, ["l"], [str(dice.randrange(200))], text)
+            files[kind, dice.randrange(2)].write_value(key, dice.random(), 0.0)
+        assert _parsed(page.render().decode()) == pytest.approx(_parsed(_collected(directory)))
+    for file in files.values():
+        file.close()
+
+
 @pytest.mark.parametrize("same_inode", [True, False])
 def test_a_file_that_was_replaced(directory: Path, *, same_inode: bool) -> None:
     """As when somebody has cleared the directory, and a worker begins anew."""
@@ -178,7 +200,7 @@ def test_an_empty_directory_has_an_empty_exposition(directory: Path) -> None:
 def test_every_kind_of_metric_can_be_merged(directory: Path) -> None:
     metrics = vars(Metrics(CollectorRegistry())).values()
     kinds = {f"gauge_{metric._multiprocess_mode}" if isinstance(metric, Gauge) else metric._type for metric in metrics}
-    assert kinds <= set(_MERGES)
+    assert kinds <= {*_MERGES, *_APPEND_ONLY}
     (directory / "gauge_min_0.db").touch()
     with pytest.raises(ValueError, match="gauge_min_0"):
         MultiprocessExposition(directory).render()

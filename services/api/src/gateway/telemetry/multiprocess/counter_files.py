@@ -58,6 +58,15 @@ class CounterFile(MmapedDict):
         else:
             self._unwritten[key] = (value, timestamp)
 
+    @property
+    def memory(self) -> Any:
+        """The mapped file; another mapping once it has grown."""
+        return self._m
+
+    def position(self, key: str) -> int:
+        """Where the value of a key is in the file, in bytes; 0 while it has no space there."""
+        return self._positions.get(key, 0)
+
     def close(self) -> None:
         """See prometheus-client."""
         self.out_of_space.pop(self, None)

@@ -17,15 +17,14 @@ from pathlib import Path
 
 import prometheus_client.values
 from loguru import logger
-from prometheus_client.values import MultiProcessValue
 
-from gateway.telemetry.multiprocess.counter_files import CounterFile
+from gateway.telemetry.multiprocess.values import value_class
 
 _ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
 # The files that the gateway creates there: counters by slot, locks, the registers of labels, the shares of engine time
 # (see `cost.ledger`) and the copies of the keys file. Nothing else is touched.
 _OWN_FILES = re.compile(
-    r"(counter|histogram|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock|labels-of-[a-z_]+|cost-\d+\.share|keys\.(last-good|\d+)"
+    r"(counter|histogram|summary|gauge_[a-z]+)_\d+\.db|slot-\d+\.lock|labels-of-[a-z_]+|cost-\d+\.share|keys\.(last-good|\d+)"
 )
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is created there, 0700
@@ -78,9 +77,8 @@ def claim(directory: Path) -> int | None:
         logger.warning("METRICS_DIR={!r} cannot be used ({}): /metrics leaves this worker out", str(directory), reason)
         return None
     os.environ[_ENVIRONMENT] = str(directory)
-    # prometheus-client has no other hook: it chooses these classes on import, before the slot is known.
-    prometheus_client.values.ValueClass = MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
-    prometheus_client.values.MmapedDict = CounterFile  # type: ignore[assignment, attr-defined] # as above
+    # prometheus-client has no other hook: it chooses this class on import, before the slot is known.
+    prometheus_client.values.ValueClass = value_class(directory, slot)
     return slot
 
 
