@@ -1,4 +1,4 @@
-"""An idle llama.cpp gets a one-token probe now and then, which it counts like any request. Counts as recorded on a real one."""
+"""An idle llama.cpp gets a one-token probe now and then, which it counts like any request, as recorded on a real one."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,9 @@ from tests.support.promtool import Values, counter, evaluate, every
 from observability.promql import Scope
 from observability.queries import llamacpp
 
-pytestmark = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+pytestmark = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)"
+)
 
 _SECONDS = 3600
 _WINDOWS = ("20s", "35s", "1m", "20m", "1h")

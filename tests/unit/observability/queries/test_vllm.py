@@ -12,7 +12,9 @@ from observability.missing_metrics import parse_exposition
 from observability.promql import Scope
 from observability.queries import vllm
 
-pytestmark = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+pytestmark = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)"
+)
 
 _SECONDS = 3600
 _WINDOWS = ("20s", "35s", "1m", "20m", "1h")
