@@ -175,14 +175,14 @@ def test_the_other_dashboards_show_the_state_of_the_stack(prometheus: Prometheus
         return [float(series["value"][1]) for series in prometheus.ask(evaluated[name])]
 
     prices = yaml.safe_load((ROOT / "config" / "prices.yaml").read_text(encoding="utf-8"))["prices"]
-    assert shown("cost: Price of an hour") == [prices["l4"]["usd_per_hour"]]
-    (idle,) = shown("cost: Idle")
+    assert shown("cost: Hourly cost (USD/h)") == [prices["l4"]["usd_per_hour"]]
+    (idle,) = shown("cost: Idle share of cost (range)")
     assert 0 < idle < 1
-    assert shown("gpu: Memory free") == [1579]  # as the stub's machine has it, in MiB
-    assert shown("gpu: Source") == [0]
+    assert shown("gpu: Free memory") == [1579]  # as the stub's machine has it, in MiB
+    assert shown("gpu: Data source") == [0]
     assert shown("gateway: Error rate (range)") == [0]
     assert shown("gateway: Requests lost in worker crashes") == [0]
     assert shown("gateway: Workers down") == [0]
     name = {"vllm": "vLLM", "llamacpp": "llama.cpp"}[engine.kind]
     assert shown("engine: Waiting", name) == [0]
-    assert shown("engine: States by the launcher", "{{job}} {{vm}}") == [1]
+    assert shown("engine: Engine state", "{{job}} {{vm}}") == [1]

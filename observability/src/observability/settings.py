@@ -86,7 +86,7 @@ UNFINISHED_PROMPT_FACTOR = 4
 # Fewer tokens than this in the window have no cost and no energy each: idle time shared by three tokens is no price.
 MIN_TOKENS = 1_000
 # The same around each point of a graph.
-MIN_TOKENS_PER_INTERVAL = 100
+MIN_TOKENS_PER_INTERVAL = 50
 
 REFRESH_SECONDS = 10
 SMOOTH_INTERVAL_SECONDS = 30

@@ -21,13 +21,14 @@ from tests.support.generated_files import (
 from gateway import gateway_app
 from gateway.telemetry import metrics
 from observability import promql, recording, settings, variables
+from observability.missing_metrics import parse_exposition
 from observability.queries import events
 from observability.queries.gateway import engines, history
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 _EXPORTED = {scrape: golden(scrape) for scrape in goldens()}
-_VARIANTS = variants()
+_VARIANTS = [(job, parse_exposition(scrape)) for job, scrape in variants()]
 
 
 def selectors() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
@@ -148,7 +149,10 @@ def test_engine_states_are_those_of_the_gateway() -> None:
 def test_health_routes_are_those_of_the_gateway() -> None:
     assert set(settings.HEALTH_ROUTES) == gateway_app.HEALTH_PATHS
     for used_by, name, matchers in selectors():
-        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "lost in worker crashes" not in used_by:
+        if (
+            name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"}
+            and "lost in worker crashes" not in used_by
+        ):
             assert any(label == "route" and operator == "!~" for label, operator, _ in matchers), used_by
 
 

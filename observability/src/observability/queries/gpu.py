@@ -46,6 +46,13 @@ def instance_memory(scope: Scope, kind: str) -> str:
     return f"max by ({', '.join((*GPU_LABELS, *INSTANCE_LABELS))}) ({value})"
 
 
+def temperatures(scope: Scope) -> str:
+    """Degrees Celsius of each GPU's core and, where the card reports it, of its memory, by `sensor`."""
+    sensors = (("core", "GPU_TEMP"), ("memory", "MEMORY_TEMP"))
+    named = (f'label_replace({per_gpu(scope, name)}, "sensor", "{sensor}", "", "")' for sensor, name in sensors)
+    return " or ".join(named)
+
+
 def memory(scope: Scope, kind: str) -> str:
     """MiB of each GPU, summed over the instances of a partitioned one; kind is USED, FREE, RESERVED or TOTAL.
 

@@ -28,9 +28,17 @@ def ready_seconds(scope: Scope) -> str:
     return f"time() - min by (job) ({_launcher(scope, 'launcher_up_since_timestamp_seconds')})"
 
 
-def capacity(scope: Scope, kind: str, *by: str) -> str:
-    """A limit that engines were configured with, such as slots or max_num_seqs, over all engines or each."""
-    return total(scope.highest(_launcher(scope, "launcher_capacity", f'kind="{kind}"')), *by)
+def capacity(scope: Scope, engine: str, kind: str, *by: str) -> str:
+    """A limit that engines were configured with, over all of them or each.
+
+    Args:
+        scope: the window.
+        engine: the engines' job, vllm or llamacpp.
+        kind: such as slots or max_num_seqs.
+        by: labels of the result.
+    """
+    limits = scope.series("launcher_capacity", f"{engine}-launcher", f'kind="{kind}"', vm="vm")
+    return total(scope.highest(limits), *by)
 
 
 def _launcher(scope: Scope, name: str, *matchers: str) -> str:

@@ -82,8 +82,12 @@ class CommonRows:
                     Query(vllm.waiting_by_reason(interval, "deferred"), "vLLM deferred"),
                     Query(llamacpp.running(interval), "llama.cpp running"),
                     Query(llamacpp.waiting(interval), "llama.cpp waiting"),
-                    Query(launchers.capacity(interval, "max_num_seqs"), "max_num_seqs", dashed=True, colour=RED),
-                    Query(launchers.capacity(interval, "slots"), "slots", dashed=True, colour=palette.PINK),
+                    Query(
+                        launchers.capacity(interval, vllm.JOB, "max_num_seqs"), "max_num_seqs", dashed=True, colour=RED
+                    ),
+                    Query(
+                        launchers.capacity(interval, llamacpp.JOB, "slots"), "slots", dashed=True, colour=palette.PINK
+                    ),
                 ),
                 no_value=_NO_ENGINE,
                 colours=palette.LOAD,

@@ -29,7 +29,7 @@ def row(variables: Variables) -> tuple[Panel, ...]:
             (
                 Query(llamacpp.longest_sequence(interval), "{{instance}} {{vm}}"),
                 Query(
-                    launchers.capacity(interval, "slot_context_tokens", "job", "vm"), "slot {{vm}}",
+                    launchers.capacity(interval, llamacpp.JOB, "slot_context_tokens", "job", "vm"), "slot {{vm}}",
                     dashed=True, colour=RED,
                 ),
             ),

@@ -132,7 +132,7 @@ class VllmRows:
                 "cancelled requests are not counted here: see Aborted and failed upstream requests. length: max_tokens "
                 "or the context size was reached.",
                 "reqps",
-                8,
+                6,
                 (Query(vllm.finished_requests(interval), "{{finished_reason}}"),),
                 no_value=_NO_VLLM,
                 colours=(
@@ -146,7 +146,7 @@ class VllmRows:
                 "How long are prompts and outputs?",
                 "interpolated within buckets (1, 2, 5, 10, 20, 50 …).",
                 "tokens",
-                8,
+                6,
                 tuple(
                     Query(vllm.of_users(interval, vllm.histogram_quantile(interval, metric, number)), f"{what} {name}")
                     for what, metric in lengths
@@ -165,7 +165,7 @@ class VllmRows:
                     f"How are the lengths of {what}s distributed?",
                     "buckets of vLLM (1, 2, 5, 10, 20, 50 …); the last bound is 2,000 tokens or what the model allows.",
                     "tokens",
-                    4,
+                    6,
                     (Query(vllm.of_users(cell, vllm.lengths(cell, metric)), "{{le}}"),),
                     no_value=_IDLE,
                 )

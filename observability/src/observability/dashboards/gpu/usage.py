@@ -39,10 +39,7 @@ def power(variables: Variables) -> tuple[Panel, ...]:
             "throttle.",
             "celsius",
             8,
-            (
-                Query(gpu.per_gpu(interval, "GPU_TEMP"), "{{vm}} GPU {{gpu}}: core"),
-                Query(gpu.per_gpu(interval, "MEMORY_TEMP"), "{{vm}} GPU {{gpu}}: memory"),
-            ),
+            (Query(gpu.temperatures(interval), "{{vm}} GPU {{gpu}}: {{sensor}}"),),
             no_value=_NO_GPU,
             thresholds=Thresholds("text", ((settings.GPU_HOT_CELSIUS, YELLOW),)),
             action="an L4 has no fan of its own: check the machine's airflow and neighbouring cards.",
