@@ -43,8 +43,8 @@ def selectors() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
 def _labels(name: str) -> dict[str, set[str]]:
     """The labels of a metric, and all values that any job or variant exports."""
     found: dict[str, set[str]] = {}
-    for metrics in (*_EXPORTED.values(), *(metrics for _, metrics in _VARIANTS)):
-        for label, values in metrics.get(name, {}).items():
+    for exposition in (*_EXPORTED.values(), *(exposition for _, exposition in _VARIANTS)):
+        for label, values in exposition.get(name, {}).items():
             found.setdefault(label, set()).update(values)
     return found
 
@@ -65,7 +65,7 @@ def test_every_metric_is_exported_by_the_job_that_is_queried() -> None:
             if job_of(scrape) == job or (operator == "=~" and re.fullmatch(job, job_of(scrape)))
         ]
         assert scrapes, f"{used_by}: there is no scrape of {job}"
-        in_a_variant = any(name in metrics for of_job, metrics in _VARIANTS if of_job == job)
+        in_a_variant = any(name in exposition for of_job, exposition in _VARIANTS if of_job == job)
         everywhere = all(name in _EXPORTED[scrape] for scrape in scrapes)
         assert everywhere or in_a_variant, f"{used_by}: {job} does not export {name}"
 

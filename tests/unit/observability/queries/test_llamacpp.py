@@ -1,4 +1,4 @@
-"""An idle llama.cpp gets a one-token probe now and then, which it counts like any request, as recorded on a real one."""
+"""An idle llama.cpp gets a one-token probe now and then, which it counts like any request."""
 
 import shutil
 from pathlib import Path
