@@ -19,7 +19,7 @@ from tests.support.generated_files import (
 from gateway import gateway_app
 from gateway.telemetry import metrics
 from observability import promql, recording, settings, variables
-from observability.queries import events
+from observability.queries import events, slo
 from observability.queries.gateway import engines, history
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
@@ -98,7 +98,7 @@ def test_every_metric_has_matchers() -> None:
         *("sum", "min", "max", "count", "by", "on", "or", "and", "unless", "rate", "increase", "group_left", "resets"),
         *("histogram_quantile", "label_replace", "absent", "vector", "time", "sum_over_time", "min_over_time"),
         *("max_over_time", "avg_over_time", "count_over_time", "predict_linear", "round", "clamp_min"),
-        *("last_over_time", "topk", "offset", "timestamp", "label_join", "ignoring", "clamp_max", "NaN"),
+        *("last_over_time", "topk", "offset", "timestamp", "label_join", "ignoring", "clamp_max", "NaN", "abs"),
     }
     for used_by, expression in expressions().items():
         bare = re.sub(
@@ -110,10 +110,17 @@ def test_every_metric_has_matchers() -> None:
         assert named - functions == set(promql.metric_names(expression)), used_by
 
 
+# Constants, and the share of a window that the rules have been evaluated in, which is recorded with its first evaluation.
+_POSITIVE = (*(f"(1 - {slo.objective(level.name)})" for level in slo.all_service_levels()), slo.LIVED)
+
+
 def test_every_denominator_is_filtered_to_be_above_zero() -> None:
     for used_by, expression in expressions().items():
-        for match in re.finditer(r" / (?!\d)(?:on \(\) group_left \(\) )?", expression):
-            divisor = _bracketed(expression[match.end() :])
+        for match in re.finditer(r" / (?!\d)(?:on \(\) (?:group_left \(\) )?)?", expression):
+            rest = expression[match.end() :]
+            if rest.startswith(_POSITIVE):
+                continue
+            divisor = _bracketed(rest)
             assert divisor.endswith("> 0)"), f"{used_by}: divides by {divisor}"
 
 
