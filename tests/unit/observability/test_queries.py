@@ -22,7 +22,7 @@ from gateway import gateway_app
 from gateway.telemetry import metrics
 from observability import promql, recording, settings, variables
 from observability.missing_metrics import parse_exposition
-from observability.queries import events
+from observability.queries import events, slo
 from observability.queries.gateway import engines, history
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
@@ -125,10 +125,17 @@ def test_every_metric_has_matchers() -> None:
         assert named - functions == set(promql.metric_names(expression)), used_by
 
 
+# Constants, and the share of a window that the rules have been evaluated in, which is recorded with its first evaluation.
+_POSITIVE = (*(f"(1 - {slo.objective(level.name)})" for level in slo.all_service_levels()), slo.LIVED)
+
+
 def test_every_denominator_is_filtered_to_be_above_zero() -> None:
     for used_by, expression in expressions().items():
-        for match in re.finditer(r" / (?!\d)(?:on \(\) group_left \(\) )?", expression):
-            divisor = _bracketed(expression[match.end() :])
+        for match in re.finditer(r" / (?!\d)(?:on \(\) (?:group_left \(\) )?)?", expression):
+            rest = expression[match.end() :]
+            if rest.startswith(_POSITIVE):
+                continue
+            divisor = _bracketed(rest)
             assert divisor.endswith("> 0)"), f"{used_by}: divides by {divisor}"
 
 

@@ -15,6 +15,7 @@ def alerts() -> tuple[Alert, ...]:
             for_="15m",
             severity="ticket",
             summary=f"{{{{ $labels.of }}}}: engines and gateways differ by {VALUE} of the engines' count in the last hour",
+            resolved="{{ $labels.of }}: the difference between engines and gateways is explained again",
             value_format="humanizePercentage",
             description="Probes, aborted requests, retries and restarts do not explain the difference: clients bypass "
             "the gateway and use an engine directly, an engine or a gateway is not scraped, or a meter is wrong. Until "

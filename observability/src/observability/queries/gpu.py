@@ -2,10 +2,9 @@
 
 from observability import settings
 from observability.promql import Scope, share, total
-from observability.queries import vllm
+from observability.queries import node, vllm
 
 JOB = "gpu-exporter"
-_NODE_JOB = "node-exporter"
 GPU_LABELS = ("gpu", "vm")  # every VM numbers its GPUs from 0
 INSTANCE_LABELS = ("GPU_I_PROFILE", "GPU_I_ID")
 # What throttles a GPU unintentionally. The power limit is left out: an L4 under load is always at it.
@@ -80,7 +79,7 @@ def throttled_time(scope: Scope, cause: str) -> str:
 def throttled_share(scope: Scope) -> str:
     """The share of the window in which heat or a fault throttled a GPU, by clock event."""
     active = _exporter(scope, "gpu_clock_event_active", f'clock_event=~"{_THROTTLE_EVENTS}"')
-    return f"max by (gpu, clock_event) (avg_over_time({active}[{scope.window}]))"
+    return f"max by (gpu, vm, clock_event) (avg_over_time({active}[{scope.window}]))"
 
 
 def clock_events(scope: Scope) -> str:
@@ -98,7 +97,7 @@ def missing(scope: Scope) -> str:
 def lost(scope: Scope) -> str:
     """Expected GPUs that cannot be read, of each exporter; at least 1 while it cannot read all of them."""
     expected, visible = (_exporter(scope, f"gpu_exporter_gpus_{kind}") for kind in ("expected", "visible"))
-    return f"clamp_min({expected} - {visible}, 1) and on (job, instance) {_exporter(scope, 'gpu_up')} == 0"
+    return f"clamp_min({expected} - {visible}, 1) and on (job, instance, vm) {_exporter(scope, 'gpu_up')} == 0"
 
 
 def is_replay(scope: Scope) -> str:
@@ -117,8 +116,7 @@ def data_age(scope: Scope) -> str:
 
 def clock_skew(scope: Scope) -> str:
     """Seconds by which the clock of a VM with GPUs is ahead of Prometheus' clock."""
-    clock = scope.series("node_time_seconds", _NODE_JOB, vm="vm")
-    return f"max by (vm) ({clock} - timestamp({clock})) and on (vm) {_exporter(scope, 'gpu_exporter_replay')}"
+    return f"{node.clock_skew(scope)} and on (vm) {_exporter(scope, 'gpu_exporter_replay')}"
 
 
 def age_at_scrape(scope: Scope) -> str:
@@ -147,7 +145,7 @@ def critical_xids(scope: Scope) -> str:
     errors = _exporter(scope, "gpu_xid_errors_total", f'xid=~"{"|".join(map(str, settings.CRITICAL_XIDS))}"')
     # The exporter exports these codes from zero, so that the first error is an increase. `increase` extrapolates to the
     # edges of its window: a little more than a whole number.
-    return total(f"round(increase({errors}[{scope.window}]))", "gpu", "xid")
+    return total(f"round(increase({errors}[{scope.window}]))", *GPU_LABELS, "xid")
 
 
 def processes(scope: Scope) -> str:

@@ -1,4 +1,4 @@
-"""What node-exporter reports of each VM beyond its capacity: input and output, killed processes, restarts, clock."""
+"""What node-exporter reports of each VM beyond its capacity: input and output, killed processes."""
 
 from observability.promql import Scope, total
 from observability.queries.node import JOB
@@ -37,9 +37,3 @@ def network_bytes(scope: Scope, direction: str) -> str:
 def oom_kills(scope: Scope) -> str:
     """Processes in the window that the kernel killed for want of memory."""
     return total(scope.increase(_series(scope, "vmstat_oom_kill")), "vm")
-
-
-def clock_skew(scope: Scope) -> str:
-    """Seconds by which a VM's clock is ahead of Prometheus' own, behind below zero."""
-    clock = _series(scope, "time_seconds")
-    return f"max by (vm) ({clock} - timestamp({clock}))"

@@ -92,7 +92,7 @@ def machine_io(variables: Variables) -> tuple[Panel, ...]:
             "Clock skew",
             "Do the clocks of the machines agree with that of Prometheus?",
             "includes how long the scrape takes: milliseconds are no skew. Times and ages shown are wrong by it.",
-            "s", 6, (Query(host.clock_skew(interval), "{{vm}}"),),
+            "s", 6, (Query(node.clock_skew(interval), "{{vm}}"),),
             no_value=_NO_NODE_EXPORTER, minimum=None, soft_max=1,
             thresholds=Thresholds("text", ((-_SECONDS_OF_SKEW, "text"), (_SECONDS_OF_SKEW, RED))),
             action="timedatectl; systemctl restart systemd-timesyncd, or chronyc makestep.",

@@ -4,7 +4,8 @@ from observability import links, settings
 from observability.panel import BLUE, GREEN, ORANGE, RED, YELLOW, Panel, Query, Thresholds, graph, stat
 from observability.queries import slo
 
-_ALL = "of all models: the variables above do not filter it; of several VMs the worst."
+_ALL = "of all models of a VM: the variables above do not filter it; of several VMs the worst."
+_YOUNG = "Not enough data"
 # Burn rates above which an alert fires.
 _FAST_BURN, _SLOW_BURN = settings.FAST_BURNS[0][0], settings.SLOW_BURN[0]
 
@@ -22,7 +23,8 @@ def tiles() -> tuple[Panel, ...]:
             left_of.format(
                 bad="failures", objective=f"{settings.AVAILABILITY_OBJECTIVE:.1%} succeed", window=slo.BUDGET_WINDOW
             ),
-            _ALL, "percentunit", f"min({slo.budget_left('availability')})", left, minimum=None, decimals=0, width=5,
+            _ALL, "percentunit", f"min({slo.budget_left('availability')})", left,
+            minimum=None, decimals=0, width=5, no_value=_YOUNG,
             action="below a quarter: no risky deployments until it has recovered.", drilldown=links.GATEWAY,
         ),
         stat(
@@ -33,7 +35,7 @@ def tiles() -> tuple[Panel, ...]:
                 window=slo.BUDGET_WINDOW,
             ),
             f"only streams that got a first token; {_ALL}", "percentunit", f"min({slo.budget_left('ttft')})", left,
-            minimum=None, decimals=0, width=5, drilldown=links.ENGINE,
+            minimum=None, decimals=0, width=5, no_value=_YOUNG, drilldown=links.ENGINE,
         ),
         stat(
             "Availability burn rate (1h)",
@@ -53,7 +55,7 @@ def tiles() -> tuple[Panel, ...]:
         stat(
             "Failed requests (3d)",
             "How many requests failed on the server's side in three days?",
-            "what nginx answered with a 5xx of its own included. Of all models and VMs together.",
+            "half a minute behind; what nginx answered with a 5xx of its own included. Of all models and VMs together.",
             "short", f"sum({slo.bad_requests('availability', slo.BUDGET_WINDOW)})", decimals=0,
             no_value="No traffic in 3 days",
         ),

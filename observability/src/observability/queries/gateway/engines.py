@@ -19,10 +19,14 @@ def state_code(scope: Scope) -> str:
     return f"max by (engine, vm) ({' or '.join(codes)})"
 
 
+def is_ready(scope: Scope) -> str:
+    """1 while an engine is ready, by each gateway."""
+    return _series(scope, "state", 'state="ready"')
+
+
 def ready_of_all(scope: Scope) -> str:
-    """The number of ready engines, plus ENGINES_FACTOR times the number of all: 203 is three of two hundred."""
-    selector = _series(scope, "state", 'state="ready"')
-    by_engine = f"max by (engine, vm) ({selector})"
+    """The number of ready engines, plus ENGINES_FACTOR times the number of all: 302 is two of three."""
+    by_engine = f"max by (engine, vm) ({is_ready(scope)})"
     return f"sum({by_engine}) + {ENGINES_FACTOR} * count({by_engine})"
 
 
