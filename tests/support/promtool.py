@@ -3,9 +3,10 @@
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
+
+from observability.recording.group import Group
 
 SCRAPE_SECONDS = 5
 Values = Sequence[float | None]
@@ -28,7 +29,7 @@ def evaluate(
     expected: Mapping[str, Mapping[str, float]],
     *,
     at: int,
-    rules: Mapping[str, Any] | None = None,
+    group: Group | None = None,
 ) -> None:
     """Fails unless each expression has exactly these results.
 
@@ -37,11 +38,12 @@ def evaluate(
         series: samples by name and labels, one each SCRAPE_SECONDS; None where there was none.
         expected: results by labels, of each expression. Values are compared rounded to a thousandth.
         at: the second at which they are evaluated.
-        rules: a file of recording rules, evaluated first.
+        group: recording rules, evaluated at their interval. One group, since promtool has one interval for all.
     """
-    files = {"rules.yml": rules} if rules else {}
-    for name, document in files.items():
-        (directory / name).write_text(yaml.safe_dump(document), encoding="utf-8")
+    interval = group.interval_seconds if group else SCRAPE_SECONDS
+    rules = [{"record": name, "expr": expr} for name, expr in group.series.items()] if group else []
+    rule_file = {"groups": [{"name": "tested", "rules": rules}]}
+    (directory / "rules.yml").write_text(yaml.safe_dump(rule_file), encoding="utf-8")
     test = {
         "interval": f"{SCRAPE_SECONDS}s",
         "input_series": [
@@ -58,7 +60,7 @@ def evaluate(
         ],
     }
     file = directory / "promtool.test.yml"
-    document = {"rule_files": list(files), "evaluation_interval": f"{SCRAPE_SECONDS}s", "tests": [test]}
+    document = {"rule_files": ["rules.yml"], "evaluation_interval": f"{interval}s", "tests": [test]}
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

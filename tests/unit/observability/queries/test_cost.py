@@ -3,7 +3,6 @@
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.support.promtool import Values, counter, evaluate, every
@@ -20,20 +19,6 @@ needs_promtool = pytest.mark.skipif(
 _SECONDS = 3600
 _HOUR = Scope("1h", {"vm": ".*"})
 _TARGET = 'job="gateway", instance="api:9091", vm="local"'
-
-
-def _rules() -> dict[str, Any]:
-    groups = (recording.engines_and_models(), recording.by_key())
-    return {
-        "groups": [
-            {
-                "name": group.name,
-                "interval": f"{group.interval_seconds}s",
-                "rules": [{"record": name, "expr": expr} for name, expr in group.series.items()],
-            }
-            for group in groups
-        ]
-    }
 
 
 def _born(at: int, value: float) -> list[float | None]:
@@ -72,7 +57,7 @@ def test_costs_of_a_range(tmp_path: Path) -> None:
         f"{few} + 0": {"{}": TOO_LITTLE},
         none: {},
     }
-    evaluate(tmp_path, series, expected, at=_SECONDS, rules=_rules())
+    evaluate(tmp_path, series, expected, at=_SECONDS, group=recording.engines_and_models())
 
 
 @needs_promtool
@@ -94,7 +79,7 @@ def test_a_new_keys_first_burst_is_counted(tmp_path: Path) -> None:
         keys.tokens(_HOUR, "output", "key"): {'{key="new"}': 280},
         keys.mean_duration(_HOUR, "key"): {'{key="new"}': 2.5},
     }
-    evaluate(tmp_path, series, expected, at=_SECONDS, rules=_rules())
+    evaluate(tmp_path, series, expected, at=_SECONDS, group=recording.by_key())
 
 
 def test_no_expression_mixes_counts_that_follow_different_variables() -> None:
