@@ -67,7 +67,7 @@ def graphs(variables: Variables) -> tuple[Panel, ...]:
             DOLLARS, 6,
             (Query(cost.token_price(interval), "excl. idle"), Query(cost.total_token_price(interval), "incl. idle")),
             no_value="Too little traffic, or no price set", colours=(("excl. idle", GREEN), ("incl. idle", ORANGE)),
-            smooth=True, drilldown=links.GPU,
+            smooth=True, drilldown=links.ENGINE,
         ),
         graph(
             "Cost per 1M tokens by model",

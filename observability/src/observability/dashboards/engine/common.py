@@ -108,7 +108,6 @@ class CommonRows:
                 no_value=_IDLE,
                 colours=palette.ENGINES,
                 smooth=True,
-                drilldown=links.GPU,
             ),
         )
 
