@@ -12,11 +12,11 @@ from observability.promql import Scope, share, total
 from observability.queries.gateway import JOB, requests
 
 PARTS = ("requests", "idle", "lost")
-STEP_SECONDS = settings.EVALUATION_INTERVAL_SECONDS
+STEP_SECONDS = 60  # seven days of shorter steps cost more than they show
 
-ENGINE_COST = "engine:gateway_cost_usd:increase15s"
-MODEL_COST = "model:gateway_cost_usd:increase15s"
-MODEL_TOKENS = "model:gateway_output_equivalent_tokens:increase15s"
+ENGINE_COST = "engine:gateway_cost_usd:increase1m"
+MODEL_COST = "model:gateway_cost_usd:increase1m"
+MODEL_TOKENS = "model:gateway_output_equivalent_tokens:increase1m"
 _HOUR, _THOUSAND, _MILLION = 3600, 1_000, 1_000_000
 
 

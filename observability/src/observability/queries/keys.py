@@ -8,8 +8,6 @@ from observability import settings
 from observability.promql import Scope, share, total
 from observability.queries.gateway import JOB
 
-STEP_SECONDS = 60  # keys are many series
-
 REQUESTS = "key:gateway_requests:increase1m"
 TOKENS = "key:gateway_tokens:increase1m"
 COST = "key:gateway_cost_usd:increase1m"

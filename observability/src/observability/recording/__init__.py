@@ -12,8 +12,7 @@ def all_groups() -> tuple[Group, ...]:
         slo.group(),
         dashboards.counts(),
         dashboards.histograms(),
-        cost.engines_and_models(),
-        cost.by_key(),
+        cost.group(),
         reconciliation.group(),
     )
 

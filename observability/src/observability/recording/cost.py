@@ -11,43 +11,37 @@ _SCOPE = Scope("1m")
 _LONGEST_GAP = "15m"
 
 
-def engines_and_models() -> Group:
-    """Dollars by engine and part and by model, and the tokens that share them out."""
-    step = cost.STEP_SECONDS
-    models = ("vm", "model")
+def group() -> Group:
+    """Dollars, and the tokens that share them out, by engine, model and key; requests and latency by key.
+
+    Of the many outcomes of a key, those that did not happen are not recorded.
+    """
+    engines = cost.engine_series(_SCOPE, "cost_usd_total")
+    models = {
+        cost.MODEL_COST: cost.model_series(_SCOPE, "model_cost_usd_total"),
+        cost.MODEL_TOKENS: cost.model_series(_SCOPE, "output_equivalent_tokens_total"),
+    }
+    sums = {
+        keys.COST: "cost_usd_total",
+        keys.DURATION_SUM: "request_duration_seconds_sum",
+        keys.DURATION_COUNT: "request_duration_seconds_count",
+        keys.TTFT_SUM: "time_to_first_token_seconds_sum",
+        keys.TTFT_COUNT: "time_to_first_token_seconds_count",
+    }
+    requests, tokens = (keys.series(_SCOPE, name) for name in ("requests_total", "tokens_total"))
     return Group(
         "glasshouse-cost",
-        step,
+        cost.STEP_SECONDS,
         {
-            cost.ENGINE_COST: _increase(cost.engine_series(_SCOPE, "cost_usd_total"), step, "vm", "engine", "part"),
-            cost.MODEL_COST: _increase(cost.model_series(_SCOPE, "model_cost_usd_total"), step, *models),
-            cost.MODEL_TOKENS: _increase(cost.model_series(_SCOPE, "output_equivalent_tokens_total"), step, *models),
+            cost.ENGINE_COST: _increase(engines, "engine", "part"),
+            **{name: _increase(counters, "model") for name, counters in models.items()},
+            keys.REQUESTS: f"{_increase(requests, 'key', 'outcome')} > 0",
+            keys.TOKENS: _increase(tokens, "key", "type"),
+            **{name: _increase(keys.series(_SCOPE, counter), "key") for name, counter in sums.items()},
         },
     )
 
 
-def by_key() -> Group:
-    """Requests, tokens, dollars and latency by key; without the many outcomes that did not happen."""
-    step, labels = keys.STEP_SECONDS, ("vm", "key")
-
-    def of_keys(name: str, *more: str) -> str:
-        return _increase(keys.series(_SCOPE, name), step, *labels, *more)
-
-    return Group(
-        "glasshouse-keys",
-        step,
-        {
-            keys.REQUESTS: f"{of_keys('requests_total', 'outcome')} > 0",
-            keys.TOKENS: of_keys("tokens_total", "type"),
-            keys.COST: of_keys("cost_usd_total"),
-            keys.DURATION_SUM: of_keys("request_duration_seconds_sum"),
-            keys.DURATION_COUNT: of_keys("request_duration_seconds_count"),
-            keys.TTFT_SUM: of_keys("time_to_first_token_seconds_sum"),
-            keys.TTFT_COUNT: of_keys("time_to_first_token_seconds_count"),
-        },
-    )
-
-
-def _increase(counters: str, step_seconds: int, *by: str) -> str:
+def _increase(counters: str, *by: str) -> str:
     delay = settings.SCRAPE_INTERVAL_SECONDS
-    return total(increase_between_evaluations(counters, JOB, step_seconds, delay, _LONGEST_GAP), *by)
+    return total(increase_between_evaluations(counters, JOB, cost.STEP_SECONDS, delay, _LONGEST_GAP), "vm", *by)

@@ -57,7 +57,7 @@ def test_costs_of_a_range(tmp_path: Path) -> None:
         f"{few} + 0": {"{}": TOO_LITTLE},
         none: {},
     }
-    evaluate(tmp_path, series, expected, at=_SECONDS, group=recording.engines_and_models())
+    evaluate(tmp_path, series, expected, at=_SECONDS, group=recording.group())
 
 
 @needs_promtool
@@ -79,7 +79,7 @@ def test_a_new_keys_first_burst_is_counted(tmp_path: Path) -> None:
         keys.tokens(_HOUR, "output", "key"): {'{key="new"}': 280},
         keys.mean_duration(_HOUR, "key"): {'{key="new"}': 2.5},
     }
-    evaluate(tmp_path, series, expected, at=_SECONDS, group=recording.by_key())
+    evaluate(tmp_path, series, expected, at=_SECONDS, group=recording.group())
 
 
 def test_no_expression_mixes_counts_that_follow_different_variables() -> None:

@@ -3,12 +3,12 @@
 from observability import links, settings
 from observability.dashboards.cost.engines import DOLLARS, NO_PRICE, NO_PRICE_OR_DATA
 from observability.panel import Key, Panel, Query, Thresholds, graph, largest, stat, table
-from observability.queries import keys
+from observability.queries import cost, keys
 from observability.queries.gateway import JOB
 from observability.variables import Variables
 
 _MOST_KEYS = 25
-_TO_THE_STEP = f"counted in steps of {keys.STEP_SECONDS} s, the last of which may still be missing."
+_TO_THE_STEP = f"counted in steps of {cost.STEP_SECONDS} s, the last of which may still be missing."
 _OTHERS = "The first 60 keys have series of their own; all others are `other`."
 _ERRORS = Thresholds.warn(1 - settings.AVAILABILITY_OBJECTIVE)
 
