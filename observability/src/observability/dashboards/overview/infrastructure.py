@@ -114,7 +114,7 @@ def targets(variables: Variables) -> tuple[Panel, ...]:
         table(
             "Versions",
             "Which version of each part runs?",
-            "of what exports its version. vLLM and llama.cpp say theirs in the log of their launcher.",
+            "of what exports its version. An engine has none until it is ready.",
             "none", 7, (Query(events.versions(variables.now), "Running"),),
             no_value="Nothing scraped", value_mappings=((1, "yes", GREEN),),
             keys=(Key("job", "Part", width=110), Key("version", "Version"), Key("vm", "VM", width=70)),
