@@ -81,7 +81,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], fl
     with _running(directory) as url:
         groups = [
             {"name": group.name, "interval": f"{group.interval_seconds}s", "rules": rules}
-            for group in (recorded.counts(), recorded.histograms())
+            for group in (recorded.group(),)
             if (rules := [{"record": n, "expr": e} for n, e in group.series.items() if 'job="gateway"' in e])
         ]
         history.record(data, url, {"groups": groups}, range(TIMES.start, ASKED_AT, MINUTE))

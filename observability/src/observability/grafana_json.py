@@ -163,14 +163,14 @@ def _mappings(panel: Panel) -> list[Json]:
 
 def _overrides(panel: Panel) -> list[Json]:
     """Colours by name, then the colours and line styles of single queries."""
-    named = [
+    named: list[Json] = [
         {
             "matcher": {"id": "byRegexp" if name.startswith("/") else "byName", "options": name},
             "properties": [_fixed_colour(colour)],
         }
         for name, colour in panel.colours
     ]
-    models = [
+    models: list[Json] = [
         {
             "matcher": {"id": "byName", "options": query.legend.replace("{{model}}", label)},
             "properties": [{"id": "displayName", "value": query.legend.replace("{{model}}", text)}],
@@ -179,7 +179,7 @@ def _overrides(panel: Panel) -> list[Json]:
         if "{{model}}" in query.legend
         for label, text, _ in MODEL_TEXTS
     ]
-    styled = [
+    styled: list[Json] = [
         _query_override(query, _ref_id(index))
         for index, query in enumerate(panel.queries)
         if query.dashed or query.colour

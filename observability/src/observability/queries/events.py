@@ -10,6 +10,7 @@ _FIRING = 'ALERTS{alertstate="firing"}'
 _BUILDS = (
     ("gateway_build_info", JOB), ("prometheus_build_info", "prometheus"), ("grafana_build_info", "grafana"),
     ("node_exporter_build_info", "node-exporter"), ("nginx_exporter_build_info", "nginx"),
+    ("launcher_engine_info", ".+-launcher"),
 )  # fmt: skip
 # What an alert is about, in the order in which it is read.
 SUBJECT = "subject"

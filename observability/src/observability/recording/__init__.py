@@ -8,13 +8,7 @@ Json = dict[str, object]
 
 def all_groups() -> tuple[Group, ...]:
     """All groups. Prometheus evaluates the rules of one in order, and the groups independently of one another."""
-    return (
-        slo.group(),
-        dashboards.counts(),
-        dashboards.histograms(),
-        cost.group(),
-        reconciliation.group(),
-    )
+    return (slo.group(), dashboards.group(), cost.group(), reconciliation.group())
 
 
 def rules(interval: str | None = None) -> Json:

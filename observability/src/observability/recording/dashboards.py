@@ -11,32 +11,20 @@ _SCOPE = Scope("1m")
 _LONGEST_GAP = "15m"
 
 
-def counts() -> Group:
-    """Requests and tokens."""
-    step = history.COUNT_STEP_SECONDS
-    return Group(
-        "glasshouse-dashboard-counts",
-        step,
-        {
-            history.REQUESTS: _increase(requests.requests(_SCOPE), JOB, step, "vm", "model", "outcome"),
-            history.TOKENS: _increase(requests.all_tokens(_SCOPE), JOB, step, "vm", "model", "type"),
-            history.NGINX_OWN: _increase(stack.nginx_own_responses(_SCOPE), stack.NGINX_JOB, step, "vm"),
-        },
-    )
-
-
-def histograms() -> Group:
-    """Latencies, and the use of CPUs, which is many series too."""
-    step = history.HISTOGRAM_STEP_SECONDS
-    sources = {
-        history.DURATION: requests.duration_buckets(_SCOPE),
-        history.TTFT: requests.first_token_buckets(_SCOPE),
-        history.TPOT: requests.per_token_buckets(_SCOPE),
+def group() -> Group:
+    """Requests and tokens, latencies, and the use of CPUs, which is many series too."""
+    by_gateway = {
+        history.REQUESTS: (requests.requests(_SCOPE), "outcome"),
+        history.TOKENS: (requests.all_tokens(_SCOPE), "type"),
+        history.DURATION: (requests.duration_buckets(_SCOPE), "le"),
+        history.TTFT: (requests.first_token_buckets(_SCOPE), "le"),
+        history.TPOT: (requests.per_token_buckets(_SCOPE), "le"),
     }
-    recorded = {name: _increase(buckets, JOB, step, "vm", "model", "le") for name, buckets in sources.items()}
-    return Group("glasshouse-dashboard-histograms", step, recorded | {host.CPU_BUSY: node.cpu_busy(_SCOPE)})
+    recorded = {name: _increase(counters, JOB, "vm", "model", label) for name, (counters, label) in by_gateway.items()}
+    recorded[history.NGINX_OWN] = _increase(stack.nginx_own_responses(_SCOPE), stack.NGINX_JOB, "vm")
+    return Group("glasshouse-dashboards", history.STEP_SECONDS, recorded | {host.CPU_BUSY: node.cpu_busy(_SCOPE)})
 
 
-def _increase(counters: str, job: str, step_seconds: int, *by: str) -> str:
-    delay = settings.SCRAPE_INTERVAL_SECONDS
-    return total(increase_between_evaluations(counters, job, step_seconds, delay, _LONGEST_GAP), *by)
+def _increase(counters: str, job: str, *by: str) -> str:
+    step, delay = history.STEP_SECONDS, settings.SCRAPE_INTERVAL_SECONDS
+    return total(increase_between_evaluations(counters, job, step, delay, _LONGEST_GAP), *by)

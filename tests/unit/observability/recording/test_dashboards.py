@@ -38,17 +38,17 @@ def test_ranges_are_counted_to_the_request(tmp_path: Path) -> None:
 
 
 def test_the_names_of_recorded_series_say_their_step() -> None:
-    for group in (dashboards.counts(), dashboards.histograms()):
-        for name, expr in group.series.items():
-            step = re.fullmatch(r".*:increase(\d+)([sm])", name)
-            if step is None:
-                assert ":ratio_rate" in name
-                continue
-            seconds = int(step[1]) * {"s": 1, "m": 60}[step[2]]
-            assert seconds == group.interval_seconds
-            # What came between two evaluations, read a scrape later.
-            assert f"offset {seconds + settings.SCRAPE_INTERVAL_SECONDS}s" in expr
+    group = dashboards.group()
+    for name, expr in group.series.items():
+        step = re.fullmatch(r".*:increase(\d+)m", name)
+        if step is None:
+            assert ":ratio_rate" in name
+            continue
+        seconds = int(step[1]) * 60
+        assert seconds == group.interval_seconds
+        # What came between two evaluations, read a scrape later.
+        assert f"offset {seconds + settings.SCRAPE_INTERVAL_SECONDS}s" in expr
 
 
 def test_a_rate_divides_by_the_step_of_its_series() -> None:
-    assert history.request_rate(HOUR).endswith(f" / {dashboards.counts().interval_seconds}")
+    assert history.request_rate(HOUR).endswith(f" / {dashboards.group().interval_seconds}")

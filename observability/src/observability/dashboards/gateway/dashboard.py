@@ -96,8 +96,8 @@ def _now() -> tuple[Panel, ...]:
 
 
 def _selected_range() -> tuple[Panel, ...]:
-    to_the_step = f"Counted in steps of {history.COUNT_STEP_SECONDS} s, the last of which may still be missing."
-    to_the_minute = "In steps of a minute, the last of which may still be missing"
+    to_the_step = "Counted by the minute; the last one may still be missing."
+    to_the_minute = "By the minute, the last of which may still be missing"
     return (
         stat(
             "Requests",

@@ -1,11 +1,10 @@
 """Models on the Gateway dashboard: a table of all, and each over time."""
 
 from observability import links, settings
-from observability.panel import Key, Panel, Query, Thresholds, graph, largest, table
+from observability.panel import Key, Panel, Query, Thresholds, graph, table
 from observability.queries.gateway import history, requests
 from observability.variables import Variables
 
-_MOST_MODELS = 20
 _NO_DATA = "No data: no traffic, or the gateway is not scraped"
 _MINUTES = "By the minute; interpolated within buckets."
 
@@ -19,7 +18,7 @@ def models(variables: Variables) -> Panel:
         "engine serves it.",
         "short",
         24,
-        largest(_MOST_MODELS, "model", model_columns(variables)),
+        model_columns(variables),  # of at most MAX_MODEL_SERIES
         no_value=_NO_DATA,
         keys=(Key("model", "Model", links.GATEWAY, "model"),),
     )
@@ -44,29 +43,29 @@ def model_columns(variables: Variables, *, brief: bool = False) -> tuple[Query, 
 
 def over_time(variables: Variables) -> tuple[Panel, ...]:
     """Each model's requests, failures and output."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "Requests by model",
             "Which model is used, and when?",
             "counted when a request ends.",
-            "reqps", 8, (Query(history.request_rate(interval, "model"), "{{model}}"),),
-            no_value=_NO_DATA, stacked=True, step_seconds=history.COUNT_STEP_SECONDS,
+            "reqps", 8, (Query(history.request_rate(cell, "model"), "{{model}}"),),
+            no_value=_NO_DATA, stacked=True, step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Error rate by model",
             "Which model fails?",
             "a share of successes and server-side failures: at low traffic a single request weighs a lot.",
-            "percentunit", 8, (Query(history.failed_share(interval, "model"), "{{model}}"),),
+            "percentunit", 8, (Query(history.failed_share(cell, "model"), "{{model}}"),),
             no_value=_NO_DATA, thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT),
-            step_seconds=history.COUNT_STEP_SECONDS,
+            step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Output throughput by model (tok/s)",
             "How much output does each model produce?",
             "counted when a request ends, from the engine's usage; interrupted streams have none.",
-            "tokens/s", 8, (Query(history.token_rate(interval, "output", "model"), "{{model}}"),),
-            no_value=_NO_DATA, stacked=True, step_seconds=history.COUNT_STEP_SECONDS,
+            "tokens/s", 8, (Query(history.token_rate(cell, "output", "model"), "{{model}}"),),
+            no_value=_NO_DATA, stacked=True, step_seconds=history.STEP_SECONDS,
         ),
     )  # fmt: skip
 
@@ -113,5 +112,5 @@ def _by_model(
     return graph(
         title, question, f"{blind_spot} {_MINUTES}", "s", 8,
         (Query(history.latency(variables.per_cell, histogram, 0.95, "model"), "{{model}}"),),
-        thresholds=thresholds, no_value=_NO_DATA, step_seconds=history.HISTOGRAM_STEP_SECONDS, drilldown=links.ENGINE,
+        thresholds=thresholds, no_value=_NO_DATA, step_seconds=history.STEP_SECONDS, drilldown=links.ENGINE,
     )  # fmt: skip

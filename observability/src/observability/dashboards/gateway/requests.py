@@ -20,7 +20,7 @@ def by_route(variables: Variables) -> tuple[Panel, ...]:
 def outcomes(variables: Variables) -> tuple[Panel, ...]:
     """How requests end."""
     interval = variables.per_interval
-    return (_outcomes(interval), _codes(interval), _duration(interval))
+    return (_outcomes(variables.per_cell), _codes(interval), _duration(interval))
 
 
 def latency(variables: Variables) -> tuple[Panel, ...]:
@@ -75,13 +75,13 @@ def _duration_by_route(interval: Scope) -> Panel:
     )  # fmt: skip
 
 
-def _outcomes(interval: Scope) -> Panel:
+def _outcomes(cell: Scope) -> Panel:
     return graph(
         "Requests by outcome",
         "How do requests end?",
         "a request counts when it ends: long streams appear late. Excludes what nginx rejected.",
-        "reqps", 8, (Query(history.request_rate(interval, "outcome"), "{{outcome}}"),),
-        no_value=_NO_DATA, colours=palette.OUTCOMES, stacked=True, step_seconds=history.COUNT_STEP_SECONDS,
+        "reqps", 8, (Query(history.request_rate(cell, "outcome"), "{{outcome}}"),),
+        no_value=_NO_DATA, colours=palette.OUTCOMES, stacked=True, step_seconds=history.STEP_SECONDS,
     )  # fmt: skip
 
 

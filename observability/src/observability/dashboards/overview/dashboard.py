@@ -4,11 +4,10 @@ from observability import links
 from observability.dashboard import Dashboard, Row
 from observability.dashboards.gateway.models import model_columns
 from observability.dashboards.overview import alerts, infrastructure, requests, service_levels, tiles
-from observability.panel import Key, Panel, largest, table
+from observability.panel import Key, Panel, table
 from observability.variables import Variables
 
 VARIABLES = Variables("vm", "model", "engine")
-_MOST_MODELS = 20
 
 
 def dashboard() -> Dashboard:
@@ -46,7 +45,7 @@ def _models() -> Panel:
         "engine serves it.",
         "short",
         24,
-        largest(_MOST_MODELS, "model", model_columns(VARIABLES, brief=True)),
+        model_columns(VARIABLES, brief=True),
         no_value="No data: no traffic, or the gateway is not scraped",
         keys=(Key("model", "Model", links.GATEWAY, "model"),),
     )

@@ -28,9 +28,9 @@ def machines(variables: Variables) -> tuple[Panel, ...]:
             "Is the machine short of CPU or memory?",
             "over all CPUs: one busy and seven idle CPUs read 13 %. Memory used as file cache counts as free.",
             "percentunit", 8,
-            (Query(host.cpu_busy(interval), "{{vm}} CPU"), Query(node.memory_used(interval), "{{vm}} memory")),
+            (Query(host.cpu_busy(variables.per_cell), "{{vm}} CPU"), Query(node.memory_used(interval), "{{vm}} memory")),
             no_value=_NO_NODE_EXPORTER, colours=(("/ CPU$/", BLUE), ("/ memory$/", palette.PURPLE)), maximum=1,
-            step_seconds=history.HISTOGRAM_STEP_SECONDS,
+            step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Free disk space",
@@ -114,7 +114,7 @@ def targets(variables: Variables) -> tuple[Panel, ...]:
         table(
             "Versions",
             "Which version of each part runs?",
-            "of what exports its version. vLLM and llama.cpp say theirs in the log of their launcher.",
+            "of what exports its version. An engine has none until it is ready.",
             "none", 7, (Query(events.versions(variables.now), "Running"),),
             no_value="Nothing scraped", value_mappings=((1, "yes", GREEN),),
             keys=(Key("job", "Part", width=110), Key("version", "Version"), Key("vm", "VM", width=70)),

@@ -7,8 +7,7 @@ from observability.promql import Scope
 from observability.queries.gateway import history, requests
 from observability.variables import Variables
 
-# Counted when a request ends, in steps: the latest may still be missing.
-_STEPS = f"In steps of {history.COUNT_STEP_SECONDS} s"
+_STEPS = "By the minute"
 _MINUTES = "By the minute; interpolated within buckets."
 _NO_DATA = "No data: no traffic, or the gateway is not scraped"
 _YESTERDAY, _LAST_WEEK = "1d", "7d"
@@ -21,8 +20,8 @@ def latency(variables: Variables) -> tuple[Panel, ...]:
 
 def traffic(variables: Variables) -> tuple[Panel, ...]:
     """How many requests there are, how they end, and how many tokens they take."""
-    interval = variables.per_interval
-    return (_outcomes(interval), _not_ok(interval), _tokens(interval))
+    cell = variables.per_cell
+    return (_outcomes(cell), _not_ok(cell), _tokens(cell))
 
 
 def losses(variables: Variables) -> tuple[Panel, ...]:
@@ -55,7 +54,7 @@ def first_token(variables: Variables) -> Panel:
     return _quantiles(
         variables, "Time to first token", "How long do clients wait for the first token?",
         "only streams that got a first token; those that timed out before it are in Timeouts.",
-        history.TTFT, palette.QUANTILE_NUMBERS, Thresholds.limit(settings.TTFT_P95_LIMIT_SECONDS), links.ENGINE,
+        history.TTFT, palette.QUANTILE_NUMBERS[:2], Thresholds.limit(settings.TTFT_P95_LIMIT_SECONDS), links.ENGINE,
     )  # fmt: skip
 
 
@@ -84,7 +83,7 @@ def _e2e(variables: Variables) -> Panel:
                 dashed=True, colour=palette.OTHER_DAY,
             ),
         ),
-        colours=palette.QUANTILES, no_value=_NO_DATA, step_seconds=history.HISTOGRAM_STEP_SECONDS,
+        colours=palette.QUANTILES, no_value=_NO_DATA, step_seconds=history.STEP_SECONDS,
         drilldown=links.GATEWAY,
     )  # fmt: skip
 
@@ -103,44 +102,44 @@ def _quantiles(
         title, question, f"{blind_spot} {_MINUTES}", "s", 8,
         tuple(Query(history.latency(variables.per_cell, histogram, q), name) for q, name in quantiles),
         thresholds=thresholds, colours=palette.QUANTILES, no_value=_NO_DATA,
-        step_seconds=history.HISTOGRAM_STEP_SECONDS, drilldown=drilldown,
+        step_seconds=history.STEP_SECONDS, drilldown=drilldown,
     )  # fmt: skip
 
 
-def _outcomes(interval: Scope) -> Panel:
+def _outcomes(cell: Scope) -> Panel:
     return graph(
         "Requests by outcome",
         "How many requests are there, how do they end, and is that usual for the hour?",
         f"a request counts when it ends: long streams appear late. Excludes what nginx rejected. {_STEPS}.",
         "reqps", 8,
         (
-            Query(history.request_rate(interval, "outcome"), "{{outcome}}"),
+            Query(history.request_rate(cell, "outcome"), "{{outcome}}"),
             Query(
-                history.request_rate(interval.before(_YESTERDAY)), "yesterday", dashed=True, colour=palette.OTHER_DAY
+                history.request_rate(cell.before(_YESTERDAY)), "yesterday", dashed=True, colour=palette.OTHER_DAY
             ),
             Query(
-                history.request_rate(interval.before(_LAST_WEEK)), "last week", dashed=True, colour=palette.OTHER_WEEK
+                history.request_rate(cell.before(_LAST_WEEK)), "last week", dashed=True, colour=palette.OTHER_WEEK
             ),
         ),
-        colours=palette.OUTCOMES, stacked=True, no_value=_NO_DATA, step_seconds=history.COUNT_STEP_SECONDS,
+        colours=palette.OUTCOMES, stacked=True, no_value=_NO_DATA, step_seconds=history.STEP_SECONDS,
         drilldown=links.GATEWAY,
     )  # fmt: skip
 
 
-def _not_ok(interval: Scope) -> Panel:
+def _not_ok(cell: Scope) -> Panel:
     return graph(
         "Non-OK share",
         "What share of requests does not succeed, and with which outcome?",
         "without client errors and rate limits, which would dilute it; cancelled requests are included. At low traffic "
         "a single request weighs a lot.",
         "percentunit", 8,
-        (Query(history.not_ok_share(interval), "{{outcome}}"),),
-        colours=palette.OUTCOMES[1:], no_value=_NO_DATA, step_seconds=history.COUNT_STEP_SECONDS,
+        (Query(history.not_ok_share(cell), "{{outcome}}"),),
+        colours=palette.OUTCOMES[1:], no_value=_NO_DATA, step_seconds=history.STEP_SECONDS,
         drilldown=links.GATEWAY,
     )  # fmt: skip
 
 
-def _tokens(interval: Scope) -> Panel:
+def _tokens(cell: Scope) -> Panel:
     return graph(
         "Token throughput (tok/s)",
         "How many tokens go in and out, and how many of them are cached or reasoning?",
@@ -148,12 +147,12 @@ def _tokens(interval: Scope) -> Panel:
         "output. Cached is part of input, reasoning of output.",
         "tokens/s", 8,
         (
-            Query(history.token_rate(interval, "input"), "input", colour=BLUE),
-            Query(history.token_rate(interval, "cached_input"), "of it cached", dashed=True, colour=palette.CYAN),
-            Query(history.token_rate(interval, "output"), "output", colour=GREEN),
-            Query(history.token_rate(interval, "reasoning"), "of it reasoning", dashed=True, colour=palette.LIME),
+            Query(history.token_rate(cell, "input"), "input", colour=BLUE),
+            Query(history.token_rate(cell, "cached_input"), "of it cached", dashed=True, colour=palette.CYAN),
+            Query(history.token_rate(cell, "output"), "output", colour=GREEN),
+            Query(history.token_rate(cell, "reasoning"), "of it reasoning", dashed=True, colour=palette.LIME),
         ),
-        no_value=_NO_DATA, step_seconds=history.COUNT_STEP_SECONDS,
+        no_value=_NO_DATA, step_seconds=history.STEP_SECONDS,
     )  # fmt: skip
 
 

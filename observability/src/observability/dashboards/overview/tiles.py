@@ -115,8 +115,8 @@ def parts(variables: Variables) -> tuple[Panel, ...]:
 def selected_range(variables: Variables) -> tuple[Panel, ...]:
     """What clients got in the selected time range."""
     full_range = variables.full_range
-    to_the_step = f"counted in steps of {history.COUNT_STEP_SECONDS} s, the last of which may still be missing."
-    to_the_minute = "in steps of a minute, the last of which may still be missing; interpolated within buckets."
+    to_the_step = "counted by the minute; the last one may still be missing."
+    to_the_minute = "by the minute, the last of which may still be missing; interpolated within buckets."
     return (
         stat(
             "Availability",
