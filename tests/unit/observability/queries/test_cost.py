@@ -90,3 +90,8 @@ def test_no_expression_mixes_counts_that_follow_different_variables() -> None:
             assert len(followed) <= 1, f"{panel.title}: {query.legend} follows {followed}"
             named = panel.blind_spot.lower()
             assert all(name in named for name in followed), f"{panel.title} does not say that it follows {followed}"
+
+
+def test_the_names_of_recorded_series_say_their_step() -> None:
+    assert recording.group().interval_seconds == 60
+    assert all(name.endswith(":increase1m") for name in recording.group().series)
