@@ -28,7 +28,10 @@ def machines(variables: Variables) -> tuple[Panel, ...]:
             "Is the machine short of CPU or memory?",
             "over all CPUs: one busy and seven idle CPUs read 13 %. Memory used as file cache counts as free.",
             "percentunit", 8,
-            (Query(host.cpu_busy(variables.per_cell), "{{vm}} CPU"), Query(node.memory_used(interval), "{{vm}} memory")),
+            (
+                Query(host.cpu_busy(variables.per_cell), "{{vm}} CPU"),
+                Query(node.memory_used(interval), "{{vm}} memory"),
+            ),
             no_value=_NO_NODE_EXPORTER, colours=(("/ CPU$/", BLUE), ("/ memory$/", palette.PURPLE)), maximum=1,
             step_seconds=history.STEP_SECONDS,
         ),
