@@ -116,16 +116,13 @@ def test_every_metric_has_matchers() -> None:
         *("abs", "bool", "scalar", "NaN"),
     }
     for used_by, expression in expressions().items():
-        bare = re.sub(
-            r'"[^"]*"',
-            "",
-            re.sub(r"\{[^}]*\}|\[[^]]*\]|by \([^)]*\)|on \([^)]*\)|ignoring \([^)]*\)|offset \w+", "", expression),
-        )
+        without_labels = re.sub(r"(by|on|ignoring|group_left) \([^)]*\)", "", expression)
+        bare = re.sub(r'"[^"]*"', "", re.sub(r"\{[^}]*\}|\[[^]]*\]|offset \w+", "", without_labels))
         named = set(re.findall(r"[A-Za-z_:][\w:]*", bare))
         assert named - functions == set(promql.metric_names(expression)), used_by
 
 
-# Constants, and the share of a window that the rules have been evaluated in, which is recorded with its first evaluation.
+# Constants, and the share of a window in which the rules have been evaluated: recorded with the first evaluation.
 _POSITIVE = (*(f"(1 - {slo.objective(level.name)})" for level in slo.all_service_levels()), slo.LIVED)
 
 
@@ -156,10 +153,9 @@ def test_engine_states_are_those_of_the_gateway() -> None:
 def test_health_routes_are_those_of_the_gateway() -> None:
     assert set(settings.HEALTH_ROUTES) == gateway_app.HEALTH_PATHS
     for used_by, name, matchers in selectors():
-        if (
-            name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"}
-            and "lost in worker crashes" not in used_by
-        ):
+        if "lost in worker crashes" in used_by:
+            continue
+        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"}:
             assert any(label == "route" and operator == "!~" for label, operator, _ in matchers), used_by
 
 
@@ -174,9 +170,11 @@ def test_bucket_bounds_are_written_as_exposed() -> None:
     asked = {
         (name, value) for _, name, matchers in selectors() for label, _, value in matchers if label == "le"
     }  # fmt: skip
-    exposed = {"+Inf", *(str(bound) for bound in metrics.TTFT_BUCKETS)}
+    exposed = {"+Inf", *(str(bound) for bound in (*metrics.TTFT_BUCKETS, *metrics.TPOT_BUCKETS))}
     assert asked
-    assert {name for name, _ in asked} == {"gateway_time_to_first_token_seconds_bucket", history.TTFT}
+    assert {name for name, _ in asked} == {
+        "gateway_time_to_first_token_seconds_bucket", "gateway_time_per_output_token_seconds_bucket", history.TTFT,
+    }  # fmt: skip
     assert {value for _, value in asked} <= exposed
     assert set(variables.OBJECTIVES["ttft_objective"]) <= exposed
 

@@ -43,9 +43,8 @@ def test_columns_have_units_and_labels_are_text() -> None:
 def test_labels_have_other_texts_and_colours() -> None:
     (models,) = properties("Model")["mappings"]
     assert models["options"]["none"]["text"] == "(no model)"
-    severity = Key(
-        "severity", "Severity", url="/alerting/list?search=${__value.raw}", texts=(("page", "act now", RED),)
-    )
+    texts = (("page", "act now", RED),)
+    severity = Key("severity", "Severity", url="/alerting/list?search=${__value.raw}", texts=texts)
     panel = table("T", "Q?", "b.", "short", 24, (Query('a{job="j"}', "Since"),), keys=(severity,))
     overrides: list[Any] = tables.column_overrides(panel, ())
     found = {part["id"]: part["value"] for override in overrides for part in override["properties"]}

@@ -17,7 +17,7 @@ QUANTILES_AND_MEAN = (*QUANTILES, ("mean", GREY))
 # The same on another day, for comparison: dashed.
 OTHER_DAY, OTHER_WEEK = INDIGO, LIME
 PHASES = (
-    ("queue", ORANGE), ("connect", RED), ("ttft", YELLOW), ("idle", GREY), ("total", PURPLE),
+    ("queue", CYAN), ("connect", RED), ("ttft", YELLOW), ("idle", GREY), ("total", PURPLE),
     ("before_first_event", ORANGE), ("after_first_event", GREY),
 )  # fmt: skip
 # Engines side by side.
@@ -37,7 +37,7 @@ MEMORY = (("/ used$/", BLUE), ("/ reserved$/", GREY), ("/ free$/", GREEN))
 # Results of attempts at engines.
 ATTEMPTS = (
     ("ok", GREEN), ("cancelled", GREY), ("rejected", BLUE), ("busy", YELLOW), ("timeout", ORANGE),
-    ("unreachable", CYAN), ("reset", RED), ("broken", PINK), ("error", PURPLE),
+    ("unreachable", PURPLE), ("reset", RED), ("broken", PINK), ("error", CYAN),
 )  # fmt: skip
 CODES = (
     ("200", GREEN), ("400", BLUE), ("401", CYAN), ("403", INDIGO), ("404", LIME),

@@ -14,9 +14,14 @@ _SECONDS_OF_SKEW = 2
 
 
 def engines_row(variables: Variables) -> tuple[Panel, ...]:
-    """Whether engines can answer, how full they are, and how long requests queue in them."""
+    """Whether engines can answer, and how full they are."""
     interval = variables.per_interval
-    return (_engine_states(interval), _load(interval), _queue_time(interval))
+    return (_engine_states(interval), _load(interval))
+
+
+def queue_time(variables: Variables) -> tuple[Panel, ...]:
+    """How long requests queue in engines."""
+    return (_queue_time(variables.per_interval),)
 
 
 def machines(variables: Variables) -> tuple[Panel, ...]:
@@ -28,7 +33,10 @@ def machines(variables: Variables) -> tuple[Panel, ...]:
             "Is the machine short of CPU or memory?",
             "over all CPUs: one busy and seven idle CPUs read 13 %. Memory used as file cache counts as free.",
             "percentunit", 8,
-            (Query(host.cpu_busy(variables.per_cell), "{{vm}} CPU"), Query(node.memory_used(interval), "{{vm}} memory")),
+            (
+                Query(host.cpu_busy(variables.per_cell), "{{vm}} CPU"),
+                Query(node.memory_used(interval), "{{vm}} memory"),
+            ),
             no_value=_NO_NODE_EXPORTER, colours=(("/ CPU$/", BLUE), ("/ memory$/", palette.PURPLE)), maximum=1,
             step_seconds=history.STEP_SECONDS,
         ),
@@ -138,7 +146,7 @@ def _engine_states(interval: Scope) -> Panel:
         "Which engines can answer, and since when?",
         "as the gateway sees them through its one-token probe; the launcher's /status and log say why one failed. Over "
         "long ranges each bar shows the worst state in it.",
-        "none", 7, (Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
+        "none", 12, (Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
         no_value="Gateway not scraped", value_mappings=STATE_MAPPINGS, minimum=None, drilldown=links.ENGINE,
     )  # fmt: skip
 
@@ -149,7 +157,7 @@ def _load(interval: Scope) -> Panel:
         "How many requests are in flight, and where do they wait?",
         "the peak of the scrapes around each point: shorter bursts are missed. The gateway's number includes requests "
         "that wait in an engine.",
-        "short", 10,
+        "short", 12,
         (
             Query(requests.in_flight(interval), "gateway in flight"),
             Query(vllm.running(interval), "vLLM running"),
@@ -167,7 +175,7 @@ def _queue_time(interval: Scope) -> Panel:
         "Queue time",
         "How long do requests wait in vLLM before it begins with them?",
         "vLLM only: llama.cpp exports no queue time. Requests of other clients of the engine are included.",
-        "s", 7,
+        "s", 24,
         tuple(
             Query(vllm.histogram_quantile(interval, "request_queue_time_seconds", q), name)
             for q, name in palette.QUANTILE_NUMBERS[:2]
