@@ -1,8 +1,7 @@
-"""Annotations: vertical lines on every graph where a part of the stack was started.
+"""Annotations: lines on every graph where a part of the stack was started, and regions while an alert paged.
 
-Alerts are Grafana's own, so that Prometheus has no ALERTS series: Grafana itself marks a firing alert on the panel
-that it links to (the built-in annotation). The others are Prometheus queries. A query whose value is a time, in
-milliseconds, is drawn at that time, whenever it was scraped.
+Grafana itself marks an alert only on the panel that the alert links to (the built-in annotation). The others are
+Prometheus queries. A query whose value is a time, in milliseconds, is drawn at that time, whenever it was scraped.
 """
 
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ class Annotation:
 def all_annotations(scope: Scope) -> tuple[Annotation, ...]:
     """All annotations, of the VMs that a dashboard shows."""
     return (
+        Annotation("Alert that pages", events.pages(), "red", "{{alertname}}", False),
         Annotation("Gateway started", events.gateway_started(scope), "light-blue", "gateway started {{vm}}", False),
         Annotation(
             "Engine ready", events.engine_ready(scope), "green", "{{job}}: its engine became ready {{vm}}", True
@@ -59,7 +59,7 @@ def _annotation_json(annotation: Annotation) -> Json:
         "hide": False,
         "iconColor": annotation.colour,
         "expr": annotation.expr,
-        "step": "15s",
+        "step": "5m" if annotation.value_is_time else "60s",
         "titleFormat": annotation.name,
         "textFormat": annotation.text,
         "tagKeys": "",

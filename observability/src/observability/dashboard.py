@@ -1,10 +1,12 @@
 """A dashboard: rows of panels on Grafana's grid of 24 columns, and the variables of its queries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
-from observability import annotations, grafana_json, provisioning, settings, variables
+from observability import annotations, grafana_json, provisioning, settings, shapes, variables
 from observability.grafana_json import Json
-from observability.panel import Panel
+from observability.panel import Panel, Part
+from observability.shapes import Parts
 from observability.variables import Variables
 
 GRID_COLUMNS = 24
@@ -22,12 +24,23 @@ class Row:
         height: of its panels, in grid units.
         panels: from left to right.
         collapsed: hidden until the heading is clicked; needs a title.
+        part: the part of the stack without which the row is left out; empty for the parts of every shape.
     """
 
     title: str
     height: int
     panels: tuple[Panel, ...]
     collapsed: bool = False
+    part: Part = ""
+
+    def of(self, parts: Parts) -> "Row | None":
+        """The row of a stack that has only these parts: wider panels in place of those left out; None if all are."""
+        kept = [panel for panel in self.panels if {self.part, panel.part} <= parts | {""}]
+        if not kept:
+            return None
+        if len(kept) < len(self.panels):
+            kept = _widened(kept)
+        return replace(self, panels=tuple(kept))
 
 
 class Dashboard:
@@ -39,15 +52,22 @@ class Dashboard:
         description: what it is for.
         rows: from top to bottom.
         variables: what its reader can filter by.
+        part: the part of the stack without which there is no such dashboard; empty for the parts of every shape.
 
     Raises:
         ValueError: a row does not fill the width, two panels have the same title, or the uid is too long.
     """
 
     def __init__(
-        self, uid: str, title: str, description: str, rows: tuple[Row, ...], variables: Variables | None = None
+        self,
+        uid: str,
+        title: str,
+        description: str,
+        rows: tuple[Row, ...],
+        variables: Variables | None = None,
+        part: Part = "",
     ) -> None:
-        self.variables = variables or Variables()
+        self.variables, self.part = variables or Variables(), part
         self.uid, self.title, self.description, self.rows = uid, title, description, rows
         self.panels = tuple(panel for row in rows for panel in row.panels)
         titles = [panel.title for panel in self.panels]
@@ -72,8 +92,8 @@ class Dashboard:
             raise ValueError(f"{self.title} has no panel {title!r}.")
         return titles.index(title) + 1
 
-    def json(self) -> Json:
-        """The dashboard model, as Grafana reads it from a file."""
+    def json(self, parts: Parts = shapes.ALL) -> Json:
+        """The dashboard model, as Grafana reads it from a file, of a stack that has these parts."""
         return {
             "id": None,
             "uid": self.uid,
@@ -90,13 +110,13 @@ class Dashboard:
             "annotations": {"list": annotations.annotations_json(self.variables.per_interval)},
             "links": [_dashboard_links()],
             "templating": {"list": variables.variables_json(self.variables.names)},
-            "panels": self._panels_json(),
+            "panels": self._panels_json([row for each in self.rows if (row := each.of(parts))]),
         }
 
-    def _panels_json(self) -> list[Json]:
+    def _panels_json(self, rows: list[Row]) -> list[Json]:
         documents: list[Json] = []
         y = 0
-        for index, row in enumerate(self.rows):
+        for index, row in enumerate(rows):
             if row.collapsed:
                 panels = self._row_panels_json(row, y + 1)
                 documents.append(grafana_json.row_json(row.title, _FIRST_ROW_ID + index, y, panels))
@@ -120,9 +140,16 @@ class Dashboard:
         return documents
 
 
-def file_path(dashboard: Dashboard) -> str:
-    """The dashboard's file in the repository."""
-    return f"grafana{provisioning.DASHBOARD_PATH.removeprefix('/etc/grafana')}/{dashboard.uid}.json"
+def file_path(dashboard: Dashboard, shape: str) -> str:
+    """The dashboard's file in the repository, for a shape of the stack."""
+    return f"grafana{provisioning.DASHBOARD_PATH.removeprefix('/etc/grafana')}/{shape}/{dashboard.uid}.json"
+
+
+def _widened(panels: list[Panel]) -> list[Panel]:
+    """The panels, as wide as possible in the same proportions, so that they fill the grid."""
+    whole = sum(panel.width for panel in panels)
+    edges = [round(GRID_COLUMNS * sum(panel.width for panel in panels[:n]) / whole) for n in range(len(panels) + 1)]
+    return [replace(panel, width=end - start) for panel, (start, end) in zip(panels, pairwise(edges), strict=True)]
 
 
 def _dashboard_links() -> Json:

@@ -1,11 +1,13 @@
 """All generated files: their paths below the repository's root, and their text, the same bytes from the same source."""
 
+import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
-from observability import alerts, dashboards, panel_reference, provisioning, recording, scrape
+from observability import alerts, dashboards, panel_reference, provisioning, recording, scrape, shapes
 from observability.alerts import contact, rule_files
 from observability.dashboard import file_path
 
@@ -38,7 +40,8 @@ def as_json(document: object) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def generated() -> dict[str, str]:
+@functools.cache
+def generated() -> Mapping[str, str]:
     """The text of every generated file, by its path relative to the repository's root."""
     return {
         "prometheus/prometheus.gpu.yml": as_yaml(scrape.gpu(), "Read by Prometheus in compose.yaml."),
@@ -70,10 +73,15 @@ def generated() -> dict[str, str]:
         "grafana/provisioning/alerting/policies.yaml": as_yaml(contact.policies(), "Read by Grafana."),
         "prometheus/rules/alerts.yml": as_yaml(
             rule_files.prometheus_rules(alerts.all_alerts()),
-            "The alerts for promtool's tests; Grafana evaluates them, Prometheus does not.",
+            "Read by Prometheus, for dashboards: Grafana evaluates the same alerts, and notifies.",
         ),
         "docs/panels.md": panel_reference.markdown(dashboards.all_dashboards()),
-        **{file_path(dashboard): as_json(dashboard.json()) for dashboard in dashboards.all_dashboards()},
+        **{
+            file_path(dashboard, shape): as_json(dashboard.json(parts))
+            for shape, parts in shapes.SHAPES.items()
+            for dashboard in dashboards.all_dashboards()
+            if dashboard.part in parts | {""}
+        },
     }
 
 

@@ -1,29 +1,23 @@
 """A panel as Grafana's JSON, in the format of Grafana 9.4, which later versions read too."""
 
-import re
-
-from observability import links, settings, tables
-from observability.panel import GREY, INSTANT_KINDS, Panel, Query, Thresholds
+from observability import links, settings, tables, variables
+from observability.panel import GREY, INSTANT_KINDS, MODEL_TEXTS, Panel, Query, Thresholds
+from observability.panel_options import panel_options
 
 Json = dict[str, object]
 
-# A variable, so that a dashboard can be imported into a Grafana whose Prometheus has another uid.
-DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+DATASOURCE: Json = {"type": "prometheus", "uid": variables.DATASOURCE_UID}
 
 # Soft maximum of an axis by unit: without one Grafana draws a row of zeros on an axis up to 100, and puts fractions
 # beside counts.
 _SOFT_MAX = {"reqps": 0.1, "ops": 0.1, "percentunit": 0.01, "short": 5, "tokens/s": 1, "events/s": 1, "x": 1}
-# Labels with an open set of values: there may be many, with long names.
-_OPEN_ENDED_LABELS = frozenset({"model", "key", "instance", "engine", "gpu", "job", "vm", "route", "name"})
-_LABEL = re.compile(r"\{\{(\w+)\}\}")
-_LATEST: Json = {
-    "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-    "orientation": "auto",
-}
+_SPARKLINE_POINTS = 100
+_HEATMAP_COLUMNS, _HEATMAP_MIN_INTERVAL = 120, "1m"
+_FORMATS = {"table": "table", "heatmap": "heatmap"}
 
 
-def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variables: tuple[str, ...] = ()) -> Json:
-    """The JSON of a panel; `grid_pos` is x, y, w and h on the grid, `variables` are those of its dashboard."""
+def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variable_names: tuple[str, ...] = ()) -> Json:
+    """The JSON of a panel; `grid_pos` is x, y, w and h on the grid, `variable_names` those of its dashboard."""
     document: Json = {
         "id": panel_id,
         "type": panel.kind,
@@ -31,10 +25,10 @@ def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variables:
         "description": panel.description,
         "datasource": DATASOURCE,
         "gridPos": grid_pos,
-        "targets": [_target(panel, query, chr(ord("A") + index)) for index, query in enumerate(panel.queries)],
+        "targets": _targets(panel),
         "fieldConfig": {
             "defaults": _defaults(panel),
-            "overrides": [*_colour_overrides(panel), *tables.column_overrides(panel, variables)],
+            "overrides": [*_overrides(panel), *tables.column_overrides(panel, variable_names)],
         },
         "options": panel_options(panel),
     }
@@ -42,6 +36,11 @@ def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variables:
         document["transformations"] = tables.transformations(panel)
     if panel.drilldown and panel.kind != "stat":
         document["links"] = [_link(panel.drilldown)]
+    if panel.sparkline:
+        document["transformations"] = [{"id": "merge", "options": {}}]
+        document["maxDataPoints"] = _SPARKLINE_POINTS
+    if panel.kind == "heatmap":
+        document |= {"interval": _HEATMAP_MIN_INTERVAL, "maxDataPoints": _HEATMAP_COLUMNS}
     if panel.smooth and panel.kind not in INSTANT_KINDS:
         document["interval"] = f"{settings.SMOOTH_INTERVAL_SECONDS}s"
     return document
@@ -59,66 +58,31 @@ def row_json(title: str, row_id: int, y: int, collapsed_panels: list[Json] | Non
     }
 
 
-def panel_options(panel: Panel) -> Json:
-    """The `options` of a panel: what only its kind has, such as legend, tooltip and which of many values to show."""
-    match panel.kind:
-        case "stat":
-            return {**_LATEST, "colorMode": "value", "graphMode": "none", "textMode": "auto", "justifyMode": "auto"}
-        case "bargauge":
-            return {**_LATEST, "displayMode": "basic", "orientation": "horizontal", "showUnfilled": True}
-        case "timeseries":
-            return {"legend": _legend(panel), "tooltip": {"mode": "multi", "sort": "desc"}}
-        case "state-timeline":
-            return {
-                "mergeValues": True,
-                "showValue": "auto",
-                "alignValue": "left",
-                "rowHeight": 0.85,
-                # The text in the bars and their colours say it already.
-                "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom"},
-                "tooltip": {"mode": "single", "sort": "none"},
-            }
-        case "table":
-            # Sorted by the first number, largest first.
-            sort_by = [{"displayName": panel.queries[0].legend, "desc": True}]
-            return {"showHeader": True, "footer": {"show": False}, "cellHeight": "sm", "sortBy": sort_by}
-        case "alertlist":
-            return {
-                "viewMode": "list",
-                "groupMode": "default",
-                "groupBy": [],
-                "maxItems": 20,
-                "sortOrder": 3,  # by importance
-                "dashboardAlerts": False,
-                "alertName": "",
-                "alertInstanceLabelFilter": "",
-                "stateFilter": {"firing": True, "pending": False, "noData": False, "normal": False, "error": True},
-            }
-
-
-def _legend(panel: Panel) -> Json:
-    """Hidden for one series, a line of names for a few, a scrolling table where names are many or long."""
-    labels = {label for query in panel.queries for label in _LABEL.findall(query.legend)}
-    shown = len(panel.queries) > 1 or bool(labels)
-    table = bool(labels & _OPEN_ENDED_LABELS)
-    return {
-        "showLegend": shown,
-        "displayMode": "table" if table else "list",
-        "placement": "bottom",
-        "calcs": ["lastNotNull", "max"] if table else [],
-    }
-
-
-def _target(panel: Panel, query: Query, ref_id: str) -> Json:
+def _targets(panel: Panel) -> list[Json]:
     # A single number is the current value: the last point of a range could be long past.
     instant = panel.kind in INSTANT_KINDS
+    queries = [(query, instant) for query in panel.queries]
+    if panel.sparkline:
+        # First, since the last row is the number; a query of its own, since a course ends up to a step ago.
+        queries.insert(0, (Query(panel.sparkline, panel.queries[0].legend), False))
+    return [_target(panel, query, _ref_id(index), instant=now) for index, (query, now) in enumerate(queries)]
+
+
+def _ref_id(index: int) -> str:
+    return chr(ord("A") + index)
+
+
+def _target(panel: Panel, query: Query, ref_id: str, *, instant: bool) -> Json:
+    # Grafana derives $__rate_interval from it: four steps at least.
+    interval = {"interval": f"{panel.step_seconds}s"} if panel.step_seconds and not instant else {}
     return {
+        **interval,
         "refId": ref_id,
         "datasource": DATASOURCE,
         "editorMode": "code",
         "expr": query.expr,
         "legendFormat": query.legend,
-        "format": "table" if panel.kind == "table" else "time_series",
+        "format": _FORMATS.get(panel.kind, "time_series"),
         "instant": instant,
         "range": not instant,
     }
@@ -155,6 +119,8 @@ def _defaults(panel: Panel) -> Json:
         if soft_max and panel.maximum is None:
             custom["axisSoftMax"] = soft_max
         defaults["custom"] = custom
+    elif panel.kind == "heatmap":
+        defaults["custom"] = {"scaleDistribution": {"type": "linear"}}
     elif panel.kind == "state-timeline":
         defaults["custom"] = {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False}
     elif panel.kind == "table":
@@ -182,7 +148,7 @@ def _thresholds(thresholds: Thresholds) -> Json:
 def _mappings(panel: Panel) -> list[Json]:
     """Text for values; on a stat for no value too, which would otherwise take the colour of the best or the worst."""
     empty = {
-        "match": "null",
+        "match": "null+nan",
         "result": {"text": panel.no_value, "color": GREY, "index": len(panel.value_mappings)},
     }
     no_value: list[Json] = [{"type": "special", "options": empty}] if panel.kind == "stat" else []
@@ -195,11 +161,43 @@ def _mappings(panel: Panel) -> list[Json]:
     return [{"type": "value", "options": mappings}, *no_value]
 
 
-def _colour_overrides(panel: Panel) -> list[Json]:
-    return [
+def _overrides(panel: Panel) -> list[Json]:
+    """Colours by name, then the colours and line styles of single queries."""
+    named: list[Json] = [
         {
             "matcher": {"id": "byRegexp" if name.startswith("/") else "byName", "options": name},
-            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
+            "properties": [_fixed_colour(colour)],
         }
         for name, colour in panel.colours
     ]
+    models: list[Json] = [
+        {
+            "matcher": {"id": "byName", "options": query.legend.replace("{{model}}", label)},
+            "properties": [{"id": "displayName", "value": query.legend.replace("{{model}}", text)}],
+        }
+        for query in panel.queries
+        if "{{model}}" in query.legend
+        for label, text, _ in MODEL_TEXTS
+    ]
+    styled: list[Json] = [
+        _query_override(query, _ref_id(index))
+        for index, query in enumerate(panel.queries)
+        if query.dashed or query.colour
+    ]
+    return [*named, *models, *styled]
+
+
+def _query_override(query: Query, ref_id: str) -> Json:
+    properties: list[Json] = [_fixed_colour(query.colour)] if query.colour else []
+    if query.dashed:
+        properties += [
+            {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}},
+            {"id": "custom.lineWidth", "value": 2},
+            {"id": "custom.fillOpacity", "value": 0},
+            {"id": "custom.stacking", "value": {"mode": "none", "group": "A"}},
+        ]
+    return {"matcher": {"id": "byFrameRefID", "options": ref_id}, "properties": properties}
+
+
+def _fixed_colour(colour: str) -> Json:
+    return {"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}

@@ -1,19 +1,28 @@
 """A panel: a question, its queries, and how the result is displayed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from observability.promql import metric_names
+from observability.promql import NOT_SCRAPED, metric_names, or_not_scraped, topk
+from observability.variables import Variables
 
-Kind = Literal["stat", "timeseries", "state-timeline", "table", "bargauge", "alertlist"]
+Kind = Literal["stat", "timeseries", "state-timeline", "table", "bargauge", "alertlist", "heatmap"]
 # Why a panel can be empty although the stack is healthy and under load.
-Needs = Literal["", "needs-gpu", "needs-fault", "needs-store", "needs-canary"]
+Needs = Literal["", "needs-gpu", "needs-fault", "needs-store", "needs-lora", "needs-mig", "needs-canary"]
+
+# A part that not every shape of the stack has; rows and panels of one that is missing are left out: see `shapes`.
+Part = Literal["", "vllm", "llamacpp", "gpu"]
 
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "#EAB839", "orange", "red", "blue", "#8e8e8e"
 # Kinds that show one current value per series.
 INSTANT_KINDS: tuple[Kind, ...] = ("stat", "table", "bargauge")
 STAT_WIDTH = 4
+# The gateway's names for models without series of their own, and what they are called where people read them.
+MODEL_TEXTS = (("none", "(no model)", ""), ("other", "(unknown model)", ""))
+# The end of the title of a tile that covers the selected time range. Every other tile shows the present, or names its
+# window: (5m), (1h), (3d).
+RANGE_SUFFIX = " (range)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +33,15 @@ class Query:
         expr: PromQL.
         legend: series name in a graph, column heading in a table.
         unit: unit of the table column, where it differs from the panel's.
+        dashed: drawn as a dashed line without fill, never stacked: a limit, or another day for comparison.
+        colour: of the series in a graph; empty for the panel's own colours.
     """
 
     expr: str
     legend: str
     unit: str = ""
+    dashed: bool = False
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,9 @@ class Key:
         drilldown: uid of the dashboard that a click on the cell opens, filtered to it.
         variable: the variable to set there.
         width: in pixels; None shares the remaining width.
+        url: another page that a click on the cell opens, in a new tab; `${__value.raw}` is the label.
+        link: what the link says.
+        texts: (label, text, colour) of labels that are shown as another text; the colour may be empty.
     """
 
     label: str
@@ -48,6 +64,9 @@ class Key:
     drilldown: str = ""
     variable: str = ""
     width: int | None = None
+    url: str = ""
+    link: str = ""
+    texts: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,9 @@ class Panel:
         colours: colours of series, by name or /pattern/; all others take Grafana's palette.
         soft_max: the axis reaches at least this far, so that small values look small; defaults by unit.
         smooth: rates over at least half a minute, for quantiles and ratios, which jump when requests are few.
+        step_seconds: the shortest time between two points, for recorded series: how often they are evaluated.
+        sparkline: PromQL of a stat's course over the selected time range, behind its number; without labels.
+        part: the part of the stack without which the panel is left out; empty for the parts of every shape.
     """
 
     kind: Kind
@@ -116,6 +138,9 @@ class Panel:
     stacked: bool = False
     soft_max: float | None = None
     smooth: bool = False
+    step_seconds: int = 0
+    sparkline: str = ""
+    part: Part = ""
     action: str = ""
     drilldown: str = ""
     needs: Needs = ""
@@ -136,6 +161,7 @@ class Panel:
 
 # Constructors by kind; arguments: title, question, blind spot, unit, width, queries.
 graph = partial(Panel, "timeseries")
+heatmap = partial(Panel, "heatmap")
 table = partial(Panel, "table")
 timeline = partial(Panel, "state-timeline")
 
@@ -157,8 +183,24 @@ def stat(
     drilldown: str = "",
     needs: Needs = "",
     width: int = STAT_WIDTH,
+    sparkline: bool = False,
+    part: Part = "",
+    job: str = "",
 ) -> Panel:
-    """A single number, coloured by its thresholds."""
+    """A single number, coloured by its thresholds; the title of one over the selected time range says so.
+
+    `sparkline` draws its course behind the number. With `job`, it says that this job is not scraped where that is why
+    there is no number: "No traffic" would read as if nobody were there.
+    """
+    if "$__range" in expr and not title.endswith(RANGE_SUFFIX):
+        title += RANGE_SUFFIX
+    measured = expr
+    if job:
+        expr = or_not_scraped(expr, job, Variables("vm").now)
+        value_mappings = (*value_mappings, (NOT_SCRAPED, f"{job} not scraped", RED))
+    if sparkline:
+        # The latest value is the last point of the course: without one, the point before would be shown as the latest.
+        expr = f"{expr} or on () vector(NaN)"
     return Panel(
         kind="stat",
         title=title,
@@ -176,4 +218,22 @@ def stat(
         action=action,
         drilldown=drilldown,
         needs=needs,
+        sparkline=measured if sparkline else "",
+        part=part,
+    )
+
+
+def largest(count: int, label: str, queries: tuple[Query, ...]) -> tuple[Query, ...]:
+    """The columns of a table, limited to the rows with the largest values of the first column.
+
+    Args:
+        count: how many rows.
+        label: the label that tells rows apart.
+        queries: the columns; each has the label.
+    """
+    first, *others = queries
+    top = topk(count, first.expr)
+    return (
+        replace(first, expr=top),
+        *(replace(query, expr=f"({query.expr}) and on ({label}) {top}") for query in others),
     )

@@ -5,7 +5,12 @@ with `> 0`, so that "no traffic" is an empty result and not NaN.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+# The value of a tile whose target cannot be scraped; nothing that is measured has it.
+NOT_SCRAPED = -1_000_000_000
+# The value of a tile for which there was traffic, but too little for a ratio that means anything.
+TOO_LITTLE = -2_000_000_000
 
 _METRIC_NAME = re.compile(r"([A-Za-z_:][\w:]*)\{")
 _PLAIN_JOB = re.compile(r"[\w-]+")
@@ -18,10 +23,15 @@ class Scope:
     Attributes:
         window: the range over which counters become rates: a duration, or Grafana's $__rate_interval.
         filters: a regular expression for each dashboard variable; empty for alerts.
+        offset: how long before the evaluated time the window ends, such as 1d; empty for none.
+        extremes: a gauge is represented by its highest or lowest value in the window. Without it, by its latest
+            sample: then a graph over seven days shows one sample in ten minutes, and misses what is shorter.
     """
 
     window: str
     filters: dict[str, str] = field(default_factory=dict)
+    offset: str = ""
+    extremes: bool = False
 
     def series(self, name: str, job: str, *matchers: str, **labels: str) -> str:
         """A selector. `labels` maps a variable to this metric's label for it: model="model_name".
@@ -29,12 +39,46 @@ class Scope:
         `job` is a name, or a regular expression that matches several.
         """
         job_matcher = f'job="{job}"' if _PLAIN_JOB.fullmatch(job) else f'job=~"{job}"'
-        filters = [f'{label}=~"{self.filters[key]}"' for key, label in labels.items() if key in self.filters]
-        return name + "{" + ", ".join([job_matcher, *matchers, *filters]) + "}"
+        return name + "{" + ", ".join([job_matcher, *matchers, *self._filters(labels)]) + "}"
+
+    def recorded(self, name: str, *matchers: str, **labels: str) -> str:
+        """A selector of a recorded series, which has no job."""
+        return name + "{" + ", ".join([*matchers, *self._filters(labels)]) + "}"
+
+    def _filters(self, labels: dict[str, str]) -> list[str]:
+        return [f'{label}=~"{self.filters[key]}"' for key, label in labels.items() if key in self.filters]
 
     def rate(self, selector: str) -> str:
         """The per-second rate over the window."""
-        return f"rate({selector}[{self.window}])"
+        return f"rate({self.over(selector)})"
+
+    def increase(self, selector: str) -> str:
+        """The increase over the window, extrapolated to its ends."""
+        return f"increase({self.over(selector)})"
+
+    def count(self, increases: str) -> str:
+        """What happened in the window, from a series of increases between evaluations: exact, not extrapolated."""
+        return f"sum_over_time({self.over(increases)})"
+
+    def over(self, selector: str) -> str:
+        """The range vector of a selector over the window."""
+        return f"{selector}[{self.window}]{self._shift}"
+
+    def highest(self, selector: str) -> str:
+        """A gauge's highest value in the window, or its latest sample."""
+        return f"max_over_time({self.over(selector)})" if self.extremes else selector + self._shift
+
+    def lowest(self, selector: str) -> str:
+        """A gauge's lowest value in the window, or its latest sample."""
+        return f"min_over_time({self.over(selector)})" if self.extremes else selector + self._shift
+
+    def before(self, offset: str) -> "Scope":
+        """The same window an `offset` earlier: yesterday (1d), last week (7d)."""
+        return replace(self, offset=offset)
+
+    @property
+    def _shift(self) -> str:
+        return f" offset {self.offset}" if self.offset else ""
 
 
 def total(expression: str, *labels: str) -> str:
@@ -68,6 +112,32 @@ def per_scalar(parts: str, operator: str, scalar: str) -> str:
 def quantile(number: float, bucket_rates: str, *labels: str) -> str:
     """A quantile of a histogram; empty, rather than NaN, when the window holds no observation."""
     return f"histogram_quantile({number}, {total(bucket_rates, 'le', *labels)}) >= 0"
+
+
+def or_not_scraped(expression: str, job: str, scope: Scope) -> str:
+    """The expression, or NOT_SCRAPED if it is empty while no target of the job can be scraped."""
+    down = f"absent({scope.series('up', job, vm='vm')} == 1)"
+    return f"({expression}) or on () ({down} * {NOT_SCRAPED})"
+
+
+def or_down(expression: str, job: str, scope: Scope) -> str:
+    """The expression, or NOT_SCRAPED while a job that there is cannot be scraped; a stack may not have the job."""
+    return f"({expression}) or on () (max({scope.series('up', job, vm='vm')}) == 0) + {NOT_SCRAPED}"
+
+
+def or_zero_while_up(expression: str, job: str, scope: Scope) -> str:
+    """The expression, or 0 where it is empty while the job is scraped."""
+    return f"({expression}) or on () 0 * (max({scope.series('up', job, vm='vm')}) == 1)"
+
+
+def or_too_little(expression: str, amount: str) -> str:
+    """The expression, or TOO_LITTLE where it is empty although there was some amount; both without labels."""
+    return f"({expression}) or on () 0 * ({amount} > 0) + {TOO_LITTLE}"
+
+
+def topk(count: int, expression: str) -> str:
+    """The series with the largest values."""
+    return f"topk({count}, {expression})"
 
 
 def metric_names(expression: str) -> list[str]:

@@ -9,7 +9,9 @@ from observability import settings
 Config = dict[str, object]
 
 ENGINE_KEY_FILE = "/run/glasshouse/engine-key"
-RECORDING_RULES = "rules/recording.yml"  # beside the configuration; the alert rules there are only for promtool
+# Beside the configuration. Grafana evaluates the alerts and notifies; Prometheus evaluates them too, for the series
+# that dashboards show, and notifies nobody.
+RECORDING_RULES, ALERT_RULES = "rules/recording.yml", "rules/alerts.yml"
 PRIVACY_CANARY = "privacy-canary"
 # Must not change in an upgrade: Prometheus and the blackbox exporter read their files when they are restarted, each at
 # its own time, and a probe with an unknown module fails.
@@ -51,6 +53,7 @@ def native() -> Config:
             "job_name": PRIVACY_CANARY,
             "static_configs": [{"targets": "${PRIVACY_CANARY_TARGETS}", "labels": {"vm": settings.VM}}],
         },
+        alerts=False,  # shown by Grafana, which does not run here
     )
 
 
@@ -75,14 +78,14 @@ def blackbox() -> Config:
     }
 
 
-def _config(*jobs: Config) -> Config:
+def _config(*jobs: Config, alerts: bool = True) -> Config:
     return {
         "global": {
             "scrape_interval": f"{settings.SCRAPE_INTERVAL_SECONDS}s",
             "scrape_timeout": f"{settings.SCRAPE_TIMEOUT_SECONDS}s",
             "evaluation_interval": f"{settings.EVALUATION_INTERVAL_SECONDS}s",
         },
-        "rule_files": [RECORDING_RULES],
+        "rule_files": [RECORDING_RULES, *([ALERT_RULES] if alerts else [])],
         "scrape_configs": list(jobs),
     }
 

@@ -98,5 +98,10 @@ PRIVACY_CANARY_INTERVALS = 3
 
 # ---- Dashboards
 
+# Fewer tokens than this in the window have no cost and no energy each: idle time shared by three tokens is no price.
+MIN_TOKENS = 1_000
+# The same around each point of a graph.
+MIN_TOKENS_PER_INTERVAL = 50
+
 REFRESH_SECONDS = 10
 SMOOTH_INTERVAL_SECONDS = 30

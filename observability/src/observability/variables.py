@@ -1,8 +1,11 @@
 """Dashboard variables: the Prometheus, and which VMs, models, engines, keys and GPUs to show."""
 
-from observability.grafana_json import DATASOURCE, Json
 from observability.promql import Scope
 
+Json = dict[str, object]
+
+# A variable, so that a dashboard can be imported into a Grafana whose Prometheus has another uid.
+DATASOURCE_UID = "${datasource}"
 _ALL_VALUE = ".*"
 
 # Name → label, and the query of its values. The VM comes first: it filters the other lists.
@@ -15,7 +18,11 @@ _VARIABLES = {
     "gpu": ("GPU", 'label_values(DCGM_FI_DEV_FB_TOTAL{job="gpu-exporter", vm=~"$vm"}, gpu)'),
 }
 
+# Objectives that the reader chooses among bounds of buckets, where a share is exact: label, bounds, default.
+_OBJECTIVES = {"ttft_objective": ("TTFT objective (s)", ("0.5", "1.0", "1.5", "2.0", "2.5", "5.0", "10.0"), "2.5")}
+
 NAMES = tuple(_VARIABLES)
+OBJECTIVES = {name: bounds for name, (_, bounds, _) in _OBJECTIVES.items()}
 
 
 class Variables:
@@ -23,13 +30,18 @@ class Variables:
 
     def __init__(self, *names: str) -> None:
         self.names = names
-        filters = {name: f"${name}" for name in names}
+        filters = {name: f"${name}" for name in names if name in _VARIABLES}
         # Graphs: the rate around each point. Grafana derives $__rate_interval from the datasource's timeInterval.
-        self.per_interval = Scope("$__rate_interval", filters)
+        # Gauges by their extremes, so that no peak between two points is missed.
+        self.per_interval = Scope("$__rate_interval", filters, extremes=True)
         # Stats with thresholds: the whole time range that the reader has chosen.
         self.full_range = Scope("$__range", filters)
         # Stats of the current value.
         self.now = Scope("1m", filters)
+        # Stats of the last five minutes: long enough for a ratio or a quantile of few requests.
+        self.recent = Scope("5m", filters)
+        # Heatmaps: each cell counts the requests of its own interval.
+        self.per_cell = Scope("$__interval", filters)
 
 
 def variables_json(names: tuple[str, ...]) -> list[Json]:
@@ -48,7 +60,10 @@ def variables_json(names: tuple[str, ...]) -> list[Json]:
             "refresh": 1,
             "regex": "",
         },
-        *(_label_variable(name, *_VARIABLES[name]) for name in names),
+        *(
+            _label_variable(name, *_VARIABLES[name]) if name in _VARIABLES else _objective(name, *_OBJECTIVES[name])
+            for name in names
+        ),
     ]
 
 
@@ -57,7 +72,7 @@ def _label_variable(name: str, label: str, query: str) -> Json:
         "name": name,
         "label": label,
         "type": "query",
-        "datasource": DATASOURCE,
+        "datasource": {"type": "prometheus", "uid": DATASOURCE_UID},
         "definition": query,
         "query": {"query": query, "refId": f"Variable-{name}"},
         "refresh": 2,  # on time range change: lists models that were served only yesterday
@@ -69,4 +84,19 @@ def _label_variable(name: str, label: str, query: str) -> Json:
         "hide": 0,
         "options": [],
         "regex": "",
+    }
+
+
+def _objective(name: str, label: str, bounds: tuple[str, ...], default: str) -> Json:
+    options = [{"selected": bound == default, "text": bound, "value": bound} for bound in bounds]
+    return {
+        "name": name,
+        "label": label,
+        "type": "custom",
+        "query": ",".join(bounds),
+        "multi": False,
+        "includeAll": False,
+        "current": {"selected": True, "text": default, "value": default},
+        "hide": 0,
+        "options": options,
     }

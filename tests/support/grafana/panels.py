@@ -27,8 +27,10 @@ class PanelQueries:
 
 
 def dashboards() -> list[Json]:
-    """Every file of grafana/dashboards."""
-    return [json.loads(file.read_text("utf-8")) for file in sorted((ROOT / "grafana" / "dashboards").glob("*.json"))]
+    """Every dashboard's file, of a stack that has every part."""
+    return [
+        json.loads(file.read_text("utf-8")) for file in sorted((ROOT / "grafana" / "dashboards" / "all").glob("*.json"))
+    ]
 
 
 def panel_queries(dashboard: Json) -> list[PanelQueries]:

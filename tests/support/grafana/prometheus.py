@@ -15,7 +15,7 @@ from tests.support.time_compression import compressed_evaluation_interval, compr
 Json = dict[str, Any]
 
 _CONFIG = "prometheus/prometheus.gpu.yml"  # the one with every job
-_RECORDING = "prometheus/rules/recording.yml"
+_RECORDING, _ALERTS = "prometheus/rules/recording.yml", "prometheus/rules/alerts.yml"
 
 
 class Prometheus:
@@ -86,7 +86,8 @@ class Prometheus:
         jobs = [job for job in config["scrape_configs"] if job["job_name"] in self.targets]
         self._labels = jobs[0]["static_configs"][0].get("labels", {})
         config["scrape_configs"] = [self._with_local_targets(job, 2 * scrape_s) for job in jobs]
-        for name, document in (("prometheus.yml", config), ("rules/recording.yml", rules)):
+        files = {"prometheus.yml": config, "rules/recording.yml": rules, "rules/alerts.yml": generated_yaml(_ALERTS)}
+        for name, document in files.items():
             (self._directory / name).write_text(yaml.safe_dump(document), encoding="utf-8")
 
     def _with_local_targets(self, job: Json, probe_s: int) -> Json:

@@ -67,7 +67,7 @@ class Grafana:
             "GF_PATHS_LOGS": str(directory / "log"),
             "GF_PATHS_PLUGINS": str(directory / "plugins"),
             "PROMETHEUS_URL": prometheus_url,
-            "DASHBOARDS_PATH": str(ROOT / "grafana" / "dashboards"),
+            "DASHBOARDS_PATH": str(ROOT / "grafana" / "dashboards" / "all"),
             "GF_UNIFIED_ALERTING_ALERTMANAGER_CONFIG_POLL_INTERVAL": "10s",  # instead of a minute
             "NO_PROXY": "*",
             # For screenshots, in tests only: no login.

@@ -8,7 +8,7 @@ def test_a_start_goes_through_its_phases_to_ready() -> None:
     status.enter_phase("compiling")
     status.enter_phase("compiling")
     starting = status.snapshot()
-    status.mark_ready()
+    status.mark_ready({"slots": 4}, "1.0")
     ready = status.snapshot()
 
     assert (starting.state, starting.phase, starting.up_since) == ("starting", "compiling", None)
@@ -50,7 +50,7 @@ def test_the_next_attempt_forgets_the_failure_but_for_the_last_reason() -> None:
 def test_a_late_log_line_does_not_take_a_ready_engine_back_to_starting() -> None:
     status = Status("demo")
     status.begin_attempt("demo")
-    status.mark_ready()
+    status.mark_ready({"slots": 4}, "1.0")
     status.enter_phase("compiling")
 
     assert status.snapshot().phase == "ready"
@@ -59,7 +59,19 @@ def test_a_late_log_line_does_not_take_a_ready_engine_back_to_starting() -> None
 def test_draining_is_no_longer_up() -> None:
     status = Status("demo")
     status.begin_attempt("demo")
-    status.mark_ready()
+    status.mark_ready({"slots": 4}, "1.0")
     status.mark_draining("asked")
 
     assert (status.snapshot().state, status.snapshot().up_since) == ("draining", None)
+
+
+def test_capacity_and_version_are_those_of_the_ready_engine() -> None:
+    status = Status("demo")
+    status.begin_attempt("demo")
+    assert (status.snapshot().capacity, status.snapshot().version) == ({}, "")
+
+    status.mark_ready({"slots": 4}, "1.0")
+    assert (status.snapshot().capacity, status.snapshot().version) == ({"slots": 4}, "1.0")
+
+    status.begin_attempt("demo")
+    assert (status.snapshot().capacity, status.snapshot().version) == ({}, "")

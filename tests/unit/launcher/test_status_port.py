@@ -16,6 +16,8 @@ def a_snapshot(**changes: object) -> Snapshot:
         "phases": {"loading_weights": 1.25},
         "attempts": 2,
         "up_since": 100.0,
+        "capacity": {"slots": 4},
+        "version": "1.2.3",
         "last_failure": "",
     }
     return Snapshot(**(values | changes))  # type: ignore[arg-type]
@@ -50,9 +52,22 @@ def test_metrics_of_a_ready_engine() -> None:
         "launcher_up_since_timestamp_seconds 100.0\n"
         "# HELP launcher_retry_timestamp_seconds When a failed engine is started again; absent otherwise.\n"
         "# TYPE launcher_retry_timestamp_seconds gauge\n"
+        "# HELP launcher_capacity Limits that the ready engine was configured with, by kind.\n"
+        "# TYPE launcher_capacity gauge\n"
+        'launcher_capacity{kind="slots"} 4\n'
+        "# HELP launcher_engine_info 1, with the version of the ready engine.\n"
+        "# TYPE launcher_engine_info gauge\n"
+        'launcher_engine_info{version="1.2.3"} 1\n'
         "# HELP launcher_last_failure_info 1, with the model and why its engine last failed; absent before a failure.\n"
         "# TYPE launcher_last_failure_info gauge\n"
     )
+
+
+def test_an_engine_that_is_not_ready_has_no_capacity_and_no_version() -> None:
+    text = render_metrics(a_snapshot(state="starting", capacity={}, version=""))
+
+    assert "\nlauncher_capacity" not in text
+    assert "\nlauncher_engine_info" not in text
 
 
 def test_times_that_do_not_exist_are_absent() -> None:

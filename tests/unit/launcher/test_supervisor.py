@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ class FakeEngine:
         self._programs = list(programs)
         self._prepare_error = prepare_error
         self._up = False
-        self.version = 0
+        self.files = 0
         self.drained = False
         self.drain_seconds = 0.0
         self.drain_delay = 0.0
@@ -36,8 +36,14 @@ class FakeEngine:
     def model(self) -> str:
         return "fake"
 
+    def capacity(self) -> Mapping[str, int]:
+        return {"slots": 4}
+
+    def version(self) -> str:
+        return "1.0"
+
     def input_fingerprint(self) -> Hashable:
-        return self.version
+        return self.files
 
     def prepare(self) -> Command:
         if self._prepare_error is not None:
@@ -187,7 +193,7 @@ def test_a_changed_file_ends_the_backoff() -> None:
     engine, status = FakeEngine(DIES, SERVES), Status("fake")
 
     def change() -> None:
-        engine.version += 1
+        engine.files += 1
 
     StateTrigger(status).when("failed", change)
     StateTrigger(status).when("ready", stop)

@@ -1,3 +1,4 @@
+import importlib.metadata
 import json
 import os
 import signal
@@ -88,3 +89,10 @@ def test_without_a_line_the_signal_is_the_reason(settings: Settings) -> None:
 
 def test_an_engine_that_is_not_there_does_not_answer(settings: Settings) -> None:
     assert not LlamaCpp(settings).is_ready()
+
+
+def test_capacity_and_version(settings: Settings) -> None:
+    engine = LlamaCpp(settings)
+
+    assert engine.capacity() == {"slots": 3, "slot_context_tokens": 100}
+    assert engine.version() == importlib.metadata.version("xllamacpp")

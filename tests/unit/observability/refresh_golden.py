@@ -153,6 +153,7 @@ def _of_engine(engine: Engine) -> Iterable[tuple[str, str]]:
 def gpu_exporter() -> Iterable[tuple[str, str]]:
     """The job and the scrape of the GPU exporter, with a stub of NVML that looks like an L4 and has reported an XID."""
     yield "gpu-exporter", golden.page("l4", 79)
+    yield "variants/gpu-exporter.mig", golden.page("a100-mig")
 
 
 def main(arguments: list[str]) -> None:

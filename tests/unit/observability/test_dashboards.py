@@ -27,6 +27,9 @@ UNITS = {
         "tokens",
         "events/s",
         "days",
+        "binBps",
+        "cores",
+        "dateTimeFromNow",
     ),
     *("x", "percent", "celsius", "watt", "hertz", "joule", "currencyUSD"),
 }
@@ -170,7 +173,9 @@ def test_annotations_mark_starts_and_alerts(dashboard: dict[str, Any]) -> None:
     built_in, *others = dashboard["annotations"]["list"]
     assert built_in["builtIn"] == 1
     assert built_in["enable"]
-    assert {annotation["name"] for annotation in others} == {"Gateway started", "Engine ready", "Stack deployed"}
+    assert {annotation["name"] for annotation in others} == {
+        "Alert that pages", "Gateway started", "Engine ready", "Stack deployed",
+    }  # fmt: skip
     for annotation in others:
         assert annotation["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
         assert annotation["useValueForTime"] == annotation["expr"].endswith("* 1000")
@@ -185,11 +190,23 @@ def test_every_query_uses_the_datasource_variable(dashboard: dict[str, Any]) -> 
     assert "${DS_" not in str(dashboard)
 
 
-def test_single_values_are_instant_queries(dashboard: dict[str, Any]) -> None:
+def test_single_values_are_instant_queries_and_a_sparkline_is_another_one(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
-        for target in panel["targets"]:
-            assert target["instant"] == (panel["type"] in {"stat", "table", "bargauge"})
-            assert target["range"] != target["instant"]
+        instant = [target["instant"] for target in panel["targets"]]
+        assert [target["range"] for target in panel["targets"]] == [not flag for flag in instant]
+        if panel["options"].get("graphMode") == "area":
+            assert instant == [False, True], panel["title"]
+            course, number = (target["expr"] for target in panel["targets"])
+            assert course in number
+        else:
+            assert set(instant) <= {panel["type"] in {"stat", "table", "bargauge"}}, panel["title"]
+
+
+def test_a_tile_of_the_selected_time_range_says_so_and_no_other_does(dashboard: dict[str, Any]) -> None:
+    for panel in panels(dashboard):
+        if panel["type"] == "stat":
+            covers_range = any("$__range" in target["expr"] for target in panel["targets"])
+            assert panel["title"].endswith(" (range)") == covers_range, panel["title"]
 
 
 def test_threshold_steps_are_ascending(dashboard: dict[str, Any]) -> None:

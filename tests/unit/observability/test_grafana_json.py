@@ -4,7 +4,7 @@ import pytest
 
 from observability.grafana_json import panel_json, row_json
 from observability.links import ENGINE
-from observability.panel import GREY, RED, Panel, Query, Thresholds, graph, stat, timeline
+from observability.panel import GREY, RED, Panel, Query, Thresholds, graph, heatmap, stat, timeline
 
 GRID_POS = {"x": 0, "y": 0, "w": 24, "h": 8}
 
@@ -79,6 +79,54 @@ def test_threshold_steps_follow_the_base_colour() -> None:
 def test_a_state_timeline_takes_its_colours_from_mappings_alone() -> None:
     document = rendered(timeline("T", "Q?", "b.", "none", 24, (Query('m{job="j"}', "l"),)))
     assert document["fieldConfig"]["defaults"]["color"]["mode"] == "fixed"
+
+
+def test_a_dashed_query_has_a_line_of_its_own_and_is_never_stacked() -> None:
+    queries = (Query('m{job="j"}', "{{model}}"), Query('m{job="j"}', "limit of {{model}}", dashed=True, colour=RED))
+    overrides = rendered(graph("T", "Q?", "b.", "short", 24, queries, stacked=True))["fieldConfig"]["overrides"]
+    (override,) = (each for each in overrides if each["matcher"] == {"id": "byFrameRefID", "options": "B"})
+    properties = {part["id"]: part["value"] for part in override["properties"]}
+    assert properties["color"] == {"mode": "fixed", "fixedColor": RED}
+    assert properties["custom.lineStyle"]["fill"] == "dash"
+    assert (properties["custom.fillOpacity"], properties["custom.stacking"]["mode"]) == (0, "none")
+
+
+def test_models_without_a_series_of_their_own_are_named_for_readers() -> None:
+    overrides = drawn_graph("{{model}} p95")["fieldConfig"]["overrides"]
+    names = {override["matcher"]["options"]: override["properties"][0]["value"] for override in overrides}
+    assert names == {"none p95": "(no model) p95", "other p95": "(unknown model) p95"}
+
+
+def test_a_heatmap_reads_buckets_in_few_columns() -> None:
+    document = rendered(heatmap("T", "Q?", "b.", "s", 24, (Query('m_bucket{job="j"}', "{{le}}"),)))
+    assert [target["format"] for target in document["targets"]] == ["heatmap"]
+    assert document["options"]["calculate"] is False
+    assert document["options"]["yAxis"]["unit"] == "s"
+    assert document["maxDataPoints"] <= 200
+
+
+def test_a_sparkline_is_merged_with_the_number_behind_it() -> None:
+    document = rendered(stat("T", "Q?", "b.", "s", 'm{job="j"}', sparkline=True))
+    assert [(target["instant"], target["range"]) for target in document["targets"]] == [(False, True), (True, False)]
+    assert document["options"]["graphMode"] == "area"
+    # The last row is the number, also where it is NaN, which has a text.
+    assert document["options"]["reduceOptions"]["calcs"] == ["last"]
+    assert document["fieldConfig"]["defaults"]["mappings"][-1]["options"]["match"] == "null+nan"
+    assert [step["id"] for step in document["transformations"]] == ["merge"]
+
+
+def test_numbers_and_texts_of_tiles_have_the_same_size() -> None:
+    texts = [
+        rendered(stat("T", "Q?", "b.", "none", 'm{job="j"}', value_mappings=mappings))["options"]["text"]
+        for mappings in ((), ((0, "down", RED),))
+    ]
+    assert texts[0] == texts[1]
+    assert texts[0]["valueSize"] > texts[0]["titleSize"] > 0
+
+
+def test_a_graph_of_recorded_series_has_at_least_the_interval_of_their_evaluation() -> None:
+    assert drawn_graph("a", step_seconds=60)["targets"][0]["interval"] == "60s"
+    assert "interval" not in drawn_graph("a")["targets"][0]
 
 
 def test_smooth_graphs_have_a_minimum_interval() -> None:

@@ -26,3 +26,16 @@ def test_a_quantile_keeps_the_bucket_label_and_the_grouping() -> None:
 
 def test_metric_names_are_listed_once_and_in_order() -> None:
     assert promql.metric_names('sum(b{x="1"}) / (a{} > 0) + b{}') == ["b", "a"]
+
+
+def test_a_gauge_is_its_extreme_in_the_window_where_the_scope_says_so() -> None:
+    assert Scope("5m").highest('m{job="j"}') == 'm{job="j"}'
+    assert Scope("5m", extremes=True).highest('m{job="j"}') == 'max_over_time(m{job="j"}[5m])'
+    assert Scope("5m", extremes=True).lowest('m{job="j"}') == 'min_over_time(m{job="j"}[5m])'
+
+
+def test_the_same_window_of_another_day() -> None:
+    week_ago = Scope("5m", {"vm": "a"}).before("7d")
+    assert week_ago.rate('m{job="j"}') == 'rate(m{job="j"}[5m] offset 7d)'
+    assert week_ago.highest('m{job="j"}') == 'm{job="j"} offset 7d'
+    assert week_ago.filters == {"vm": "a"}

@@ -20,4 +20,22 @@ def test_every_variable_of_the_provisioned_files_is_set_in_compose() -> None:
     }
     assert expected == {"PROMETHEUS_URL", "DASHBOARDS_PATH"}
     assert expected <= set(environment)
-    assert environment["DASHBOARDS_PATH"] == provisioning.DASHBOARD_PATH
+
+
+def test_grafana_reads_the_dashboards_of_the_stacks_shape_or_all_where_engines_are_named() -> None:
+    """`${ENGINES:+../all}` is empty while ENGINES is unset or empty."""
+    for file, shape in (("compose.yaml", "gpu"), ("compose.cpu.yaml", "cpu")):
+        document = yaml.load((ROOT / file).read_text("utf-8"), _ComposeLoader)  # noqa: S506 -- a safe loader
+        environment = document["services"]["grafana"]["environment"]
+        own, chosen = environment["DASHBOARDS_PATH"].split("${ENGINES:+")
+        assert own == f"{provisioning.DASHBOARD_PATH}/{shape}/"
+        assert chosen == "../all}"
+        for name in (shape, "all"):
+            assert (ROOT / "grafana" / "dashboards" / name / "glasshouse-overview.json").is_file()
+
+
+class _ComposeLoader(yaml.SafeLoader):
+    """Reads Compose's own tags, such as `!reset`, as nothing."""
+
+
+_ComposeLoader.add_multi_constructor("!", lambda *_: None)

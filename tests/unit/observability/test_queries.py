@@ -1,3 +1,4 @@
+import functools
 import re
 import shutil
 import subprocess
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.support.generated_files import (
+    RULE_METRICS,
     TARGET_METRICS,
     dashboard_files,
     expressions,
@@ -13,16 +15,20 @@ from tests.support.generated_files import (
     golden,
     goldens,
     job_of,
+    variants,
 )
 
 from gateway import gateway_app
 from gateway.telemetry import metrics
-from observability import promql, recording, settings
-from observability.queries.gateway import engines
+from observability import promql, recording, settings, variables
+from observability.missing_metrics import parse_exposition
+from observability.queries import events, slo
+from observability.queries.gateway import engines, history
 
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 _EXPORTED = {scrape: golden(scrape) for scrape in goldens()}
+_VARIANTS = [(job, parse_exposition(scrape)) for job, scrape in variants()]
 
 
 def selectors() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
@@ -33,10 +39,20 @@ def selectors() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
     ]
 
 
+@functools.cache
+def _labels(name: str) -> dict[str, set[str]]:
+    """The labels of a metric, and all values that any job or variant exports."""
+    found: dict[str, set[str]] = {}
+    for exposition in (*_EXPORTED.values(), *(exposition for _, exposition in _VARIANTS)):
+        for label, values in exposition.get(name, {}).items():
+            found.setdefault(label, set()).update(values)
+    return found
+
+
 def test_every_metric_is_exported_by_the_job_that_is_queried() -> None:
     for used_by, name, matchers in selectors():
-        if name in recording.series():
-            assert {label for label, *_ in matchers} <= {"vm", "outcome"}, f"{used_by}: {name} has no such label"
+        if name in recording.series() or name in RULE_METRICS:
+            assert all(label != "job" for label, *_ in matchers), f"{used_by}: {name} has no job"
             continue
         assert matchers, f"{used_by}: {name} is queried from every job"
         label, operator, job = matchers[0]
@@ -49,16 +65,24 @@ def test_every_metric_is_exported_by_the_job_that_is_queried() -> None:
             if job_of(scrape) == job or (operator == "=~" and re.fullmatch(job, job_of(scrape)))
         ]
         assert scrapes, f"{used_by}: there is no scrape of {job}"
-        assert all(name in _EXPORTED[scrape] for scrape in scrapes), f"{used_by}: {job} does not export {name}"
+        in_a_variant = any(name in exposition for of_job, exposition in _VARIANTS if of_job == job)
+        everywhere = all(name in _EXPORTED[scrape] for scrape in scrapes)
+        assert everywhere or in_a_variant, f"{used_by}: {job} does not export {name}"
 
 
 def test_every_label_and_value_that_is_matched_exists() -> None:
     unused_values = {"queue_full"}  # an outcome of the request queue, which does not exist yet
     for used_by, name, matchers in selectors():
-        for label, operator, value in matchers[1:]:
-            if label in {"instance", "vm"}:  # added by Prometheus
+        if name in RULE_METRICS:
+            continue
+        for label, operator, value in matchers:
+            if label in {"job", "instance", "vm"}:  # added by Prometheus
                 continue
-            known = next((metrics[name] for metrics in _EXPORTED.values() if name in metrics), dict[str, set[str]]())
+            if name in recording.series():
+                kept = _kept_labels(recording.series()[name])
+                assert label in kept, f"{used_by}: {name} is recorded without {label}"
+                continue
+            known = _labels(name)
             assert label in known, f"{used_by}: {name} has no label {label}"
             if value == ".*" or operator == "!~":
                 continue
@@ -66,35 +90,49 @@ def test_every_label_and_value_that_is_matched_exists() -> None:
                 assert wanted in known[label] | unused_values, f"{used_by}: {name}{{{label}}} is never {wanted}"
 
 
+def _kept_labels(recorded: str) -> set[str]:
+    """The labels of a recorded series: those that its expression sums by first."""
+    (labels,) = re.findall(r"^sum by \(([^)]*)\)", recorded) or [""]
+    return set(labels.split(", "))
+
+
 def test_grouping_labels_exist_on_the_metrics() -> None:
     for used_by, expression in expressions().items():
         grouped = {label for labels in re.findall(r"by \(([^)]*)\)", expression) for label in labels.split(", ")}
         names = promql.metric_names(expression)
-        known = {"job", "instance", "vm"} | {
-            label for metrics in _EXPORTED.values() for name in names for label in metrics.get(name, {})
-        }
+        known = {"job", "instance", "vm"} | {label for name in names for label in _labels(name)}
+        known |= {label for name in names for label in _kept_labels(recording.series().get(name, ""))}
         renamed = {"model"} if "label_replace" in expression else set()
-        assert grouped <= known | renamed, f"{used_by}: {grouped - known}"
+        of_rules = {"alertname", "severity", events.SUBJECT, events.EXPLANATION} if RULE_METRICS & set(names) else set()
+        assert grouped <= known | renamed | of_rules, f"{used_by}: {grouped - known}"
 
 
 def test_every_metric_has_matchers() -> None:
     functions = {
         *("sum", "min", "max", "count", "by", "on", "or", "and", "unless", "rate", "increase", "group_left", "resets"),
         *("histogram_quantile", "label_replace", "absent", "vector", "time", "sum_over_time", "min_over_time"),
-        *("max_over_time", "avg_over_time", "count_over_time", "predict_linear", "round", "clamp_min"),
-        *("last_over_time", "clamp_max", "timestamp", "abs", "topk", "bool", "scalar"),
+        *("max_over_time", "avg_over_time", "count_over_time", "predict_linear", "round", "clamp_min", "clamp_max"),
+        *("last_over_time", "topk", "offset", "timestamp", "label_join", "ignoring"),
+        *("abs", "bool", "scalar", "NaN"),
     }
     for used_by, expression in expressions().items():
-        parts = r"\{[^}]*\}|\[[^]]*\]|(?:by|on|group_left) \([^)]*\)|offset \d+s"
-        bare = re.sub(r'"[^"]*"', "", re.sub(parts, "", expression))
+        without_labels = re.sub(r"(by|on|ignoring|group_left) \([^)]*\)", "", expression)
+        bare = re.sub(r'"[^"]*"', "", re.sub(r"\{[^}]*\}|\[[^]]*\]|offset \w+", "", without_labels))
         named = set(re.findall(r"[A-Za-z_:][\w:]*", bare))
         assert named - functions == set(promql.metric_names(expression)), used_by
 
 
+# Constants, and the share of a window in which the rules have been evaluated: recorded with the first evaluation.
+_POSITIVE = (*(f"(1 - {slo.objective(level.name)})" for level in slo.all_service_levels()), slo.LIVED)
+
+
 def test_every_denominator_is_filtered_to_be_above_zero() -> None:
     for used_by, expression in expressions().items():
-        for match in re.finditer(r" / (?!\d)(?:on \(\) group_left \(\) )?", expression):
-            divisor = _bracketed(expression[match.end() :])
+        for match in re.finditer(r" / (?!\d)(?:on \(\) (?:group_left \(\) )?)?", expression):
+            rest = expression[match.end() :]
+            if rest.startswith(_POSITIVE):
+                continue
+            divisor = _bracketed(rest)
             assert divisor.endswith("> 0)"), f"{used_by}: divides by {divisor}"
 
 
@@ -115,7 +153,9 @@ def test_engine_states_are_those_of_the_gateway() -> None:
 def test_health_routes_are_those_of_the_gateway() -> None:
     assert set(settings.HEALTH_ROUTES) == gateway_app.HEALTH_PATHS
     for used_by, name, matchers in selectors():
-        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"} and "Lost with" not in used_by:
+        if "lost in worker crashes" in used_by:
+            continue
+        if name in {"gateway_requests_total", "gateway_request_duration_seconds_bucket"}:
             assert any(label == "route" and operator == "!~" for label, operator, _ in matchers), used_by
 
 
@@ -130,10 +170,13 @@ def test_bucket_bounds_are_written_as_exposed() -> None:
     asked = {
         (name, value) for _, name, matchers in selectors() for label, _, value in matchers if label == "le"
     }  # fmt: skip
-    bounds = {"time_to_first_token": metrics.TTFT_BUCKETS, "time_per_output_token": metrics.TPOT_BUCKETS}
-    exposed = {(f"gateway_{name}_seconds_bucket", str(bound)) for name, each in bounds.items() for bound in each}
+    exposed = {"+Inf", *(str(bound) for bound in (*metrics.TTFT_BUCKETS, *metrics.TPOT_BUCKETS))}
     assert asked
-    assert asked <= exposed
+    assert {name for name, _ in asked} == {
+        "gateway_time_to_first_token_seconds_bucket", "gateway_time_per_output_token_seconds_bucket", history.TTFT,
+    }  # fmt: skip
+    assert {value for _, value in asked} <= exposed
+    assert set(variables.OBJECTIVES["ttft_objective"]) <= exposed
 
 
 def test_variable_queries_use_labels_that_exist() -> None:

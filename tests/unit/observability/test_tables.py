@@ -2,7 +2,7 @@ from typing import Any
 
 from observability import tables
 from observability.links import GATEWAY
-from observability.panel import Key, Panel, Query, table
+from observability.panel import RED, Key, Panel, Query, table
 
 KEYS = (Key("model", "Model", GATEWAY, "model"), Key("vm", "VM", width=80))
 
@@ -38,6 +38,19 @@ def test_columns_have_units_and_labels_are_text() -> None:
     assert properties("Requests") == {"noValue": "–", "unit": "reqps"}  # noqa: RUF001 -- a dash
     assert properties("In flight") == {"noValue": "–"}  # noqa: RUF001 -- a dash
     assert properties("VM") == {"custom.width": 80, "unit": "string"}
+
+
+def test_labels_have_other_texts_and_colours() -> None:
+    (models,) = properties("Model")["mappings"]
+    assert models["options"]["none"]["text"] == "(no model)"
+    texts = (("page", "act now", RED),)
+    severity = Key("severity", "Severity", url="/alerting/list?search=${__value.raw}", texts=texts)
+    panel = table("T", "Q?", "b.", "short", 24, (Query('a{job="j"}', "Since"),), keys=(severity,))
+    overrides: list[Any] = tables.column_overrides(panel, ())
+    found = {part["id"]: part["value"] for override in overrides for part in override["properties"]}
+    assert found["mappings"][0]["options"]["page"] == {"text": "act now", "index": 0, "color": RED}
+    assert found["custom.displayMode"] == "color-text"
+    assert found["links"][0]["url"] == "/alerting/list?search=${__value.raw}"
 
 
 def test_a_key_with_a_drilldown_links_to_it() -> None:

@@ -1,7 +1,9 @@
+import http.server
 import os
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,34 @@ def test_an_empty_key_file_is_refused_at_the_start(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PYTHONPATH", str(FAKE))
     with pytest.raises(ConfigurationError, match="exactly one key"):
         Vllm(Settings.from_options({"python": sys.executable}), {}, {"model": ("owner/name",)})
+
+
+def test_limits_that_no_option_sets_are_unknown(engine: Vllm) -> None:
+    assert engine.capacity() == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "version"), [(b'{"version":"0.32.0"}', "0.32.0"), (b"not JSON", ""), (b'{"version": null}', "")]
+)
+def test_the_version_is_what_vllm_answers(engine: Vllm, port: int, body: bytes, version: str) -> None:
+    server = http.server.HTTPServer(("127.0.0.1", port), _answering(body))
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    assert engine.version() == version
+    server.server_close()
+
+
+def test_a_vllm_that_does_not_answer_has_no_version(engine: Vllm) -> None:
+    assert engine.version() == ""
+
+
+def _answering(body: bytes) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/version" else 404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the signature is the library's
+            pass
+
+    return Handler

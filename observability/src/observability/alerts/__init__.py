@@ -1,4 +1,4 @@
-"""The alerts, their rule files for Grafana and promtool, and the notifications."""
+"""The alerts, their rule files for Grafana and Prometheus, and the notifications."""
 
 from observability.alerts import engines, hardware, models, privacy, reconciliation, service, stack
 from observability.alerts.alert import Alert

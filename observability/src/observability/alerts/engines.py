@@ -26,7 +26,7 @@ def alerts() -> tuple[Alert, ...]:
             description="Its process ends again and again, and each time its running requests fail. The reason is that "
             "of the last failure, by its launcher. Check the log of the engine.",
             dashboard="Engine",
-            panel="Starts",
+            panel="Restarts (range)",
         ),
         Alert(
             name="EngineStalled",
@@ -56,7 +56,7 @@ def alerts() -> tuple[Alert, ...]:
             "Check for a throttled GPU, KV cache preemptions, swapping, or another process on the same GPU. Very long "
             "prompts look the same for a while, since they are computed before any output.",
             dashboard="Overview",
-            panel="Output tokens per second",
+            panel="Token throughput (tok/s)",
         ),
         Alert(
             name="EngineQueueDepthHigh",

@@ -56,7 +56,7 @@ def alerts() -> tuple[Alert, ...]:
             description="Heat or the power supply holds the clocks down, and tokens per second fall with them. Check "
             "cooling and power. The GPU's own power limit is not counted, since an L4 under load is always at it.",
             dashboard="GPU",
-            panel="What slows the clocks",
+            panel="Clock throttle reasons",
         ),
         Alert(
             name="GpuMemoryLow",
@@ -85,7 +85,7 @@ def alerts() -> tuple[Alert, ...]:
             description="The exporter responds and has not read its GPUs for a while: what the GPU dashboard shows is "
             "what was, and alerts on GPUs cannot fire. Check the log of gpu-exporter, and whether nvidia-smi hangs.",
             dashboard="GPU",
-            panel="Age of the data",
+            panel="Metrics age",
         ),
         Alert(
             name="ClockSkew",
@@ -99,7 +99,7 @@ def alerts() -> tuple[Alert, ...]:
             description="Times that one machine writes and another reads are wrong by as much, such as the age of GPU "
             "metrics; keys and certificates expire early or late. Check chrony or systemd-timesyncd.",
             dashboard="GPU",
-            panel="Age of the data",
+            panel="Metrics age",
         ),
         Alert(
             name="FilesystemSpaceFillingUp",
@@ -116,6 +116,6 @@ def alerts() -> tuple[Alert, ...]:
             "it within a day. On a full disk Prometheus and Grafana stop, and models cannot be downloaded. Check "
             "docker system df.",
             dashboard="Overview",
-            panel="Disks, free",
+            panel="Free disk space",
         ),
     )

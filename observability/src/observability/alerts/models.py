@@ -40,7 +40,7 @@ def alerts() -> tuple[Alert, ...]:
             description="Most users of this model wait, which the burn rates of all models together may not show. A "
             "queue, long prompts, or an engine that is slow. Check Requests running and waiting of its engine.",
             dashboard="Gateway",
-            panel="Time to first token by model, p95",
+            panel="TTFT by model, p95",
         ),
         Alert(
             name="ModelTpotHigh",
@@ -57,6 +57,6 @@ def alerts() -> tuple[Alert, ...]:
             description="Text appears more slowly than people read. Too many requests at a time, a throttled GPU, or "
             "another process on the same GPU or CPU. Check Requests running and waiting of its engine.",
             dashboard="Gateway",
-            panel="Time per output token by model, p95",
+            panel="TPOT by model, p95",
         ),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Alerts as rule files: Grafana's, which it evaluates, and Prometheus', which only promtool's tests read.
+"""Alerts as rule files: Grafana's, which it evaluates, and Prometheus', which evaluates them for dashboards.
 
 Grafana refuses to start with a rule that lacks a uid, title, condition, folder or data, with two rules of the same
 title, or with an interval that is no multiple of 10 s. In its provisioning files `$x` is an environment variable,

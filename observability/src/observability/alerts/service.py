@@ -40,7 +40,7 @@ def alerts() -> tuple[Alert, ...]:
             "them; they count as failures all the same. 502: the gateway is down or restarts. 504: it did not answer "
             "in time. Check docker compose ps api and the log of nginx.",
             dashboard="Overview",
-            panel="Burn rate of availability",
+            panel="Availability burn rate",
         ),
         Alert(
             name="HighCancellationRate",
@@ -69,7 +69,7 @@ def alerts() -> tuple[Alert, ...]:
             description="A client uses a key that has expired, was removed or never existed, and retries, or somebody "
             "guesses keys. Check the addresses of the requests with status 401 in the log of the gateway.",
             dashboard="Gateway",
-            panel="Turned away for their key",
+            panel="Authentication failures",
         ),
     )
 
@@ -80,8 +80,8 @@ def _burn(name: str, level: str, severity: Severity, what: str, description: str
     burns = settings.FAST_BURNS if fast else (settings.SLOW_BURN,)
     counted, period = ("1h", "the last hour") if fast else ("6h", "the last six hours")
     causes, panel = {
-        "availability": ("Requests by outcome", "Burn rate of availability"),
-        "ttft": ("Requests in flight", "Burn rate of first tokens"),
+        "availability": ("Requests by outcome", "Availability burn rate"),
+        "ttft": ("Requests in flight and waiting", "TTFT burn rate"),
     }[level]
     allowed = f"{1 - slo.service_level(level).objective:.1%}"
     return Alert(

@@ -32,7 +32,7 @@ def availability() -> tuple[Alert, ...]:
             "no other alert can fire. Engines that their launcher reports as starting are not counted. Check "
             "docker compose ps -a and the log of the target.",
             dashboard="Overview",
-            panel="Targets",
+            panel="Scrape targets",
             fires_on_error=True,
         ),
         Alert(
@@ -47,7 +47,7 @@ def availability() -> tuple[Alert, ...]:
             description="Clients get no answers, or no engine is ready, and a load balancer would remove this machine. "
             "Probed from inside the stack's network. Check the status code of /healthz and the log of nginx.",
             dashboard="Overview",
-            panel="Front door",
+            panel="HTTPS health check",
         ),
         Alert(
             name="ScrapeTimeout",
@@ -61,7 +61,7 @@ def availability() -> tuple[Alert, ...]:
             description="Only its metrics are missing: panels and alerts that read them are blind. A page with very "
             "many series, or a machine without free CPU. Check how long the page takes.",
             dashboard="Overview",
-            panel="Targets",
+            panel="Scrape targets",
         ),
     )
 
@@ -80,7 +80,7 @@ def maintenance() -> tuple[Alert, ...]:
             description="Prometheus has not loaded its recording rules: the burn rate alerts cannot fire, whatever "
             "happens. Check the log of Prometheus.",
             dashboard="Overview",
-            panel="Targets",
+            panel="Scrape targets",
         ),
         Alert(
             name="GatewayWorkersMissing",
@@ -108,7 +108,7 @@ def maintenance() -> tuple[Alert, ...]:
             description="The gateway is short of CPU: every stream through it stutters, whatever the engines do. Check "
             "the machine's load and the number of requests in flight.",
             dashboard="Gateway",
-            panel="Lag of the event loop",
+            panel="Event loop lag",
         ),
         Alert(
             name="CertificateExpiringSoon",
@@ -123,6 +123,6 @@ def maintenance() -> tuple[Alert, ...]:
             description="Clients cannot connect once it has expired. Renewal was due and did not happen, or nginx "
             "still serves the old file. Check the log of the certificate service or of acme.",
             dashboard="Overview",
-            panel="Certificate",
+            panel="Certificate expiry",
         ),
     )

@@ -1,106 +1,126 @@
-"""Cost in dollars: of engine time by what it was spent on, of models and of keys. Only priced engines count."""
+"""Cost in dollars: of engine time by what it was spent on, of models and of keys. Only priced engines count.
 
+The gateway counts dollars three times: by engine and part, by model, and by key. No count has two of these labels, so a
+query follows only the variables of one: an expression never mixes an engine's dollars with a model's or a key's.
+
+Over the selected range, what came in each step is added up, which Prometheus records (`recording.cost`): that is exact
+to the step, where `increase` extrapolates.
+"""
+
+from observability import settings
 from observability.promql import Scope, share, total
 from observability.queries.gateway import JOB, requests
 
 PARTS = ("requests", "idle", "lost")
+STEP_SECONDS = 60  # seven days of shorter steps cost more than they show
+
+ENGINE_COST = "engine:gateway_cost_usd:increase1m"
+MODEL_COST = "model:gateway_cost_usd:increase1m"
+MODEL_TOKENS = "model:gateway_output_equivalent_tokens:increase1m"
 _HOUR, _THOUSAND, _MILLION = 3600, 1_000, 1_000_000
 
 
-def _engine_series(scope: Scope, name: str, *matchers: str) -> str:
+def engine_series(scope: Scope, name: str, *matchers: str) -> str:
+    """Counters of the gateway by engine."""
     return scope.series(f"gateway_{name}", JOB, *matchers, engine="engine", vm="vm")
 
 
-def _model_series(scope: Scope, name: str, *matchers: str) -> str:
+def model_series(scope: Scope, name: str, *matchers: str) -> str:
+    """Counters of the gateway by model."""
     return scope.series(f"gateway_{name}", JOB, *matchers, model="model", vm="vm")
-
-
-def _key_series(scope: Scope, name: str, *matchers: str) -> str:
-    return scope.series(f"gateway_{name}", JOB, *matchers, key="key", vm="vm")
 
 
 def hourly_price(scope: Scope) -> str:
     """The hourly price of all engines."""
-    return total(_engine_series(scope, "hourly_price_usd"))
+    return total(engine_series(scope, "hourly_price_usd"))
 
 
-def spent(scope: Scope) -> str:
-    """Dollars in the window."""
-    return total(f"increase({_engine_series(scope, 'cost_usd_total')}[{scope.window}])")
+def spent(scope: Scope, *matchers: str) -> str:
+    """Dollars of engine time in the window."""
+    return total(scope.count(scope.recorded(ENGINE_COST, *matchers, engine="engine", vm="vm")))
 
 
 def spent_by_part(scope: Scope, part: str) -> str:
     """Dollars of one part in the window: requests, idle or lost."""
-    matcher = f'part="{part}"'
-    return total(f"increase({_engine_series(scope, 'cost_usd_total', matcher)}[{scope.window}])")
+    return spent(scope, f'part="{part}"')
 
 
 def share_of_part(scope: Scope, part: str) -> str:
-    """The share of one part in all dollars."""
-    matcher = f'part="{part}"'
-    part_rate = total(scope.rate(_engine_series(scope, "cost_usd_total", matcher)))
-    return share(part_rate, total(scope.rate(_engine_series(scope, "cost_usd_total"))))
+    """The share of one part in all dollars of the window."""
+    return share(spent_by_part(scope, part), spent(scope))
+
+
+def spent_by_models(scope: Scope, *labels: str) -> str:
+    """Dollars of the requests of models in the window."""
+    return total(scope.count(scope.recorded(MODEL_COST, model="model", vm="vm")), *labels)
+
+
+def tokens_of_models(scope: Scope, *labels: str) -> str:
+    """Output-equivalent tokens of models in the window."""
+    return total(scope.count(scope.recorded(MODEL_TOKENS, model="model", vm="vm")), *labels)
+
+
+def cost_per_million_tokens(scope: Scope) -> str:
+    """Dollars that requests cost per million output-equivalent tokens; empty where these are few."""
+    tokens = f"({tokens_of_models(scope)} >= {settings.MIN_TOKENS})"
+    return f"{share(spent_by_models(scope), tokens)} * {_MILLION}"
+
+
+def total_cost_per_million_tokens(scope: Scope) -> str:
+    """The same with idle and lost time, which every request pays in proportion to its own cost, of whatever model."""
+    every = Scope(scope.window, {"vm": scope.filters["vm"]})
+    surcharge = share(spent(every), spent_by_part(every, "requests"))
+    return f"{cost_per_million_tokens(scope)} * ({surcharge})"
+
+
+def cost_per_thousand_requests(scope: Scope, *labels: str) -> str:
+    """Dollars per thousand finished requests, failed ones included."""
+    dollars = total(scope.rate(model_series(scope, "model_cost_usd_total")), *labels)
+    return f"{share(dollars, total(scope.rate(requests.requests(scope)), *labels))} * {_THOUSAND}"
+
+
+def hourly_cost(scope: Scope) -> str:
+    """Dollars per hour, idle time included."""
+    return f"{total(scope.rate(engine_series(scope, 'cost_usd_total')))} * {_HOUR}"
+
+
+def hourly_request_cost(scope: Scope) -> str:
+    """Dollars of requests per hour."""
+    dollars = engine_series(scope, "cost_usd_total", 'part="requests"')
+    return f"{total(scope.rate(dollars))} * {_HOUR}"
 
 
 def hourly_cost_by(scope: Scope, label: str) -> str:
     """Dollars per hour by part or engine."""
-    return f"{total(scope.rate(_engine_series(scope, 'cost_usd_total')), label)} * {_HOUR}"
+    return f"{total(scope.rate(engine_series(scope, 'cost_usd_total')), label)} * {_HOUR}"
 
 
 def hourly_cost_by_model(scope: Scope) -> str:
     """Dollars per hour of each model's requests."""
-    return f"{total(scope.rate(_model_series(scope, 'model_cost_usd_total')), 'model')} * {_HOUR}"
+    return f"{total(scope.rate(model_series(scope, 'model_cost_usd_total')), 'model')} * {_HOUR}"
 
 
-def hourly_cost_by_key(scope: Scope) -> str:
-    """Dollars per hour of each key's requests."""
-    return f"{total(scope.rate(_key_series(scope, 'key_cost_usd_total')), 'key')} * {_HOUR}"
+def token_price(scope: Scope, *labels: str) -> str:
+    """Dollars of requests per million output-equivalent tokens around each point; empty where these are few."""
+    dollars = total(scope.rate(model_series(scope, "model_cost_usd_total")), *labels)
+    return f"{share(dollars, _enough_tokens(scope, *labels))} * {_MILLION}"
 
 
-def spent_by_key(scope: Scope) -> str:
-    """Dollars of each key in the window."""
-    return total(f"increase({_key_series(scope, 'key_cost_usd_total')}[{scope.window}])", "key")
-
-
-def key_requests(scope: Scope) -> str:
-    """Requests of each key in the window."""
-    return total(f"increase({_key_series(scope, 'key_requests_total')}[{scope.window}])", "key")
-
-
-def key_tokens(scope: Scope, kind: str) -> str:
-    """Tokens of each key in the window; kind is input or output."""
-    matcher = f'type="{kind}"'
-    return total(f"increase({_key_series(scope, 'key_tokens_total', matcher)}[{scope.window}])", "key")
-
-
-def key_token_rate(scope: Scope) -> str:
-    """Tokens per second of each key, input and output."""
-    return total(scope.rate(_key_series(scope, "key_tokens_total")), "key")
-
-
-def cost_per_million_tokens(scope: Scope, *labels: str) -> str:
-    """Dollars that requests cost per million output-equivalent tokens."""
-    dollars = total(scope.rate(_model_series(scope, "model_cost_usd_total")), *labels)
-    return f"{share(dollars, _output_equivalent_tokens(scope, *labels))} * {_MILLION}"
-
-
-def total_cost_per_million_tokens(scope: Scope) -> str:
-    """Dollars per million output-equivalent tokens, idle and lost time included."""
-    dollars = total(scope.rate(_engine_series(scope, "cost_usd_total")))
-    return f"{share(dollars, _output_equivalent_tokens(scope))} * {_MILLION}"
-
-
-def cost_per_thousand_requests(scope: Scope) -> str:
-    """Dollars per thousand finished requests, by model."""
-    dollars = total(scope.rate(_model_series(scope, "model_cost_usd_total")), "model")
-    return f"{share(dollars, total(scope.rate(requests.requests(scope)), 'model'))} * {_THOUSAND}"
+def total_token_price(scope: Scope) -> str:
+    """The same with idle and lost time, which every request pays in proportion to its own cost."""
+    every = Scope(scope.window, {"vm": scope.filters["vm"]})
+    of_requests = total(every.rate(engine_series(every, "cost_usd_total", 'part="requests"')))
+    surcharge = share(total(every.rate(engine_series(every, "cost_usd_total"))), of_requests)
+    return f"{token_price(scope)} * ({surcharge})"
 
 
 def accounted_for(scope: Scope) -> str:
     """Dollars counted, relative to the price of the elapsed time: 1 except for what is still running."""
-    counted = f"{total(scope.rate(_engine_series(scope, 'cost_usd_total')))} * {_HOUR}"
-    return share(f"({counted})", hourly_price(scope))
+    return share(f"({hourly_cost(scope)})", hourly_price(scope))
 
 
-def _output_equivalent_tokens(scope: Scope, *labels: str) -> str:
-    return total(scope.rate(_model_series(scope, "output_equivalent_tokens_total")), *labels)
+def _enough_tokens(scope: Scope, *labels: str) -> str:
+    counters = model_series(scope, "output_equivalent_tokens_total")
+    on = f"and on ({', '.join(labels)})"
+    enough = f"{total(scope.increase(counters), *labels)} >= {settings.MIN_TOKENS_PER_INTERVAL}"
+    return f"({total(scope.rate(counters), *labels)} {on} {enough})"

@@ -1,10 +1,36 @@
-"""When parts of the stack were started, for annotations."""
+"""Events: alerts that fire, and when parts of the stack were started."""
 
 from observability.promql import Scope
 from observability.queries.gateway import JOB
 
 # Parts that export their start time, one of each per machine; they start with the stack.
 _STARTED_WITH_STACK = "prometheus|node-exporter|nginx"
+# Written by Prometheus for each alert of its rule files. Some alerts have no label `vm`.
+_FIRING = 'ALERTS{alertstate="firing"}'
+_BUILDS = (
+    ("gateway_build_info", JOB), ("prometheus_build_info", "prometheus"), ("grafana_build_info", "grafana"),
+    ("node_exporter_build_info", "node-exporter"), ("nginx_exporter_build_info", "nginx"),
+    ("launcher_engine_info", ".+-launcher"),
+)  # fmt: skip
+# What an alert is about, in the order in which it is read.
+SUBJECT = "subject"
+# A copy of the alert's name, which a table shows as what the alert means.
+EXPLANATION = "explanation"
+_SUBJECT_LABELS = ("model", "model_name", "engine", "job", "gpu", "key", "mountpoint", "instance", "vm")
+
+
+def firing_since() -> str:
+    """When the condition of each firing alert came true, in milliseconds, with the labels SUBJECT and EXPLANATION."""
+    since = f"(ALERTS_FOR_STATE{{}} * 1000) and ignoring (alertstate) {_FIRING}"
+    labels = ", ".join(f'"{label}"' for label in _SUBJECT_LABELS)
+    joined = f'label_join({since}, "{SUBJECT}", " ", {labels})'
+    named = f'label_replace({joined}, "{EXPLANATION}", "$1", "alertname", "(.+)")'
+    return f"max by (alertname, severity, {SUBJECT}, {EXPLANATION}) ({named})"
+
+
+def pages() -> str:
+    """1 while an alert that pages fires."""
+    return 'max by (alertname) (ALERTS{alertstate="firing", severity="page"})'
 
 
 def gateway_started(scope: Scope) -> str:
@@ -23,3 +49,9 @@ def deployed(scope: Scope) -> str:
     """When the stack's other parts were started, in milliseconds."""
     since = scope.series("process_start_time_seconds", _STARTED_WITH_STACK, vm="vm")
     return f"max by (job, vm) ({since}) * 1000"
+
+
+def versions(scope: Scope) -> str:
+    """1 for each part and the version that runs."""
+    builds = " or ".join(scope.series(name, job, vm="vm") for name, job in _BUILDS)
+    return f"max by (job, version, vm) ({builds})"

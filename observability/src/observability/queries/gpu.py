@@ -2,10 +2,11 @@
 
 from observability import settings
 from observability.promql import Scope, share, total
-from observability.queries import vllm
+from observability.queries import node, vllm
 
 JOB = "gpu-exporter"
 GPU_LABELS = ("gpu", "vm")  # every VM numbers its GPUs from 0
+INSTANCE_LABELS = ("GPU_I_PROFILE", "GPU_I_ID")
 # What throttles a GPU unintentionally. The power limit is left out: an L4 under load is always at it.
 _THROTTLE_EVENTS = "hw_slowdown|hw_thermal|hw_power_brake|sw_thermal"
 _THOUSAND, _MILLION, _BILLION = 1_000, 1_000_000, 1_000_000_000
@@ -17,23 +18,57 @@ def field(scope: Scope, name: str) -> str:
 
 
 def per_gpu(scope: Scope, name: str, *by: str) -> str:
-    """A field of each GPU."""
-    return f"max by ({', '.join((*GPU_LABELS, *by))}) ({field(scope, name)})"
+    """A field of each GPU; over time, its highest value."""
+    return f"max by ({', '.join((*GPU_LABELS, *by))}) ({scope.highest(field(scope, name))})"
+
+
+def mean_per_gpu(scope: Scope, name: str, *by: str) -> str:
+    """A field of each GPU; over time, its mean."""
+    value = f"avg_over_time({scope.over(field(scope, name))})" if scope.extremes else field(scope, name)
+    return f"max by ({', '.join((*GPU_LABELS, *by))}) ({value})"
+
+
+def pcie_bytes_per_second(scope: Scope, direction: str) -> str:
+    """PCIe throughput of each GPU as bytes per second, its highest sample; direction is TX (sent) or RX."""
+    return f"{per_gpu(scope, f'PCIE_{direction}_THROUGHPUT')} * {_THOUSAND}"
+
+
+def pcie_replays(scope: Scope) -> str:
+    """PCIe packets per second that were sent again."""
+    return f"max by ({', '.join(GPU_LABELS)}) ({scope.rate(field(scope, 'PCIE_REPLAY_COUNTER'))})"
+
+
+def instance_memory(scope: Scope, kind: str) -> str:
+    """MiB of each instance of partitioned (MIG) GPUs; kind is USED or FREE, over time the fullest moment."""
+    selector = scope.series(f"DCGM_FI_DEV_FB_{kind}", JOB, 'GPU_I_ID!=""', vm="vm", gpu="gpu")
+    value = scope.lowest(selector) if kind == "FREE" else scope.highest(selector)
+    return f"max by ({', '.join((*GPU_LABELS, *INSTANCE_LABELS))}) ({value})"
+
+
+def temperatures(scope: Scope) -> str:
+    """Degrees Celsius of each GPU's core and, where the card reports it, of its memory, by `sensor`."""
+    sensors = (("core", "GPU_TEMP"), ("memory", "MEMORY_TEMP"))
+    named = (f'label_replace({per_gpu(scope, name)}, "sensor", "{sensor}", "", "")' for sensor, name in sensors)
+    return " or ".join(named)
 
 
 def memory(scope: Scope, kind: str) -> str:
-    """MiB of each GPU, summed over the instances of a partitioned one; kind is USED, FREE, RESERVED or TOTAL."""
-    return total(field(scope, f"FB_{kind}"), *GPU_LABELS)
+    """MiB of each GPU, summed over the instances of a partitioned one; kind is USED, FREE, RESERVED or TOTAL.
+
+    Over time, the fullest moment.
+    """
+    selector = field(scope, f"FB_{kind}")
+    return total(scope.lowest(selector) if kind == "FREE" else scope.highest(selector), *GPU_LABELS)
 
 
 def power_share(scope: Scope) -> str:
     """Power draw relative to the enforced limit."""
-    return share(per_gpu(scope, "POWER_USAGE"), per_gpu(scope, "ENFORCED_POWER_LIMIT"))
+    return share(mean_per_gpu(scope, "POWER_USAGE"), mean_per_gpu(scope, "ENFORCED_POWER_LIMIT"))
 
 
 def hertz(scope: Scope, clock: str, *by: str) -> str:
-    """A clock of each GPU: SM or MEM."""
-    return f"{per_gpu(scope, f'{clock}_CLOCK', *by)} * {_MILLION}"
+    """A clock of each GPU, SM or MEM; over time, its mean."""
+    return f"{mean_per_gpu(scope, f'{clock}_CLOCK', *by)} * {_MILLION}"
 
 
 def throttled_time(scope: Scope, cause: str) -> str:
@@ -48,8 +83,9 @@ def throttled_share(scope: Scope) -> str:
 
 
 def clock_events(scope: Scope) -> str:
-    """1 while a clock event throttles a GPU."""
-    return f"max by (gpu, vm, clock_event) ({_exporter(scope, 'gpu_clock_event_active', gpu='gpu')})"
+    """1 while a clock event throttles a GPU; over time, if it did at all."""
+    active = scope.highest(_exporter(scope, "gpu_clock_event_active", gpu="gpu"))
+    return f"max by (gpu, vm, clock_event) ({active})"
 
 
 def missing(scope: Scope) -> str:
@@ -70,8 +106,17 @@ def is_replay(scope: Scope) -> str:
 
 
 def data_age(scope: Scope) -> str:
-    """Seconds since the exporter last read its GPUs."""
-    return f"time() - min by (vm) ({_exporter(scope, 'gpu_exporter_last_success_timestamp_seconds')})"
+    """Seconds from the exporter's last reading of its GPUs to the scrape, both by the clock of its VM.
+
+    Without node-exporter nobody knows that clock: below 0 it is then ahead of Prometheus' clock.
+    """
+    age = age_at_scrape(scope)
+    return f"{age} + on (vm) ({clock_skew(scope)}) or {age}"
+
+
+def clock_skew(scope: Scope) -> str:
+    """Seconds by which the clock of a VM with GPUs is ahead of Prometheus' clock."""
+    return f"{node.clock_skew(scope)} and on (vm) {_exporter(scope, 'gpu_exporter_replay')}"
 
 
 def age_at_scrape(scope: Scope) -> str:
@@ -85,8 +130,8 @@ def age_at_scrape(scope: Scope) -> str:
 
 
 def collect_seconds(scope: Scope) -> str:
-    """How long reading all GPUs takes."""
-    return f"max by (vm) ({_exporter(scope, 'gpu_exporter_collect_duration_seconds')})"
+    """How long reading all GPUs takes; over time, the longest."""
+    return f"max by (vm) ({scope.highest(_exporter(scope, 'gpu_exporter_collect_duration_seconds'))})"
 
 
 def xids(scope: Scope) -> str:
@@ -113,10 +158,24 @@ def watts(scope: Scope) -> str:
     return f"{total(scope.rate(field(scope, 'TOTAL_ENERGY_CONSUMPTION')))} / {_THOUSAND}"
 
 
-def joules_per_token(scope: Scope) -> str:
-    """Energy of the GPUs per token generated by vLLM."""
+def joules_per_token(scope: Scope, at_least: int) -> str:
+    """Energy of the GPUs per token generated by vLLM; empty where these are too few to share idle energy.
+
+    Args:
+        scope: the window.
+        at_least: how many tokens are enough.
+    """
     tokens = total(scope.rate(scope.series("vllm:generation_tokens_total", vllm.JOB, vm="vm")))
-    return share(f"({watts(scope)})", tokens)
+    return f"{share(f'({watts(scope)})', tokens)} and on () {tokens_of_users(scope)} >= {at_least}"
+
+
+def tokens_of_users(scope: Scope) -> str:
+    """Tokens that vLLM generated in the window beyond each request's first, so that a probe counts for nothing."""
+    generated, first = (
+        total(scope.increase(scope.series(f"vllm:{counter}", vllm.JOB, vm="vm")))
+        for counter in ("generation_tokens_total", "time_to_first_token_seconds_count")
+    )
+    return f"({generated} - {first})"
 
 
 def _exporter(scope: Scope, name: str, *matchers: str, **labels: str) -> str:

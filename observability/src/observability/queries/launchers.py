@@ -7,9 +7,9 @@ _LAUNCHER = ".+-launcher"
 
 
 def state_code(scope: Scope) -> str:
-    """The state of each launcher's engine as its index in STATES, from 1."""
-    selectors = [_launcher(scope, "launcher_state", f'state="{state}"') for state in STATES]
-    codes = (f"({selector} == 1) * {code}" for code, selector in enumerate(selectors, start=1))
+    """The state of each launcher's engine as its index in STATES, from 1; over time, the worst."""
+    selectors = (_launcher(scope, "launcher_state", f'state="{state}"') for state in STATES)
+    codes = (f"({scope.highest(selector)} == 1) * {code}" for code, selector in enumerate(selectors, start=1))
     return f"max by (job, vm) ({' or '.join(codes)})"
 
 
@@ -39,6 +39,19 @@ def _by_engine(expression: str) -> str:
 def ready_seconds(scope: Scope) -> str:
     """Seconds since each engine became ready."""
     return f"time() - min by (job) ({_launcher(scope, 'launcher_up_since_timestamp_seconds')})"
+
+
+def capacity(scope: Scope, engine: str, kind: str, *by: str) -> str:
+    """A limit that engines were configured with, over all of them or each.
+
+    Args:
+        scope: the window.
+        engine: the engines' job, vllm or llamacpp.
+        kind: such as slots or max_num_seqs.
+        by: labels of the result.
+    """
+    limits = scope.series("launcher_capacity", f"{engine}-launcher", f'kind="{kind}"', vm="vm")
+    return total(scope.highest(limits), *by)
 
 
 def _launcher(scope: Scope, name: str, *matchers: str) -> str:

@@ -18,8 +18,8 @@ _ANY = ".+"
 
 
 def targets_up(scope: Scope) -> str:
-    """1 for each job of a VM whose targets all answered their latest scrape."""
-    return f"min by (job, vm) ({scope.series('up', _ANY, vm='vm')})"
+    """1 for each job of a VM whose targets all answered their latest scrape; over time, every scrape."""
+    return f"min by (job, vm) ({scope.lowest(scope.series('up', _ANY, vm='vm'))})"
 
 
 def targets_down(scope: Scope) -> str:
@@ -72,7 +72,12 @@ def _slow() -> str:
 
 def endpoint_up(scope: Scope) -> str:
     """1 while nginx answers /healthz with 200 over TLS."""
-    return f"min by (instance, vm) ({scope.series('probe_success', 'probe', vm='vm')})"
+    return f"min by (instance, vm) ({scope.lowest(scope.series('probe_success', 'probe', vm='vm'))})"
+
+
+def endpoint_up_share(scope: Scope) -> str:
+    """The share of health checks that passed, of the worst endpoint."""
+    return f"min(avg_over_time({scope.over(scope.series('probe_success', 'probe', vm='vm'))}))"
 
 
 def certificate_seconds_left(scope: Scope) -> str:

@@ -5,6 +5,8 @@ from observability.promql import Scope, mean, quantile, share, total
 JOB = "vllm"
 # The labels of a server: two VMs may use the same instance name.
 SERVER = ("instance", "vm")
+# A prompt of the gateway's probe, "1", is a token or two; users' prompts are longer.
+_PROBE_PROMPT_TOKENS = 4
 
 
 def series(scope: Scope, name: str, *matchers: str) -> str:
@@ -27,29 +29,51 @@ def histogram_mean(scope: Scope, histogram: str, *by: str) -> str:
     return mean(scope, f"vllm:{histogram}", JOB, *by, model="model_name", instance="instance", vm="vm")
 
 
+def of_users(scope: Scope, expression: str, *by: str) -> str:
+    """The expression where there was more traffic in the window than the gateway's one-token probes of an idle engine.
+
+    A probe is one token of output after a very short prompt. So there were users where more tokens were generated than
+    first tokens, or where prompts are longer than a probe's: both from the same scrape, to the token.
+
+    Args:
+        scope: the window.
+        expression: what is shown, with the labels `by`.
+        by: the labels of each result; none for one result.
+    """
+    generated_tokens, first_tokens, prompt_tokens, finished = (
+        total(scope.increase(series(scope, counter)), *by)
+        for counter in (
+            *("generation_tokens_total", "time_to_first_token_seconds_count"),
+            *("prompt_tokens_total", "e2e_request_latency_seconds_count"),
+        )
+    )
+    longer = f"{generated_tokens} - {first_tokens} > 1 or {prompt_tokens} > {_PROBE_PROMPT_TOKENS} * {finished}"
+    return f"({expression}) and on ({', '.join(by)}) ({longer})"
+
+
 def finished_requests(scope: Scope) -> str:
     """Finished requests per second by reason."""
     return counter_rate(scope, "request_success_total", "finished_reason")
 
 
 def running(scope: Scope, *by: str) -> str:
-    """Requests in the batch."""
-    return total(series(scope, "num_requests_running"), *by)
+    """Requests in the batch; over time, the sum of each server's peak."""
+    return total(scope.highest(series(scope, "num_requests_running")), *by)
 
 
 def waiting(scope: Scope, *by: str) -> str:
-    """Requests that have not started."""
-    return total(series(scope, "num_requests_waiting"), *by)
+    """Requests that have not started; over time, the sum of each server's peak."""
+    return total(scope.highest(series(scope, "num_requests_waiting")), *by)
 
 
 def waiting_by_reason(scope: Scope, reason: str) -> str:
     """Requests that wait for one reason: capacity (the batch or its memory is full) or deferred."""
-    return total(series(scope, "num_requests_waiting_by_reason", f'reason="{reason}"'))
+    return total(scope.highest(series(scope, "num_requests_waiting_by_reason", f'reason="{reason}"')))
 
 
 def kv_cache_used(scope: Scope, *by: str) -> str:
     """The share of KV cache blocks in use, of the fullest engine."""
-    return f"max by ({', '.join(by)}) ({series(scope, 'kv_cache_usage_perc')})"
+    return f"max by ({', '.join(by)}) ({scope.highest(series(scope, 'kv_cache_usage_perc'))})"
 
 
 def prefix_cache_hit_ratio(scope: Scope) -> str:
@@ -62,10 +86,37 @@ def generated(scope: Scope, *by: str) -> str:
     return counter_rate(scope, "generation_tokens_total", *by)
 
 
-def tokens_per_second_per_request(scope: Scope, number: float) -> str:
-    """Tokens per second of a single response: the slowest 5 % get at most that of `number` 0.05."""
-    slow = histogram_quantile(scope, "request_time_per_output_token_seconds", 1 - number)
-    return f"1 / ({slow} > 0)"
+def decode_speed(scope: Scope, *by: str) -> str:
+    """Tokens per second of a single response after its first token: the mean over finished requests.
+
+    A request of one token, such as a probe, counts for nothing.
+    """
+    tokens, requests, seconds = (
+        counter_rate(scope, counter, *by)
+        for counter in (
+            *("request_generation_tokens_sum", "request_generation_tokens_count"),
+            "request_decode_time_seconds_sum",
+        )
+    )
+    return share(f"({tokens} - {requests} > 0)", seconds)
+
+
+def slowest_decode_speed(scope: Scope) -> str:
+    """Tokens per second that the slowest 5 % of responses get at most."""
+    slow = histogram_quantile(scope, "request_time_per_output_token_seconds", 0.95)
+    return of_users(scope, f"1 / ({slow} > 0)")
+
+
+def lengths(scope: Scope, histogram: str) -> str:
+    """Requests of the window by the bound of their length: for a heatmap."""
+    return total(scope.increase(series(scope, f"{histogram}_bucket")), "le")
+
+
+def lora_adapters(scope: Scope) -> str:
+    """Seconds since each server last reported which LoRA adapters its requests use; only the latest report counts."""
+    labels = "instance, vm, running_lora_adapters, waiting_lora_adapters, max_lora"
+    reported = f"max by ({labels}) ({scope.series('vllm:lora_requests_info', JOB, instance='instance', vm='vm')})"
+    return f"time() - topk by (instance, vm) (1, {reported})"
 
 
 def cpu_cores(scope: Scope) -> str:

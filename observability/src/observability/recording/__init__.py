@@ -1,6 +1,6 @@
 """Prometheus' recording rules. A group is a module here with a `group` function, and its line in `all_groups`."""
 
-from observability.recording import reconciliation, slo
+from observability.recording import cost, dashboards, reconciliation, slo
 from observability.recording.group import Group
 
 Json = dict[str, object]
@@ -8,7 +8,7 @@ Json = dict[str, object]
 
 def all_groups() -> tuple[Group, ...]:
     """All groups. Prometheus evaluates the rules of one in order, and the groups independently of one another."""
-    return (slo.group(), reconciliation.group())
+    return (slo.group(), dashboards.group(), cost.group(), reconciliation.group())
 
 
 def rules(interval: str | None = None) -> Json:

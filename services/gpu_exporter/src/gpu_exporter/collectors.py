@@ -61,6 +61,14 @@ def _memory_temperature(gpu: Handle) -> int:
     return int(field.value.uiVal)
 
 
+def _pcie_sent(gpu: Handle) -> Any:
+    return pynvml.nvmlDeviceGetPcieThroughput(gpu, pynvml.NVML_PCIE_UTIL_TX_BYTES)
+
+
+def _pcie_received(gpu: Handle) -> Any:
+    return pynvml.nvmlDeviceGetPcieThroughput(gpu, pynvml.NVML_PCIE_UTIL_RX_BYTES)
+
+
 def _corrected(gpu: Handle) -> Any:
     return pynvml.nvmlDeviceGetTotalEccErrors(gpu, pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED, pynvml.NVML_VOLATILE_ECC)
 
@@ -128,6 +136,15 @@ COLLECTORS: tuple[Collector, ...] = (
     CallCollector(
         pynvml.nvmlDeviceGetTotalEnergyConsumption,
         _counter("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "Energy used since the driver was loaded (in mJ)."),
+    ),
+    # NVML itself samples each direction for 20 ms, during which the call blocks.
+    CallCollector(
+        _pcie_sent,
+        _gauge("DCGM_FI_DEV_PCIE_TX_THROUGHPUT", "Data sent over PCIe in the last 20 ms (in KB/s)."),
+    ),
+    CallCollector(
+        _pcie_received,
+        _gauge("DCGM_FI_DEV_PCIE_RX_THROUGHPUT", "Data received over PCIe in the last 20 ms (in KB/s)."),
     ),
     CallCollector(
         pynvml.nvmlDeviceGetPcieReplayCounter,

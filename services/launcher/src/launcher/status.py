@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,7 +15,8 @@ class Snapshot:
     """The status at one moment; times are unix seconds, durations seconds.
 
     `phases` holds how long each phase of the current attempt took, the running one included.
-    `up_since` is when the engine became ready, and None while it is not.
+    `up_since` is when the engine became ready, and None while it is not. `capacity` holds the limits that it was
+    configured with, by kind, and `version` is its own; both are empty until it is ready.
     `last_failure` is why it last failed, and stays while it starts again.
     """
 
@@ -27,6 +29,8 @@ class Snapshot:
     phases: dict[str, float]
     attempts: int
     up_since: float | None
+    capacity: Mapping[str, int]
+    version: str
     last_failure: str
 
     def as_json(self) -> dict[str, str | float | None]:
@@ -56,12 +60,14 @@ class Status:
         self._phase_began = time.monotonic()
         self._attempts = 0
         self._up_since: float | None = None
+        self._capacity: Mapping[str, int] = {}
+        self._version = ""
         self._last_failure = ""
 
     def begin_attempt(self, model: str) -> None:
         """Begin a start of the engine: its phases are measured anew."""
         with self._lock:
-            self._model = model
+            self._model, self._capacity, self._version = model, {}, ""
             self._attempts += 1
             self._phases = {}
             self._change("starting", "", None)
@@ -74,9 +80,10 @@ class Status:
                 self._close_phase()
                 self._phase, self._phase_began = phase, time.monotonic()
 
-    def mark_ready(self) -> None:
-        """The engine is ready."""
+    def mark_ready(self, capacity: Mapping[str, int], version: str) -> None:
+        """The engine is ready, with these limits by kind; its version is empty when it does not tell."""
         with self._lock:
+            self._capacity, self._version = capacity, version
             self._close_phase()
             self._change("ready", "", None)
             self._phase = "ready"
@@ -112,6 +119,8 @@ class Status:
                 phases=phases,
                 attempts=self._attempts,
                 up_since=self._up_since,
+                capacity=self._capacity,
+                version=self._version,
                 last_failure=self._last_failure,
             )
 

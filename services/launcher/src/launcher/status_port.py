@@ -15,10 +15,12 @@ _UP_SINCE = Metric(
     "launcher_up_since_timestamp_seconds", "gauge", "When the engine became ready; absent while it is not."
 )
 _RETRY = Metric("launcher_retry_timestamp_seconds", "gauge", "When a failed engine is started again; absent otherwise.")
+_CAPACITY = Metric("launcher_capacity", "gauge", "Limits that the ready engine was configured with, by kind.")
+_INFO = Metric("launcher_engine_info", "gauge", "1, with the version of the ready engine.")
 _LAST_FAILURE = Metric(
     "launcher_last_failure_info", "gauge", "1, with the model and why its engine last failed; absent before a failure."
 )
-_DECLARED = (_STATE, _PHASE, _ATTEMPTS, _UP_SINCE, _RETRY, _LAST_FAILURE)
+_DECLARED = (_STATE, _PHASE, _ATTEMPTS, _UP_SINCE, _RETRY, _CAPACITY, _INFO, _LAST_FAILURE)
 _REASON_LENGTH = 200  # it becomes a label, and a part of a notification
 
 
@@ -46,6 +48,10 @@ def _samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield Sample(_UP_SINCE, round(snapshot.up_since, 3))
     if snapshot.retry_at is not None:
         yield Sample(_RETRY, round(snapshot.retry_at, 3))
+    for kind, limit in snapshot.capacity.items():
+        yield Sample(_CAPACITY, limit, (("kind", kind),))
+    if snapshot.version:
+        yield Sample(_INFO, 1, (("version", snapshot.version),))
     if snapshot.last_failure:
         reason = snapshot.last_failure[:_REASON_LENGTH]
         yield Sample(_LAST_FAILURE, 1, (("model", snapshot.model), ("reason", reason)))

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from types import FrameType
 from typing import Protocol
 
@@ -35,6 +35,12 @@ class Engine(Protocol):
 
     def model(self) -> str:
         """Return the model's name, as clients know it."""
+
+    def capacity(self) -> Mapping[str, int]:
+        """Return the limits that it is started with, by kind; without those that the engine chooses itself."""
+
+    def version(self) -> str:
+        """Return the version of the engine, which is ready; empty when it does not say."""
 
     def input_fingerprint(self) -> Hashable:
         """Return a fingerprint of the files it starts from: a change ends the wait after a failure."""
@@ -100,7 +106,7 @@ class Supervisor:
             if ready_at is None and time.monotonic() >= probe_at:
                 if self._engine.is_ready():
                     ready_at = time.monotonic()
-                    self._status.mark_ready()
+                    self._status.mark_ready(self._engine.capacity(), self._engine.version())
                 probe_at = time.monotonic() + _READY_POLL_SECONDS
         self._status.mark_draining("a stop was requested; running requests may finish")
         if ready_at is not None:

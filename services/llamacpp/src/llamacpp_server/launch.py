@@ -1,10 +1,11 @@
 """llama.cpp as a supervised engine: how to start, probe, drain and diagnose it."""
 
+import importlib.metadata
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 
 from launcher import probe
@@ -42,6 +43,14 @@ class LlamaCpp:
     def model(self) -> str:
         """The served name."""
         return self._settings.served_name
+
+    def capacity(self) -> Mapping[str, int]:
+        """The slots, and the tokens of prompt and completion that a slot holds."""
+        return {"slots": self._settings.parallel, "slot_context_tokens": self._settings.ctx}
+
+    def version(self) -> str:
+        """The wheel's version: it is built without llama.cpp's own."""
+        return importlib.metadata.version("xllamacpp")
 
     def input_fingerprint(self) -> Hashable:
         """Fingerprint model, adapters and key file."""

@@ -1,5 +1,6 @@
 """vLLM as a supervised engine: how to start, probe, drain and diagnose it."""
 
+import re
 import signal
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from launcher import probe
 from launcher.child import Child, Command, describe_exit
 from launcher.supervisor import file_fingerprint
+from vllm_launcher import limits
 from vllm_launcher.api_keys import ApiKeys
 from vllm_launcher.interpreter import serve_command
 from vllm_launcher.log_parser import LogParser
@@ -15,6 +17,7 @@ from vllm_launcher.plan import Plan, local_files, make_plan
 from vllm_launcher.settings import Settings
 from vllm_launcher.values import to_arguments
 
+_VERSION = re.compile(r'"version"\s*:\s*"([^"]+)"')
 _TEARDOWN_SECONDS = 20.0  # vLLM takes about 10 s to stop its processes after the last request
 
 
@@ -53,6 +56,15 @@ class Vllm:
     def model(self) -> str:
         """The served name."""
         return self._plan.served_name
+
+    def capacity(self) -> Mapping[str, int]:
+        """The limits that its options set; vLLM chooses the others by the GPU."""
+        return limits.of(self._plan.options)
+
+    def version(self) -> str:
+        """What /version answers, which needs no key."""
+        found = _VERSION.search(probe.get(self._plan.host, self._plan.port, "/version") or "")
+        return found[1] if found else ""
 
     def input_fingerprint(self) -> Hashable:
         """Fingerprint the model file, the key file, and the model's files when they are local."""

@@ -90,6 +90,12 @@ NUMBER(nvmlDeviceGetEnforcedPowerLimit)
 NUMBER(nvmlDeviceGetPowerManagementLimit)
 NUMBER(nvmlDeviceGetPcieReplayCounter)
 
+int nvmlDeviceGetPcieThroughput(gpu_t *gpu, unsigned counter, unsigned *to) {
+    char name[64];
+    snprintf(name, sizeof name, "nvmlDeviceGetPcieThroughput.%u", counter);
+    return number(gpu, name, to);
+}
+
 int nvmlDeviceGetTotalEnergyConsumption(gpu_t *gpu, unsigned long long *to) {
     return numbers(gpu, "nvmlDeviceGetTotalEnergyConsumption", to, 1);
 }

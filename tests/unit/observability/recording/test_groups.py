@@ -15,7 +15,7 @@ _USED = re.compile(r"([A-Za-z_:][\w:]*)\{")
 
 def test_prometheus_reads_the_rules_of_all_groups() -> None:
     assert recording.rules() == generated_yaml(FILE)
-    assert generated_yaml("prometheus/prometheus.gpu.yml")["rule_files"] == ["rules/recording.yml"]
+    assert "rules/recording.yml" in generated_yaml("prometheus/prometheus.gpu.yml")["rule_files"]
 
 
 def test_names_are_unique() -> None:

@@ -2,12 +2,16 @@
 
 from observability import links
 from observability.dashboards import palette
-from observability.panel import GREEN, STAT_WIDTH, Panel, Query, Thresholds, graph, stat
+from observability.panel import GREEN, RED, STAT_WIDTH, Panel, Query, Thresholds, graph, stat
+from observability.promql import NOT_SCRAPED, or_down, or_zero_while_up
 from observability.queries import launchers, llamacpp, vllm
+from observability.queries.gateway import JOB as GATEWAY_JOB
 from observability.queries.gateway import requests
 from observability.variables import Variables
 
 _NO_ENGINE = "No engine scraped"
+_IDLE = "No traffic, or not scraped"
+_PER_MODEL = ("model_name", *vllm.SERVER)
 
 
 class CommonRows:
@@ -25,33 +29,38 @@ class CommonRows:
         now, full_range = self.variables.now, self.variables.full_range
         return (
             stat(
-                "Ready for", "For how long has the engine that started last been ready?",
+                "Uptime", "For how long has the engine that started last been ready?",
                 "as reported by its launcher; every start resets it.", "s", f"min({launchers.ready_seconds(now)})",
                 no_value="No engine ready", decimals=0,
             ),
             stat(
-                "Starts", "How often were engines started in the selected time range?",
-                "starts after a deployment and after a crash count alike.", "short",
-                f"sum({launchers.starts(full_range)})", Thresholds.warn(2), no_value="No launcher scraped", decimals=0,
+                "Restarts", "How often were engines started again in the selected time range?",
+                "attempts that failed count too; of a launcher that was itself started anew only what came after.",
+                "short", f"sum({launchers.starts(full_range)})", Thresholds.warn(2),
+                no_value="No launcher scraped", decimals=0,
                 action="the launcher's log says why the previous engine exited.",
             ),
             self._pair(
-                "Running", "How many requests are running?", "the value at the latest scrape.", "short",
-                vllm.running(now), llamacpp.running(now),
+                "Running", "How many requests are running?", "the value at the latest scrape.",
+                or_down(vllm.running(now), vllm.JOB, now), or_down(llamacpp.running(now), llamacpp.JOB, now),
             ),
             self._pair(
                 "Waiting", "How many requests are queued in the engines?", "the value at the latest scrape.",
-                "short", vllm.waiting(now), llamacpp.waiting(now), Thresholds.warn(1),
+                or_down(vllm.waiting(now), vllm.JOB, now), or_down(llamacpp.waiting(now), llamacpp.JOB, now),
+                Thresholds.warn(1),
             ),
             self._pair(
-                "Output, tokens a second", "How many tokens do the engines generate?",
-                "includes output that nobody reads to the end; llama.cpp counts an answer when it ends.",
-                "short", vllm.generated(now), llamacpp.generated(now),
+                "Output throughput (tok/s)", "How many tokens per second do the engines generate?",
+                "without the gateway's probes of an idle engine, which are no traffic. Includes output that nobody "
+                "reads to the end; llama.cpp counts an answer when it ends.",
+                self._throughput_now(vllm.of_users(now, vllm.generated(now)), vllm.JOB),
+                self._throughput_now(llamacpp.of_users(now, llamacpp.generated(now)), llamacpp.JOB),
             ),
             stat(
-                "Between tokens, p95", "Is the text fast enough for a reader, in the selected time range?",
-                "measured by the gateway as the mean of each request; streams only.", "s",
-                requests.time_per_output_token(full_range, 0.95), palette.TPOT, drilldown=links.GATEWAY,
+                "TPOT p95", "Is the text fast enough for a reader, in the selected time range?",
+                "measured by the gateway as the mean of each request; streams only. Interpolated between buckets.",
+                "s", requests.time_per_output_token(full_range, 0.95), palette.TPOT, drilldown=links.GATEWAY,
+                job=GATEWAY_JOB,
             ),
         )  # fmt: skip
 
@@ -61,10 +70,10 @@ class CommonRows:
         return (
             graph(
                 "Requests running and waiting",
-                "Are requests waiting, and for what?",
-                "the value at each scrape. In vLLM, waiting is for the batch or the KV cache, deferred for a LoRA "
-                "budget or a transfer. While all slots of llama.cpp are busy, the waiting one can be the scrape "
-                "itself.",
+                "Are requests waiting, and for what? How many can run at once?",
+                "the highest value in each interval. In vLLM, waiting is for the batch or the KV cache, deferred for a "
+                "LoRA budget or a transfer. While all slots of llama.cpp are busy, the waiting one can be the scrape "
+                "itself. Dashed: the limits that the launchers set; vLLM chooses max_num_seqs itself where it is not.",
                 "short",
                 12,
                 (
@@ -73,6 +82,12 @@ class CommonRows:
                     Query(vllm.waiting_by_reason(interval, "deferred"), "vLLM deferred"),
                     Query(llamacpp.running(interval), "llama.cpp running"),
                     Query(llamacpp.waiting(interval), "llama.cpp waiting"),
+                    Query(
+                        launchers.capacity(interval, vllm.JOB, "max_num_seqs"), "max_num_seqs", dashed=True, colour=RED
+                    ),
+                    Query(
+                        launchers.capacity(interval, llamacpp.JOB, "slots"), "slots", dashed=True, colour=palette.PINK
+                    ),
                 ),
                 no_value=_NO_ENGINE,
                 colours=palette.LOAD,
@@ -80,114 +95,132 @@ class CommonRows:
                 "second VM.",
             ),
             graph(
-                "Tokens in a step",
+                "Tokens per engine step (batch size)",
                 "How large are the batches?",
                 "means. vLLM's steps include prompt tokens, up to max_num_batched_tokens; llama.cpp's steps that only "
                 "process a prompt lower its mean.",
                 "tokens",
                 12,
                 (
-                    Query(vllm.histogram_mean(interval, "iteration_tokens_total"), "vLLM"),
+                    Query(vllm.of_users(interval, vllm.histogram_mean(interval, "iteration_tokens_total")), "vLLM"),
                     Query(llamacpp.tokens_per_step(interval), "llama.cpp"),
                 ),
+                no_value=_IDLE,
                 colours=palette.ENGINES,
                 smooth=True,
-                drilldown=links.GPU,
             ),
         )
 
     def work(self) -> tuple[Panel, ...]:
-        """What does it work on, and how fast?"""
+        """What does it work on?"""
         interval = self.variables.per_interval
+        by_source = vllm.counter_rate(interval, "prompt_tokens_by_source_total", "source")
         return (
             graph(
-                "Tokens by source",
-                "Are the tokens computed prompts, cached prompts, or output?",
+                "Prompt and generated tokens by source",
+                "How many tokens a second go in and out: prompts computed, prompts from the cache, and output?",
                 "vLLM counts every step, cancelled requests included; llama.cpp counts a prompt when it is processed "
-                "and an answer when it ends.",
+                "and an answer when it ends. The gateway's probes of an idle engine are not shown.",
                 "tokens/s",
-                10,
+                12,
                 (
-                    Query(vllm.counter_rate(interval, "prompt_tokens_by_source_total", "source"), "vLLM {{source}}"),
-                    Query(vllm.generated(interval), "vLLM output"),
-                    Query(llamacpp.prompt_tokens(interval), "llama.cpp computed"),
-                    Query(llamacpp.cached_prompt_tokens(interval), "llama.cpp cached"),
-                    Query(llamacpp.generated(interval), "llama.cpp output"),
+                    Query(vllm.of_users(interval, by_source), "vLLM {{source}}"),
+                    Query(vllm.of_users(interval, vllm.generated(interval)), "vLLM output"),
+                    Query(llamacpp.of_users(interval, llamacpp.prompt_tokens(interval)), "llama.cpp computed"),
+                    Query(llamacpp.of_users(interval, llamacpp.cached_prompt_tokens(interval)), "llama.cpp cached"),
+                    Query(llamacpp.of_users(interval, llamacpp.generated(interval)), "llama.cpp output"),
                 ),
-                no_value=_NO_ENGINE,
+                no_value=_IDLE,
                 colours=palette.SOURCES,
                 stacked=True,
             ),
             graph(
-                "Prompt cache hits",
-                "What share of prompt tokens is reused from earlier requests with the same prefix?",
-                "of the looked-up prompt tokens; low is normal where prompts have no common prefix.",
-                "percentunit",
-                7,
+                "Output throughput by model and server",
+                "Which model, on which server, generates how many tokens a second?",
+                "adapters count under their base model. The gateway's probes of an idle engine are not shown.",
+                "tokens/s",
+                12,
                 (
-                    Query(vllm.prefix_cache_hit_ratio(interval), "vLLM"),
+                    Query(
+                        vllm.of_users(interval, vllm.generated(interval, *_PER_MODEL), *_PER_MODEL),
+                        "{{model_name}} {{instance}} {{vm}}",
+                    ),
+                    Query(
+                        llamacpp.of_users(interval, llamacpp.generated(interval, *vllm.SERVER), *vllm.SERVER),
+                        "llama.cpp {{instance}} {{vm}}",
+                    ),
+                ),
+                no_value=_IDLE,
+                stacked=True,
+            ),
+        )
+
+    def speed(self) -> tuple[Panel, ...]:
+        """How fast is a single request served?"""
+        interval = self.variables.per_interval
+        return (
+            graph(
+                "Per-request decode speed",
+                "How many tokens per second does a single request get?",
+                "after the first token. vLLM: finished requests; its slowest 5 % are interpolated between buckets, and "
+                "include requests of a single token as fast ones. llama.cpp: the mean of all requests.",
+                "tokens/s",
+                8,
+                (
+                    Query(vllm.decode_speed(interval), "vLLM mean"),
+                    Query(vllm.slowest_decode_speed(interval), "vLLM slowest 5 %"),
+                    Query(llamacpp.generation_speed(interval), "llama.cpp mean"),
+                ),
+                no_value=_IDLE,
+                colours=(("vLLM mean", "blue"), ("vLLM slowest 5 %", "orange"), ("llama.cpp mean", GREEN)),
+                smooth=True,
+            ),
+            graph(
+                "Decode speed by model and server",
+                "Which model, on which server, is slow?",
+                "means of finished requests, after the first token.",
+                "tokens/s",
+                8,
+                (Query(vllm.decode_speed(interval, *_PER_MODEL), "{{model_name}} {{instance}} {{vm}}"),),
+                no_value=_IDLE,
+                smooth=True,
+                part="vllm",
+            ),
+            graph(
+                "Prefix cache hit rate",
+                "What share of prompt tokens is reused from earlier requests with the same prefix?",
+                "of the looked-up prompt tokens; low is normal where prompts have no common prefix. Without the "
+                "gateway's probes, which never hit.",
+                "percentunit",
+                8,
+                (
+                    Query(vllm.of_users(interval, vllm.prefix_cache_hit_ratio(interval)), "vLLM"),
                     Query(llamacpp.prefix_cache_hit_ratio(interval), "llama.cpp"),
                 ),
+                no_value=_IDLE,
                 colours=palette.ENGINES,
                 maximum=1,
                 smooth=True,
             ),
-            graph(
-                "Speed of one answer",
-                "How many tokens per second does a single request get?",
-                "vLLM: finished requests with at least two tokens. llama.cpp: the mean of all requests, tokens by "
-                "generation time.",
-                "tokens/s",
-                7,
-                (
-                    Query(vllm.tokens_per_second_per_request(interval, 0.5), "vLLM, median"),
-                    Query(vllm.tokens_per_second_per_request(interval, 0.05), "vLLM, slowest 5 %"),
-                    Query(llamacpp.generation_speed(interval), "llama.cpp, mean"),
-                ),
-                colours=(("vLLM, median", "blue"), ("vLLM, slowest 5 %", "orange"), ("llama.cpp, mean", GREEN)),
-                smooth=True,
-            ),
         )
 
-    def llamacpp(self) -> tuple[Panel, ...]:
-        """What only llama.cpp reports."""
-        interval = self.variables.per_interval
-        return (
-            graph(
-                "llama.cpp speed of reading prompts",
-                "How fast are prompts processed before the first token?",
-                "tokens by processing time, without idle time; unlike its own averages, which cover its whole uptime.",
-                "tokens/s",
-                12,
-                (Query(llamacpp.prompt_speed(interval), "reading"),),
-                no_value="No llama.cpp, or no traffic",
-                smooth=True,
-            ),
-            graph(
-                "llama.cpp longest sequence",
-                "How close do requests come to the context size of a slot?",
-                "the longest since the server started, prompt and answer together; it never decreases. The limit is "
-                "n_ctx in /v1/models.",
-                "tokens",
-                12,
-                (Query(llamacpp.longest_sequence(interval), "{{instance}} {{vm}}"),),
-                no_value="No llama.cpp",
-            ),
-        )
+    def _throughput_now(self, tokens: str, job: str) -> str:
+        now = self.variables.now
+        return or_down(or_zero_while_up(tokens, job, now), job, now)
 
     def _pair(
         self,
         title: str,
         question: str,
         blind_spot: str,
-        unit: str,
         of_vllm: str,
         of_llamacpp: str,
         thresholds: Thresholds | None = None,
     ) -> Panel:
         """One number for each engine."""
         return Panel(
-            "stat", title, question, blind_spot, unit, STAT_WIDTH,
+            "stat", title, question, blind_spot, "short", STAT_WIDTH,
             (Query(of_vllm, "vLLM"), Query(of_llamacpp, "llama.cpp")),
             no_value=_NO_ENGINE, thresholds=thresholds or Thresholds(), decimals=0,
+            value_mappings=((NOT_SCRAPED, "not scraped", RED),),
         )  # fmt: skip

@@ -3,8 +3,10 @@
 from observability import links
 from observability.dashboard import Dashboard, Row
 from observability.dashboards import palette
+from observability.dashboards.engine import llamacpp
 from observability.dashboards.engine.common import CommonRows
 from observability.dashboards.engine.vllm import VllmRows
+from observability.dashboards.engine.vllm_latency import LatencyRows
 from observability.panel import Panel, Query, graph, timeline
 from observability.queries import launchers
 from observability.queries.gateway import engines
@@ -16,22 +18,24 @@ _INTERVAL = VARIABLES.per_interval
 
 def dashboard() -> Dashboard:
     """First the rows that both engines fill, then those of one engine only."""
-    both, vllm = CommonRows(VARIABLES), VllmRows(VARIABLES)
+    both, latency, vllm = CommonRows(VARIABLES), LatencyRows(VARIABLES), VllmRows(VARIABLES)
     return Dashboard(
         links.ENGINE,
         links.TITLES[links.ENGINE],
         "Is an engine full, slow or faulty? The metrics of the engines, and what only the gateway knows about them.",
         (
             Row("", 4, both.tiles()),
-            Row("Start and state", 9, (_states(), _phases(), _unfinished())),
-            Row("Is it full?", 8, both.load()),
-            Row("What does it work on, and how fast?", 8, both.work()),
-            Row("llama.cpp", 7, both.llamacpp()),
-            Row("vLLM: where does the time go?", 8, vllm.latency()),
-            Row("vLLM: is there room?", 8, vllm.memory()),
-            Row("vLLM: by model and by server", 7, vllm.tables()),
-            Row("vLLM: how requests end, and their shape", 8, vllm.requests(), collapsed=True),
-            Row("vLLM: process and configuration", 7, vllm.process(), collapsed=True),
+            Row("Engine state and startup", 9, (_states(), _phases(), _unfinished())),
+            Row("Saturation: requests, limits and batches", 8, both.load()),
+            Row("Throughput", 8, both.work()),
+            Row("Speed of a request", 8, both.speed()),
+            Row("llama.cpp", 7, llamacpp.row(VARIABLES), part="llamacpp"),
+            Row("vLLM latency", 8, latency.first_token_and_phases(), part="vllm"),
+            Row("", 8, latency.whole_requests(), part="vllm"),
+            Row("vLLM KV cache and admission", 8, vllm.memory(), part="vllm"),
+            Row("vLLM by model and by server", 7, vllm.tables(), part="vllm"),
+            Row("vLLM finish reasons and lengths", 8, vllm.requests(), collapsed=True, part="vllm"),
+            Row("vLLM process and configuration", 7, vllm.process(), collapsed=True, part="vllm"),
         ),
         VARIABLES,
     )
@@ -39,9 +43,10 @@ def dashboard() -> Dashboard:
 
 def _states() -> Panel:
     return timeline(
-        "States by the launcher",
+        "Engine state",
         "Which engine is ready, starting or failed, and since when?",
-        "as reported by its launcher; the Gateway dashboard shows whether the gateway reaches it.",
+        "as reported by its launcher; over long ranges each bar shows the worst state in it. The Gateway dashboard "
+        "shows whether the gateway reaches it.",
         "none",
         7,
         (Query(launchers.state_code(_INTERVAL), "{{job}} {{vm}}"),),
@@ -57,7 +62,7 @@ def _states() -> Panel:
 def _phases() -> Panel:
     return Panel(
         "bargauge",
-        "Phases of the latest start",
+        "Startup phases",
         "Which phase makes the start slow?",
         "a running phase grows until it ends; earlier starts are not kept.",
         "s",
@@ -70,14 +75,14 @@ def _phases() -> Panel:
 
 def _unfinished() -> Panel:
     return graph(
-        "Work that was cut short",
+        "Aborted and failed upstream requests",
         "How many attempts at engines are cancelled or fail?",
         "not counted by engines: vLLM's counter of aborted requests stays at 0 when a client cancels. Counts attempts: "
         "a retried request counts twice. Not by model.",
         "reqps",
         7,
         (Query(engines.unfinished_attempts(_INTERVAL), "{{result}}"),),
-        no_value="Nothing cut short yet",
+        no_value="None, or the gateway is not scraped",
         colours=palette.ATTEMPTS[1:],
         drilldown=links.GATEWAY,
     )

@@ -2,11 +2,13 @@
 
 from observability import links, settings
 from observability.dashboards import palette
-from observability.panel import BLUE, ORANGE, Key, Panel, Query, Thresholds, graph, table
+from observability.panel import ORANGE, Key, Panel, Query, Thresholds, graph, heatmap, largest, table
 from observability.queries import vllm
 from observability.variables import Variables
 
-_NO_VLLM = "No vLLM, or no traffic"
+_NO_VLLM = "vLLM not scraped"
+_IDLE = "No traffic, or not scraped"
+_MOST_ROWS = 20
 _CONFIGURATION = (
     ("num_gpu_blocks", "Blocks"),
     ("block_size", "Tokens a block"),
@@ -27,54 +29,15 @@ class VllmRows:
     def __init__(self, variables: Variables) -> None:
         self.variables = variables
 
-    def latency(self) -> tuple[Panel, ...]:
-        """Where does the time go?"""
-        interval = self.variables.per_interval
-        parts = (("queue", "queue"), ("prefill", "prefill"), ("decode", "decode"))
-        return (
-            self.quantiles(
-                "vLLM time to first token",
-                "How long does vLLM take to the first token: queue, prefill and one step?",
-                "includes requests without streaming; the time between vLLM and the client is in Latency added by "
-                "the gateway.",
-                "time_to_first_token_seconds",
-                settings.TTFT_P95_LIMIT_SECONDS,
-            ),
-            graph(
-                "vLLM mean time by part of a request",
-                "Which part of a request is slow: queue, prefill or decode?",
-                "means, so that they add up: a few very slow requests can be hidden. Cancelled requests are not "
-                "counted.",
-                "s",
-                8,
-                tuple(
-                    Query(vllm.histogram_mean(interval, f"request_{part}_time_seconds"), name) for part, name in parts
-                ),
-                no_value=_NO_VLLM,
-                colours=(("queue", ORANGE), ("prefill", "purple"), ("decode", BLUE)),
-                stacked=True,
-                smooth=True,
-                action="queue: check whether it is full. Prefill: long prompts, or prompts that the prefix cache "
-                "cannot help. Decode: long answers, or a batch too large for the GPU.",
-            ),
-            self.quantiles(
-                "vLLM time between tokens",
-                "Does the text stutter?",
-                "every gap counts, so that a pause within an answer is visible, unlike in the gateway's metric.",
-                "inter_token_latency_seconds",
-                settings.TPOT_P95_LIMIT_SECONDS,
-            ),
-        )
-
     def memory(self) -> tuple[Panel, ...]:
         """Is there room for the requests?"""
         interval = self.variables.per_interval
         return (
             graph(
-                "vLLM KV cache in use",
+                "vLLM KV cache usage",
                 "How full is the memory for running requests?",
-                "blocks that cache a prefix count as free. Near 100 % is normal under load; waiting requests and "
-                "preemptions at the same time are not.",
+                "the highest value in each interval; blocks that cache a prefix count as free. Near 100 % is normal "
+                "under load; waiting requests and preemptions at the same time are not.",
                 "percentunit",
                 8,
                 (Query(vllm.kv_cache_used(interval, *vllm.SERVER), "{{instance}} {{vm}}"),),
@@ -93,7 +56,7 @@ class VllmRows:
                 action="lower max_num_seqs or max_model_len in the model's file, or raise gpu_memory_utilization.",
             ),
             graph(
-                "vLLM refusals at admission",
+                "vLLM admission rejections",
                 "Does vLLM reject requests?",
                 "only where max_num_queued_reqs or max_num_queued_tokens is set; otherwise all wait. Not by engine "
                 "of a server.",
@@ -110,10 +73,10 @@ class VllmRows:
             table(
                 "vLLM by model",
                 "Which model has the load, and which one is slow? Click a model to filter by it.",
-                "over the selected time range; ITL is the inter-token latency. LoRA adapters count under their base "
-                "model's server.",
+                "over the selected time range, the 20 with the highest throughput; ITL is the inter-token latency. "
+                "LoRA adapters count under their base model. The gateway's probes of an idle engine are included.",
                 "short",
-                12,
+                9,
                 self._columns("model_name"),
                 no_value=_NO_VLLM,
                 keys=(Key("model_name", "Model", links.ENGINE, "model"),),
@@ -123,60 +86,90 @@ class VllmRows:
                 "Which server differs from the others? Click a server to filter by it.",
                 "with data parallelism, the engines of a server are summed.",
                 "short",
-                12,
+                9,
                 self._columns(*vllm.SERVER),
                 no_value=_NO_VLLM,
                 keys=(Key("instance", "Server", links.ENGINE, "instance"), Key("vm", "VM", width=90)),
+            ),
+            table(
+                "vLLM LoRA adapters in use",
+                "Which adapters do requests use or wait for, and how many fit at once?",
+                "the latest report; vLLM reports with each step, so an idle server's is old.",
+                "s",
+                6,
+                (Query(vllm.lora_adapters(self.variables.now), "Age"),),
+                no_value="No LoRA (enable-lora)",
+                needs="needs-lora",
+                keys=(
+                    Key("running_lora_adapters", "Running", width=110),
+                    Key("waiting_lora_adapters", "Waiting", width=80),
+                    Key("max_lora", "Max", width=50),
+                    Key("instance", "Server"),
+                    Key("vm", "VM"),
+                ),
             ),
         )
 
     def _columns(self, *by: str) -> tuple[Query, ...]:
         full_range, now = self.variables.full_range, self.variables.now
-        return (
+        columns = (
             Query(vllm.generated(full_range, *by), "Tokens/s"),
             Query(vllm.running(now, *by), "Running"),
             Query(vllm.waiting(now, *by), "Waiting"),
             Query(vllm.histogram_quantile(full_range, "time_to_first_token_seconds", 0.95, *by), "TTFT p95", "s"),
             Query(vllm.histogram_quantile(full_range, "inter_token_latency_seconds", 0.95, *by), "ITL p95", "s"),
         )
+        return largest(_MOST_ROWS, ", ".join(by), columns)
 
     def requests(self) -> tuple[Panel, ...]:
         """How they end, and their shape."""
-        interval = self.variables.per_interval
-        lengths = (("prompt", "request_prompt_tokens"), ("answer", "request_generation_tokens"))
+        interval, cell = self.variables.per_interval, self.variables.per_cell
+        lengths = (("prompt", "request_prompt_tokens"), ("output", "request_generation_tokens"))
         return (
             graph(
-                "vLLM requests by how they ended",
+                "vLLM finish reasons",
                 "Do answers end by themselves or at a limit?",
-                "cancelled requests are not counted here: see Work that was cut short. length: max_tokens or the "
-                "context size was reached.",
+                "cancelled requests are not counted here: see Aborted and failed upstream requests. length: max_tokens "
+                "or the context size was reached.",
                 "reqps",
-                12,
+                6,
                 (Query(vllm.finished_requests(interval), "{{finished_reason}}"),),
                 no_value=_NO_VLLM,
                 colours=(
-                    ("stop", "green"), ("length", "blue"), ("abort", "#8e8e8e"), ("error", "purple"),
+                    ("stop", "green"), ("length", "blue"), ("abort", "#8e8e8e"), ("error", palette.CYAN),
                     ("repetition", "orange"),
                 ),
                 stacked=True,
             ),
             graph(
-                "vLLM length of prompts and answers",
-                "How long are prompts and answers?",
+                "vLLM prompt and output length",
+                "How long are prompts and outputs?",
                 "interpolated within buckets (1, 2, 5, 10, 20, 50 …).",
                 "tokens",
-                12,
+                6,
                 tuple(
-                    Query(vllm.histogram_quantile(interval, metric, number), f"{what} {name}")
+                    Query(vllm.of_users(interval, vllm.histogram_quantile(interval, metric, number)), f"{what} {name}")
                     for what, metric in lengths
                     for number, name in palette.QUANTILE_NUMBERS[:2]
                 ),
                 no_value=_NO_VLLM,
                 colours=(
-                    ("prompt p50", "light-blue"), ("prompt p95", "blue"), ("answer p50", "light-green"),
-                    ("answer p95", "green"),
+                    ("prompt p50", palette.CYAN), ("prompt p95", "blue"), ("output p50", palette.LIME),
+                    ("output p95", "green"),
                 ),
                 smooth=True,
+            ),
+            *(
+                heatmap(
+                    f"vLLM {what} length distribution",
+                    f"How are the lengths of {what}s distributed?",
+                    "buckets of vLLM (1, 2, 5, 10, 20, 50 …); the last bound is 2,000 tokens or what the model allows.",
+                    "tokens",
+                    6,
+                    (Query(vllm.of_users(cell, vllm.lengths(cell, metric)), "{{le}}"),),
+                    no_value=_IDLE,
+                )
+                for what, metric in lengths
             ),
         )  # fmt: skip
 
@@ -185,7 +178,7 @@ class VllmRows:
         interval, now = self.variables.per_interval, self.variables.now
         return (
             graph(
-                "vLLM server's CPU",
+                "vLLM server CPU usage",
                 "Is vLLM's own HTTP server the bottleneck?",
                 "only the process that serves HTTP, not the engine. Its limit is one core.",
                 "short",
@@ -195,7 +188,7 @@ class VllmRows:
                 thresholds=Thresholds("text", ((0.9, "orange"),)),
             ),
             graph(
-                "vLLM server's memory",
+                "vLLM server memory usage",
                 "Does vLLM's HTTP server leak memory?",
                 "main memory of the HTTP process only, not the engine's and not GPU memory.",
                 "bytes",
@@ -217,23 +210,4 @@ class VllmRows:
                     *(Key(label, title) for label, title in _CONFIGURATION),
                 ),
             ),
-        )
-
-    def quantiles(self, title: str, question: str, blind_spot: str, histogram: str, limit: float) -> Panel:
-        """p50, p95, p99 and the mean of a histogram in seconds, with a red line at `limit`."""
-        interval = self.variables.per_interval
-        return graph(
-            title,
-            question,
-            blind_spot,
-            "s",
-            8,
-            (
-                *(Query(vllm.histogram_quantile(interval, histogram, q), name) for q, name in palette.QUANTILE_NUMBERS),
-                Query(vllm.histogram_mean(interval, histogram), "mean"),
-            ),
-            no_value=_NO_VLLM,
-            thresholds=Thresholds.limit(limit),
-            colours=palette.QUANTILES_AND_MEAN,
-            smooth=True,
         )

@@ -4,14 +4,16 @@ from observability import links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards import privacy
 from observability.dashboards.gateway import engines as engines_rows
+from observability.dashboards.gateway import models as models_rows
 from observability.dashboards.gateway import process as process_rows
 from observability.dashboards.gateway import requests as requests_rows
+from observability.dashboards.overview import requests as overview
 from observability.panel import GREEN, RED, Panel, Thresholds, stat
-from observability.queries.gateway import process, requests
+from observability.queries.gateway import JOB, history, process, requests
 from observability.variables import Variables
 
-VARIABLES = Variables("vm", "model", "engine")
-_FULL_RANGE, _NOW = VARIABLES.full_range, VARIABLES.now
+VARIABLES = Variables("vm", "model", "engine", "ttft_objective")
+_FULL_RANGE, _NOW, _RECENT = VARIABLES.full_range, VARIABLES.now, VARIABLES.recent
 
 
 def dashboard() -> Dashboard:
@@ -21,81 +23,111 @@ def dashboard() -> Dashboard:
         links.TITLES[links.GATEWAY],
         "Who is served well, what fails, and is the gateway itself healthy?",
         (
-            Row("", 4, _tiles()),
+            Row("Now", 4, _now()),
+            Row("Selected time range", 4, _selected_range()),
+            Row("By model", 7, (models_rows.models(VARIABLES),)),
+            Row("", 8, models_rows.over_time(VARIABLES)),
+            Row("", 8, models_rows.latency(VARIABLES)),
+            Row("Outcomes", 8, requests_rows.outcomes(VARIABLES)),
+            Row("Latency", 8, requests_rows.latency(VARIABLES)),
             Row("By route", 8, requests_rows.by_route(VARIABLES)),
-            Row("By model", 7, (requests_rows.models(VARIABLES),)),
-            Row("How requests end", 8, requests_rows.outcomes(VARIABLES)),
-            Row("How fast", 8, requests_rows.latency(VARIABLES)),
-            Row("What was lost", 8, process_rows.losses(VARIABLES)),
             Row("Engines, as the gateway sees them", 8, engines_rows.states(VARIABLES)),
             Row("", 7, engines_rows.attempts(VARIABLES)),
-            Row("Is the gateway itself well?", 7, process_rows.workers(VARIABLES)),
-            Row("The edge, and who is turned away", 7, process_rows.ingress(VARIABLES)),
+            Row("Cancels, timeouts and discarded output", 8, process_rows.losses(VARIABLES)),
+            Row("Gateway processes", 7, process_rows.workers(VARIABLES)),
+            Row("", 7, process_rows.resources(VARIABLES)),
+            Row("nginx and authentication", 7, process_rows.ingress(VARIABLES)),
             Row("Privacy", 6, privacy.panels(VARIABLES)),
+            Row("Prompt and output length, engine probes", 7, _lengths_and_probes(), collapsed=True),
+            Row("Latency distributions", 8, overview.distributions(VARIABLES), collapsed=True),
         ),
         VARIABLES,
     )
 
 
-def _tiles() -> tuple[Panel, ...]:
+def _lengths_and_probes() -> tuple[Panel, ...]:
+    return (*models_rows.lengths(VARIABLES), engines_rows.probes(VARIABLES))
+
+
+def _now() -> tuple[Panel, ...]:
     return (
         stat(
-            "Requests",
-            "How many requests finished per second in the last minute?",
+            "Request rate (5m)",
+            "How many requests finished per second in the last five minutes?",
             "a long stream counts when it ends.",
-            "reqps",
-            requests.finished(_NOW),
+            "reqps", requests.finished(_RECENT), job=JOB, sparkline=True,
         ),
         stat(
-            "Failed",
-            "What share of requests failed on the server's side, in the selected time range?",
-            "excludes client errors, cancelled requests and what nginx rejected.",
-            "percentunit",
-            requests.failed_share(_FULL_RANGE),
+            "Error rate (5m)",
+            "What share of requests failed on the server's side in the last five minutes?",
+            "excludes client errors, cancelled requests and what nginx answered itself.",
+            "percentunit", requests.failed_share(_RECENT),
             Thresholds.high_is_bad(1 - settings.AVAILABILITY_OBJECTIVE, settings.ERROR_RATIO_LIMIT),
-            decimals=2,
-            action="How requests end shows the outcome; the gateway logs each request with its engine.",
+            job=JOB, decimals=2, sparkline=True,
+            action="Outcomes shows how they fail; the gateway logs each request with its engine.",
         ),
         stat(
-            "First token within 1 s",
-            "What share of streams got its first token within a second?",
-            "only streams that got a first token.",
-            "percentunit",
-            requests.first_tokens_within_share(_FULL_RANGE, "1.0"),
-            Thresholds.low_is_bad(0.9, 0.95),
-            maximum=1,
-            decimals=1,
-            drilldown=links.ENGINE,
+            "Requests in flight",
+            "How many requests are in progress?",
+            "the value at the latest scrape.",
+            "short", requests.in_flight(_NOW), job=JOB, sparkline=True,
         ),
         stat(
-            "Workers missing",
+            "Event loop lag p99 (5m)",
+            "Is the gateway short of CPU?",
+            "measured twice a second in each worker: shorter stalls are usually missed.",
+            "s", process.loop_lag(_RECENT, 0.99),
+            Thresholds.high_is_bad(settings.LOOP_LAG_WARN_SECONDS, settings.LOOP_LAG_LIMIT_SECONDS),
+            job=JOB, sparkline=True,
+            action="more workers (WORKERS); or another process takes the CPU: check the VM.",
+        ),
+        stat(
+            "Workers down",
             "Are all workers running?",
-            "a worker that hangs counts as running: see Lag of the event loop.",
-            "short",
-            process.workers_missing(_NOW),
-            Thresholds(GREEN, ((1, RED),)),
-            no_value="No gateway",
-            decimals=0,
+            "a worker that hangs counts as running: see Event loop lag.",
+            "short", process.workers_missing(_NOW), Thresholds(GREEN, ((1, RED),)), job=JOB, decimals=0,
             action="the log says why a worker exited: out of memory, or gunicorn's timeout.",
         ),
         stat(
-            "Lost with a worker",
+            "Requests lost in worker crashes",
             "How many requests were lost since the gateway started?",
             "counts requests of killed workers; what nginx or the network lost is unknown.",
-            "short",
-            process.lost_requests(_NOW),
-            Thresholds(GREEN, ((1, RED),)),
-            no_value="No gateway",
-            decimals=0,
+            "short", process.lost_requests(_NOW), Thresholds(GREEN, ((1, RED),)), job=JOB, decimals=0,
+        ),
+    )  # fmt: skip
+
+
+def _selected_range() -> tuple[Panel, ...]:
+    to_the_step = "Counted by the minute; the last one may still be missing."
+    to_the_minute = "By the minute, the last of which may still be missing"
+    return (
+        stat(
+            "Requests",
+            "How many requests finished?",
+            f"without health checks. {to_the_step}",
+            "short", history.finished(_FULL_RANGE), job=JOB, width=6, decimals=0,
         ),
         stat(
-            "Lag of the event loop, p99",
-            "Is the gateway short of CPU?",
-            "measured twice a second in each worker: shorter stalls are usually missed.",
-            "s",
-            process.loop_lag(_FULL_RANGE, 0.99),
-            Thresholds.high_is_bad(settings.LOOP_LAG_WARN_SECONDS, settings.LOOP_LAG_LIMIT_SECONDS),
-            no_value="No gateway",
-            action="more workers (WORKERS); or another process takes the CPU: check the VM.",
+            "Error rate",
+            "What share of requests failed on the server's side?",
+            f"excludes client errors, cancelled requests and what nginx answered itself. {to_the_step}",
+            "percentunit", history.failed_share(_FULL_RANGE),
+            Thresholds.high_is_bad(1 - settings.AVAILABILITY_OBJECTIVE, settings.ERROR_RATIO_LIMIT),
+            job=JOB, width=6, decimals=2,
         ),
-    )
+        stat(
+            "Cancelled",
+            "What share of requests did clients cancel?",
+            f"without client errors. Does not show why. {to_the_step}",
+            "percentunit", history.cancelled_share(_FULL_RANGE), Thresholds.warn(settings.CANCELLED_SHARE_WARN),
+            job=JOB, width=6, decimals=1,
+        ),
+        stat(
+            "TTFT within the objective",
+            "What share of streams got its first token within the time chosen above (TTFT objective)?",
+            f"only streams that got a first token. Exact, as the times offered are bounds of buckets. {to_the_minute}.",
+            "percentunit", history.within_share(_FULL_RANGE, "$ttft_objective"),
+            Thresholds.low_is_bad(0.9, settings.TTFT_OBJECTIVE),
+            job=JOB, width=6, maximum=1, decimals=1, drilldown=links.ENGINE,
+        ),
+    )  # fmt: skip

@@ -3,15 +3,16 @@
 from observability import links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards.gpu import health, usage
-from observability.panel import GREEN, RED, YELLOW, Key, Panel, Query, Thresholds, stat, table
-from observability.queries import gpu, stack
+from observability.panel import GREEN, GREY, RED, YELLOW, Key, Panel, Query, Thresholds, stat, table
+from observability.promql import TOO_LITTLE, or_too_little
+from observability.queries import gpu, stack, vllm
 from observability.variables import Variables
 
 VARIABLES = Variables("vm", "gpu")
 _FULL_RANGE, _NOW = VARIABLES.full_range, VARIABLES.now
 
 
-_NO_GPU = "No GPU in this stack"
+_NO_GPU = "gpu-exporter not scraped"
 
 
 def dashboard() -> Dashboard:
@@ -22,14 +23,17 @@ def dashboard() -> Dashboard:
         "Is the GPU used, does it run hot or slow, is it faulty? And how much energy does a token take?",
         (
             Row("", 4, _tiles()),
-            Row("Every GPU", 6, (_gpus(),)),
-            Row("Use", 9, usage.load(VARIABLES)),
-            Row("Power and heat", 8, usage.power(VARIABLES)),
-            Row("What holds it back", 8, health.throttling(VARIABLES)),
-            Row("Is it ill?", 8, health.faults(VARIABLES)),
-            Row("Who uses it, and is this current?", 7, usage.processes(VARIABLES)),
+            Row("GPUs", 6, (_gpus(),)),
+            Row("Utilisation, memory and clocks", 9, usage.load(VARIABLES)),
+            Row("Power, temperature and energy", 8, usage.power(VARIABLES)),
+            Row("PCIe, encoder and decoder", 8, usage.input_and_output(VARIABLES)),
+            Row("Throttling", 8, health.throttling(VARIABLES)),
+            Row("XID and memory errors", 8, health.faults(VARIABLES)),
+            Row("Processes and metrics age", 7, usage.processes(VARIABLES)),
+            Row("MIG instances", 7, usage.instances(VARIABLES), collapsed=True),
         ),
         VARIABLES,
+        part="gpu",
     )
 
 
@@ -47,7 +51,7 @@ def _tiles() -> tuple[Panel, ...]:
             action="run nvidia-smi on the VM. After `systemctl daemon-reload` a container loses its GPU: recreate it.",
         ),
         stat(
-            "Utilisation",
+            "Busiest GPU",
             "How busy is the busiest GPU?",
             "the share of time in which anything ran: 100 % can be one small kernel. Power shows the actual load.",
             "percent",
@@ -57,7 +61,7 @@ def _tiles() -> tuple[Panel, ...]:
             decimals=0,
         ),
         stat(
-            "Memory free",
+            "Free memory",
             "How much memory is free on the fullest GPU?",
             "free for the driver, not for requests: vLLM manages its cache within the memory it reserved at start.",
             "mbytes",
@@ -67,9 +71,9 @@ def _tiles() -> tuple[Panel, ...]:
             action="lower gpu_memory_utilization in the model's file; check which other process uses memory.",
         ),
         stat(
-            "Temperature",
+            "Hottest GPU",
             "How hot is the hottest GPU?",
-            "of the core. The GPU itself decides when to throttle: see What slows the clocks.",
+            "of the core. The GPU itself decides when to throttle: see Clock throttle reasons.",
             "celsius",
             f"max({gpu.per_gpu(_NOW, 'GPU_TEMP')})",
             Thresholds("text", ((settings.GPU_HOT_CELSIUS, YELLOW),)),
@@ -77,18 +81,21 @@ def _tiles() -> tuple[Panel, ...]:
             decimals=0,
         ),
         stat(
-            "Energy of a token",
+            "Energy per output token",
             "How much energy does an output token take, in the selected time range?",
-            "GPUs only, idle time included; tokens as vLLM counts them, read to the end or not.",
+            "GPUs only, idle time included; tokens as vLLM counts them, read to the end or not. Not shown for fewer "
+            f"than {settings.MIN_TOKENS:,} tokens.",
             "joule",
-            gpu.joules_per_token(_FULL_RANGE),
+            or_too_little(gpu.joules_per_token(_FULL_RANGE, settings.MIN_TOKENS), gpu.tokens_of_users(_FULL_RANGE)),
             no_value="No traffic to vLLM",
+            value_mappings=((TOO_LITTLE, "Too little traffic", GREY),),
+            job=vllm.JOB,
             drilldown=links.COST,
         ),
         stat(
-            "Source",
+            "Data source",
             "Are these values from a GPU or from a recording?",
-            "does not show their age: see Age of the data.",
+            "does not show their age: see Metrics age.",
             "none",
             gpu.is_replay(_NOW),
             no_value=_NO_GPU,
@@ -102,7 +109,7 @@ def _gpus() -> Panel:
     return table(
         "GPUs",
         "Which GPU differs from the others? Click a GPU to filter by it.",
-        "the value at the latest scrape. A partitioned GPU (MIG) reports no utilisation.",
+        "the value at the latest scrape, the busiest GPU first. A partitioned GPU (MIG) reports no utilisation.",
         "short",
         24,
         (
@@ -110,7 +117,7 @@ def _gpus() -> Panel:
             Query(gpu.per_gpu(_NOW, "POWER_USAGE", *identity), "Power", "watt"),
             Query(gpu.per_gpu(_NOW, "ENFORCED_POWER_LIMIT", *identity), "Power limit", "watt"),
             Query(gpu.per_gpu(_NOW, "FB_USED", *identity), "Memory used", "mbytes"),
-            Query(gpu.per_gpu(_NOW, "FB_FREE", *identity), "Memory free", "mbytes"),
+            Query(gpu.per_gpu(_NOW, "FB_FREE", *identity), "Free memory", "mbytes"),
             Query(gpu.per_gpu(_NOW, "GPU_TEMP", *identity), "Temperature", "celsius"),
             Query(gpu.hertz(_NOW, "SM", *identity), "Clock", "hertz"),
         ),

@@ -4,7 +4,7 @@ from observability.panel import GREEN, ORANGE, Key, Panel, Query, graph, table, 
 from observability.queries import gpu
 from observability.variables import Variables
 
-_NO_GPU = "No GPU in this stack"
+_NO_GPU = "gpu-exporter not scraped"
 
 
 def throttling(variables: Variables) -> tuple[Panel, ...]:
@@ -12,21 +12,21 @@ def throttling(variables: Variables) -> tuple[Panel, ...]:
     interval = variables.per_interval
     return (
         timeline(
-            "What slows the clocks",
+            "Clock throttle reasons",
             "Is the GPU throttled, and by what?",
-            "the state at each scrape. power_cap under load is normal for a card with a low limit; other events are "
-            "not.",
+            "in any scrape of each interval. power_cap under load is normal for a card with a low limit; other "
+            "events are not.",
             "none",
             12,
             (Query(gpu.clock_events(interval), "{{clock_event}} GPU {{gpu}} {{vm}}"),),
             no_value=_NO_GPU,
-            value_mappings=((0, "free", GREEN), (1, "held back", ORANGE)),
+            value_mappings=((0, "not active", GREEN), (1, "throttled", ORANGE)),
             minimum=None,
             action="hw_thermal, hw_slowdown, hw_power_brake: the machine's cooling or power supply; contact the "
             "provider.",
         ),
         graph(
-            "Time spent held back",
+            "Throttled time",
             "For what share of the time was it throttled?",
             "counted by the driver, so that nothing between two scrapes is missed; not every GPU counts both.",
             "percentunit",
@@ -46,13 +46,13 @@ def faults(variables: Variables) -> tuple[Panel, ...]:
     """XID errors and memory errors."""
     full_range, now = variables.full_range, variables.now
     memory = (
-        ("ECC_SBE_VOL_TOTAL", "ECC mended"),
-        ("ECC_DBE_VOL_TOTAL", "ECC broken"),
-        ("CORRECTABLE_REMAPPED_ROWS", "Rows mended"),
-        ("UNCORRECTABLE_REMAPPED_ROWS", "Rows lost"),
-        ("ROW_REMAP_PENDING", "Reset due"),
-        ("ROW_REMAP_FAILURE", "No spares"),
-        ("PCIE_REPLAY_COUNTER", "PCIe"),
+        ("ECC_SBE_VOL_TOTAL", "ECC corrected"),
+        ("ECC_DBE_VOL_TOTAL", "ECC uncorrected"),
+        ("CORRECTABLE_REMAPPED_ROWS", "Remapped rows corrected"),
+        ("UNCORRECTABLE_REMAPPED_ROWS", "Remapped rows uncorrectable"),
+        ("ROW_REMAP_PENDING", "Remap pending"),
+        ("ROW_REMAP_FAILURE", "Remap failed"),
+        ("PCIE_REPLAY_COUNTER", "PCIe replays"),
     )
     return (
         table(

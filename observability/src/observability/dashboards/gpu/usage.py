@@ -7,7 +7,8 @@ from observability.promql import Scope
 from observability.queries import gpu
 from observability.variables import Variables
 
-_NO_GPU = "No GPU in this stack"
+_NO_GPU = "gpu-exporter not scraped"
+_NO_MIG = "No partitioned GPU"
 
 
 def load(variables: Variables) -> tuple[Panel, ...]:
@@ -21,7 +22,7 @@ def power(variables: Variables) -> tuple[Panel, ...]:
     interval = variables.per_interval
     return (
         graph(
-            "Power over its limit",
+            "Power usage (% of limit)",
             "How close is the GPU to its power limit?",
             "relative to the enforced limit, averaged by the driver over about a second. Near 100 % under load is "
             "normal for an L4, and lowers its clocks.",
@@ -32,25 +33,105 @@ def power(variables: Variables) -> tuple[Panel, ...]:
             maximum=1.2,
         ),
         graph(
-            "Temperatures",
-            "Does the GPU get too hot?",
-            "of the core only. The GPU itself decides when to throttle.",
+            "Temperature",
+            "Does the GPU or its memory get too hot?",
+            "the highest in each interval; not every card reports its memory's. The GPU itself decides when to "
+            "throttle.",
             "celsius",
             8,
-            (Query(gpu.per_gpu(interval, "GPU_TEMP"), "{{vm}} GPU {{gpu}}"),),
+            (Query(gpu.temperatures(interval), "{{vm}} GPU {{gpu}}: {{sensor}}"),),
             no_value=_NO_GPU,
             thresholds=Thresholds("text", ((settings.GPU_HOT_CELSIUS, YELLOW),)),
             action="an L4 has no fan of its own: check the machine's airflow and neighbouring cards.",
         ),
         graph(
-            "Energy of a written token",
+            "Energy per output token",
             "How much energy does an output token take, and do larger batches lower it?",
-            "all selected GPUs, idle time included, divided by vLLM's output tokens; without the rest of the machine.",
+            "all selected GPUs, idle time included, divided by vLLM's output tokens; without the rest of the machine. "
+            f"No line for fewer than {settings.MIN_TOKENS_PER_INTERVAL} tokens in an interval.",
             "joule",
             8,
-            (Query(gpu.joules_per_token(interval), "energy of a token"),),
-            no_value="No traffic to vLLM",
+            (Query(gpu.joules_per_token(interval, settings.MIN_TOKENS_PER_INTERVAL), "energy per token"),),
+            no_value="Too little traffic to vLLM, or not scraped",
             smooth=True,
+        ),
+    )
+
+
+def input_and_output(variables: Variables) -> tuple[Panel, ...]:
+    """PCIe, and the video engines, which language models leave alone."""
+    interval = variables.per_interval
+    return (
+        graph(
+            "PCIe throughput",
+            "Does the bus limit the GPU, as while a model is loaded or layers are on the CPU?",
+            "the highest sample in each interval; NVML samples 20 ms at each scrape, and what happens between is not "
+            "seen.",
+            "binBps",
+            10,
+            (
+                Query(gpu.pcie_bytes_per_second(interval, "RX"), "{{vm}} GPU {{gpu}}: received"),
+                Query(gpu.pcie_bytes_per_second(interval, "TX"), "{{vm}} GPU {{gpu}}: sent"),
+            ),
+            no_value="Not reported by this GPU",
+            drilldown=links.ENGINE,
+        ),
+        graph(
+            "PCIe replays",
+            "Is the link faulty?",
+            "packets that were sent again; a few are normal.",
+            "ops",
+            7,
+            (Query(gpu.pcie_replays(interval), "{{vm}} GPU {{gpu}}"),),
+            no_value="Not reported by this GPU",
+            action="many: reseat the card, or move to another machine.",
+        ),
+        graph(
+            "Encoder and decoder utilisation",
+            "Does video use the GPU beside the engine?",
+            "sampled by the driver, as means. Language models do not use them.",
+            "percent",
+            7,
+            (
+                Query(gpu.mean_per_gpu(interval, "ENC_UTIL"), "{{vm}} GPU {{gpu}}: encoder"),
+                Query(gpu.mean_per_gpu(interval, "DEC_UTIL"), "{{vm}} GPU {{gpu}}: decoder"),
+            ),
+            no_value="Not reported by this GPU",
+            maximum=100,
+        ),
+    )
+
+
+def instances(variables: Variables) -> tuple[Panel, ...]:
+    """The instances of a partitioned GPU (MIG)."""
+    interval, now = variables.per_interval, variables.now
+    keys = (
+        Key("GPU_I_PROFILE", "Profile", width=110),
+        Key("GPU_I_ID", "Instance"),
+        Key("gpu", "GPU"),
+        Key("vm", "VM"),
+    )
+    return (
+        table(
+            "MIG instance memory",
+            "Which instance of a partitioned GPU is full?",
+            "NVML reports memory and processes of an instance, neither its utilisation nor its power.",
+            "mbytes",
+            12,
+            (Query(gpu.instance_memory(now, "USED"), "Used"), Query(gpu.instance_memory(now, "FREE"), "Free")),
+            no_value=_NO_MIG,
+            keys=keys,
+            needs="needs-mig",
+        ),
+        graph(
+            "MIG instance memory used",
+            "How does the memory of each instance change?",
+            "the fullest moment of each interval.",
+            "mbytes",
+            12,
+            (Query(gpu.instance_memory(interval, "USED"), "{{vm}} GPU {{gpu}} {{GPU_I_PROFILE}} {{GPU_I_ID}}"),),
+            no_value=_NO_MIG,
+            needs="needs-mig",
         ),
     )
 
@@ -70,21 +151,25 @@ def processes(variables: Variables) -> tuple[Panel, ...]:
             keys=(Key("name", "Process"), Key("pid", "Pid"), Key("gpu", "GPU"), Key("vm", "VM")),
         ),
         graph(
-            "Age of the data",
-            "Are the values above current?",
-            "compares the exporter's clock with Prometheus'. Rising: the GPU cannot be read, and its series are "
-            "absent.",
+            "Metrics age",
+            "Are the values above current, and does the machine's clock agree with Prometheus'?",
+            "at each scrape, by the machine's own clock where node-exporter reports it. Rising: the GPU cannot be "
+            "read, and its series are absent. Clock skew below 0: the machine's clock is behind.",
             "s",
             7,
-            (Query(gpu.data_age(interval), "{{vm}}"),),
-            no_value=_NO_GPU,
+            (
+                Query(gpu.data_age(interval), "{{vm}} age"),
+                Query(gpu.clock_skew(interval), "{{vm}} clock skew", dashed=True),
+            ),
+            no_value="gpu-exporter not scraped, or a recording",
+            minimum=None,
             soft_max=10,
             thresholds=Thresholds("text", ((60, RED),)),
         ),
         graph(
-            "Time to read the GPUs",
+            "Collection duration",
             "How long does reading the GPUs take?",
-            "the latest collection. One that hangs shows in Age of the data.",
+            "the longest in each interval. One that hangs shows in Metrics age.",
             "s",
             7,
             (Query(gpu.collect_seconds(interval), "{{vm}}"),),
@@ -96,14 +181,14 @@ def processes(variables: Variables) -> tuple[Panel, ...]:
 def _utilisation(interval: Scope) -> Panel:
     return graph(
         "Utilisation of GPU and memory",
-        "How busy is the GPU, and is it limited by computing or by memory?",
-        "shares of time in which anything ran, sampled by the driver: 100 % is not full load. Decoding is "
+        "How busy is the GPU, and is it limited by compute or by memory?",
+        "shares of time in which anything ran, sampled by the driver, as means: 100 % is not full load. Decoding is "
         "memory-bound.",
         "percent",
         8,
         (
-            Query(gpu.per_gpu(interval, "GPU_UTIL"), "{{vm}} GPU {{gpu}}: computing"),
-            Query(gpu.per_gpu(interval, "MEM_COPY_UTIL"), "{{vm}} GPU {{gpu}}: memory"),
+            Query(gpu.mean_per_gpu(interval, "GPU_UTIL"), "{{vm}} GPU {{gpu}}: compute"),
+            Query(gpu.mean_per_gpu(interval, "MEM_COPY_UTIL"), "{{vm}} GPU {{gpu}}: memory"),
         ),
         no_value=_NO_GPU,
         maximum=100,
@@ -115,7 +200,7 @@ def _memory(interval: Scope) -> Panel:
     return graph(
         "GPU memory",
         "How much GPU memory is free?",
-        "vLLM reserves its share at start, whatever the load; vLLM KV cache in use shows how much of it is used.",
+        "vLLM reserves its share at start, whatever the load; vLLM KV cache usage shows how much of it is used.",
         "mbytes",
         8,
         tuple(
@@ -136,7 +221,7 @@ def _clocks(interval: Scope) -> Panel:
         "hertz",
         8,
         (
-            Query(gpu.hertz(interval, "SM"), "{{vm}} GPU {{gpu}}: computing"),
+            Query(gpu.hertz(interval, "SM"), "{{vm}} GPU {{gpu}}: SM"),
             Query(gpu.hertz(interval, "MEM"), "{{vm}} GPU {{gpu}}: memory"),
         ),
         no_value=_NO_GPU,

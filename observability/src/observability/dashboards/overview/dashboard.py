@@ -2,8 +2,8 @@
 
 from observability import links
 from observability.dashboard import Dashboard, Row
-from observability.dashboards.gateway.requests import model_columns
-from observability.dashboards.overview import infrastructure, requests, service_levels, tiles
+from observability.dashboards.gateway.models import model_columns
+from observability.dashboards.overview import alerts, infrastructure, requests, service_levels, tiles
 from observability.panel import Key, Panel, table
 from observability.variables import Variables
 
@@ -17,32 +17,25 @@ def dashboard() -> Dashboard:
         links.TITLES[links.OVERVIEW],
         "Is the service healthy, and if not, which part is at fault?",
         (
-            Row("", 4, tiles.service(VARIABLES)),
+            Row("", 5, alerts.firing()),
+            Row("Now", 4, tiles.clients(VARIABLES)),
             Row("", 4, tiles.parts(VARIABLES)),
-            Row("Service levels", 4, service_levels.tiles(VARIABLES)),
-            Row("", 8, service_levels.graphs()),
-            Row("What to do now", 8, (_alerts(), _models())),
+            Row("Selected time range", 4, tiles.selected_range(VARIABLES)),
             Row("Latency", 8, requests.latency(VARIABLES)),
             Row("Traffic", 8, requests.traffic(VARIABLES)),
             Row("Engines", 8, infrastructure.engines_row(VARIABLES)),
-            Row("What was lost", 7, requests.losses(VARIABLES)),
-            Row("Machines", 9, infrastructure.machines(VARIABLES)),
-            Row("", 8, infrastructure.targets(VARIABLES)),
+            Row("Service levels", 4, service_levels.tiles()),
+            Row("", 8, service_levels.graphs()),
+            Row("Machines", 8, infrastructure.machines(VARIABLES)),
+            # Collapsed rows are not queried until they are opened: over seven days theirs are the most samples.
+            Row("Models", 7, (_models(),), collapsed=True),
+            Row("Scrape targets, versions and alert rules", 9, infrastructure.targets(VARIABLES), collapsed=True),
+            Row("Queue time in vLLM", 7, infrastructure.queue_time(VARIABLES), collapsed=True, part="vllm"),
+            Row("Cancels, timeouts and discarded output", 7, requests.losses(VARIABLES), collapsed=True),
+            Row("Latency distributions", 8, requests.distributions(VARIABLES), collapsed=True),
+            Row("Machine I/O, OOM kills and clocks", 7, infrastructure.machine_io(VARIABLES), collapsed=True),
         ),
         VARIABLES,
-    )
-
-
-def _alerts() -> Panel:
-    return Panel(
-        kind="alertlist",
-        title="Alerts that fire",
-        question="Which alerts are firing? Each has a section in docs/runbook.md, with commands to paste.",
-        blind_spot="faults without an alert. While Prometheus is down, only TargetDown can fire.",
-        unit="none",
-        width=8,
-        queries=(),
-        no_value="No alerts firing",
     )
 
 
@@ -50,9 +43,11 @@ def _models() -> Panel:
     return table(
         "Models",
         "Which model is used, and which one fails or is slow? Click a model to open the Gateway dashboard for it.",
-        "over the selected time range. `none`: the request named no model; `other`: a model that no engine serves.",
+        "over the selected time range, except In flight. (no model): the request named none; (unknown model): no "
+        "engine serves it.",
         "short",
-        16,
+        24,
         model_columns(VARIABLES, brief=True),
+        no_value="No data: no traffic, or the gateway is not scraped",
         keys=(Key("model", "Model", links.GATEWAY, "model"),),
     )

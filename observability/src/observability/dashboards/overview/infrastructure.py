@@ -1,15 +1,16 @@
-"""Rows of the Overview on infrastructure: engines, machines and targets."""
+"""Rows of the Overview on infrastructure: engines, machines, targets and versions."""
 
 from observability import links, settings
 from observability.dashboards import palette
 from observability.dashboards.gateway.engines import STATE_MAPPINGS
-from observability.panel import BLUE, GREEN, RED, Panel, Query, Thresholds, graph, timeline
+from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, Key, Panel, Query, Thresholds, graph, table, timeline
 from observability.promql import Scope
-from observability.queries import llamacpp, node, stack, vllm
-from observability.queries.gateway import engines, requests
+from observability.queries import events, host, llamacpp, node, stack, vllm
+from observability.queries.gateway import engines, history, requests
 from observability.variables import Variables
 
-_NO_NODE_EXPORTER = "No node-exporter in this stack"
+_NO_NODE_EXPORTER = "node-exporter not scraped"
+_SECONDS_OF_SKEW = 2
 
 
 def engines_row(variables: Variables) -> tuple[Panel, ...]:
@@ -18,101 +19,166 @@ def engines_row(variables: Variables) -> tuple[Panel, ...]:
     return (_engine_states(interval), _load(interval))
 
 
+def queue_time(variables: Variables) -> tuple[Panel, ...]:
+    """How long requests queue in engines."""
+    return (_queue_time(variables.per_interval),)
+
+
 def machines(variables: Variables) -> tuple[Panel, ...]:
-    """GPU memory, disks, CPU and memory of each VM."""
+    """CPU and memory, disks, and GPU memory of each VM."""
     interval = variables.per_interval
     return (
+        graph(
+            "CPU and memory usage",
+            "Is the machine short of CPU or memory?",
+            "over all CPUs: one busy and seven idle CPUs read 13 %. Memory used as file cache counts as free.",
+            "percentunit", 8,
+            (
+                Query(host.cpu_busy(variables.per_cell), "{{vm}} CPU"),
+                Query(node.memory_used(interval), "{{vm}} memory"),
+            ),
+            no_value=_NO_NODE_EXPORTER, colours=(("/ CPU$/", BLUE), ("/ memory$/", palette.PURPLE)), maximum=1,
+            step_seconds=history.STEP_SECONDS,
+        ),
+        graph(
+            "Free disk space",
+            "Is a disk filling up?",
+            "excludes filesystems in memory. Prometheus and model caches fill disks; Docker rotates logs.",
+            "percentunit", 8, (Query(node.disk_free(interval), "{{vm}} {{mountpoint}}"),),
+            no_value=_NO_NODE_EXPORTER, thresholds=Thresholds("text", ((settings.DISK_FREE_LIMIT, RED),)), maximum=1,
+            action="docker system df; du -xh --max-depth 2 / | sort -h | tail.",
+        ),
         graph(
             "GPU memory",
             "How much GPU memory is free?",
             "vLLM reserves its share at start, whatever the load; its KV cache metrics show how much of it is used.",
-            "mbytes",
-            8,
+            "mbytes", 8,
             tuple(
                 Query(stack.vram(interval, kind), f"{{{{vm}}}} GPU {{{{gpu}}}} {kind.lower()}")
                 for kind in ("USED", "RESERVED", "FREE")
             ),
-            no_value="No GPU in this stack",
-            colours=palette.MEMORY,
-            stacked=True,
-            drilldown=links.GPU,
+            no_value="gpu-exporter not scraped", colours=palette.MEMORY, stacked=True, drilldown=links.GPU, part="gpu",
+        ),
+    )  # fmt: skip
+
+
+def machine_io(variables: Variables) -> tuple[Panel, ...]:
+    """Input and output of each VM, processes that were killed, and its clock."""
+    interval = variables.per_interval
+    return (
+        graph(
+            "Disk I/O",
+            "Does a disk limit the machine, as while a model is loaded?",
+            "all disks together; says nothing about how busy one is.",
+            "binBps", 6,
+            (
+                Query(host.disk_bytes(interval, "read"), "{{vm}} read"),
+                Query(host.disk_bytes(interval, "written"), "{{vm}} written"),
+            ),
+            no_value=_NO_NODE_EXPORTER, colours=(("/ read$/", BLUE), ("/ written$/", ORANGE)),
         ),
         graph(
-            "Disks, free",
-            "Is a disk filling up?",
-            "excludes filesystems in memory. Prometheus and model caches fill disks; Docker rotates logs.",
-            "percentunit",
-            8,
-            (Query(node.disk_free(interval), "{{vm}} {{mountpoint}}"),),
-            no_value=_NO_NODE_EXPORTER,
-            thresholds=Thresholds("text", ((settings.DISK_FREE_LIMIT, RED),)),
-            maximum=1,
-            action="docker system df; du -xh --max-depth 2 / | sort -h | tail.",
+            "Network I/O",
+            "How much data goes in and out?",
+            "all interfaces but those between containers.",
+            "binBps", 6,
+            (
+                Query(host.network_bytes(interval, "receive"), "{{vm}} received"),
+                Query(host.network_bytes(interval, "transmit"), "{{vm}} sent"),
+            ),
+            no_value=_NO_NODE_EXPORTER, colours=(("/ received$/", BLUE), ("/ sent$/", ORANGE)),
         ),
         graph(
-            "Processors and memory in use",
-            "Is the machine short of CPU or memory?",
-            "over all CPUs: one busy and seven idle CPUs read 13 %. Memory used as file cache counts as free.",
-            "percentunit",
-            8,
-            (Query(node.cpu_busy(interval), "{{vm}} processors"), Query(node.memory_used(interval), "{{vm}} memory")),
-            no_value=_NO_NODE_EXPORTER,
-            colours=(("/ processors$/", BLUE), ("/ memory$/", "purple")),
-            maximum=1,
+            "OOM kills",
+            "Did the kernel kill a process for want of memory?",
+            "of the whole machine, containers at their limit included: dmesg names the process.",
+            "short", 6, (Query(host.oom_kills(interval), "{{vm}}"),),
+            no_value=_NO_NODE_EXPORTER, thresholds=Thresholds.limit(1), drilldown=links.GATEWAY,
+            action="dmesg -T | grep -i 'killed process'; docker compose ps shows which container restarted.",
         ),
-    )
+        graph(
+            "Clock skew",
+            "Do the clocks of the machines agree with that of Prometheus?",
+            "includes how long the scrape takes: milliseconds are no skew. Times and ages shown are wrong by it.",
+            "s", 6, (Query(node.clock_skew(interval), "{{vm}}"),),
+            no_value=_NO_NODE_EXPORTER, minimum=None, soft_max=1,
+            thresholds=Thresholds("text", ((-_SECONDS_OF_SKEW, "text"), (_SECONDS_OF_SKEW, RED))),
+            action="timedatectl; systemctl restart systemd-timesyncd, or chronyc makestep.",
+        ),
+    )  # fmt: skip
 
 
 def targets(variables: Variables) -> tuple[Panel, ...]:
-    """Which targets are up."""
+    """Which targets are up, what runs, and what Grafana itself says of its alerts."""
     return (
         timeline(
-            "Targets",
-            "Which target is down, and since when?",
-            "a target that is up may still not serve clients: see Front door and Engine states. A job with several "
-            "targets shows the worst.",
-            "none",
-            24,
-            (Query(stack.targets_up(variables.per_interval), "{{job}} {{vm}}"),),
-            no_value="No targets",
-            value_mappings=((0, "down", RED), (1, "up", GREEN)),
-            minimum=None,
+            "Scrape targets",
+            "Which target was down, and since when?",
+            "a target that is up may still not serve clients: see HTTPS health check and Engine states. A job with "
+            "several targets shows the worst; over long ranges each bar shows the worst scrape in it.",
+            "none", 10, (Query(stack.targets_up(variables.per_interval), "{{job}} {{vm}}"),),
+            no_value="No targets", value_mappings=((0, "down", RED), (1, "up", GREEN)), minimum=None,
         ),
-    )
+        table(
+            "Versions",
+            "Which version of each part runs?",
+            "of what exports its version. An engine has none until it is ready.",
+            "none", 7, (Query(events.versions(variables.now), "Running"),),
+            no_value="Nothing scraped", value_mappings=((1, "yes", GREEN),),
+            keys=(Key("job", "Part", width=110), Key("version", "Version"), Key("vm", "VM", width=70)),
+        ),
+        Panel(
+            kind="alertlist",
+            title="Alert rules in Grafana",
+            question="Which alerts does Grafana itself report as firing? It also sees that Prometheus is down.",
+            blind_spot="severity and meaning: click an alert, or see Firing alerts, which Prometheus evaluates.",
+            unit="none",
+            width=7,
+            queries=(),
+            no_value="No alerts firing",
+        ),
+    )  # fmt: skip
 
 
 def _engine_states(interval: Scope) -> Panel:
-    return Panel(
-        kind="state-timeline",
-        title="Engine states",
-        question="Which engines can answer, and since when?",
-        blind_spot="as the gateway sees them through its one-token probe; the launcher's /status and log say why one "
-        "failed.",
-        unit="none",
-        width=12,
-        queries=(Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
-        no_value="No engine known to the gateway",
-        value_mappings=STATE_MAPPINGS,
-        minimum=None,
-    )
+    return timeline(
+        "Engine states",
+        "Which engines can answer, and since when?",
+        "as the gateway sees them through its one-token probe; the launcher's /status and log say why one failed. Over "
+        "long ranges each bar shows the worst state in it.",
+        "none", 12, (Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
+        no_value="Gateway not scraped", value_mappings=STATE_MAPPINGS, minimum=None, drilldown=links.ENGINE,
+    )  # fmt: skip
 
 
 def _load(interval: Scope) -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="Requests in flight",
-        question="How many requests are in flight, and where do they wait?",
-        blind_spot="the value at each scrape: short bursts are missed. The gateway's number includes requests that "
-        "wait in an engine.",
-        unit="short",
-        width=12,
-        queries=(
+    return graph(
+        "Requests in flight and waiting",
+        "How many requests are in flight, and where do they wait?",
+        "the peak of the scrapes around each point: shorter bursts are missed. The gateway's number includes requests "
+        "that wait in an engine.",
+        "short", 12,
+        (
             Query(requests.in_flight(interval), "gateway in flight"),
             Query(vllm.running(interval), "vLLM running"),
             Query(vllm.waiting(interval), "vLLM waiting"),
             Query(llamacpp.running(interval), "llama.cpp running"),
             Query(llamacpp.waiting(interval), "llama.cpp waiting"),
         ),
-        no_value="No gateway and no engine scraped",
-        colours=(("gateway in flight", "light-blue"), *palette.LOAD),
-    )
+        no_value="Neither gateway nor engine scraped",
+        colours=(("gateway in flight", GREY), *palette.LOAD),
+    )  # fmt: skip
+
+
+def _queue_time(interval: Scope) -> Panel:
+    return graph(
+        "Queue time",
+        "How long do requests wait in vLLM before it begins with them?",
+        "vLLM only: llama.cpp exports no queue time. Requests of other clients of the engine are included.",
+        "s", 24,
+        tuple(
+            Query(vllm.histogram_quantile(interval, "request_queue_time_seconds", q), name)
+            for q, name in palette.QUANTILE_NUMBERS[:2]
+        ),
+        no_value="No data: no traffic, or vLLM is not scraped", colours=palette.QUANTILES, smooth=True, part="vllm",
+    )  # fmt: skip

@@ -1,146 +1,186 @@
-"""Rows of the Overview on requests: latency, traffic and losses."""
+"""Rows of the Overview on requests: latency, traffic, losses, distributions."""
 
-from observability import settings
+from observability import links, settings
 from observability.dashboards import palette
-from observability.dashboards.gateway.requests import added_latency
-from observability.panel import Panel, Query, Thresholds
+from observability.panel import BLUE, GREEN, Panel, Query, Thresholds, graph, heatmap
 from observability.promql import Scope
-from observability.queries.gateway import requests
+from observability.queries.gateway import history, requests
 from observability.variables import Variables
+
+_STEPS = "By the minute"
+_MINUTES = "By the minute; interpolated within buckets."
+_NO_DATA = "No data: no traffic, or the gateway is not scraped"
+_YESTERDAY, _LAST_WEEK = "1d", "7d"
 
 
 def latency(variables: Variables) -> tuple[Panel, ...]:
-    """How long readers wait."""
-    interval = variables.per_interval
-    return (_first_token(interval), _per_token(interval), added_latency(variables))
+    """How long clients wait."""
+    return (_e2e(variables), first_token(variables), per_token(variables))
 
 
 def traffic(variables: Variables) -> tuple[Panel, ...]:
-    """How many requests there are, how they end, and how much output they produce."""
-    interval = variables.per_interval
-    return (_requests(interval), _shares(interval), _tokens(interval))
+    """How many requests there are, how they end, and how many tokens they take."""
+    cell = variables.per_cell
+    return (_outcomes(cell), _not_ok(cell), _tokens(cell))
 
 
 def losses(variables: Variables) -> tuple[Panel, ...]:
-    """Cancellations, timeouts, wasted output."""
+    """Cancellations, timeouts, discarded output."""
     interval = variables.per_interval
-    return (_cancellations(interval), _timeouts(interval), _wasted(interval))
+    return (_cancellations(interval), _timeouts(interval), _discarded(interval))
 
 
-def _first_token(interval: Scope) -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="Time to first token",
-        question="How long do clients wait for the first token?",
-        blind_spot="only streams that got a first token; those that timed out before it are in Timeouts.",
-        unit="s",
-        width=8,
-        queries=tuple(Query(requests.time_to_first_token(interval, q), name) for q, name in palette.QUANTILE_NUMBERS),
-        thresholds=Thresholds.limit(settings.TTFT_P95_LIMIT_SECONDS),
-        colours=palette.QUANTILES,
-        smooth=True,
-    )
+def distributions(variables: Variables) -> tuple[Panel, ...]:
+    """How latencies are spread: two groups of requests have no common quantile."""
+    cell = variables.per_cell
+    return (
+        heatmap(
+            "E2E latency distribution",
+            "Is the latency of all requests alike, or are there groups of fast and slow ones?",
+            "each cell counts the requests between two bounds; above 300 s is one cell.",
+            "s", 12, (Query(history.buckets(cell, history.DURATION), "{{le}}"),), no_value=_NO_DATA,
+        ),
+        heatmap(
+            "TTFT distribution",
+            "Do all streams wait alike for the first token, or do some queue?",
+            "each cell counts the streams between two bounds.",
+            "s", 12, (Query(history.buckets(cell, history.TTFT), "{{le}}"),), no_value=_NO_DATA,
+        ),
+    )  # fmt: skip
 
 
-def _per_token(interval: Scope) -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="Time per output token",
-        question="How fast is the output after the first token?",
-        blind_spot="the mean of each request, so that pauses within an answer are hidden; "
-        "excludes answers of one token and broken streams.",
-        unit="s",
-        width=8,
-        queries=tuple(Query(requests.time_per_output_token(interval, q), name) for q, name in palette.QUANTILE_NUMBERS),
-        thresholds=Thresholds.limit(settings.TPOT_P95_LIMIT_SECONDS),
-        colours=palette.QUANTILES,
-        smooth=True,
-    )
+def first_token(variables: Variables) -> Panel:
+    """The time to first token, by quantile."""
+    return _quantiles(
+        variables, "Time to first token", "How long do clients wait for the first token?",
+        "only streams that got a first token; those that timed out before it are in Timeouts.",
+        history.TTFT, palette.QUANTILE_NUMBERS[:2], Thresholds.limit(settings.TTFT_P95_LIMIT_SECONDS), links.ENGINE,
+    )  # fmt: skip
 
 
-def _requests(interval: Scope) -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="Requests by outcome",
-        question="How many requests are there, and how do they end?",
-        blind_spot="a request counts when it ends: long streams appear late. Excludes what nginx rejected.",
-        unit="reqps",
-        width=8,
-        queries=(Query(requests.by_outcome(interval), "{{outcome}}"),),
-        colours=palette.OUTCOMES,
-        stacked=True,
-    )
+def per_token(variables: Variables) -> Panel:
+    """The time per output token, by quantile."""
+    return _quantiles(
+        variables, "Time per output token", "How fast is the output after the first token?",
+        "the mean of each request, so that pauses within an answer are hidden; excludes answers of one token and "
+        "broken streams.",
+        history.TPOT, palette.QUANTILE_NUMBERS[:2], Thresholds.limit(settings.TPOT_P95_LIMIT_SECONDS),
+        links.ENGINE,
+    )  # fmt: skip
 
 
-def _shares(interval: Scope) -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="Share of requests by outcome, without ok",
-        question="What share of requests fails, and with which outcome?",
-        blind_spot="a share of all finished requests, cancelled ones included; at low traffic a single request "
-        "weighs a lot.",
-        unit="percentunit",
-        width=8,
-        queries=(Query(requests.share_by_outcome(interval), "{{outcome}}"),),
-        colours=palette.OUTCOMES[1:],
-        smooth=True,
-    )
+def _e2e(variables: Variables) -> Panel:
+    cell = variables.per_cell
+    return graph(
+        "E2E latency",
+        "How long does a complete answer take, and how long did it yesterday?",
+        f"to the last byte: long answers take long by themselves. {_MINUTES}",
+        "s", 8,
+        (
+            *(Query(history.latency(cell, history.DURATION, q), name) for q, name in palette.QUANTILE_NUMBERS[:2]),
+            Query(
+                history.latency(cell.before(_YESTERDAY), history.DURATION, 0.95), "p95 yesterday",
+                dashed=True, colour=palette.OTHER_DAY,
+            ),
+        ),
+        colours=palette.QUANTILES, no_value=_NO_DATA, step_seconds=history.STEP_SECONDS,
+        drilldown=links.GATEWAY,
+    )  # fmt: skip
 
 
-def _tokens(interval: Scope) -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="Output tokens per second",
-        question="How much output is there, by model?",
-        blind_spot="counted when a request ends, from the engine's usage; interrupted streams have none and are in "
-        "Wasted output.",
-        unit="tokens/s",
-        width=8,
-        queries=(Query(requests.output_tokens(interval, "model"), "{{model}}"),),
-        stacked=True,
-    )
+def _quantiles(
+    variables: Variables,
+    title: str,
+    question: str,
+    blind_spot: str,
+    histogram: str,
+    quantiles: tuple[tuple[float, str], ...],
+    thresholds: Thresholds,
+    drilldown: str,
+) -> Panel:
+    return graph(
+        title, question, f"{blind_spot} {_MINUTES}", "s", 8,
+        tuple(Query(history.latency(variables.per_cell, histogram, q), name) for q, name in quantiles),
+        thresholds=thresholds, colours=palette.QUANTILES, no_value=_NO_DATA,
+        step_seconds=history.STEP_SECONDS, drilldown=drilldown,
+    )  # fmt: skip
+
+
+def _outcomes(cell: Scope) -> Panel:
+    return graph(
+        "Requests by outcome",
+        "How many requests are there, how do they end, and is that usual for the hour?",
+        f"a request counts when it ends: long streams appear late. Excludes what nginx rejected. {_STEPS}.",
+        "reqps", 8,
+        (
+            Query(history.request_rate(cell, "outcome"), "{{outcome}}"),
+            Query(
+                history.request_rate(cell.before(_YESTERDAY)), "yesterday", dashed=True, colour=palette.OTHER_DAY
+            ),
+            Query(
+                history.request_rate(cell.before(_LAST_WEEK)), "last week", dashed=True, colour=palette.OTHER_WEEK
+            ),
+        ),
+        colours=palette.OUTCOMES, stacked=True, no_value=_NO_DATA, step_seconds=history.STEP_SECONDS,
+        drilldown=links.GATEWAY,
+    )  # fmt: skip
+
+
+def _not_ok(cell: Scope) -> Panel:
+    return graph(
+        "Non-OK share",
+        "What share of requests does not succeed, and with which outcome?",
+        "without client errors and rate limits, which would dilute it; cancelled requests are included. At low traffic "
+        "a single request weighs a lot.",
+        "percentunit", 8,
+        (Query(history.not_ok_share(cell), "{{outcome}}"),),
+        colours=palette.OUTCOMES[1:], no_value=_NO_DATA, step_seconds=history.STEP_SECONDS,
+        drilldown=links.GATEWAY,
+    )  # fmt: skip
+
+
+def _tokens(cell: Scope) -> Panel:
+    return graph(
+        "Token throughput (tok/s)",
+        "How many tokens go in and out, and how many of them are cached or reasoning?",
+        "counted when a request ends, from the engine's usage; interrupted streams have none and are in Discarded "
+        "output. Cached is part of input, reasoning of output.",
+        "tokens/s", 8,
+        (
+            Query(history.token_rate(cell, "input"), "input", colour=BLUE),
+            Query(history.token_rate(cell, "cached_input"), "of it cached", dashed=True, colour=palette.CYAN),
+            Query(history.token_rate(cell, "output"), "output", colour=GREEN),
+            Query(history.token_rate(cell, "reasoning"), "of it reasoning", dashed=True, colour=palette.LIME),
+        ),
+        no_value=_NO_DATA, step_seconds=history.STEP_SECONDS,
+    )  # fmt: skip
 
 
 def _cancellations(interval: Scope) -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="Cancellations",
-        question="Do clients cancel, and before or after the first token?",
-        blind_spot="a cancelled request and a broken connection look the same. Not by model.",
-        unit="reqps",
-        width=8,
-        queries=(Query(requests.cancellations(interval), "{{phase}}"),),
-        no_value="No gateway",
-        colours=palette.PHASES,
-        stacked=True,
-    )
+    return graph(
+        "Cancellations",
+        "Do clients cancel, and before or after the first token?",
+        "a cancelled request and a broken connection look the same. Not by model.",
+        "reqps", 8, (Query(requests.cancellations(interval), "{{phase}}"),),
+        no_value="Gateway not scraped", colours=palette.PHASES, stacked=True,
+    )  # fmt: skip
 
 
 def _timeouts(interval: Scope) -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="Timeouts",
-        question="Where do requests hang?",
-        blind_spot="shows the phase, not the engine.",
-        unit="reqps",
-        width=8,
-        queries=(Query(requests.timeouts(interval), "{{phase}}"),),
-        no_value="No gateway",
-        colours=palette.PHASES,
-        stacked=True,
-    )
+    return graph(
+        "Timeouts",
+        "Where do requests hang?",
+        "shows the phase, not the engine.",
+        "reqps", 8, (Query(requests.timeouts(interval), "{{phase}}"),),
+        no_value="Gateway not scraped", colours=palette.PHASES, stacked=True,
+    )  # fmt: skip
 
 
-def _wasted(interval: Scope) -> Panel:
-    return Panel(
-        kind="timeseries",
-        title="Wasted output",
-        question="How much output did nobody read to the end?",
-        blind_spot="counted in events, since an unfinished stream reports no usage: an event can be several tokens.",
-        unit="events/s",
-        width=8,
-        queries=(Query(requests.wasted_tokens(interval), "{{reason}}"),),
-        no_value="Nothing wasted yet",
-        colours=palette.OUTCOMES,
-        stacked=True,
-    )
+def _discarded(interval: Scope) -> Panel:
+    return graph(
+        "Discarded output",
+        "How much output did nobody read to the end?",
+        "counted in events, since an unfinished stream reports no usage: an event can be several tokens.",
+        "events/s", 8, (Query(requests.wasted_tokens(interval), "{{reason}}"),),
+        no_value="Gateway not scraped", colours=palette.OUTCOMES, stacked=True,
+    )  # fmt: skip

@@ -2,17 +2,16 @@
 
 from observability import links, settings
 from observability.panel import BLUE, GREEN, ORANGE, RED, YELLOW, Panel, Query, Thresholds, graph, stat
-from observability.queries import cost, slo
-from observability.variables import Variables
+from observability.queries import slo
 
-_ALL = "one objective for all models of a VM: the variables above do not filter it."
+_ALL = "of all models of a VM: the variables above do not filter it; of several VMs the worst."
 _YOUNG = "Not enough data"
 # Burn rates above which an alert fires.
 _FAST_BURN, _SLOW_BURN = settings.FAST_BURNS[0][0], settings.SLOW_BURN[0]
 
 
-def tiles(variables: Variables) -> tuple[Panel, ...]:
-    """Budgets, burn rates, and the price."""
+def tiles() -> tuple[Panel, ...]:
+    """Budgets and burn rates."""
     left = Thresholds.low_is_bad(0, 0.25)
     burning = Thresholds.high_is_bad(_SLOW_BURN, _FAST_BURN)
     left_of = (
@@ -20,49 +19,45 @@ def tiles(variables: Variables) -> tuple[Panel, ...]:
     )
     return (
         stat(
-            "Error budget left",
+            "Availability error budget left",
             left_of.format(
                 bad="failures", objective=f"{settings.AVAILABILITY_OBJECTIVE:.1%} succeed", window=slo.BUDGET_WINDOW
             ),
-            _ALL, "percentunit", slo.budget_left("availability"), left, minimum=None, decimals=0, no_value=_YOUNG,
+            _ALL, "percentunit", f"min({slo.budget_left('availability')})", left,
+            minimum=None, decimals=0, width=5, no_value=_YOUNG,
             action="below a quarter: no risky deployments until it has recovered.", drilldown=links.GATEWAY,
         ),
         stat(
-            "Budget for slow first tokens",
+            "TTFT error budget left",
             left_of.format(
                 bad="slow first tokens",
                 objective=f"{settings.TTFT_OBJECTIVE:.0%} within {settings.TTFT_SLOW_SECONDS:g} s",
                 window=slo.BUDGET_WINDOW,
             ),
-            f"only streams that got a first token; {_ALL}", "percentunit", slo.budget_left("ttft"), left,
-            minimum=None, decimals=0, no_value=_YOUNG, drilldown=links.ENGINE,
+            f"only streams that got a first token; {_ALL}", "percentunit", f"min({slo.budget_left('ttft')})", left,
+            minimum=None, decimals=0, width=5, no_value=_YOUNG, drilldown=links.ENGINE,
         ),
         stat(
-            "Burning, last hour",
+            "Availability burn rate (1h)",
             "How fast do failures burn the error budget? At 1 it lasts exactly as long as its window.",
-            _ALL, "x", slo.burn_rate("availability", "1h"), burning, decimals=1,
+            _ALL, "x", f"max({slo.burn_rate('availability', '1h')})", burning, decimals=1, width=5,
             action="above 14: find the outcome in Requests by outcome, then see AvailabilityBudgetBurnFast in "
             "docs/runbook.md.",
             drilldown=links.GATEWAY,
         ),
         stat(
-            "Burning slow, last hour",
+            "TTFT burn rate (1h)",
             "How fast do slow first tokens burn the error budget?",
-            f"only streams that got a first token; {_ALL}", "x", slo.burn_rate("ttft", "1h"), burning, decimals=1,
+            f"only streams that got a first token; {_ALL}", "x",
+            f"max({slo.burn_rate('ttft', '1h')})", burning, decimals=1, width=5,
             drilldown=links.ENGINE,
         ),
         stat(
-            "Failed, 3 days",
+            "Failed requests (3d)",
             "How many requests failed on the server's side in three days?",
-            f"half a minute behind; {_ALL}",
-            "short", slo.bad_requests("availability", slo.BUDGET_WINDOW), decimals=0,
-        ),
-        stat(
-            "Price of an hour",
-            "What do the engines cost per hour, used or not?",
-            "the prices of ENGINE_PRICES; discounts, disks and network traffic are not included.",
-            "currencyUSD", cost.hourly_price(variables.now), no_value="No price set (ENGINE_PRICES)", decimals=2,
-            drilldown=links.COST,
+            "half a minute behind; what nginx answered with a 5xx of its own included. Of all models and VMs together.",
+            "short", f"sum({slo.bad_requests('availability', slo.BUDGET_WINDOW)})", decimals=0,
+            no_value="No traffic in 3 days",
         ),
     )  # fmt: skip
 
@@ -71,19 +66,20 @@ def graphs() -> tuple[Panel, ...]:
     """Burn rates over the windows of the alerts, and the budgets over time."""
     windows = (("5m", RED), ("1h", ORANGE), ("6h", YELLOW), ("3d", BLUE))
     return (
-        _burning("Burn rate of availability", "availability", "How fast do failures burn the error budget?", windows),
-        _burning("Burn rate of first tokens", "ttft", "How fast do slow first tokens burn the error budget?", windows),
+        _burning("Availability burn rate", "availability", "How fast do failures burn the error budget?", windows),
+        _burning("TTFT burn rate", "ttft", "How fast do slow first tokens burn the error budget?", windows),
         graph(
-            "Budgets left",
+            "Error budgets left",
             "How much of the error budgets is left?",
             f"over the last {slo.BUDGET_WINDOW}, so that old failures drop out; {_ALL}",
             "percentunit",
             8,
             (
-                Query(slo.budget_left("availability"), "availability"),
-                Query(slo.budget_left("ttft"), "first tokens"),
+                Query(slo.budget_left("availability"), "availability {{vm}}"),
+                Query(slo.budget_left("ttft"), "TTFT {{vm}}"),
             ),
-            colours=(("availability", GREEN), ("first tokens", BLUE)),
+            colours=(("/^availability /", GREEN), ("/^TTFT /", BLUE)),
+            no_value="No traffic, or the rules are not evaluated",
             minimum=None,
             maximum=1,
             thresholds=Thresholds("text", ((0, "text"),)),
@@ -98,8 +94,9 @@ def _burning(title: str, level: str, question: str, windows: tuple[tuple[str, st
         f"empty without traffic; {_ALL}",
         "x",
         8,
-        tuple(Query(slo.burn_rate(level, window), window) for window, _ in windows),
+        tuple(Query(slo.burn_rate(level, window), f"{window} {{{{vm}}}}") for window, _ in windows),
         thresholds=Thresholds("text", ((_SLOW_BURN, ORANGE), (_FAST_BURN, RED))),
-        colours=windows,
+        colours=tuple((f"/^{window} /", colour) for window, colour in windows),
+        no_value="No traffic, or the rules are not evaluated",
         action="high in 5m and 1h: a page, act now. Above 1 in 6h and 3d: a ticket for the next day.",
     )

@@ -4,6 +4,8 @@ from observability.promql import Scope, share, total
 from observability.queries.gateway import JOB
 
 STATES = ("ready", "starting", "draining", "ejected", "down", "failed")
+# Two numbers in one, since a tile shows one: see `ready_of_all`.
+ENGINES_FACTOR = 100
 
 
 def _series(scope: Scope, name: str, *matchers: str) -> str:
@@ -11,8 +13,8 @@ def _series(scope: Scope, name: str, *matchers: str) -> str:
 
 
 def state_code(scope: Scope) -> str:
-    """The state of each engine as its index in STATES, from 1."""
-    selectors = [_series(scope, "state", f'state="{state}"') for state in STATES]
+    """The state of each engine as its index in STATES, from 1; over time the worst one."""
+    selectors = [scope.highest(_series(scope, "state", f'state="{state}"')) for state in STATES]
     codes = (f"({selector} == 1) * {code}" for code, selector in enumerate(selectors, start=1))
     return f"max by (engine, vm) ({' or '.join(codes)})"
 
@@ -22,9 +24,10 @@ def is_ready(scope: Scope) -> str:
     return _series(scope, "state", 'state="ready"')
 
 
-def ready(scope: Scope) -> str:
-    """The number of ready engines."""
-    return f"sum(max by (engine, vm) ({is_ready(scope)}))"
+def ready_of_all(scope: Scope) -> str:
+    """The number of ready engines, plus ENGINES_FACTOR times the number of all: 302 is two of three."""
+    by_engine = f"max by (engine, vm) ({is_ready(scope)})"
+    return f"sum({by_engine}) + {ENGINES_FACTOR} * count({by_engine})"
 
 
 def served_models(scope: Scope, *matchers: str) -> str:
@@ -66,4 +69,9 @@ def retries(scope: Scope) -> str:
 
 def ejections(scope: Scope) -> str:
     """Ejections of each engine in the window."""
-    return total(f"increase({_series(scope, 'ejections_total')}[{scope.window}])", "engine")
+    return total(scope.increase(_series(scope, "ejections_total")), "engine")
+
+
+def probes(scope: Scope) -> str:
+    """One-token probes per minute by engine and result; they are no requests of clients."""
+    return f"{total(scope.rate(_series(scope, 'probes_total')), 'engine', 'result')} * 60"

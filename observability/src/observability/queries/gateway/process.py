@@ -10,8 +10,8 @@ def _series(scope: Scope, name: str) -> str:
 
 
 def workers(scope: Scope) -> str:
-    """Live workers."""
-    return total(_series(scope, "worker_up"))
+    """Live workers; over time the fewest."""
+    return total(scope.lowest(_series(scope, "worker_up")))
 
 
 def workers_expected(scope: Scope) -> str:
@@ -65,4 +65,19 @@ def label_overflow(scope: Scope) -> str:
 
 def scrape_seconds(scope: Scope) -> str:
     """How long Prometheus' scrape of the gateway takes."""
-    return f"max by (vm) ({scope.series('scrape_duration_seconds', JOB, vm='vm')})"
+    return f"max by (vm) ({scope.highest(scope.series('scrape_duration_seconds', JOB, vm='vm'))})"
+
+
+def cpu_cores(scope: Scope) -> str:
+    """CPU cores used by the gateway's processes."""
+    return total(scope.rate(_series(scope, "process_cpu_seconds_total")), "vm")
+
+
+def resident_bytes(scope: Scope) -> str:
+    """Memory of the gateway's processes; over time the most."""
+    return total(scope.highest(_series(scope, "process_resident_memory_bytes")), "vm")
+
+
+def log_lines_lost(scope: Scope) -> str:
+    """Log lines per second that could not be written."""
+    return total(scope.rate(_series(scope, "log_lines_lost_total")))

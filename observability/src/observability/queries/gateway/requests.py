@@ -1,7 +1,7 @@
 """The gateway's requests: how many, how they end, how long they take, how many tokens they produce."""
 
 from observability import settings
-from observability.promql import Scope, quantile, share, share_of_each, total
+from observability.promql import Scope, quantile, share, total
 from observability.queries import vllm
 from observability.queries.gateway import JOB
 from observability.queries.gateway.engines import served_models
@@ -9,6 +9,9 @@ from observability.queries.gateway.engines import served_models
 NO_HEALTH_CHECK = f'route!~"{"|".join(settings.HEALTH_ROUTES)}"'
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
+# Refused for what the client sent or for how much: in no share of what the stack did with the others.
+REFUSED_OUTCOMES = ("client_error", "rate_limited")
+_ACCEPTED = f'outcome!~"{"|".join(REFUSED_OUTCOMES)}"'
 _ANSWERED = "|".join(("ok", "cancelled", *settings.FAILED_OUTCOMES))
 _NO_VLLM = 'kind!="vllm"'
 
@@ -67,9 +70,15 @@ def availability(scope: Scope) -> str:
     return f"1 - {failed_share(scope)}"
 
 
+def accepted(scope: Scope) -> str:
+    """Counters of the requests that were not refused: without client errors, which would dilute every share."""
+    return requests(scope, _ACCEPTED)
+
+
 def cancelled_share(scope: Scope, *by: str) -> str:
-    """The share of requests that the client cancelled."""
-    return share(total(scope.rate(requests(scope, 'outcome="cancelled"')), *by), finished(scope, *by))
+    """The share of accepted requests that the client cancelled."""
+    cancelled = total(scope.rate(requests(scope, 'outcome="cancelled"')), *by)
+    return share(cancelled, total(scope.rate(accepted(scope)), *by))
 
 
 def cancelled_share_of_many(scope: Scope, minimum: int) -> str:
@@ -89,20 +98,14 @@ def by_outcome(scope: Scope) -> str:
     return finished(scope, "outcome")
 
 
-def share_by_outcome(scope: Scope) -> str:
-    """Each outcome but `ok`, as a share of all finished requests."""
-    parts = total(scope.rate(requests(scope, 'outcome!="ok"')), "outcome")
-    return share_of_each(parts, finished(scope))
-
-
 def by_code(scope: Scope) -> str:
     """Responses per second by status code."""
     return finished(scope, "code")
 
 
 def in_flight(scope: Scope, *labels: str) -> str:
-    """Requests that have started and not finished."""
-    return total(_by_model(scope, "inflight_requests"), *labels)
+    """Requests that have started and not finished; over time, the sum of each model's peak."""
+    return total(scope.highest(_by_model(scope, "inflight_requests")), *labels)
 
 
 def cancellations(scope: Scope) -> str:
@@ -118,27 +121,35 @@ def timeouts(scope: Scope) -> str:
 # ---- Latency
 
 
+def duration_buckets(scope: Scope, *matchers: str) -> str:
+    """Buckets of the time from the request's first byte to the response's last."""
+    return _by_model(scope, "request_duration_seconds_bucket", NO_HEALTH_CHECK, *matchers)
+
+
+def first_token_buckets(scope: Scope) -> str:
+    """Buckets of the time to first token."""
+    return _by_model(scope, "time_to_first_token_seconds_bucket")
+
+
+def per_token_buckets(scope: Scope) -> str:
+    """Buckets of the time per output token."""
+    return _by_model(scope, "time_per_output_token_seconds_bucket")
+
+
 def duration(scope: Scope, number: float, *by: str, stream: str = "") -> str:
     """Seconds from the request's first byte to the response's last; `stream` is true, false, or empty for both."""
     matchers = (f'stream="{stream}"',) if stream else ()
-    buckets = _by_model(scope, "request_duration_seconds_bucket", NO_HEALTH_CHECK, *matchers)
-    return quantile(number, scope.rate(buckets), *by)
+    return quantile(number, scope.rate(duration_buckets(scope, *matchers)), *by)
 
 
 def time_to_first_token(scope: Scope, number: float, *by: str) -> str:
     """Seconds to the first token; streams only."""
-    return quantile(number, scope.rate(_by_model(scope, "time_to_first_token_seconds_bucket")), *by)
+    return quantile(number, scope.rate(first_token_buckets(scope)), *by)
 
 
 def time_per_output_token(scope: Scope, number: float, *by: str) -> str:
     """Seconds between output tokens, as the mean of each request; streams only."""
-    return quantile(number, scope.rate(_by_model(scope, "time_per_output_token_seconds_bucket")), *by)
-
-
-def first_tokens_within_share(scope: Scope, bound: str) -> str:
-    """The share of streams whose first token came within a bound, which must be one of the histogram's buckets."""
-    within = total(scope.rate(_by_model(scope, "time_to_first_token_seconds_bucket", f'le="{bound}"')))
-    return share(within, total(scope.rate(first_tokens(scope))))
+    return quantile(number, scope.rate(per_token_buckets(scope)), *by)
 
 
 def added_latency(scope: Scope) -> str:
@@ -156,9 +167,24 @@ def added_latency(scope: Scope) -> str:
 # ---- Tokens
 
 
+def all_tokens(scope: Scope) -> str:
+    """Counters of tokens of every type."""
+    return _by_model(scope, "tokens_total")
+
+
+def tokens(scope: Scope, kind: str) -> str:
+    """Counters of tokens; kind is input, cached_input (part of input), output or reasoning (part of output)."""
+    return _by_model(scope, "tokens_total", f'type="{kind}"')
+
+
+def length(scope: Scope, kind: str, number: float, *by: str) -> str:
+    """A quantile of the tokens of a request; kind is input or output."""
+    return quantile(number, scope.rate(_by_model(scope, f"request_{kind}_tokens_bucket")), *by)
+
+
 def output_tokens(scope: Scope, *labels: str) -> str:
     """Output tokens per second."""
-    return total(scope.rate(_by_model(scope, "tokens_total", 'type="output"')), *labels)
+    return total(scope.rate(tokens(scope, "output")), *labels)
 
 
 def wasted_tokens(scope: Scope) -> str:

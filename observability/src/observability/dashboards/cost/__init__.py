@@ -1,0 +1,1 @@
+"""The Cost and keys dashboard."""

@@ -1,0 +1,30 @@
+"""What dashboards read over long ranges: sums of counters, as what came in each step (`queries.gateway.history`)."""
+
+from observability import settings
+from observability.promql import Scope, increase_between_evaluations, total
+from observability.queries import host, node, stack
+from observability.queries.gateway import JOB, history, requests
+from observability.recording.group import Group
+
+_SCOPE = Scope("1m")
+# A gateway that could not be scraped for so long has its requests counted when it can.
+_LONGEST_GAP = "15m"
+
+
+def group() -> Group:
+    """Requests and tokens, latencies, and the use of CPUs, which is many series too."""
+    by_gateway = {
+        history.REQUESTS: (requests.requests(_SCOPE), "outcome"),
+        history.TOKENS: (requests.all_tokens(_SCOPE), "type"),
+        history.DURATION: (requests.duration_buckets(_SCOPE), "le"),
+        history.TTFT: (requests.first_token_buckets(_SCOPE), "le"),
+        history.TPOT: (requests.per_token_buckets(_SCOPE), "le"),
+    }
+    recorded = {name: _increase(counters, JOB, "vm", "model", label) for name, (counters, label) in by_gateway.items()}
+    recorded[history.NGINX_OWN] = _increase(stack.nginx_own_responses(_SCOPE), stack.NGINX_JOB, "vm")
+    return Group("glasshouse-dashboards", history.STEP_SECONDS, recorded | {host.CPU_BUSY: node.cpu_busy(_SCOPE)})
+
+
+def _increase(counters: str, job: str, *by: str) -> str:
+    step, delay = history.STEP_SECONDS, settings.SCRAPE_INTERVAL_SECONDS
+    return total(increase_between_evaluations(counters, job, step, delay, _LONGEST_GAP), *by)
