@@ -84,7 +84,7 @@ def parts(variables: Variables) -> tuple[Panel, ...]:
             "How many targets are down?",
             "targets that are missing from Prometheus' configuration are not counted.",
             "short", stack.targets_down(now), Thresholds(GREEN, ((1, RED),)),
-            no_value="Unknown", action="Scrape targets at the bottom shows which.",
+            no_value="Unknown", action="Scrape targets, in the collapsed row below, shows which.",
         ),
         stat(
             "Cancelled (5m)",
