@@ -55,9 +55,10 @@ def _raw(data: bytes) -> Request:
 
 def _too_many_connections(gateway: Gateway) -> int | None:
     """One more connection than there may be; of several workers each takes that many."""
-    connections = [RawConnection(gateway.port) for _ in range(_CONNECTIONS * gateway.workers + 2)]
+    request = encode_request("/livez", method="GET")  # sent at once: an idle connection is soon closed
+    connections = [RawConnection(gateway.port).send(request) for _ in range(_CONNECTIONS * gateway.workers + 2)]
     try:
-        statuses = [each.send(encode_request("/livez", method="GET")).read_response().status for each in connections]
+        statuses = [each.read_response().status for each in connections]
     finally:
         for each in connections:
             each.close()
