@@ -7,6 +7,8 @@ with `> 0`, so that "no traffic" is an empty result and not NaN.
 import re
 from dataclasses import dataclass, field
 
+from observability import settings
+
 _METRIC_NAME = re.compile(r"([A-Za-z_:][\w:]*)\{")
 _PLAIN_JOB = re.compile(r"[\w-]+")
 
@@ -18,10 +20,12 @@ class Scope:
     Attributes:
         window: the range over which counters become rates: a duration, or Grafana's $__rate_interval.
         filters: a regular expression for each dashboard variable; empty for alerts.
+        without_drill: whether the series that `make drill` adds are left out, as on dashboards.
     """
 
     window: str
     filters: dict[str, str] = field(default_factory=dict)
+    without_drill: bool = False
 
     def series(self, name: str, job: str, *matchers: str, **labels: str) -> str:
         """A selector. `labels` maps a variable to this metric's label for it: model="model_name".
@@ -30,7 +34,8 @@ class Scope:
         """
         job_matcher = f'job="{job}"' if _PLAIN_JOB.fullmatch(job) else f'job=~"{job}"'
         filters = [f'{label}=~"{self.filters[key]}"' for key, label in labels.items() if key in self.filters]
-        return name + "{" + ", ".join([job_matcher, *matchers, *filters]) + "}"
+        drill = [f'vm!="{settings.DRILL_VM}"'] if self.without_drill else []
+        return name + "{" + ", ".join([job_matcher, *matchers, *filters, *drill]) + "}"
 
     def rate(self, selector: str) -> str:
         """The per-second rate over the window."""

@@ -1,5 +1,6 @@
 """Dashboard variables: the Prometheus, and which VMs, models, engines, keys and GPUs to show."""
 
+from observability import settings
 from observability.grafana_json import DATASOURCE, Json
 from observability.promql import Scope
 
@@ -7,7 +8,7 @@ _ALL_VALUE = ".*"
 
 # Name → label, and the query of its values. The VM comes first: it filters the other lists.
 _VARIABLES = {
-    "vm": ("VM", 'label_values(up{job=~".+"}, vm)'),
+    "vm": ("VM", f'label_values(up{{job=~".+", vm!="{settings.DRILL_VM}"}}, vm)'),
     "model": ("Model", 'label_values(gateway_requests_started_total{job="gateway", vm=~"$vm"}, model)'),
     "engine": ("Engine", 'label_values(gateway_engine_state{job="gateway", vm=~"$vm"}, engine)'),
     "instance": ("Engine server", 'label_values(up{job=~"vllm|llamacpp", vm=~"$vm"}, instance)'),
@@ -25,11 +26,11 @@ class Variables:
         self.names = names
         filters = {name: f"${name}" for name in names}
         # Graphs: the rate around each point. Grafana derives $__rate_interval from the datasource's timeInterval.
-        self.per_interval = Scope("$__rate_interval", filters)
+        self.per_interval = Scope("$__rate_interval", filters, without_drill=True)
         # Stats with thresholds: the whole time range that the reader has chosen.
-        self.full_range = Scope("$__range", filters)
+        self.full_range = Scope("$__range", filters, without_drill=True)
         # Stats of the current value.
-        self.now = Scope("1m", filters)
+        self.now = Scope("1m", filters, without_drill=True)
 
 
 def variables_json(names: tuple[str, ...]) -> list[Json]:

@@ -1,0 +1,106 @@
+"""Every fault, in the order in which they are put in, and every alert that none of them fires."""
+
+from glasshouse.drill import pages
+from glasshouse.drill.fault import NODE_EXPORTER, SPARE_ENGINE, Endpoint, Fault, Load
+
+_MESSAGES = [{"role": "user", "content": "This is a drill."}]
+_CHAT = {"model": pages.MODEL, "messages": _MESSAGES, "max_tokens": 8}
+_LATE_S = 4.0  # later than the objective of the first token, and sooner than the gateway's timeout
+
+FAULTS = (
+    Fault(
+        name="part-down",
+        title="node-exporter is stopped",
+        kind="real",
+        alerts=("TargetDown",),
+        stops=NODE_EXPORTER,
+    ),
+    Fault(
+        name="engine-stopped",
+        title="An engine is stopped while another serves its models",
+        kind="real",
+        alerts=("TargetDown",),
+        stops=SPARE_ENGINE,
+    ),
+    Fault(
+        name="endpoint-down",
+        title="An endpoint of the drill's own answers 503",
+        kind="stand-in",
+        alerts=("EndpointDown",),
+        endpoint=Endpoint(status=503, days=90),
+    ),
+    Fault(
+        name="failing-requests",
+        title="A stand-in engine answers 500",
+        kind="stand-in",
+        alerts=("AvailabilityBudgetBurnFast",),
+        lead_s=90,
+        load=Load({**_CHAT, "mock": {"fault": "status:500"}}),
+    ),
+    Fault(
+        name="late-first-tokens",
+        title=f"A stand-in engine sends the first token after {_LATE_S:g} s",
+        kind="stand-in",
+        alerts=("LatencyBudgetBurnFast",),
+        lead_s=90,
+        load=Load({**_CHAT, "stream": True, "mock": {"ttft_s": _LATE_S}}),
+    ),
+    Fault(
+        name="cancelled-requests",
+        title="Clients of the drill's gateway cancel after half a second",
+        kind="stand-in",
+        alerts=("HighCancellationRate",),
+        lead_s=90,
+        load=Load({**_CHAT, "stream": True, "mock": {"ttft_s": _LATE_S}}, cancel_after_s=0.5),
+    ),
+    Fault(
+        name="short-certificate",
+        title="An endpoint of the drill's own has a certificate that expires in three days",
+        kind="stand-in",
+        alerts=("CertificateExpiringSoon",),
+        endpoint=Endpoint(status=200, days=3),
+    ),
+    Fault(
+        name="gateway-process",
+        title="A metrics page shows a gateway without one of its workers, and with a late event loop",
+        kind="synthetic",
+        alerts=("GatewayWorkersMissing", "EventLoopLagHigh"),
+        lead_s=60,
+        job="gateway",
+        page=pages.starved_gateway,
+    ),
+    Fault(
+        name="gpu",
+        title="A metrics page shows a lost GPU, and one that is hot, full, and has reported XID 79",
+        kind="synthetic",
+        alerts=("GpuLost", "GpuXidError", "GpuThrottled", "GpuMemoryLow"),
+        lead_s=60,
+        job="gpu-exporter",
+        page=pages.broken_gpus,
+    ),
+    Fault(
+        name="disk",
+        title="A metrics page shows a disk with 5 % free",
+        kind="synthetic",
+        alerts=("FilesystemSpaceFillingUp",),
+        job="node-exporter",
+        page=pages.full_disk,
+    ),
+    Fault(
+        name="engine",
+        title="A metrics page shows an engine that hangs, with a queue, preemptions and a tenth of its throughput",
+        kind="synthetic",
+        alerts=("EngineStalled", "EngineQueueDepthHigh", "KvCachePreemptions", "EngineThroughputDegraded"),
+        lead_s=1020,
+        job="vllm",
+        page=pages.hung_engine,
+    ),
+)
+
+# Why no fault fires these.
+NOT_DRILLED = {
+    "AvailabilityBudgetBurnSlow": "Its windows are three days and six hours.",
+    "LatencyBudgetBurnSlow": "Its windows are three days and six hours.",
+    "SloRecordingRulesMissing": "Prometheus would have to run without its recording rules, and so without the alerts "
+    "on burn rates.",
+}
