@@ -10,7 +10,7 @@ MODEL = "glasshouse-drill"
 _GOOD_S = 660.0
 _GOOD_TOKENS_PER_S = 200.0
 _SLOW_TOKENS_PER_S = 1.0
-_XID_AFTER_S = 20.0  # the counter is scraped at 0 first
+_XID_EVERY_S = 60.0  # so that the counter is scraped at 0 first
 
 
 def hung_engine(seconds: float) -> str:
@@ -30,14 +30,14 @@ def hung_engine(seconds: float) -> str:
 
 
 def broken_gpus(seconds: float) -> str:
-    """One GPU of two is lost; the other is hot, nearly full, and has reported XID 79."""
+    """One GPU of two is lost; the other is hot, nearly full, and reports XID 79 every minute."""
     gpu = 'gpu="0",UUID="GPU-drill",modelName="drill"'
     return _page(
         (
             ("gpu_up", 0),
             ("gpu_exporter_gpus_expected", 2),
             ("gpu_exporter_gpus_visible", 1),
-            (f'gpu_xid_errors_total{{{gpu},xid="79"}}', 1 if seconds > _XID_AFTER_S else 0),
+            (f'gpu_xid_errors_total{{{gpu},xid="79"}}', seconds // _XID_EVERY_S),
             (f'gpu_clock_event_active{{{gpu},clock_event="hw_thermal"}}', 1),
             (f"DCGM_FI_DEV_FB_FREE{{{gpu}}}", 200),
         )
