@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--key", help="bearer key for /v1 (not a real one: it is visible in the process list)")
     given = parser.parse_args(arguments)
     models = tuple(given.model or ("mock",))
-    uvloop.run(serve(MockEngine(models=models, owned_by=given.owned_by, key=given.key, host=given.host, port=given.port)))
+    uvloop.run(
+        serve(MockEngine(models=models, owned_by=given.owned_by, key=given.key, host=given.host, port=given.port))
+    )
 
 
 if __name__ == "__main__":
