@@ -1,6 +1,6 @@
 """Alerts and recording rules with every duration divided: for tests that inject a fault and cannot wait an hour.
 
-Divided are windows, subqueries, how long an alert must hold, and evaluation intervals. Limits stay as they are, so that
+Divided are windows, subqueries, offsets, how long an alert must hold, and evaluation intervals. Limits stay as they are, so that
 tests exercise what runs. Windows are never shorter than MIN_SECONDS: too few scrapes make no rate.
 """
 
@@ -14,6 +14,7 @@ from observability.alerts.alert import Alert
 MIN_SECONDS = 2.5
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = r"\d+[smhd]"
+_OFFSET = re.compile(rf"(?<=offset ){_DURATION}")
 _WINDOW = re.compile(rf"(?<=\[){_DURATION}(?::{_DURATION})?(?=\])")
 
 
@@ -24,9 +25,11 @@ def compress_alert(alert: Alert, divisor: int) -> Alert:
 
 def compress_expression(expr: str, divisor: int) -> str:
     """The expression with shorter windows."""
-    return _WINDOW.sub(
+    shorter = _WINDOW.sub(
         lambda window: ":".join(_divided(duration, divisor, MIN_SECONDS) for duration in window[0].split(":")), expr
     )
+    # An offset is an evaluation interval, which has no minimum either.
+    return _OFFSET.sub(lambda offset: _divided(offset[0], divisor, 0), shorter)
 
 
 def compressed_recording_rules(divisor: int) -> dict[str, Any]:

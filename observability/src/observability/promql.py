@@ -62,7 +62,12 @@ def mean(scope: Scope, histogram: str, job: str, *by: str, **labels: str) -> str
 
 def share_of_each(parts: str, whole: str) -> str:
     """The ratio of each of several series to one scalar series."""
-    return f"{parts} / on () group_left () ({whole} > 0)"
+    return per_scalar(parts, "/", f"({whole} > 0)")
+
+
+def per_scalar(parts: str, operator: str, scalar: str) -> str:
+    """Each of several series, divided or multiplied by one series without labels."""
+    return f"{parts} {operator} on () group_left () {scalar}"
 
 
 def quantile(number: float, bucket_rates: str, *labels: str) -> str:
@@ -73,3 +78,25 @@ def quantile(number: float, bucket_rates: str, *labels: str) -> str:
 def metric_names(expression: str) -> list[str]:
     """The metrics in an expression, in order. Relies on every selector of this package having matchers."""
     return list(dict.fromkeys(_METRIC_NAME.findall(expression)))
+
+
+def increase_between_evaluations(selector: str, job: str, interval_s: int, delay_s: int, gap: str) -> str:
+    """What counters gained between two evaluations of a rule, to the event: such increases can be added up.
+
+    `increase` cannot: it extrapolates, and what was counted between the last sample of one window and the first of the
+    next is in neither. A counter that fell has started anew from 0, and so has one that is new in a target that was
+    scraped before. What was counted while a target could not be scraped is in the first increase after it.
+
+    Args:
+        selector: the counters.
+        job: their job.
+        interval_s: how often the rule is evaluated.
+        delay_s: how old a sample must be, at least as long as a scrape takes. A sample is stored under the time at
+            which its scrape began: a younger one may be missing now and be too old at the next evaluation.
+        gap: how long scrapes may be missing; what was counted in a longer gap is lost.
+    """
+    now, before = f"{selector} offset {delay_s}s", f"offset {interval_s + delay_s}s"
+    remembered = f"last_over_time({selector}[{gap}] {before})"
+    known_target = f'(up{{job="{job}"}} {before}) == 1'
+    restarted_or_new = f"({now} and {remembered} or {now} and on (job, instance, vm) {known_target})"
+    return f"{now} - ({remembered} <= {now} or 0 * {restarted_or_new})"

@@ -25,13 +25,15 @@ AVAILABILITY_OBJECTIVE = 0.995
 # The share of streams with a first token that must get it within this time; a bucket's bound, so it can be counted.
 TTFT_OBJECTIVE = 0.95
 TTFT_SLOW_SECONDS = 2.5
-# The windows over which the ratio of bad requests is recorded; the first is measured, the others are summed from it.
+# The windows over which bad requests are counted; the last is the error budget's.
 SLO_WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 # Burn rates that alert when both windows, the long and the short one, exceed them.
 FAST_BURNS = ((14.4, "1h", "5m"), (6.0, "6h", "30m"))
 SLOW_BURN = (1.0, "3d", "6h")
 # Fewer bad requests than this in the long window do not alert, whatever their ratio: docs/decisions/0015.
 MIN_BAD_REQUESTS = 5
+# A smaller error budget is not shown: a single failure would exceed it, or leave all of it.
+MIN_BUDGET_REQUESTS = 1
 # Ten times the failures that the objective allows: red on the dashboards.
 ERROR_RATIO_LIMIT = 0.05
 # Bounds of buckets, so that the share below them is exact.

@@ -34,7 +34,7 @@ def test_a_failure_keeps_the_phase_and_says_why_and_until_when() -> None:
     }
 
 
-def test_the_next_attempt_forgets_the_failure() -> None:
+def test_the_next_attempt_forgets_the_failure_but_for_the_last_reason() -> None:
     status = Status("demo")
     status.begin_attempt("demo")
     status.mark_failed("no", retry_at=12.0)
@@ -42,6 +42,7 @@ def test_the_next_attempt_forgets_the_failure() -> None:
     again = status.snapshot()
 
     assert (again.state, again.reason, again.retry_at) == ("starting", "", None)
+    assert again.last_failure == "no"
     assert (again.model, again.attempts) == ("other", 2)
     assert list(again.phases) == ["launching"]
 

@@ -16,6 +16,7 @@ def a_snapshot(**changes: object) -> Snapshot:
         "phases": {"loading_weights": 1.25},
         "attempts": 2,
         "up_since": 100.0,
+        "last_failure": "",
     }
     return Snapshot(**(values | changes))  # type: ignore[arg-type]
 
@@ -49,6 +50,8 @@ def test_metrics_of_a_ready_engine() -> None:
         "launcher_up_since_timestamp_seconds 100.0\n"
         "# HELP launcher_retry_timestamp_seconds When a failed engine is started again; absent otherwise.\n"
         "# TYPE launcher_retry_timestamp_seconds gauge\n"
+        "# HELP launcher_last_failure_info 1, with the model and why its engine last failed; absent before a failure.\n"
+        "# TYPE launcher_last_failure_info gauge\n"
     )
 
 
@@ -57,3 +60,12 @@ def test_times_that_do_not_exist_are_absent() -> None:
 
     assert "\nlauncher_up_since_timestamp_seconds " not in text
     assert "\nlauncher_retry_timestamp_seconds 130.0\n" in text
+
+
+def test_the_last_failure_has_a_bounded_length() -> None:
+    text = render_metrics(a_snapshot(last_failure='vLLM was killed by "SIGKILL". ' + "x" * 1000))
+
+    (sample,) = [line for line in text.splitlines() if line.startswith("launcher_last_failure_info{")]
+    assert sample.startswith('launcher_last_failure_info{model="demo",reason="vLLM was killed by \\"SIGKILL\\". xxx')
+    assert sample.endswith('x"} 1')
+    assert sample.count("x") == 200 - len('vLLM was killed by "SIGKILL". ')

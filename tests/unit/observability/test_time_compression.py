@@ -15,6 +15,7 @@ from observability.alerts import all_alerts
         ("rate(m{}[1h])", "rate(m{}[36000ms])"),
         ("max_over_time(m{}[6h:5m])", "max_over_time(m{}[216000ms:3000ms])"),
         ("rate(m{}[1m])", "rate(m{}[2500ms])"),  # never shorter than a few scrapes
+        ("last_over_time(m{}[1h] offset 15s)", "last_over_time(m{}[36000ms] offset 150ms)"),
         ("m{} > 10", "m{} > 10"),
     ],
 )

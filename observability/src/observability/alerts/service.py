@@ -55,7 +55,7 @@ def _burn(name: str, level: str, severity: Severity, what: str, description: str
     burns = settings.FAST_BURNS if severity == "page" else (settings.SLOW_BURN,)
     return Alert(
         name=name,
-        expr=" or ".join(slo.burn_rate_exceeded(level, *burn) for burn in burns),
+        expr=" or ".join(slo.burning(level, *burn) for burn in burns),
         limit=0,
         for_="2m" if severity == "page" else "15m",
         severity=severity,

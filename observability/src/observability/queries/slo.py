@@ -1,19 +1,24 @@
 """Service levels: the ratio of bad requests, its burn rate, and the error budget that is left.
 
-Prometheus records the ratios (see `recording`), so that a dashboard queries one number and not three days of counters.
-They are empty without traffic. A service level has no labels, since it is one objective for all models and gateways.
+Prometheus records them (see `recording.slo`), so that a dashboard queries one number and not three days of counters.
+Each VM has its own, under the label `vm`; a service level has no other labels, since it is one objective for all models.
+Ratios are empty without traffic.
 """
 
 from dataclasses import dataclass
 
 from observability import settings
-from observability.promql import Scope, share, total
-from observability.queries.gateway import requests
+from observability.promql import Scope, increase_between_evaluations, per_scalar, share, total
+from observability.queries import stack
+from observability.queries.gateway import JOB, requests
 
-BASE_WINDOW = settings.SLO_WINDOWS[0]
+STEP = f"{settings.EVALUATION_INTERVAL_SECONDS}s"
 BUDGET_WINDOW = settings.SLO_WINDOWS[-1]
-# Every evaluation covers the last five minutes, so that each request is counted in this many of them.
-_EVALUATIONS_PER_WINDOW = 5 * 60 // settings.EVALUATION_INTERVAL_SECONDS
+EVALUATIONS_PER_BUDGET_WINDOW = int(BUDGET_WINDOW.removesuffix("d")) * 86400 // settings.EVALUATION_INTERVAL_SECONDS
+# The share of the budget's window in which the rules have been evaluated.
+LIVED = f"slo:window_lived:ratio{BUDGET_WINDOW}"
+# A gateway that could not be scraped for so long has its requests counted when it can.
+_LONGEST_GAP = "1h"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class ServiceLevel:
         name: as in `slo:<name>_objective`.
         fault: what makes a request bad, as in `slo:<name>_<fault>:ratio_rate1h`.
         objective: the ratio of good requests to achieve, 0..1.
-        judged: PromQL: the requests that counted in the last five minutes.
+        judged: PromQL: the requests of each VM that counted since the last evaluation.
         bad: PromQL: those of them that were bad.
     """
 
@@ -35,21 +40,48 @@ class ServiceLevel:
     bad: str
 
     @property
-    def stem(self) -> str:
-        """The prefix of its recorded series."""
-        return f"slo:{self.name}_{self.fault}"
+    def objective_series(self) -> str:
+        """The recorded objective."""
+        return f"slo:{self.name}_objective"
+
+    @property
+    def budget_series(self) -> str:
+        """The recorded number of bad requests that the objective allows in BUDGET_WINDOW."""
+        return f"slo:{self.name}_{self.fault}:budget{BUDGET_WINDOW}"
+
+    def judged_series(self, window: str) -> str:
+        """The recorded number of requests that counted."""
+        return f"slo:{self.name}_judged:increase{window}"
+
+    def bad_series(self, window: str) -> str:
+        """The recorded number of bad requests."""
+        return f"slo:{self.name}_{self.fault}:increase{window}"
+
+    def ratio_series(self, window: str) -> str:
+        """The recorded ratio of the two."""
+        return f"slo:{self.name}_{self.fault}:ratio_rate{window}"
 
 
 def all_service_levels() -> tuple[ServiceLevel, ...]:
     """All service levels.
 
     Availability: failures on the server's side, relative to those and successes; cancelled and rejected requests are
-    left out. Time to first token: streams that got it too late, relative to all streams that got one.
+    left out. A request that nginx answered with a 5xx of its own never reached a gateway that could count it, and has
+    failed too. Time to first token: streams that got it too late, relative to all streams that got one.
     """
-    scope = Scope(BASE_WINDOW)
-    streams = _increase(requests.first_tokens(scope))
-    fast = _increase(requests.first_tokens_within(scope, settings.TTFT_SLOW_SECONDS))
-    failed, judged = _increase(requests.failed(scope)), _increase(requests.judged(scope))
+    scope = Scope(STEP)
+    by_nginx = _increase(stack.nginx_own_responses(scope), stack.NGINX_JOB)
+    failed, judged = (
+        total(f"{_increase(counters, JOB)} or {by_nginx}", "vm")
+        for counters in (requests.failed(scope), requests.judged(scope))
+    )
+    streams, fast = (
+        total(_increase(counters, JOB), "vm")
+        for counters in (
+            requests.first_tokens(scope),
+            requests.first_tokens_within(scope, settings.TTFT_SLOW_SECONDS),
+        )
+    )
     return (
         ServiceLevel("availability", "errors", settings.AVAILABILITY_OBJECTIVE, judged, failed),
         ServiceLevel("ttft", "slow", settings.TTFT_OBJECTIVE, streams, f"{streams} - {fast}"),
@@ -71,14 +103,12 @@ def ratio(name: str, window: str) -> str:
     Raises:
         ValueError: the ratio is not recorded over that window.
     """
-    if window not in settings.SLO_WINDOWS:
-        raise ValueError(f"Ratios are recorded over {', '.join(settings.SLO_WINDOWS)}, not over {window}.")
-    return f"{service_level(name).stem}:ratio_rate{window}{{}}"
+    return f"{service_level(name).ratio_series(_recorded(window))}{{}}"
 
 
 def objective(name: str) -> str:
     """The ratio of good requests to achieve, 0..1."""
-    return f"slo:{service_level(name).name}_objective{{}}"
+    return f"{service_level(name).objective_series}{{}}"
 
 
 def recording_missing() -> str:
@@ -88,31 +118,51 @@ def recording_missing() -> str:
 
 def burn_rate(name: str, window: str) -> str:
     """The burn rate: at 1 the error budget is spent exactly. Empty without traffic."""
-    return share(ratio(name, window), f"(1 - {objective(name)})")
+    return per_scalar(ratio(name, window), "/", f"(1 - {objective(name)})")
+
+
+def budget(name: str) -> str:
+    """The error budget of BUDGET_WINDOW: how many bad requests the objective allows in it.
+
+    Until the window has passed once, it is what a whole window of the traffic so far would allow.
+    """
+    return f"{service_level(name).budget_series}{{}}"
 
 
 def budget_left(name: str) -> str:
-    """The share of the error budget of BUDGET_WINDOW that is left; below 0 the objective is missed."""
-    return f"1 - {burn_rate(name, BUDGET_WINDOW)}"
+    """The share of the error budget that is left; below 0 the objective is missed.
+
+    Empty while the budget is less than a request: 3 failures of 10 requests are no number to judge three days by.
+    """
+    return f"1 - {share(bad_requests(name, BUDGET_WINDOW), f'({budget(name)} >= {settings.MIN_BUDGET_REQUESTS})')}"
 
 
 def bad_requests(name: str, window: str) -> str:
-    """The number of bad requests."""
-    return f"sum_over_time({service_level(name).stem}:increase{BASE_WINDOW}{{}}[{window}]) / {_EVALUATIONS_PER_WINDOW}"
+    """The number of bad requests.
+
+    Raises:
+        ValueError: it is not recorded over that window.
+    """
+    return f"{service_level(name).bad_series(_recorded(window))}{{}}"
 
 
-def burn_rate_exceeded(name: str, factor: float, long: str, short: str) -> str:
-    """The ratio of bad requests over the long window, while the burn rate over both windows exceeds the factor.
+def burning(name: str, factor: float, long: str, short: str) -> str:
+    """The number of bad requests in the long window, while the burn rate over both windows exceeds the factor.
 
     The short window ends the alert soon after the fault. Empty while the long window has fewer than MIN_BAD_REQUESTS
     bad requests: one of three requests in a quiet hour is a third, but no incident.
     """
     limit = round(factor * (1 - service_level(name).objective), 9)
-    ratios = [total(ratio(name, window)) for window in (long, short)]
-    exceeded = " and ".join(f"{window_ratio} > {limit}" for window_ratio in ratios)
-    enough = f"{total(bad_requests(name, long))} >= {settings.MIN_BAD_REQUESTS}"
-    return f'label_replace({exceeded} and {enough}, "window", "{long}", "", "")'
+    exceeded = " and ".join(f"{ratio(name, window)} > {limit}" for window in (long, short))
+    return f"{bad_requests(name, long)} >= {settings.MIN_BAD_REQUESTS} and {exceeded}"
 
 
-def _increase(counters: str) -> str:
-    return total(f"increase({counters}[{BASE_WINDOW}])")
+def _recorded(window: str) -> str:
+    if window not in settings.SLO_WINDOWS:
+        raise ValueError(f"Ratios are recorded over {', '.join(settings.SLO_WINDOWS)}, not over {window}.")
+    return window
+
+
+def _increase(counters: str, job: str) -> str:
+    interval, delay = settings.EVALUATION_INTERVAL_SECONDS, settings.SCRAPE_INTERVAL_SECONDS
+    return f"({increase_between_evaluations(counters, job, interval, delay, _LONGEST_GAP)})"

@@ -4,6 +4,7 @@ from observability.promql import Scope, total
 
 # Jobs of every composed stack. A job that is missing from the configuration has no `up` series.
 EXPECTED_JOBS = ("gateway", "prometheus", "grafana", "nginx", "node-exporter", "probe")
+NGINX_JOB = "nginx"
 _ANY = ".+"
 
 
@@ -40,18 +41,23 @@ def certificate_seconds_left(scope: Scope) -> str:
 
 def nginx_requests(scope: Scope) -> str:
     """Requests per second at nginx, including those to Grafana and those that it rejects."""
-    return total(scope.rate(scope.series("nginx_http_requests_total", "nginx", vm="vm")))
+    return total(scope.rate(scope.series("nginx_http_requests_total", NGINX_JOB, vm="vm")))
+
+
+def nginx_own_responses(scope: Scope) -> str:
+    """Counters of requests to the API that nginx answered with a 5xx of its own: the gateway did not respond."""
+    return scope.series("nginx_own_responses_total", NGINX_JOB, vm="vm")
 
 
 def nginx_connections(scope: Scope, state: str) -> str:
     """Connections to nginx by state: reading, writing or waiting."""
-    return total(scope.series(f"nginx_connections_{state}", "nginx", vm="vm"))
+    return total(scope.series(f"nginx_connections_{state}", NGINX_JOB, vm="vm"))
 
 
 def nginx_dropped(scope: Scope) -> str:
     """Connections per second that nginx dropped because its limit was reached."""
     accepted, handled = (
-        total(scope.rate(scope.series(f"nginx_connections_{kind}", "nginx", vm="vm")))
+        total(scope.rate(scope.series(f"nginx_connections_{kind}", NGINX_JOB, vm="vm")))
         for kind in ("accepted", "handled")
     )
     return f"{accepted} - {handled}"

@@ -1,12 +1,12 @@
-"""The service levels: ratios of bad requests over the windows of service levels.
+"""The service levels: how many requests were judged and how many were bad, their ratio, and the error budget.
 
-Only the five-minute window reads counters. Longer windows sum its recorded results, weighted by requests as the
-counters themselves would be: evaluating three days of counters every 15 s would keep a core busy. The price is that the
-edge of a long window is five minutes soft.
+Each evaluation counts what came since the one before (see `promql.increase_between_evaluations`), and longer windows are sums of these
+counts. So a window of three days holds what the counters themselves gained in it, and costs one series of samples and
+not a hundred. See docs/decisions/0029.
 """
 
 from observability import settings
-from observability.promql import share
+from observability.promql import per_scalar, share
 from observability.queries import slo
 from observability.recording.group import Group
 
@@ -17,17 +17,23 @@ def group() -> Group:
 
 
 def _series() -> dict[str, str]:
-    expressions: dict[str, str] = {}
+    expressions = {level.objective_series: f"vector({level.objective})" for level in slo.all_service_levels()}
+    expressions[slo.LIVED] = _lived()
     for level in slo.all_service_levels():
-        bad, judged = f"{level.stem}:increase{slo.BASE_WINDOW}", f"slo:{level.name}_judged:increase{slo.BASE_WINDOW}"
-        expressions |= {
-            f"slo:{level.name}_objective": f"vector({level.objective})",
-            judged: level.judged,
-            bad: level.bad,
-        }
+        expressions[level.judged_series(slo.STEP)] = level.judged
+        expressions[level.bad_series(slo.STEP)] = level.bad
         for window in settings.SLO_WINDOWS:
-            operands = (f"{bad}{{}}", f"{judged}{{}}")
-            if window != slo.BASE_WINDOW:
-                operands = (f"sum_over_time({bad}{{}}[{window}])", f"sum_over_time({judged}{{}}[{window}])")
-            expressions[f"{level.stem}:ratio_rate{window}"] = share(*operands)
+            for series in (level.judged_series, level.bad_series):
+                expressions[series(window)] = f"sum_over_time({series(slo.STEP)}{{}}[{window}])"
+            expressions[level.ratio_series(window)] = share(
+                f"{level.bad_series(window)}{{}}", f"{level.judged_series(window)}{{}}"
+            )
+        allowed = f"((1 - {level.objective_series}{{}}) / on () {slo.LIVED}{{}})"
+        expressions[level.budget_series] = per_scalar(f"{level.judged_series(slo.BUDGET_WINDOW)}{{}}", "*", allowed)
     return expressions
+
+
+def _lived() -> str:
+    """The share of the budget's window in which Prometheus has evaluated these rules; 1 after a full window."""
+    evaluated = f"count_over_time({slo.all_service_levels()[0].objective_series}{{}}[{slo.BUDGET_WINDOW}])"
+    return f"clamp_max(max({evaluated}) / {slo.EVALUATIONS_PER_BUDGET_WINDOW}, 1)"

@@ -15,6 +15,7 @@ class Snapshot:
 
     `phases` holds how long each phase of the current attempt took, the running one included.
     `up_since` is when the engine became ready, and None while it is not.
+    `last_failure` is why it last failed, and stays while it starts again.
     """
 
     state: State
@@ -26,6 +27,7 @@ class Snapshot:
     phases: dict[str, float]
     attempts: int
     up_since: float | None
+    last_failure: str
 
     def as_json(self) -> dict[str, str | float | None]:
         """Return the six fields of `GET /status`."""
@@ -54,6 +56,7 @@ class Status:
         self._phase_began = time.monotonic()
         self._attempts = 0
         self._up_since: float | None = None
+        self._last_failure = ""
 
     def begin_attempt(self, model: str) -> None:
         """Begin a start of the engine: its phases are measured anew."""
@@ -90,6 +93,7 @@ class Status:
         """The engine is not running; the phase in which it failed is kept."""
         with self._lock:
             self._close_phase()
+            self._last_failure = reason
             self._change("failed", reason, retry_at)
 
     def snapshot(self) -> Snapshot:
@@ -108,6 +112,7 @@ class Status:
                 phases=phases,
                 attempts=self._attempts,
                 up_since=self._up_since,
+                last_failure=self._last_failure,
             )
 
     def _change(self, state: State, reason: str, retry_at: float | None) -> None:

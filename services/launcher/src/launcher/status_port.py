@@ -15,7 +15,11 @@ _UP_SINCE = Metric(
     "launcher_up_since_timestamp_seconds", "gauge", "When the engine became ready; absent while it is not."
 )
 _RETRY = Metric("launcher_retry_timestamp_seconds", "gauge", "When a failed engine is started again; absent otherwise.")
-_DECLARED = (_STATE, _PHASE, _ATTEMPTS, _UP_SINCE, _RETRY)
+_LAST_FAILURE = Metric(
+    "launcher_last_failure_info", "gauge", "1, with the model and why its engine last failed; absent before a failure."
+)
+_DECLARED = (_STATE, _PHASE, _ATTEMPTS, _UP_SINCE, _RETRY, _LAST_FAILURE)
+_REASON_LENGTH = 200  # it becomes a label, and a part of a notification
 
 
 def routes(status: Status) -> Routes:
@@ -42,3 +46,6 @@ def _samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield Sample(_UP_SINCE, round(snapshot.up_since, 3))
     if snapshot.retry_at is not None:
         yield Sample(_RETRY, round(snapshot.retry_at, 3))
+    if snapshot.last_failure:
+        reason = snapshot.last_failure[:_REASON_LENGTH]
+        yield Sample(_LAST_FAILURE, 1, (("model", snapshot.model), ("reason", reason)))
