@@ -19,6 +19,9 @@ EVALUATIONS_PER_BUDGET_WINDOW = int(BUDGET_WINDOW.removesuffix("d")) * 86400 // 
 LIVED = f"slo:window_lived:ratio{BUDGET_WINDOW}"
 # A gateway that could not be scraped for so long has its requests counted when it can.
 _LONGEST_GAP = "1h"
+# Of a drill only the windows of the fastest burn rate are recorded: longer ones would hold its failures for hours.
+DRILL_WINDOWS = settings.FAST_BURNS[0][1:]
+NOT_A_DRILL = f'vm!="{settings.DRILL_VM}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,9 @@ def recording_missing() -> str:
 
 
 def burn_rate(name: str, window: str) -> str:
-    """The burn rate: at 1 the error budget is spent exactly. Empty without traffic."""
-    return per_scalar(ratio(name, window), "/", f"(1 - {objective(name)})")
+    """The burn rate, without drills: at 1 the error budget is spent exactly. Empty without traffic."""
+    recorded = f"{service_level(name).ratio_series(_recorded(window))}{{{NOT_A_DRILL}}}"
+    return per_scalar(recorded, "/", f"(1 - {objective(name)})")
 
 
 def budget(name: str) -> str:

@@ -2,8 +2,7 @@ import pytest
 
 from glasshouse.drill.catalogue import FAULTS, NOT_DRILLED
 from glasshouse.drill.fault import Fault
-from observability.alerts import all_alerts, contact
-from observability.settings import DRILL_VM
+from observability.alerts import all_alerts
 
 DRILLED = {alert for fault in FAULTS for alert in fault.alerts}
 
@@ -44,11 +43,3 @@ def test_counters_of_a_page_never_fall(fault: Fault) -> None:
         now = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in fault.page(seconds).splitlines())}
         assert all(now[name] >= before.get(name, 0) for name in now if "_total" in name or "_bucket" in name)
         before = now
-
-
-def test_a_drill_has_a_route_of_its_own_that_no_quiet_hour_mutes() -> None:
-    (tree,) = contact.policies()["policies"]  # type: ignore[misc]  # JSON
-    first = tree["routes"][0]
-    assert first["object_matchers"] == [["vm", "=", DRILL_VM]]
-    assert "mute_time_intervals" not in first
-    assert f'eq .CommonLabels.vm "{DRILL_VM}"' in str(contact.templates())

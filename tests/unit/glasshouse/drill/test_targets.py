@@ -1,7 +1,9 @@
 import json
+from pathlib import Path
 
-from glasshouse.drill import targets
+from glasshouse.drill import targets, watch
 from glasshouse.stack.rig import ScrapeTarget, StandIns
+from observability import scrape, settings
 
 STAND_INS = StandIns("drill:9400", "drill:8443", "drill-gateway:8000", "drill-gateway:9091", "blackbox:9115")
 
@@ -34,3 +36,9 @@ def test_each_target_has_the_job_that_the_alerts_query() -> None:
     assert [targets.instance(target) for target in found] == [
         "vllm:8001", "drill-gpu", "drill-gateway:9091", "https://drill:8443/short-certificate",
     ]  # fmt: skip
+
+
+def test_the_names_are_those_of_prometheus_configuration() -> None:
+    assert Path(scrape.DRILL_TARGETS).name == targets.FILE
+    assert scrape.PROBE_MODULE == "front_door"
+    assert settings.DRILL_VM == watch.VM
