@@ -105,5 +105,5 @@ def test_every_series_of_a_drill_says_so(drilled: Drilled) -> None:
 def test_nothing_is_scraped_once_the_directory_is_empty(drilled: Drilled) -> None:
     drilled.injection.put_in(SYNTHETIC[0])
     assert wait(lambda: bool(drilled.prometheus.ask("up")), 60, lambda: None) is not None
-    clear(drilled.rig)
+    clear(drilled.rig.directory)
     assert wait(lambda: not drilled.prometheus.ask("up"), 60, lambda: None) is not None

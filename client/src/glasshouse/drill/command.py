@@ -15,7 +15,7 @@ from glasshouse.drill.catalogue import FAULTS, NOT_DRILLED
 from glasshouse.drill.fault import Fault
 from glasshouse.drill.grafana import Grafana
 from glasshouse.drill.guard import guard
-from glasshouse.drill.injection import Injection, undo_all
+from glasshouse.drill.injection import Injection, clear, undo_all
 from glasshouse.drill.journal import Journal
 from glasshouse.drill.session import Session
 from glasshouse.errors import DrillError, ExitCode, SettingsError
@@ -24,7 +24,7 @@ from glasshouse.settings import Settings
 from glasshouse.signals import interrupting, uninterrupted
 from glasshouse.stack import detect
 from glasshouse.stack.base import Stack
-from glasshouse.stack.rig import GrafanaAccess
+from glasshouse.stack.rig import DIRECTORY, GrafanaAccess
 
 _JOURNAL, _LOCK = "drill.json", "drill.lock"
 _WHAT = """\
@@ -88,6 +88,7 @@ def run(settings: Settings, options: Options) -> ExitCode:
                     result = Session(grafana, injection, progress.show).run(faults)
             finally:
                 with uninterrupted():
+                    print("Undoing the drill …", file=sys.stderr, flush=True)
                     undo_all(rig, journal, grafana)
     if options.report is not None:
         write_atomically(options.report, result.markdown(), 0o644)
@@ -108,9 +109,15 @@ def undo(settings: Settings) -> None:
     if not journal.is_open:
         print("No drill has left anything; nothing to undo.")
         return
-    rig = _running(settings).rig()
+    stack = detect.running(settings)
     with ExitStack() as held:
         _lock(settings, held)
+        if stack is None:
+            clear(settings.root / DIRECTORY)
+            journal.end()
+            print("Glasshouse is not running; what the drill had stopped starts with it.")
+            return
+        rig = stack.rig()
         try:
             grafana = Grafana(rig.grafana)
         except DrillError as error:

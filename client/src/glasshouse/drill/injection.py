@@ -50,7 +50,7 @@ class Injection:
         Raises:
             GlasshouseError: One does not start.
         """
-        clear(self._rig)
+        clear(self._rig.directory)
         digest = hashlib.sha256(self._key.encode()).hexdigest()
         self._write(KEYS, json.dumps({"keys": [{"name": "drill", "sha256": digest}]}))
         self._write_certificate(_GOOD_DAYS)
@@ -155,7 +155,7 @@ def undo_all(rig: Rig, journal: Journal, grafana: Grafana | None) -> None:
     for part in changes.stopped:
         rig.start(part)
         journal.remove(stopped=part)
-    clear(rig)
+    clear(rig.directory)
     rig.remove_stand_ins()
     for silence in changes.silences if grafana is not None else ():
         with suppress(GlasshouseError):  # it expires by itself
@@ -163,9 +163,8 @@ def undo_all(rig: Rig, journal: Journal, grafana: Grafana | None) -> None:
     journal.end()
 
 
-def clear(rig: Rig) -> None:
+def clear(directory: Path) -> None:
     """Empties the drill's directory; the targets go first."""
-    directory = rig.directory
     directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     (directory / targets.FILE).unlink(missing_ok=True)
     for path in directory.iterdir():

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+DIRECTORY = Path("prometheus/drill")  # in the checkout; Prometheus and the stand-ins mount it
+
 
 @dataclass(frozen=True, slots=True)
 class ScrapeTarget:

@@ -128,6 +128,20 @@ def test_undo_undoes_what_was_left_and_nothing_else(run: Run, rig: FakeRig, root
     assert rig.done == ["start node-exporter", "remove stand-ins"]
 
 
+def test_undo_without_a_running_stack_leaves_no_targets_for_the_next_start(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glasshouse.drill.command.detect.running", lambda _: None)
+    (root / "prometheus").unlink()
+    targets = root / "prometheus" / "drill" / "targets.json"
+    targets.parent.mkdir(parents=True)
+    targets.touch()
+    Journal(root / ".run" / "drill.json").begin().add(stopped="node-exporter")
+    assert run("drill", "--undo").status == 0
+    assert not targets.exists()
+    assert not (root / ".run" / "drill.json").exists()
+
+
 def test_two_drills_at_once_are_refused(run: Run, root: Path) -> None:
     with (root / ".run" / "drill.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -160,14 +174,13 @@ def _refuse(*_: object, **__: object) -> None:
 
 def test_a_killed_drill_is_undone_by_its_guard(root: Path) -> None:
     """The guard becomes `glasshouse drill --undo`, which here finds nothing that runs."""
+    (root / "prometheus").unlink()  # this repository's own
     (root / ".run").mkdir()
-    Journal(root / ".run" / "drill.json").begin()
+    journal = Journal(root / ".run" / "drill.json").begin()
     guard = [sys.executable, "-m", "glasshouse.drill.guard"]
-    environment = {"PATH": str(root / "bin")}
-    for word, said in ((b"done", ""), (b"", "Glasshouse is not running here")):
-        done = subprocess.run(guard, cwd=root, env=environment, input=word, capture_output=True, check=False)
-        assert said in done.stderr.decode()
-        assert bool(done.returncode) == bool(said)
+    for word, is_open in ((b"done", True), (b"", False)):
+        subprocess.run(guard, cwd=root, env={"PATH": str(root / "bin")}, input=word, check=True)
+        assert journal.is_open == is_open
 
 
 def test_the_guard_outlives_the_drills_process(root: Path) -> None:

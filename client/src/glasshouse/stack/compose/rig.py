@@ -7,7 +7,7 @@ from glasshouse.errors import StackError
 from glasshouse.settings import Settings
 from glasshouse.stack.compose.docker import Container, Docker
 from glasshouse.stack.endpoint import Endpoint
-from glasshouse.stack.rig import GrafanaAccess, ScrapeTarget, StandIns
+from glasshouse.stack.rig import DIRECTORY, GrafanaAccess, ScrapeTarget, StandIns
 
 SERVICES = ("drill", "drill-engine", "drill-gateway")
 _PROFILE = ("--profile", "drill")
@@ -51,7 +51,7 @@ class ComposeRig:
     @property
     def directory(self) -> Path:
         """See Rig: below what Prometheus mounts."""
-        return self._settings.root / "prometheus" / "drill"
+        return self._settings.root / DIRECTORY
 
     @property
     def stand_ins(self) -> StandIns:
@@ -74,7 +74,8 @@ class ComposeRig:
 
     def start(self, part: str) -> None:
         """See Rig."""
-        self._docker.run_compose(self._files, "start", part)
+        # `start` has no effect on a container that a stop, of a drill that was interrupted, has yet to end.
+        self._docker.run_compose(self._files, "restart", "--no-deps", part)
 
     def start_stand_ins(self) -> None:
         """See Rig."""

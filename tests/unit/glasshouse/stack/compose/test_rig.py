@@ -28,7 +28,7 @@ def test_what_a_drill_asks_of_compose(docker: FakeDocker, read: Read, healthy: l
     assert docker.asked_of_compose == [
         f"--profile drill up --detach --no-build --no-deps --force-recreate {names}",
         "stop node-exporter",
-        "start node-exporter",
+        "restart --no-deps node-exporter",
         f"--profile drill rm --stop --force {names}",
     ]
 
