@@ -19,6 +19,7 @@ listen=${NGINX_LISTEN:-} # empty in Docker
 maker='the service init makes them, for GLASSHOUSE_UID'
 if [ -n "$listen" ]; then maker='make up makes them'; fi
 look_every_s=2
+own=$run/own-responses
 files_wanted=16384 # two per request
 
 say() { printf 'nginx/start.sh: %s\n' "$*" >&2; }
@@ -203,9 +204,32 @@ nap() { # seconds; a TERM ends it and its subshell, and leaves no process behind
     wait "$sleeper"
 }
 
-watch_certificate() {
+# nginx-exporter does not know the status of responses, and what nginx answers itself is in no metric of the gateway.
+count_own_responses() { # in Docker, where Prometheus reads the file through nginx
+    if [ -n "$listen" ]; then return; fi
+    size=$(cat "$own.log" 2>/dev/null | wc -c)
+    if [ "$size" = "$counted" ]; then return; fi
+    cat "$own.counts" "$own.log" 2>/dev/null | awk '
+        { count[$1] += NF > 1 ? $2 : 1 }
+        END { for (code = 500; code <= 504; code++) if (code != 501) print code, count[code] + 0 }' >"$own.sums"
+    {
+        echo '# HELP nginx_own_responses_total Requests to the API that nginx answered itself with a 5xx.'
+        echo '# TYPE nginx_own_responses_total counter'
+        sed 's/\(.*\) \(.*\)/nginx_own_responses_total{code="\1"} \2/' "$own.sums"
+    } >"$own.new"
+    mv "$own.new" "$own.metrics"
+    if [ "$size" -gt 1048576 ]; then # /tmp is memory
+        : >"$own.log"
+        mv "$own.sums" "$own.counts"
+        size=0
+    fi
+    counted=$size
+}
+
+watch_nginx() { # its certificate, and its own responses
     refused=
     while nap "$look_every_s"; do
+        count_own_responses
         now=$(pair)
         if [ "$now" = "$loaded" ] || [ "$now" = "$refused" ]; then continue; fi
         if acceptable; then
@@ -233,11 +257,13 @@ read_environment
 read_surroundings
 write_configuration
 allow_files
+counted=
+count_own_responses
 wait_for_certificate
 become_nginx &
 nginx=$!
 trap stop QUIT TERM INT
-watch_certificate &
+watch_nginx &
 helpers=$!
 # A signal ends `wait` early, with a status of its own.
 while kill -0 "$nginx" 2>/dev/null; do

@@ -5,38 +5,58 @@ Both are reported here, in one sentence, before Grafana starts and without affec
 """
 
 import os
+import re
 from pathlib import Path
 
 from glasshouse.errors import SecretsError, SettingsError
 from glasshouse.files import write_atomically
 from glasshouse.settings import Settings
 
+_RUNBOOK = "docs/runbook.md"
+_SHIPPED_LINK = "runbook_url: "
+# Grafana expands `$` and templates in its files; an anchor follows.
+_ADDRESS = re.compile(r"https?://[\w.~:/?=&%@+,;\[\]-]+", re.ASCII)
+
 
 def write(settings: Settings, source: Path, target: Path) -> None:
     """Writes the files for Grafana's alert provisioning into `target`, and removes everything else there.
 
     Args:
-        settings: the contact point (ALERTS_TO), the quiet hours (ALERTS_QUIET), and where the secrets are.
+        settings: the contact point (ALERTS_TO), the quiet hours (ALERTS_QUIET), the address of the runbook
+            (RUNBOOK_URL), and where the secrets are.
         source: the directory `grafana` of the checkout.
         target: a directory of Grafana's own.
 
     Raises:
-        SettingsError: There is no such contact point, or no such quiet hours.
+        SettingsError: There is no such contact point, no such quiet hours, or the runbook's address is none.
         SecretsError: The address is missing, or a file cannot be read or written.
     """
     point = _chosen(settings, "ALERTS_TO", "nobody", source / "contact-points")
     hours = _chosen(settings, "ALERTS_QUIET", "never", source / "quiet-hours")
     _require_address(settings, point.stem)
+    runbook = _runbook(settings)
     files = {file.name: file for file in (source / "provisioning" / "alerting").glob("*.yaml")}
     files |= {"contact-points.yaml": point, "quiet-hours.yaml": hours}
     try:
         for name, file in files.items():
-            write_atomically(target / name, file.read_text(encoding="utf-8"))
+            text = file.read_text(encoding="utf-8")
+            write_atomically(target / name, text.replace(f"{_SHIPPED_LINK}{_RUNBOOK}#", f"{_SHIPPED_LINK}{runbook}#"))
         for stale in target.iterdir():
             if stale.name not in files:
                 stale.unlink()
     except (OSError, UnicodeDecodeError) as error:
         raise SecretsError(f"Grafana's alert provisioning cannot be written: {error}.") from error
+
+
+def _runbook(settings: Settings) -> str:
+    """The runbook's address for the alerts' links, or its path in the repository."""
+    address = settings.environment.get("RUNBOOK_URL") or _RUNBOOK
+    if address != _RUNBOOK and not _ADDRESS.fullmatch(address):
+        raise SettingsError(
+            f"RUNBOOK_URL={address!r} is not allowed: use the http or https address of {_RUNBOOK}, without spaces, "
+            "quotes, $ and #."
+        )
+    return address
 
 
 def _chosen(settings: Settings, name: str, default: str, directory: Path) -> Path:

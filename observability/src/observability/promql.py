@@ -95,8 +95,10 @@ def increase_between_evaluations(selector: str, job: str, interval_s: int, delay
             which its scrape began: a younger one may be missing now and be too old at the next evaluation.
         gap: how long scrapes may be missing; what was counted in a longer gap is lost.
     """
-    now, before = f"{selector} offset {delay_s}s", f"offset {interval_s + delay_s}s"
-    remembered = f"last_over_time({selector}[{gap}] {before})"
-    known_target = f'(up{{job="{job}"}} {before}) == 1'
-    restarted_or_new = f"({now} and {remembered} or {now} and on (job, instance, vm) {known_target})"
-    return f"{now} - ({remembered} <= {now} or 0 * {restarted_or_new})"
+    latest = f"({selector}[{interval_s}s] offset {delay_s}s)"
+    now, highest = f"last_over_time{latest}", f"max_over_time{latest}"
+    earlier = f"offset {interval_s + delay_s}s"
+    before = f"last_over_time({selector}[{gap}] {earlier})"
+    new = f'{now} and on (job, instance, vm) (up{{job="{job}"}} {earlier}) == 1'
+    # Where it fell: its highest value, which it had before it fell, and what it has now.
+    return f"{now} - ({before} <= {now} or clamp_max({before} - {highest}, 0) or 0 * ({new}))"

@@ -83,8 +83,8 @@ def _config(*jobs: Config) -> Config:
     }
 
 
-def _job(name: str, target: str, **more: object) -> Config:
-    return {"job_name": name, **more, "static_configs": [_static_config(target)]}
+def _job(name: str, *targets: str, **more: object) -> Config:
+    return {"job_name": name, **more, "static_configs": [_static_config(*targets)]}
 
 
 def _gateway(target: str) -> Config:
@@ -114,15 +114,16 @@ def _optional_job(name: str, port: int, **more: object) -> Config:
     }
 
 
-def _static_config(target: str) -> Config:
-    """A target with the label `vm`, by which a Prometheus that scrapes several VMs tells them apart."""
-    return {"targets": [target], "labels": {"vm": settings.VM}}
+def _static_config(*targets: str) -> Config:
+    """Targets with the label `vm`, by which a Prometheus that scrapes several VMs tells them apart."""
+    return {"targets": list(targets), "labels": {"vm": settings.VM}}
 
 
 def _common_jobs() -> list[Config]:
     """The jobs of every composed stack besides gateway and engines."""
     return [
-        _job("nginx", "nginx-exporter:9113"),
+        # The exporter, and what nginx answers itself, which the exporter does not know.
+        _job("nginx", "nginx-exporter:9113", "nginx:8081"),
         _job("node-exporter", "node-exporter:9100"),
         _probe("https://nginx/healthz"),
         # With serve_from_sub_path Grafana redirects every path outside /grafana/.

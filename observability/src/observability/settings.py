@@ -48,6 +48,15 @@ ADDED_LATENCY_LIMIT_SECONDS = 0.05
 CANCELLED_SHARE_WARN = 0.1
 CANCELLED_SHARE_LIMIT = 0.3
 MIN_CANCELLED_REQUESTS = 10
+# Of a model's streams in ten minutes: the service level judges all models together and cannot see one of three.
+MODEL_SLOW_SHARE_LIMIT = 0.5
+MIN_SLOW_STREAMS = 5
+# In ten minutes; a client with a wrong key retries for ever, somebody who mistypes one does not.
+AUTH_FAILURES_LIMIT = 30
+# Of nginx itself, in five minutes. A single one can be a request that met a restart.
+NGINX_OWN_RESPONSES_LIMIT = 5
+# In a quarter of an hour; a deployment starts an engine once.
+ENGINE_STARTS_LIMIT = 2
 # Requests waiting in an engine; a burst of a minute is no queue, five minutes are.
 QUEUE_LIMIT = 10
 # Of the best five minutes in six hours: with requests waiting, less means a faulty engine and not an idle one.
@@ -64,6 +73,10 @@ VRAM_FREE_LIMIT_MIB = 512
 VRAM_FREE_GOOD_MIB = 1024
 # Worth a look at the cooling; a GPU throttles itself somewhat above.
 GPU_HOT_CELSIUS = 80
+# The exporter reads the GPUs at each scrape.
+GPU_DATA_AGE_LIMIT_SECONDS = 60
+# Scrapes take up to SCRAPE_TIMEOUT_SECONDS, and a clock is read at some time during one.
+CLOCK_SKEW_LIMIT_SECONDS = 5
 # Of ten minutes.
 THROTTLED_SHARE_LIMIT = 0.5
 # Hardware errors, which the runbook names; the others are usually caused by software.

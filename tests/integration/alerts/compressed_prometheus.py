@@ -19,6 +19,8 @@ from observability.queries.stack import EXPECTED_JOBS
 
 DIVISOR = 100
 _SCRAPE_S = 0.5
+# Scraped as in production, for an alert on scrapes that take longer than the timeout: limits are not compressed.
+_SLOWLY_SCRAPED = "grafana"
 
 
 class CompressedPrometheus(Prometheus):
@@ -75,6 +77,8 @@ def _config(targets: Mapping[str, list[str]], key_file: Path) -> dict[str, Any]:
     for job in jobs:
         if job["job_name"] == "llamacpp":
             job["authorization"] = {"credentials_file": str(key_file)}
+        if job["job_name"] == _SLOWLY_SCRAPED:
+            job["scrape_interval"] = job["scrape_timeout"] = f"{settings.SCRAPE_TIMEOUT_SECONDS}s"
     interval = f"{_SCRAPE_S * 1000:.0f}ms"
     return {
         "global": {"scrape_interval": interval, "scrape_timeout": interval},

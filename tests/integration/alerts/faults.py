@@ -12,11 +12,14 @@ from typing import Any
 
 import httpx
 from tests.integration.alerts.compressed_prometheus import CompressedPrometheus, wait
+from tests.integration.alerts.fake_exporter import FakeStack
 from tests.integration.gpu_exporter.exporter import Machine
 from tests.support.engine import Engine
 from tests.support.gateway import Gateway
 from tests.support.mock import Mock, chat
 from tests.support.program import frozen
+
+from observability import settings
 
 _CONCURRENCY = 12
 HEALTHY = "0.nvmlDeviceGetCurrentClocksEventReasons 0x4"  # throttled by its power limit alone
@@ -67,7 +70,30 @@ def late_streams(http: httpx.Client) -> Fault:
             list(pool.map(ask, [seconds] * _CONCURRENCY))
 
     ask(0.0)  # the first stream creates the series, which is no increase yet
-    return Fault(("LatencyBudgetBurnFast",), repeat=lambda: several(2.6), recover=lambda: several(0.0))
+    return Fault(("LatencyBudgetBurnFast", "ModelTtftHigh"), repeat=lambda: several(2.6), recover=lambda: several(0.0))
+
+
+def slow_streams(http: httpx.Client) -> Fault:
+    """Each output token takes 150 ms."""
+
+    def ask(seconds: float) -> None:
+        http.post("/v1/chat/completions", json=chat(stream=True, max_tokens=8, mock={"interval_s": seconds}))
+
+    def several(seconds: float) -> None:
+        with ThreadPoolExecutor(_CONCURRENCY) as pool:
+            list(pool.map(ask, [seconds] * _CONCURRENCY))
+
+    return Fault(("ModelTpotHigh",), repeat=lambda: several(0.15), recover=lambda: several(0.0))
+
+
+def wrong_keys(http: httpx.Client) -> Fault:
+    """A client with a wrong key that does not give up."""
+
+    def ask() -> None:
+        for _ in range(40):
+            assert http.get("/v1/models", headers={"authorization": "Bearer wrong"}).status_code == 401
+
+    return Fault(("AuthenticationFailuresHigh",), repeat=ask)
 
 
 def cancelling_clients(http: httpx.Client) -> Fault:
@@ -160,6 +186,52 @@ def frozen_engine(engine: Engine) -> Fault:
     """The engine's process is stopped; its port stays open."""
 
     return Fault(("TargetDown",), lambda: frozen(engine.engine_pid()))
+
+
+def lost_model(mock: Mock) -> Fault:
+    """The only engine of a model is stopped, while another serves other models."""
+    return Fault(("ModelUnavailable",), lambda: frozen(mock.program.pid))
+
+
+def restarting_engine(stack: FakeStack) -> Fault:
+    """An engine is started again and again."""
+
+    def restart() -> None:
+        stack.starts += 1
+
+    return Fault(("EngineRestarting",), repeat=restart)
+
+
+def failing_nginx(stack: FakeStack) -> Fault:
+    """nginx answers 502, since no gateway does."""
+
+    def fail() -> None:
+        stack.nginx_errors += 10
+
+    return Fault(("NginxServerErrors",), repeat=fail)
+
+
+def wrong_clock(stack: FakeStack) -> Fault:
+    """The clock of the machine is ahead."""
+    return Fault(("ClockSkew",), lambda: _during(stack, "clock_ahead_s", 599.0))
+
+
+def stale_gpu_metrics(stack: FakeStack) -> Fault:
+    """An exporter does not read its GPUs any more."""
+    return Fault(("GpuMetricsStale",), lambda: _during(stack, "gpu_age_s", 120.0))
+
+
+def slow_metrics_page(stack: FakeStack) -> Fault:
+    """A metrics page takes longer than Prometheus waits."""
+    return Fault(("ScrapeTimeout",), lambda: _during(stack.grafana, "delay_s", settings.SCRAPE_TIMEOUT_SECONDS + 0.5))
+
+
+@contextlib.contextmanager
+def _during(part: object, name: str, value: float) -> Iterator[None]:
+    before = getattr(part, name)
+    setattr(part, name, value)
+    yield
+    setattr(part, name, before)
 
 
 def starved_gateway(gateway: Gateway) -> Fault:

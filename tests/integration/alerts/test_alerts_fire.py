@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.integration.alerts import faults
 from tests.integration.alerts.compressed_prometheus import CompressedPrometheus, wait
+from tests.integration.alerts.fake_exporter import FakeStack
 from tests.integration.alerts.faults import Fault
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, build_stub
 from tests.support.program import HOST
@@ -43,6 +44,8 @@ FIRING = (
         "GpuMemoryLow",
         "EventLoopLagHigh",
     ),
+    *("ModelUnavailable", "ModelTtftHigh", "ModelTpotHigh", "EngineRestarting", "AuthenticationFailuresHigh"),
+    *("NginxServerErrors", "ScrapeTimeout", "ClockSkew", "GpuMetricsStale"),
 )
 # Tickets of the same faults, which resolve after days of good requests and not after seconds.
 SLOW = {"AvailabilityBudgetBurnSlow", "LatencyBudgetBurnSlow"}
@@ -63,27 +66,31 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Out
     directory = tmp_path_factory.mktemp("faults")
     with contextlib.ExitStack() as exits:
         services = Services(directory, exits)
-        mock, alone = services.mock(), services.mock(name="alone")
-        llamacpp, gateway, starved = services.llamacpp(), services.gateway(mock), services.gateway(mock)
+        mock, alone, lost = services.mock(), services.mock(name="alone"), services.mock(name="lost")
+        llamacpp, gateway, starved = services.llamacpp(), services.gateway(mock, lost), services.gateway(mock)
+        stack = FakeStack()
+        exits.callback(stack.stop)
         machine, exporter = _gpu(directory, exits)
         http = exits.enter_context(gateway.http)
-        targets = {
+        targets = stack.targets | {
             "gateway": [f"{HOST}:{gateway.metrics_port}", f"{HOST}:{starved.metrics_port}"],
             "vllm": [f"{HOST}:{alone.port}"],
             "llamacpp": [f"{HOST}:{llamacpp.port}"],
             "llamacpp-launcher": [f"{HOST}:{llamacpp.status_port}"],
-            "gpu-exporter": [f"{HOST}:{exporter.port}"],
+            "gpu-exporter": [f"{HOST}:{exporter.port}", *stack.targets["gpu-exporter"]],
         }
         prometheus = CompressedPrometheus(directory / "prometheus", targets, llamacpp.key_file)
         exits.callback(prometheus.stop)
         prometheus.wait_until_healthy()
         threads = (
-            (faults.failing_requests(http),),
-            # In this order: cancelled streams have started in time, and would hide the late ones.
-            (faults.late_streams(http), faults.cancelling_clients(http)),
+            (faults.failing_requests(http), faults.failing_nginx(stack), faults.wrong_keys(http)),
+            # In this order: slow and cancelled streams have started in time, and would hide the late ones.
+            (faults.late_streams(http), faults.slow_streams(http), faults.cancelling_clients(http)),
             (faults.stalled_engine(alone, prometheus), faults.preempting_engine(alone)),
             (faults.hot_and_full_gpu(machine), faults.xid_error(machine), faults.lost_gpu(machine)),
             (faults.frozen_engine(llamacpp), faults.starved_gateway(starved)),
+            (faults.lost_model(lost), faults.restarting_engine(stack), faults.wrong_clock(stack)),
+            (faults.stale_gpu_metrics(stack), faults.slow_metrics_page(stack)),
         )
         found: dict[str, Outcome] = {}
         with ThreadPoolExecutor(len(threads)) as pool:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from glasshouse import alert_provisioning
 from glasshouse.errors import GlasshouseError, SecretsError, SettingsError
@@ -96,3 +97,29 @@ def test_a_file_that_cannot_be_read_or_written_is_said_in_a_sentence(root: Path,
     target.rmdir()
     with pytest.raises(GlasshouseError, match="cannot be written"):
         alert_provisioning.write(load(root, {}), SHIPPED, target)
+
+
+def test_alerts_link_to_the_runbook_where_its_address_is_set(root: Path, target: Path) -> None:
+    address = "https://git.example.org:8443/llm/glasshouse/blob/main/docs/runbook.md"
+    alert_provisioning.write(load(root, {"RUNBOOK_URL": address}), SHIPPED, target)
+    (group,) = yaml.safe_load((target / "rules.yaml").read_text())["groups"]
+    links = {rule["title"]: rule["annotations"]["runbook_url"] for rule in group["rules"]}
+    assert links == {title: f"{address}#{title.lower()}" for title in links}
+    alert_provisioning.write(load(root, {"RUNBOOK_URL": ""}), SHIPPED, target)
+    assert "runbook_url: docs/runbook.md#targetdown\n" in (target / "rules.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "docs/our-runbook.md",
+        "https://git.example.org/$TOKEN",
+        "https://git.example.org/runbook.md#top",
+        "https://x/ y",
+        "https://x/{{ .Labels }}",
+        "https://x/\n",
+    ],
+)
+def test_a_runbook_address_that_grafana_could_not_read_is_refused(root: Path, target: Path, address: str) -> None:
+    with pytest.raises(SettingsError, match="RUNBOOK_URL="):
+        alert_provisioning.write(load(root, {"RUNBOOK_URL": address}), SHIPPED, target)

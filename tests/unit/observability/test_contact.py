@@ -73,9 +73,29 @@ def test_every_message_uses_our_templates() -> None:
         used |= named
     assert used <= defined
     text = "".join(template["template"] for template in written)
-    for placeholder in (".Annotations.summary", ".StartsAt", ".PanelURL", ".Annotations.runbook", ".SilenceURL"):
+    for placeholder in (".Annotations.summary", ".StartsAt", ".PanelURL", ".Annotations.runbook_url", ".SilenceURL"):
         assert placeholder in text
     assert "$" not in text  # Grafana would expand an environment variable
+
+
+def test_a_title_says_whether_it_fires_how_many_do_and_about_what() -> None:
+    written = {each["name"]: each["template"] for each in generated_yaml(f"{ALERTING}/templates.yaml")["templates"]}
+    title = written["glasshouse.title"]
+    assert "[{{ if .Alerts.Firing }}FIRING:{{ len .Alerts.Firing }}{{ else }}RESOLVED{{ end }}]" in title
+    for label in ("vm", "engine", "model", "outcome"):
+        assert f"{{{{ with .CommonLabels.{label} }}}} {label}={{{{ . }}}}{{{{ end }}}}" in title
+    assert "\n" not in title.strip().split("-}}", maxsplit=1)[1].strip().removesuffix("\n{{- end }}")
+
+
+def test_what_is_resolved_does_not_read_as_if_it_still_fired() -> None:
+    written = {each["name"]: each["template"] for each in generated_yaml(f"{ALERTING}/templates.yaml")["templates"]}
+    firing, resolved = re.findall(
+        r'define "glasshouse.(?:alert|resolved)" -}}(.*?)\n{{ end }}\n', written["glasshouse.text"], re.DOTALL
+    )
+    assert ".Annotations.summary" in firing
+    assert ".Annotations.resolved" in resolved
+    assert ".Annotations.summary" not in resolved
+    assert ".EndsAt" in resolved
 
 
 def test_compose_sets_every_variable_of_a_contact_point() -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 Severity = Literal["page", "ticket"]
 
 VALUE = "VALUE"  # placeholder in `summary` for the measured number
+ON_VM = "on VM {{ $labels.vm }}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Alert:
         for_: how long the condition must hold, e.g. "5m".
         severity: page: act now; ticket: act within a working day.
         summary: one line; both formats fill in `{{ $labels.x }}`, and VALUE stands for the number.
+        resolved: the same line once it is over; it has no number, since nothing is measured any more.
         description: what is wrong, the effect on clients, and the first check.
         dashboard: title of the dashboard to look at.
         panel: title of the panel there; both are resolved when the rule file is written.
@@ -32,6 +34,7 @@ class Alert:
     for_: str
     severity: Severity
     summary: str
+    resolved: str
     description: str
     dashboard: str
     panel: str
@@ -40,6 +43,6 @@ class Alert:
     fires_on_error: bool = False
 
     @property
-    def runbook(self) -> str:
-        """Its section in docs/runbook.md."""
-        return f"docs/runbook.md#{self.name.lower()}"
+    def anchor(self) -> str:
+        """Its section in the runbook."""
+        return self.name.lower()

@@ -16,27 +16,35 @@ _DISCARD_URL = "http://blackbox:9115/-/healthy"
 _ALERT_URL = "$__file{/run/glasshouse/alert-url}"
 _TITLE, _TEXT = ('{{ template "glasshouse.%s" . }}' % part for part in ("title", "text"))  # noqa: UP031 - braces
 
-_TITLE_TEMPLATE = """\
+# Labels that say what an alert is about, in this order. A title has those that all alerts of a message share.
+_LABELS = ("vm", "engine", "job", "model", "outcome", "gpu")
+_TITLE_TEMPLATE = (
+    """\
 {{ define "glasshouse.title" -}}
 {{ if eq .CommonLabels.vm "drill" }}[DRILL] {{ end }}\
-{{ if .Alerts.Firing }}{{ .CommonLabels.severity }}: {{ .GroupLabels.alertname }}\
-{{ if gt (len .Alerts.Firing) 1 }} ({{ len .Alerts.Firing }} firing){{ end }}\
-{{ else }}resolved: {{ .GroupLabels.alertname }}{{ end }}
+[{{ if .Alerts.Firing }}FIRING:{{ len .Alerts.Firing }}{{ else }}RESOLVED{{ end }}] \
+{{ .CommonLabels.severity }}: {{ .GroupLabels.alertname }}"""
+    + "".join("{{ with .CommonLabels.%s }} %s={{ . }}{{ end }}" % (label, label) for label in _LABELS)  # noqa: UP031 - braces
+    + """
 {{- end }}
 """
+)
 _TEXT_TEMPLATE = """\
 {{ define "glasshouse.alert" -}}
 {{ .Annotations.summary }}.
 Since {{ .StartsAt.UTC.Format "2006-01-02 15:04" }} UTC. {{ .Annotations.description }}
-Runbook: {{ .Annotations.runbook }}
+Runbook: {{ .Annotations.runbook_url }}
 {{ if .PanelURL }}Panel: {{ .PanelURL }}
 {{ end }}{{ if .SilenceURL }}Silence: {{ .SilenceURL }}
 {{ end }}
 {{ end }}
+{{ define "glasshouse.resolved" -}}
+{{ .Annotations.resolved }}. From {{ .StartsAt.UTC.Format "2006-01-02 15:04" }} to \
+{{ .EndsAt.UTC.Format "2006-01-02 15:04" }} UTC.
+{{ end }}
 {{ define "glasshouse.text" -}}
 {{ range .Alerts.Firing }}{{ template "glasshouse.alert" . }}{{ end -}}
-{{ range .Alerts.Resolved }}Resolved at {{ .EndsAt.UTC.Format "2006-01-02 15:04" }} UTC: {{ .Annotations.summary }}.
-{{ end -}}
+{{ range .Alerts.Resolved }}Resolved: {{ template "glasshouse.resolved" . }}{{ end -}}
 {{- end }}
 """
 

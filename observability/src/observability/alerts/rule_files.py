@@ -14,6 +14,8 @@ from observability.provisioning import DATASOURCE_UID
 
 Json = dict[str, object]
 
+# grafana-init puts RUNBOOK_URL in its place: Grafana shows a link only where it is an address.
+RUNBOOK = "docs/runbook.md"
 FOLDER = "Glasshouse alerts"  # not the dashboards' folder, which another provisioner owns
 GROUP = "glasshouse"
 # Names of earlier versions. Grafana keeps a rule that is no longer in its files until it is listed under deleteRules:
@@ -67,6 +69,10 @@ def _uid(name: str) -> str:
     return f"glasshouse-{name.lower()}"
 
 
+def _runbook_url(alert: Alert) -> str:
+    return f"{RUNBOOK}#{alert.anchor}"
+
+
 def _grafana_rule(alert: Alert, dashboards_by_title: dict[str, Dashboard]) -> Json:
     dashboard = dashboards_by_title.get(alert.dashboard)
     if dashboard is None:
@@ -85,7 +91,8 @@ def _grafana_rule(alert: Alert, dashboards_by_title: dict[str, Dashboard]) -> Js
         "annotations": {
             "summary": _grafana_summary(alert),
             "description": alert.description,
-            "runbook": alert.runbook,
+            "resolved": alert.resolved,
+            "runbook_url": _runbook_url(alert),
             "__dashboardUid__": dashboard.uid,
             "__panelId__": str(dashboard.panel_id(alert.panel)),
         },
@@ -134,6 +141,7 @@ def _prometheus_rule(alert: Alert) -> Json:
         "annotations": {
             "summary": alert.summary.replace(VALUE, f"{{{{ {alert.value_format} $value }}}}"),
             "description": alert.description,
-            "runbook": alert.runbook,
+            "resolved": alert.resolved,
+            "runbook_url": _runbook_url(alert),
         },
     }

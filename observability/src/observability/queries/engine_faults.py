@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from observability.promql import Scope, share, total
 
-_PROCESS = ("job", "instance", "engine")  # vLLM numbers its engine processes; llama.cpp has one and no such label
+_PROCESS = ("vm", "job", "instance", "engine")  # vLLM numbers its engine processes; llama.cpp has one and no such label
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def throttled_time(scope: Scope, cause: str) -> str:
 def throttled_share(scope: Scope) -> str:
     """The share of the window in which heat or a fault throttled a GPU, by clock event."""
     active = _exporter(scope, "gpu_clock_event_active", f'clock_event=~"{_THROTTLE_EVENTS}"')
-    return f"max by (gpu, clock_event) (avg_over_time({active}[{scope.window}]))"
+    return f"max by (gpu, vm, clock_event) (avg_over_time({active}[{scope.window}]))"
 
 
 def clock_events(scope: Scope) -> str:
@@ -61,7 +61,7 @@ def missing(scope: Scope) -> str:
 def lost(scope: Scope) -> str:
     """Expected GPUs that cannot be read, of each exporter; at least 1 while it cannot read all of them."""
     expected, visible = (_exporter(scope, f"gpu_exporter_gpus_{kind}") for kind in ("expected", "visible"))
-    return f"clamp_min({expected} - {visible}, 1) and on (job, instance) {_exporter(scope, 'gpu_up')} == 0"
+    return f"clamp_min({expected} - {visible}, 1) and on (job, instance, vm) {_exporter(scope, 'gpu_up')} == 0"
 
 
 def is_replay(scope: Scope) -> str:
@@ -72,6 +72,16 @@ def is_replay(scope: Scope) -> str:
 def data_age(scope: Scope) -> str:
     """Seconds since the exporter last read its GPUs."""
     return f"time() - min by (vm) ({_exporter(scope, 'gpu_exporter_last_success_timestamp_seconds')})"
+
+
+def age_at_scrape(scope: Scope) -> str:
+    """Seconds from the exporter's last reading of its GPUs to the scrape; below 0 the exporter's clock is ahead.
+
+    Empty where a recording is played back.
+    """
+    read_at = _exporter(scope, "gpu_exporter_last_success_timestamp_seconds")
+    live = f"unless on (job, instance, vm) {_exporter(scope, 'gpu_exporter_replay')} == 1"
+    return f"max by (vm) ((timestamp({read_at}) - {read_at}) {live})"
 
 
 def collect_seconds(scope: Scope) -> str:
@@ -90,7 +100,7 @@ def critical_xids(scope: Scope) -> str:
     errors = _exporter(scope, "gpu_xid_errors_total", f'xid=~"{"|".join(map(str, settings.CRITICAL_XIDS))}"')
     # The exporter exports these codes from zero, so that the first error is an increase. `increase` extrapolates to the
     # edges of its window: a little more than a whole number.
-    return total(f"round(increase({errors}[{scope.window}]))", "gpu", "xid")
+    return total(f"round(increase({errors}[{scope.window}]))", *GPU_LABELS, "xid")
 
 
 def processes(scope: Scope) -> str:

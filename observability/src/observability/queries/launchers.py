@@ -23,6 +23,19 @@ def starts(scope: Scope) -> str:
     return total(f"increase({_launcher(scope, 'launcher_start_attempts_total')}[{scope.window}])", "job")
 
 
+def starts_by_cause(scope: Scope) -> str:
+    """Starts of each engine in the window, with its model and the reason of its last failure where there was one."""
+    starts = _by_engine(f"round(increase({_launcher(scope, 'launcher_start_attempts_total')}[{scope.window}]))")
+    reasons = f"max by (job, instance, vm, model, reason) ({_launcher(scope, 'launcher_last_failure_info')})"
+    target = "on (job, instance, vm)"
+    return f"{starts} * {target} group_left (model, reason) {reasons} or {starts} unless {target} {reasons}"
+
+
+def _by_engine(expression: str) -> str:
+    """Names the engine of each launcher by its job."""
+    return f'label_replace({expression}, "engine", "$1", "job", "(.+)-launcher")'
+
+
 def ready_seconds(scope: Scope) -> str:
     """Seconds since each engine became ready."""
     return f"time() - min by (job) ({_launcher(scope, 'launcher_up_since_timestamp_seconds')})"

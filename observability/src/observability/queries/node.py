@@ -14,7 +14,7 @@ def disk_free(scope: Scope) -> str:
 
 def disk_free_by_device(scope: Scope) -> str:
     """The free share of each disk, by device."""
-    return f"min by (device, mountpoint) ({_free(scope)})"
+    return f"min by (vm, device, mountpoint) ({_free(scope)})"
 
 
 def disk_full_soon(scope: Scope, ahead_seconds: int, below: float) -> str:
@@ -25,7 +25,7 @@ def disk_full_soon(scope: Scope, ahead_seconds: int, below: float) -> str:
         f"predict_linear({available}[{scope.window}], {ahead_seconds}) < 0 "
         f"and count_over_time({available}[{scope.window}:5m]) >= 12"
     )
-    return f"min by (device, mountpoint) ({_free(scope)} < {below} and {trend})"
+    return f"min by (vm, device, mountpoint) ({_free(scope)} < {below} and {trend})"
 
 
 def cpu_busy(scope: Scope) -> str:
@@ -39,6 +39,12 @@ def memory_used(scope: Scope) -> str:
     """The share of main memory that is not available."""
     available, whole = (scope.series(f"node_memory_Mem{kind}_bytes", JOB, vm="vm") for kind in ("Available", "Total"))
     return f"1 - max by (vm) ({share(available, whole)})"
+
+
+def clock_skew(scope: Scope) -> str:
+    """Seconds between the clocks of a VM and of Prometheus, of both signs."""
+    clock = scope.series("node_time_seconds", JOB, vm="vm")
+    return f"max by (vm) ({clock} - timestamp({clock}))"
 
 
 def _free(scope: Scope) -> str:

@@ -1,7 +1,7 @@
 """Service levels: the ratio of bad requests, its burn rate, and the error budget that is left.
 
 Prometheus records them (see `recording.slo`), so that a dashboard queries one number and not three days of counters.
-Each VM has its own, under the label `vm`; a service level has no other labels, since it is one objective for all models.
+Each VM has its own, under the label `vm`; there are no other labels, since an objective covers all models of a VM.
 Ratios are empty without traffic.
 """
 
@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from observability import settings
 from observability.promql import Scope, increase_between_evaluations, per_scalar, share, total
 from observability.queries import stack
-from observability.queries.gateway import JOB, requests
+from observability.queries.gateway import JOB, models, requests
 
 STEP = f"{settings.EVALUATION_INTERVAL_SECONDS}s"
 BUDGET_WINDOW = settings.SLO_WINDOWS[-1]
 EVALUATIONS_PER_BUDGET_WINDOW = int(BUDGET_WINDOW.removesuffix("d")) * 86400 // settings.EVALUATION_INTERVAL_SECONDS
 # The share of the budget's window in which the rules have been evaluated.
 LIVED = f"slo:window_lived:ratio{BUDGET_WINDOW}"
+# The requests of each evaluation by outcome, from which availability is recorded.
+ANSWERED = f"slo:answered_requests:increase{STEP}"
 # A gateway that could not be scraped for so long has its requests counted when it can.
-_LONGEST_GAP = "1h"
+_LONGEST_GAP = "15m"
 # Of a drill only the windows of the fastest burn rate are recorded: longer ones would hold its failures for hours.
 DRILL_WINDOWS = settings.FAST_BURNS[0][1:]
 NOT_A_DRILL = f'vm!="{settings.DRILL_VM}"'
@@ -69,26 +71,30 @@ def all_service_levels() -> tuple[ServiceLevel, ...]:
     """All service levels.
 
     Availability: failures on the server's side, relative to those and successes; cancelled and rejected requests are
-    left out. A request that nginx answered with a 5xx of its own never reached a gateway that could count it, and has
-    failed too. Time to first token: streams that got it too late, relative to all streams that got one.
+    left out. Time to first token: streams that got it too late, relative to all streams that got one.
+    """
+    judged = total(f"{ANSWERED}{{}}", "vm")
+    # Outcomes that have not happened may have no series.
+    not_ok = f'{ANSWERED}{{outcome!="ok"}}'
+    failed = f"{total(not_ok, 'vm')} or {judged} * 0"
+    scope = Scope(STEP)
+    streams = total(_increase(requests.first_tokens(scope), JOB), "vm")
+    fast = total(_increase(requests.first_tokens_within(scope, settings.TTFT_SLOW_SECONDS), JOB), "vm")
+    return (
+        ServiceLevel("availability", "errors", settings.AVAILABILITY_OBJECTIVE, judged, failed),
+        ServiceLevel("ttft", "slow", settings.TTFT_OBJECTIVE, streams, f"slo:ttft_judged:increase{STEP}{{}} - {fast}"),
+    )
+
+
+def answered_requests() -> str:
+    """The requests of each VM since the last evaluation that succeeded or failed, by outcome.
+
+    A request that nginx answered with a 5xx of its own never reached a gateway that could count it: it failed too.
     """
     scope = Scope(STEP)
     by_nginx = _increase(stack.nginx_own_responses(scope), stack.NGINX_JOB)
-    failed, judged = (
-        total(f"{_increase(counters, JOB)} or {by_nginx}", "vm")
-        for counters in (requests.failed(scope), requests.judged(scope))
-    )
-    streams, fast = (
-        total(_increase(counters, JOB), "vm")
-        for counters in (
-            requests.first_tokens(scope),
-            requests.first_tokens_within(scope, settings.TTFT_SLOW_SECONDS),
-        )
-    )
-    return (
-        ServiceLevel("availability", "errors", settings.AVAILABILITY_OBJECTIVE, judged, failed),
-        ServiceLevel("ttft", "slow", settings.TTFT_OBJECTIVE, streams, f"{streams} - {fast}"),
-    )
+    as_outcome = f'label_replace({by_nginx}, "outcome", "nginx", "", "")'
+    return total(f"{_increase(requests.judged(scope), JOB)} or {as_outcome}", "vm", "outcome")
 
 
 def service_level(name: str) -> ServiceLevel:
@@ -150,15 +156,43 @@ def bad_requests(name: str, window: str) -> str:
     return f"{service_level(name).bad_series(_recorded(window))}{{}}"
 
 
-def burning(name: str, factor: float, long: str, short: str) -> str:
-    """The number of bad requests in the long window, while the burn rate over both windows exceeds the factor.
+def burning(name: str, *burns: tuple[float, str, str], counted: str) -> str:
+    """The number of bad requests by VM and by what they have in common, while one of the burn rates is exceeded.
 
-    The short window ends the alert soon after the fault. Empty while the long window has fewer than MIN_BAD_REQUESTS
-    bad requests: one of three requests in a quiet hour is a third, but no incident.
+    A burn rate is exceeded while it is above its factor over both of its windows: the short one ends the alert soon
+    after the fault. It takes MIN_BAD_REQUESTS in the long one: one of three requests in a quiet hour is a third, but no
+    incident. Two burn rates of the same fault are one result.
+
+    Args:
+        name: the service level.
+        burns: factor, long window and short window of each burn rate.
+        counted: the window in which the bad requests are counted.
     """
+    any_exceeded = total(" or ".join(_exceeded(name, *burn) for burn in burns), "vm")
+    groups = f"({_bad_by_cause(name, counted)} > 0)"
+    # What was counted can lack series, and an incident without a known cause is one all the same.
+    return (
+        f"({groups} or {total(bad_requests(name, counted), 'vm')} unless on (vm) {groups}) and on (vm) {any_exceeded}"
+    )
+
+
+def _exceeded(name: str, factor: float, long: str, short: str) -> str:
     limit = round(factor * (1 - service_level(name).objective), 9)
-    exceeded = " and ".join(f"{ratio(name, window)} > {limit}" for window in (long, short))
-    return f"{bad_requests(name, long)} >= {settings.MIN_BAD_REQUESTS} and {exceeded}"
+    ratios = " and ".join(f"{ratio(name, window)} > {limit}" for window in (long, short))
+    return f"({bad_requests(name, long)} >= {settings.MIN_BAD_REQUESTS} and {ratios})"
+
+
+def _bad_by_cause(name: str, window: str) -> str:
+    """By model and outcome, or by model; requests that nginx answered itself have no model."""
+    scope = Scope(window)
+    if name == "ttft":
+        return f"round({models.slow_first_tokens(scope, settings.TTFT_SLOW_SECONDS)})"
+    failed = total(f"increase({requests.failed(scope)}[{window}])", "vm", "model", "outcome")
+    renamed = (
+        f"label_replace(increase({stack.nginx_own_responses(scope)}[{window}]), "
+        '"outcome", "a $1 of nginx itself", "code", "(.+)")'
+    )
+    return f"round({failed} or {total(renamed, 'vm', 'outcome')})"
 
 
 def _recorded(window: str) -> str:

@@ -1,9 +1,18 @@
 """The rest of the stack: targets, the public endpoint and its certificate, nginx, GPU memory."""
 
+from collections.abc import Iterator
+
+from observability import settings
 from observability.promql import Scope, total
 
-# Jobs of every composed stack. A job that is missing from the configuration has no `up` series.
-EXPECTED_JOBS = ("gateway", "prometheus", "grafana", "nginx", "node-exporter", "probe")
+# Jobs of every VM with a composed stack. A job that is missing from the configuration has no `up` series.
+JOBS_OF_A_STACK = ("gateway", "nginx", "node-exporter", "probe")
+# A VM with one of these runs a stack; one with only engines and exporters does not.
+_MARKS_OF_A_STACK = ("gateway", "nginx", "probe")
+# One Prometheus can scrape several VMs, and then runs on one of them, or elsewhere.
+JOBS_OF_PROMETHEUS = ("prometheus", "grafana")
+EXPECTED_JOBS = (*JOBS_OF_A_STACK, *JOBS_OF_PROMETHEUS)
+_ENGINES = "vllm|llamacpp"
 NGINX_JOB = "nginx"
 _ANY = ".+"
 
@@ -15,13 +24,33 @@ def targets_up(scope: Scope) -> str:
 
 def targets_down(scope: Scope) -> str:
     """The number of targets that are down, without engines that their launcher reports as starting."""
-    return f"count(({scope.series('up', _ANY, vm='vm')} == 0) unless on (job) {_starting()}) or vector(0)"
+    return f"count(({scope.series('up', _ANY, vm='vm')} == 0) unless on (job, vm) {_starting()}) or vector(0)"
 
 
 def down_or_absent(_: Scope) -> str:
-    """1 for each target that is down or missing, except engines that their launcher reports as starting."""
-    absent = " or ".join(f'absent(up{{job="{job}"}})' for job in EXPECTED_JOBS)
-    return f'(1 - up{{job=~".+"}}) unless on (job) {_starting()} or {absent}'
+    """1 for each target that is down or missing.
+
+    Left out are engines that their launcher reports as starting, and targets that only answer Prometheus too slowly.
+    """
+    served = f"unless on (job, vm) {_starting()} unless on (job, instance, vm) ({_slow()})"
+    return f'(1 - up{{job=~".+"}}) {served} or {" or ".join(_absent())}'
+
+
+def slow_scrapes(_: Scope) -> str:
+    """Seconds that the scrape of a target took until it was given up, while clients are served."""
+    return _slow()
+
+
+def _absent() -> Iterator[str]:
+    """1 for each job that Prometheus does not scrape and should."""
+    # A drill adds a gateway of its own, and no stack.
+    stack = f'up{{job=~"{"|".join(_MARKS_OF_A_STACK)}", vm!="{settings.DRILL_VM}"}}'
+    yield f'label_replace(absent({stack}), "job", "{_MARKS_OF_A_STACK[0]}", "", "")'
+    for job in JOBS_OF_A_STACK:
+        missing = f'max by (vm) ({stack}) * 0 + 1 unless on (vm) up{{job="{job}"}}'
+        yield f'label_replace({missing}, "job", "{job}", "", "")'
+    for job in JOBS_OF_PROMETHEUS:
+        yield f'absent(up{{job="{job}"}})'
 
 
 def _starting() -> str:
@@ -29,14 +58,27 @@ def _starting() -> str:
     return f'label_replace({starting}, "job", "$1", "job", "(.+)-launcher")'
 
 
+def _slow() -> str:
+    """Engines that the gateway finds ready, and other targets while the endpoint responds."""
+    # A scrape that is given up takes a little longer or shorter than its timeout.
+    given_up = f"scrape_duration_seconds{{%s}} >= {settings.SCRAPE_TIMEOUT_SECONDS * 0.95:g} and up{{%s}} == 0"
+    engines, others = f'job=~"{_ENGINES}"', f'job=~".+", job!~"{_ENGINES}|probe"'
+    ready = 'max by (vm, engine) (gateway_engine_state{job="gateway", state="ready"}) == 1'
+    responds = 'max by (vm) (probe_success{job="probe"}) == 1'
+    return (
+        f'({given_up % (engines, engines)}) and on (job, vm) label_replace({ready}, "job", "$1", "engine", "(.+)") or '
+        f"({given_up % (others, others)}) and on (vm) ({responds})"
+    )
+
+
 def endpoint_up(scope: Scope) -> str:
     """1 while nginx answers /healthz with 200 over TLS."""
-    return f"min by (instance) ({scope.series('probe_success', 'probe', vm='vm')})"
+    return f"min by (instance, vm) ({scope.series('probe_success', 'probe', vm='vm')})"
 
 
 def certificate_seconds_left(scope: Scope) -> str:
     """Seconds until the first certificate of the chain expires."""
-    return f"min by (instance) ({scope.series('probe_ssl_earliest_cert_expiry', 'probe', vm='vm')}) - time()"
+    return f"min by (instance, vm) ({scope.series('probe_ssl_earliest_cert_expiry', 'probe', vm='vm')}) - time()"
 
 
 def nginx_requests(scope: Scope) -> str:
@@ -47,6 +89,11 @@ def nginx_requests(scope: Scope) -> str:
 def nginx_own_responses(scope: Scope) -> str:
     """Counters of requests to the API that nginx answered with a 5xx of its own: the gateway did not respond."""
     return scope.series("nginx_own_responses_total", NGINX_JOB, vm="vm")
+
+
+def nginx_own_responses_by_code(scope: Scope) -> str:
+    """Their number in the window, by VM and code."""
+    return f"round({total(f'increase({nginx_own_responses(scope)}[{scope.window}])', 'vm', 'code')})"
 
 
 def nginx_connections(scope: Scope, state: str) -> str:
@@ -70,4 +117,4 @@ def vram(scope: Scope, kind: str) -> str:
 
 def vram_free(scope: Scope) -> str:
     """Free MiB of each GPU."""
-    return f"min by (gpu) ({scope.series('DCGM_FI_DEV_FB_FREE', 'gpu-exporter', vm='vm', gpu='gpu')})"
+    return f"min by (gpu, vm) ({scope.series('DCGM_FI_DEV_FB_FREE', 'gpu-exporter', vm='vm', gpu='gpu')})"

@@ -1,8 +1,8 @@
 """The service levels: how many requests were judged and how many were bad, their ratio, and the error budget.
 
-Each evaluation counts what came since the one before (see `promql.increase_between_evaluations`), and longer windows are sums of these
-counts. So a window of three days holds what the counters themselves gained in it, and costs one series of samples and
-not a hundred. See docs/decisions/0029.
+Each evaluation counts what came since the one before (see `promql.increase_between_evaluations`), and longer windows
+are sums of these counts. So three days hold what the counters themselves gained in them, and cost one series of samples
+and not a hundred. See docs/decisions/0029.
 """
 
 from observability import settings
@@ -18,7 +18,7 @@ def group() -> Group:
 
 def _series() -> dict[str, str]:
     expressions = {level.objective_series: f"vector({level.objective})" for level in slo.all_service_levels()}
-    expressions[slo.LIVED] = _lived()
+    expressions |= {slo.LIVED: _lived(), slo.ANSWERED: slo.answered_requests()}
     for level in slo.all_service_levels():
         expressions[level.judged_series(slo.STEP)] = level.judged
         expressions[level.bad_series(slo.STEP)] = level.bad

@@ -143,6 +143,15 @@ DOCKER = (
         ("grafana-init", "grafana"),
     ),
     Setting(
+        "RUNBOOK_URL",
+        "",
+        "Address of docs/runbook.md as your people can open it, such as "
+        "https://git.example.org/llm/glasshouse/blob/main/docs/runbook.md: alerts link to their section of it. Unset: "
+        "they name the file.",
+        "an http or https address",
+        ("grafana-init", "grafana"),
+    ),
+    Setting(
         "SMTP_HOST",
         "",
         "Mail server with its port, such as smtp.example.org:587. Its password is in the file grafana/smtp-password in "

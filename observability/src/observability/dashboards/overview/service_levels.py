@@ -5,7 +5,8 @@ from observability.panel import BLUE, GREEN, ORANGE, RED, YELLOW, Panel, Query, 
 from observability.queries import cost, slo
 from observability.variables import Variables
 
-_ALL = "one objective for all models and VMs: the variables above do not filter it."
+_ALL = "one objective for all models of a VM: the variables above do not filter it."
+_YOUNG = "Not enough data"
 # Burn rates above which an alert fires.
 _FAST_BURN, _SLOW_BURN = settings.FAST_BURNS[0][0], settings.SLOW_BURN[0]
 
@@ -23,7 +24,7 @@ def tiles(variables: Variables) -> tuple[Panel, ...]:
             left_of.format(
                 bad="failures", objective=f"{settings.AVAILABILITY_OBJECTIVE:.1%} succeed", window=slo.BUDGET_WINDOW
             ),
-            _ALL, "percentunit", slo.budget_left("availability"), left, minimum=None, decimals=0,
+            _ALL, "percentunit", slo.budget_left("availability"), left, minimum=None, decimals=0, no_value=_YOUNG,
             action="below a quarter: no risky deployments until it has recovered.", drilldown=links.GATEWAY,
         ),
         stat(
@@ -34,7 +35,7 @@ def tiles(variables: Variables) -> tuple[Panel, ...]:
                 window=slo.BUDGET_WINDOW,
             ),
             f"only streams that got a first token; {_ALL}", "percentunit", slo.budget_left("ttft"), left,
-            minimum=None, decimals=0, drilldown=links.ENGINE,
+            minimum=None, decimals=0, no_value=_YOUNG, drilldown=links.ENGINE,
         ),
         stat(
             "Burning, last hour",
@@ -53,8 +54,7 @@ def tiles(variables: Variables) -> tuple[Panel, ...]:
         stat(
             "Failed, 3 days",
             "How many requests failed on the server's side in three days?",
-            f"summed from evaluations every {settings.EVALUATION_INTERVAL_SECONDS} s, so that small numbers are "
-            f"estimates; {_ALL}",
+            f"half a minute behind; {_ALL}",
             "short", slo.bad_requests("availability", slo.BUDGET_WINDOW), decimals=0,
         ),
         stat(

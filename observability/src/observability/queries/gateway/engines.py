@@ -17,10 +17,14 @@ def state_code(scope: Scope) -> str:
     return f"max by (engine, vm) ({' or '.join(codes)})"
 
 
+def is_ready(scope: Scope) -> str:
+    """1 while an engine is ready, by each gateway."""
+    return _series(scope, "state", 'state="ready"')
+
+
 def ready(scope: Scope) -> str:
     """The number of ready engines."""
-    selector = _series(scope, "state", 'state="ready"')
-    return f"sum(max by (engine, vm) ({selector}))"
+    return f"sum(max by (engine, vm) ({is_ready(scope)}))"
 
 
 def served_models(scope: Scope, *matchers: str) -> str:

@@ -27,7 +27,7 @@ def workers_missing(scope: Scope) -> str:
 def workers_missing_by_instance(scope: Scope) -> str:
     """Missing workers of each gateway."""
     expected, live = _series(scope, "workers_expected"), _series(scope, "worker_up")
-    return f"sum by (instance) ({expected}) - sum by (instance) ({live})"
+    return f"sum by (instance, vm) ({expected}) - sum by (instance, vm) ({live})"
 
 
 def loop_lag(scope: Scope, number: float, *by: str) -> str:
@@ -37,7 +37,7 @@ def loop_lag(scope: Scope, number: float, *by: str) -> str:
 
 def loop_lag_by_instance(scope: Scope) -> str:
     """The 95th percentile of each gateway's event loop lag, in seconds."""
-    return loop_lag(scope, 0.95, "instance")
+    return loop_lag(scope, 0.95, "instance", "vm")
 
 
 def lost_requests(scope: Scope) -> str:
@@ -45,6 +45,12 @@ def lost_requests(scope: Scope) -> str:
     started = total(scope.series("gateway_requests_started_total", JOB, model="model", vm="vm"))
     ended = total(scope.series("gateway_requests_total", JOB, model="model", vm="vm"))
     return f"{started} - {ended} - {in_flight(scope)}"
+
+
+def auth_failures_by_vm(scope: Scope) -> str:
+    """Requests in the window with a missing or invalid key, by VM and reason."""
+    failures = f"increase({_series(scope, 'auth_failures_total')}[{scope.window}])"
+    return f"round({total(failures, 'vm', 'reason')})"
 
 
 def auth_failures(scope: Scope) -> str:

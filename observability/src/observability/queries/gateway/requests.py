@@ -9,6 +9,7 @@ from observability.queries.gateway.engines import served_models
 NO_HEALTH_CHECK = f'route!~"{"|".join(settings.HEALTH_ROUTES)}"'
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
+_ANSWERED = "|".join(("ok", "cancelled", *settings.FAILED_OUTCOMES))
 _NO_VLLM = 'kind!="vllm"'
 
 
@@ -72,9 +73,15 @@ def cancelled_share(scope: Scope, *by: str) -> str:
 
 
 def cancelled_share_of_many(scope: Scope, minimum: int) -> str:
-    """The cancelled share, empty while fewer than `minimum` requests were cancelled in the window."""
-    cancelled = requests(scope, 'outcome="cancelled"')
-    return f"{cancelled_share(scope)} and {total(f'increase({cancelled}[{scope.window}])')} >= {minimum}"
+    """The share of each VM's requests that were cancelled, empty while fewer than `minimum` were in the window.
+
+    Of those that an engine was to answer: what the client got wrong or may not do would dilute it.
+    """
+    cancelled, answered = (
+        total(f"increase({requests(scope, matcher)}[{scope.window}])", "vm")
+        for matcher in ('outcome="cancelled"', f'outcome=~"{_ANSWERED}"')
+    )
+    return f"{share(cancelled, answered)} and {cancelled} >= {minimum}"
 
 
 def by_outcome(scope: Scope) -> str:
