@@ -32,10 +32,12 @@ class Load:
     Attributes:
         body: JSON of the request; `mock` in it tells the stand-in engine how to behave.
         cancel_after_s: seconds after which a client closes the connection; None reads the whole response.
+        has_valid_key: whether the gateway knows the clients' key.
     """
 
     body: Mapping[str, Any]
     cancel_after_s: float | None = None
+    has_valid_key: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ class Injection:
             return self._add(fault, targets.probe(stand_ins, fault.name))
         if fault.load is not None:
             url = f"http://{stand_ins.gateway}"
-            self._write(LOAD, LoadFile(url, self._key, fault.load.body, fault.load.cancel_after_s).text())
+            key = self._key if fault.load.has_valid_key else "gh-wrong"
+            self._write(LOAD, LoadFile(url, key, fault.load.body, fault.load.cancel_after_s).text())
             return self._add(fault, targets.gateway(stand_ins))
         self.refresh(fault, 0)
         return self._add(fault, targets.page(stand_ins, fault.job or "", fault.name))

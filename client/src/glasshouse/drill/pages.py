@@ -3,6 +3,7 @@
 Each page has the names and labels of the exporter that it stands in for, as in tests/unit/observability/golden.
 """
 
+import time
 from collections.abc import Iterable
 
 MODEL = "glasshouse-drill"
@@ -30,7 +31,7 @@ def hung_engine(seconds: float) -> str:
 
 
 def broken_gpus(seconds: float) -> str:
-    """One GPU of two is lost; the other is hot, nearly full, and reports XID 79 every minute."""
+    """One GPU of two is lost; the other is hot, nearly full, reports XID 79 every minute, and was read an hour ago."""
     gpu = 'gpu="0",UUID="GPU-drill",modelName="drill"'
     return _page(
         (
@@ -40,25 +41,47 @@ def broken_gpus(seconds: float) -> str:
             (f'gpu_xid_errors_total{{{gpu},xid="79"}}', seconds // _XID_EVERY_S),
             (f'gpu_clock_event_active{{{gpu},clock_event="hw_thermal"}}', 1),
             (f"DCGM_FI_DEV_FB_FREE{{{gpu}}}", 200),
+            ("gpu_exporter_last_success_timestamp_seconds", time.time() - 3600),
         )
     )
 
 
-def full_disk(_seconds: float) -> str:
-    """A disk of 100 GB with 5 % free."""
+def faulty_host(_seconds: float) -> str:
+    """A disk of 100 GB with 5 % free, and a clock that is ten minutes ahead."""
     disk = 'device="/dev/drill",fstype="ext4",mountpoint="/drill"'
     return _page(
-        ((f"node_filesystem_avail_bytes{{{disk}}}", 5e9), (f"node_filesystem_size_bytes{{{disk}}}", 1e11)),
+        (
+            (f"node_filesystem_avail_bytes{{{disk}}}", 5e9),
+            (f"node_filesystem_size_bytes{{{disk}}}", 1e11),
+            ("node_time_seconds", time.time() + 600),
+        )
+    )
+
+
+def failing_nginx(seconds: float) -> str:
+    """An nginx that answers a request with 502 every two seconds."""
+    return _page((('nginx_own_responses_total{code="502"}', seconds // 2),))
+
+
+def restarting_engine(seconds: float) -> str:
+    """An engine that its launcher starts every half minute."""
+    return _page(
+        (
+            ("launcher_start_attempts_total", seconds // 30),
+            (f'launcher_last_failure_info{{model="{MODEL}",reason="this is a drill"}}', 1),
+        )
     )
 
 
 def starved_gateway(seconds: float) -> str:
-    """A gateway that lacks one of two workers, and whose event loop is 0.2 s late."""
+    """A gateway that lacks one of two workers and an engine for its model, and whose event loop is 0.2 s late."""
     wakeups = seconds * 10
     return _page(
         (
             ("gateway_workers_expected", 2),
             ("gateway_worker_up", 1),
+            (f'gateway_engine_model{{engine="drill-lost",kind="vllm",model="{MODEL}-lost"}}', 1),
+            ('gateway_engine_state{engine="drill-lost",state="ready"}', 0),
             ('gateway_event_loop_lag_seconds_bucket{le="0.1"}', 0),
             ('gateway_event_loop_lag_seconds_bucket{le="0.25"}', wakeups),
             ('gateway_event_loop_lag_seconds_bucket{le="+Inf"}', wakeups),

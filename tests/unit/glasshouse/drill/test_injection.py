@@ -1,3 +1,4 @@
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,15 @@ def test_requests_are_for_the_drills_gateway_with_a_key_of_its_own(rig: FakeRig,
     assert (key["name"], len(key["sha256"])) == ("drill", 64)
     injection.undo(fault)
     assert not (rig.directory / "load.json").exists()
+
+
+def test_a_wrong_key_is_one_that_the_drills_gateway_does_not_know(rig: FakeRig, injection: Injection) -> None:
+    keys = []
+    for name in ("failing-requests", "wrong-key"):
+        injection.put_in(BY_NAME[name])
+        keys.append(hashlib.sha256(json.loads((rig.directory / "load.json").read_text())["key"].encode()).hexdigest())
+    (known,) = json.loads((rig.directory / "keys.yaml").read_text())["keys"]
+    assert [key == known["sha256"] for key in keys] == [True, False]
 
 
 def test_faults_on_the_same_target_are_scraped_once(rig: FakeRig, injection: Injection) -> None:

@@ -52,7 +52,7 @@ def test_an_alert_fires_is_delivered_and_resolves(watch: Watch, clock: Clock) ->
 
 
 @pytest.mark.parametrize(
-    "labels", [{"vm": "local", "instance": INSTANCE}, {"vm": "drill", "instance": "drill-disk"}, {"vm": "local"}]
+    "labels", [{"vm": "local", "instance": INSTANCE}, {"vm": "drill", "instance": "drill-host"}, {"vm": "local"}]
 )
 def test_a_real_alert_and_another_fault_are_not_taken_for_it(watch: Watch, labels: dict[str, str]) -> None:
     watch.update(rules(labels), [])
