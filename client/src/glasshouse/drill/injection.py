@@ -158,9 +158,10 @@ def undo_all(rig: Rig, journal: Journal, grafana: Grafana | None) -> None:
         journal.remove(stopped=part)
     clear(rig.directory)
     rig.remove_stand_ins()
-    for silence in changes.silences if grafana is not None else ():
-        with suppress(GlasshouseError):  # it expires by itself
-            grafana.expire(silence)
+    if grafana is not None:
+        for silence in changes.silences:
+            with suppress(GlasshouseError):  # it expires by itself
+                grafana.expire(silence)
     journal.end()
 
 

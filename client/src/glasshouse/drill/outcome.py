@@ -84,7 +84,7 @@ class Outcome:
         return "\n".join(lines)
 
     def _rows(self) -> list[tuple[str, ...]]:
-        rows = [("FAULT", "ALERT", "FIRED", "DELIVERED", "RESOLVED", "DRILLED WITH")]
+        rows: list[tuple[str, ...]] = [("FAULT", "ALERT", "FIRED", "DELIVERED", "RESOLVED", "DRILLED WITH")]
         for each in self.faults:
             rows += [
                 (
