@@ -1,4 +1,4 @@
-"""Each metrics page fires the alerts of its fault, as shipped, with the label by which a drill is told from the rest."""
+"""Each metrics page fires the alerts of its fault, as shipped, with the label that tells a drill from the rest."""
 
 import itertools
 import re
