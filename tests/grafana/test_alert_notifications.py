@@ -130,9 +130,13 @@ def _inject(faults: tuple[Fault, ...], grafana: Grafana, webhook: WebhookReceive
         first = webhook.first(fault.alert, "firing", started)
         assert first is not None
         _, message = first
-        assert message["annotations"]["runbook"].startswith("docs/runbook.md#")
+        assert message["annotations"]["runbook_url"].startswith("docs/runbook.md#")
         assert message["annotations"]["summary"] in message["message"]
+        assert message["title"].startswith("[FIRING:")
         assert "no value" not in message["title"] + message["message"]
+        last = webhook.first(fault.alert, "resolved", ended)
+        assert last is not None
+        assert f"Resolved: {last[1]['annotations']['resolved']}" in last[1]["message"]
     return [
         FaultOutcome(
             fault=fault.name,

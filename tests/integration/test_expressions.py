@@ -28,7 +28,7 @@ _JOB = re.compile(r'job=(~?)"([^"]+)"')
 _FILTERS = {f"alert {name}" for name in (
     *("AvailabilityBudgetBurnFast", "AvailabilityBudgetBurnSlow", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow"),
     *("EngineStalled", "EngineThroughputDegraded", "HighCancellationRate", "SloRecordingRulesMissing"),
-    *("GpuLost", "GpuXidError"),
+    *("GpuLost", "GpuXidError", "ModelUnavailable", "ModelTtftHigh", "ModelTpotHigh", "ScrapeTimeout", "ClockSkew"),
 )}  # fmt: skip
 
 
@@ -69,7 +69,8 @@ def _watched(engine: Engine, services: Services, directory: Path, exits: context
     _traffic(gateway)
     until(lambda: _scraped(prometheus) == _counted(gateway), 10, "all of the traffic is scraped")
     until(lambda: bool(prometheus.ask(_SPENT)), 10, "what it cost is in the books, which come later")
-    until(lambda: all(prometheus.ask(name) for name in recording.series()), 10, "rules have recorded it")
+    # Increases are compared with samples that are 20 s old.
+    until(lambda: all(prometheus.ask(name) for name in recording.series()), 40, "rules have recorded it")
     return prometheus
 
 

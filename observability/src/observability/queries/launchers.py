@@ -26,7 +26,7 @@ def starts(scope: Scope) -> str:
 def starts_by_cause(scope: Scope) -> str:
     """Starts of each engine in the window, with its model and the reason of its last failure where there was one."""
     starts = _by_engine(f"round(increase({_launcher(scope, 'launcher_start_attempts_total')}[{scope.window}]))")
-    reasons = f"max by (job, instance, vm, model, reason) ({_launcher(scope, 'launcher_last_failure_info')})"
+    reasons = f"topk by (job, instance, vm) (1, {_launcher(scope, 'launcher_last_failure_info')})"
     target = "on (job, instance, vm)"
     return f"{starts} * {target} group_left (model, reason) {reasons} or {starts} unless {target} {reasons}"
 
