@@ -167,7 +167,9 @@ def undo_all(rig: Rig, journal: Journal, grafana: Grafana | None) -> None:
 
 def clear(directory: Path) -> None:
     """Empties the drill's directory; the targets go first."""
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    with suppress(PermissionError):  # another user's, who has seen to it
+        directory.chmod(0o755)  # git gives it the umask's rights, and the services run as another user
     (directory / targets.FILE).unlink(missing_ok=True)
     for path in directory.iterdir():
         if path.name != _KEPT:

@@ -42,8 +42,9 @@ class Outcome:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every alert of every fault that was put in fired, was delivered, and resolved."""
-        return all(sighting.is_complete for each in self.faults for sighting in each.sightings)
+        """Whether a fault was put in, and every alert of each fired, was delivered, and resolved."""
+        seen = [sighting.is_complete for each in self.faults for sighting in each.sightings]
+        return bool(seen) and all(seen)
 
     def json(self) -> dict[str, Any]:
         """For programs: durations in seconds, null for what was not seen."""

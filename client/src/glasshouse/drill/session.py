@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from glasshouse.drill import outcome
 from glasshouse.drill.fault import Fault
@@ -18,6 +19,11 @@ _SCRAPED_S = 60.0
 _UNANSWERED_S = 60.0
 
 Show = Callable[[str], None]
+T = TypeVar("T")
+
+
+class _NotScraped(DrillError):
+    """Prometheus does not scrape what a drill adds, so that no fault can be seen."""
 
 
 @dataclass(slots=True)
@@ -34,14 +40,25 @@ class _Reachable:
             ApiError: It has not answered for a minute.
             DrillError: It does not accept the password.
         """
+        return self._ask(lambda: (self.grafana.rules(), self.grafana.attempts()))
+
+    def has_series(self, expression: str) -> bool:
+        """Whether a query to Prometheus returns anything; not while Grafana does not answer.
+
+        Raises:
+            ApiError: It has not answered for a minute.
+        """
+        return bool(self._ask(lambda: self.grafana.series(expression)))
+
+    def _ask(self, question: Callable[[], T]) -> T | None:
         try:
-            found = self.grafana.rules(), self.grafana.attempts()
+            answer = question()
         except ApiError:
             if time.monotonic() - self.answered_at > _UNANSWERED_S:
                 raise
             return None
         self.answered_at = time.monotonic()
-        return found
+        return answer
 
 
 class Session:
@@ -81,14 +98,14 @@ class Session:
     def _drill(self, fault: Fault, rules: dict[str, Rule]) -> FaultOutcome:
         try:
             instance = self._injection.put_in(fault)
+            began = time.monotonic()
+            self._current = (fault, began)
+            sightings = self._watch.begin(fault, instance, rules)
+            self._wait_until_scraped(fault, instance)
+        except (_NotScraped, ApiError):
+            raise
         except GlasshouseError as error:
-            self._injection.undo(fault)
-            self._injection.forget(fault)
-            return FaultOutcome(fault, skipped=str(error))
-        began = time.monotonic()
-        sightings = self._watch.begin(fault, instance, rules)
-        self._current = (fault, began)
-        self._wait_until_scraped(fault, instance)
+            return self._skip(fault, str(error))
         while not self._watch.is_overdue(fault):
             waiting = [each for each in sightings if not each.is_delivered]
             self._show(f"{fault.name}: {fault.title}; waiting for {_names(waiting)}")
@@ -99,16 +116,27 @@ class Session:
         self._recovering.append(fault)
         return FaultOutcome(fault, sightings)
 
+    def _skip(self, fault: Fault, reason: str) -> FaultOutcome:
+        self._current = None
+        self._watch.drop(fault)
+        self._injection.undo(fault)
+        self._injection.forget(fault)
+        return FaultOutcome(fault, skipped=reason)
+
     def _wait_until_scraped(self, fault: Fault, instance: str) -> None:
-        """Waits until Prometheus has the fault's target.
+        """Waits until Prometheus has scraped the fault's target.
 
         Raises:
-            DrillError: It does not, as one that was started with an older configuration.
+            _NotScraped: It does not try, as one that was started with an older configuration.
+            DrillError: The target does not answer.
         """
+        target = f'up{{vm="{VM}", instance="{instance}"}}'
         until = time.monotonic() + _SCRAPED_S
-        while not self._grafana.series(f'up{{vm="{VM}", instance="{instance}"}}'):
+        while not self._reachable.has_series(target if fault.stops else f"{target} == 1"):
             if time.monotonic() > until:
-                raise DrillError(
+                if self._reachable.has_series(target):
+                    raise DrillError(f"{instance} does not answer Prometheus. Why: docker compose logs --tail 20 drill")
+                raise _NotScraped(
                     f"Prometheus has not scraped {instance} within {_SCRAPED_S:.0f} s. If it was started before this "
                     "version: docker compose restart prometheus"
                 )

@@ -82,6 +82,10 @@ class Watch:
             if of is fault and sighting.ended is None:
                 sighting.ended = self._clock()
 
+    def drop(self, fault: Fault) -> None:
+        """Forgets a fault that was not put in."""
+        self._sightings = [(of, each) for of, each in self._sightings if of is not fault]
+
     def of(self, fault: Fault) -> list[Sighting]:
         """The alerts of a fault."""
         return [sighting for of, sighting in self._sightings if of is fault]

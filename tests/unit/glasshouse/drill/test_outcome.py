@@ -23,6 +23,10 @@ def test_a_drill_is_complete_if_everything_was_seen_of_what_was_put_in() -> None
         assert not Outcome([FaultOutcome(PART, [COMPLETE, seen])], {}).is_complete
 
 
+def test_a_drill_that_skipped_everything_shows_nothing() -> None:
+    assert not Outcome([FaultOutcome(ENGINE, skipped="One engine.")], {}).is_complete
+
+
 def test_it_is_printed_with_what_was_not_seen() -> None:
     failed = sighting(fired_s=1)
     failed.error = "404 Not Found"

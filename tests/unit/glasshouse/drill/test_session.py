@@ -118,6 +118,17 @@ def test_a_prometheus_that_does_not_know_the_drill_is_named(
         drill(scripted, journal).run([GPU])
 
 
+def test_a_stand_in_that_does_not_answer_skips_its_fault(
+    scripted: ScriptedGrafana, rig: FakeRig, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripted, "series", lambda expression: [] if "== 1" in expression else [{"vm": "drill"}])
+    monkeypatch.setattr(session, "_SCRAPED_S", 0.01)
+    result = drill(scripted, journal).run([GPU, PART])
+    assert "drill-gpu does not answer Prometheus" in result.faults[0].skipped
+    assert result.faults[1].sightings[0].is_complete
+    assert "drill-gpu" not in (rig.directory / "targets.json").read_text()
+
+
 def test_grafana_may_be_away_for_a_moment_but_not_for_long(
     scripted: ScriptedGrafana, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
