@@ -11,14 +11,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from glasshouse.api import Api, Response
-from glasshouse.errors import DrillError
+from glasshouse.errors import ApiError, DrillError
 from glasshouse.stack.rig import GrafanaAccess
 
 _USER = "admin"
 _DATASOURCE = "prometheus"  # its uid, in grafana/provisioning/datasources
 _UNAUTHORIZED = (401, 403)
 _TIMEOUT_S = 20.0
-_OK = 200
+_OK, _SERVER_ERROR = 200, 500
 
 Labels = Mapping[str, str]
 
@@ -137,7 +137,9 @@ class Grafana:
                 "first start. Name a file with the current one: --password-file"
             )
         if answer.status != _OK or isinstance(answer.body, str):
-            raise DrillError(f"Grafana answers {answer.status} to {path.partition('?')[0]}: {_said(answer)}.")
+            # Of nginx, while Grafana restarts: as good as no answer.
+            kind = ApiError if answer.status >= _SERVER_ERROR else DrillError
+            raise kind(f"Grafana answers {answer.status} to {path.partition('?')[0]}: {_said(answer)}.")
         return answer.body
 
     def _api(self) -> Api:

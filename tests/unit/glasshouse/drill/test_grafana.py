@@ -49,7 +49,7 @@ def test_a_password_that_was_changed_is_named(grafana: Grafana, fake_api: FakeAp
 
 def test_what_grafana_says_of_a_failure_is_shown(grafana: Grafana, fake_api: FakeApi) -> None:
     fake_api.answers[RULES] = (500, {"message": "database is locked"})
-    with pytest.raises(DrillError, match="database is locked"):
+    with pytest.raises(ApiError, match="database is locked"):
         grafana.rules()
     fake_api.answers[SILENCES] = (400, {"message": "no matchers"})
     with pytest.raises(DrillError, match="no matchers"):
