@@ -5,8 +5,10 @@ from glasshouse.drill.watch import Sighting
 PART, ENGINE = FAULTS[:2]
 
 
-def sighting(**seen: float) -> Sighting:
-    return Sighting("TargetDown", "node-exporter:9100", 0, 300, **seen)
+def sighting(
+    fired_s: float | None = None, delivered_s: float | None = None, resolved_s: float | None = None
+) -> Sighting:
+    return Sighting("TargetDown", "node-exporter:9100", 0, 300, None, fired_s, delivered_s, resolved_s)
 
 
 COMPLETE = sighting(fired_s=150, delivered_s=160.25, resolved_s=42.04)
