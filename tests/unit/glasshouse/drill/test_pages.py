@@ -13,7 +13,6 @@ import pytest
 import yaml
 from tests.support.generated_files import ROOT
 
-from glasshouse.drill import pages
 from glasshouse.drill.catalogue import FAULTS
 from glasshouse.drill.fault import Fault
 from observability.alerts import all_alerts
@@ -43,7 +42,7 @@ def _test(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     seconds = int(fault.lead_s) + max(_for_seconds(alert) for alert in fault.alerts) + 120
     values: dict[str, list[float]] = defaultdict(list)
     for now in range(0, seconds + _STEP_S, _STEP_S):
-        monkeypatch.setattr(pages.time, "time", lambda now=now: float(now))
+        monkeypatch.setattr("glasshouse.drill.pages.time.time", lambda now=now: float(now))
         for series, value in _samples(fault, now):
             values[series].append(value)
     firing = 'count(ALERTS{{alertname="{}", alertstate="firing", vm="drill"}}) > bool 0'
