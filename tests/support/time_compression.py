@@ -1,7 +1,7 @@
 """Alerts and recording rules with every duration divided: for tests that inject a fault and cannot wait an hour.
 
-Divided are windows, subqueries, offsets, how long an alert must hold, and evaluation intervals. Limits stay as they are, so that
-tests exercise what runs. Windows are never shorter than MIN_SECONDS: too few scrapes make no rate.
+Divided are windows, subqueries, offsets, how long an alert must hold, and evaluation intervals. Limits stay as they
+are, so that tests exercise what runs. Windows are never shorter than MIN_SECONDS: too few scrapes make no rate.
 """
 
 import re

@@ -8,7 +8,7 @@ Ratios are empty without traffic.
 from dataclasses import dataclass
 
 from observability import settings
-from observability.promql import Scope, increase_between_evaluations, per_scalar, share, total
+from observability.promql import Scope, increase_between_evaluations, share, share_of_each, total
 from observability.queries import stack
 from observability.queries.gateway import JOB, models, requests
 
@@ -128,7 +128,7 @@ def recording_missing() -> str:
 def burn_rate(name: str, window: str) -> str:
     """The burn rate, without drills: at 1 the error budget is spent exactly. Empty without traffic."""
     recorded = f"{service_level(name).ratio_series(_recorded(window))}{{{NOT_A_DRILL}}}"
-    return per_scalar(recorded, "/", f"(1 - {objective(name)})")
+    return share_of_each(recorded, f"(1 - {objective(name)})")
 
 
 def budget(name: str) -> str:

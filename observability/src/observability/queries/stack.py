@@ -62,12 +62,12 @@ def _slow() -> str:
     """Engines that the gateway finds ready, and other targets while the endpoint responds."""
     # A scrape that is given up takes a little longer or shorter than its timeout.
     given_up = f"scrape_duration_seconds{{%s}} >= {settings.SCRAPE_TIMEOUT_SECONDS * 0.95:g} and up{{%s}} == 0"
-    engines, others = f'job=~"{_ENGINES}"', f'job=~".+", job!~"{_ENGINES}|probe"'
+    engines, others = (given_up % (matcher, matcher) for matcher in (f'job=~"{_ENGINES}"', 'job=~".+"'))
     ready = 'max by (vm, engine) (gateway_engine_state{job="gateway", state="ready"}) == 1'
     responds = 'max by (vm) (probe_success{job="probe"}) == 1'
     return (
-        f'({given_up % (engines, engines)}) and on (job, vm) label_replace({ready}, "job", "$1", "engine", "(.+)") or '
-        f"({given_up % (others, others)}) and on (vm) ({responds})"
+        f'({engines}) and on (job, vm) label_replace({ready}, "job", "$1", "engine", "(.+)") or '
+        f'({others} unless up{{job=~"{_ENGINES}|probe"}}) and on (vm) ({responds})'
     )
 
 

@@ -6,7 +6,7 @@ and not a hundred. See docs/decisions/0029.
 """
 
 from observability import settings
-from observability.promql import per_scalar, share
+from observability.promql import per_scalar, share, share_of_each
 from observability.queries import slo
 from observability.recording.group import Group
 
@@ -29,8 +29,9 @@ def _series() -> dict[str, str]:
             expressions[level.ratio_series(window)] = share(
                 f"{level.bad_series(window)}{{}}", f"{level.judged_series(window)}{{}}"
             )
-        allowed = f"((1 - {level.objective_series}{{}}) / on () {slo.LIVED}{{}})"
-        expressions[level.budget_series] = per_scalar(f"{level.judged_series(slo.BUDGET_WINDOW)}{{}}", "*", allowed)
+        allowed = share_of_each(f"(1 - {level.objective_series}{{}})", f"{slo.LIVED}{{}}")
+        judged = f"{level.judged_series(slo.BUDGET_WINDOW)}{{}}"
+        expressions[level.budget_series] = per_scalar(judged, "*", f"({allowed})")
     return expressions
 
 

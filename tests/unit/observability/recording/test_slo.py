@@ -30,17 +30,24 @@ def test_recorded_ratios(tmp_path: Path) -> None:
 
 
 def test_each_service_level_is_recorded_over_every_window() -> None:
-    names = list(slo_rules.group().series)
+    names = slo_rules.group().series.keys()
     for level in slo.all_service_levels():
         assert f"slo:{level.name}_objective" in names
-        assert {f"{level.stem}:ratio_rate{window}" for window in settings.SLO_WINDOWS} <= set(names)
-    assert {slo.ratio(level.name, "1h").removesuffix("{}") for level in slo.all_service_levels()} <= set(names)
+        for window in settings.SLO_WINDOWS:
+            assert {
+                f"slo:{level.name}_{level.fault}:ratio_rate{window}",
+                f"slo:{level.name}_{level.fault}:increase{window}",
+                f"slo:{level.name}_judged:increase{window}",
+            } <= names
+        for query in (slo.ratio(level.name, "1h"), slo.bad_requests(level.name, "3d"), slo.budget(level.name)):
+            assert query.removesuffix("{}") in names
 
 
-def test_the_base_window_is_a_multiple_of_the_evaluation_interval() -> None:
-    assert slo.BASE_WINDOW == "5m"
-    assert 5 * 60 % settings.EVALUATION_INTERVAL_SECONDS == 0
+def test_increases_are_counted_between_evaluations_of_the_group() -> None:
     assert slo_rules.group().interval_seconds == settings.EVALUATION_INTERVAL_SECONDS
+    assert f"[{slo.STEP}] offset {settings.SCRAPE_INTERVAL_SECONDS}s" in slo_rules.group().series[slo.ANSWERED]
+    assert settings.SCRAPE_TIMEOUT_SECONDS < settings.SCRAPE_INTERVAL_SECONDS  # a sample is stored by then
+    assert slo.EVALUATIONS_PER_BUDGET_WINDOW * settings.EVALUATION_INTERVAL_SECONDS == 3 * 86400
 
 
 def test_an_unknown_service_level_or_window_is_an_error() -> None:
