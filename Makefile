@@ -70,6 +70,11 @@ endif
 rotate-engine-key: .venv/.installed  ## Rotate the key between the gateway and the engines; nothing restarts, no request is lost
 	@$(GLASSHOUSE) rotate-engine-key
 
+.PHONY: drill
+drill: .venv/.installed  ## Put faults in, one after the other, and report which alerts fired, were delivered and resolved (ONLY="gpu host" YES=1 LIST=1 UNDO=1 REPORT=…)
+	@faults=(); read -ra names <<<"$${ONLY:-}"; for name in "$${names[@]}"; do faults+=(--only "$$name"); done; \
+	$(GLASSHOUSE) drill $(if $(LIST),--list) $(if $(UNDO),--undo) $(if $(YES),--yes) $(if $(value REPORT),--report "$$REPORT") "$${faults[@]}"
+
 .PHONY: backup restore upgrade
 backup: .venv/.installed  ## Save secrets, keys, settings and data into one file in backups/, while it serves (FILE=…)
 	@$(GLASSHOUSE) backup $(if $(value FILE),--file "$$FILE")

@@ -78,7 +78,9 @@ def _watched(engine: Engine, services: Services, directory: Path, exits: context
     until(lambda: _scraped(prometheus) == _counted(gateway), 10, "all of the traffic is scraped")
     until(lambda: bool(prometheus.ask(_SPENT)), 10, "what it cost is in the books, which come later")
     scraped = {series["metric"]["job"] for series in prometheus.ask("up")}
-    recorded = [name for name, expr in recording.series().items() if name not in _OF_NGINX and _can_be_evaluated(expr, scraped)]
+    recorded = [
+        name for name, expr in recording.series().items() if name not in _OF_NGINX and _can_be_evaluated(expr, scraped)
+    ]
     until(lambda: all(prometheus.ask(name) for name in recorded), 40, "rules have recorded it")
     return prometheus
 

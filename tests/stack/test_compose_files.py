@@ -119,6 +119,23 @@ def test_every_setting_of_a_service_reaches_its_container() -> None:
 
 
 @pytest.mark.parametrize("files", [GPU, CPU], ids=["gpu", "cpu"])
+def test_a_drill_has_three_confined_containers_that_nobody_outside_reaches(files: tuple[str, ...]) -> None:
+    without, found = (config(files, profiles=profiles)["services"] for profiles in ("", "drill"))
+    own = {name: service for name, service in found.items() if name not in without}
+    assert set(own) == {"drill", "drill-gateway", "drill-engine"}
+    networks = config(files, profiles="drill")["networks"]
+    for name, service in own.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["restart"] == "no", name
+        assert not service.get("ports"), name
+        assert all(networks[network]["internal"] for network in service["networks"]), name
+        assert all(mount["read_only"] for mount in service["volumes"]), name
+        assert not any("secrets" in mount["source"] for mount in service["volumes"]), name
+
+
+@pytest.mark.parametrize("files", [GPU, CPU], ids=["gpu", "cpu"])
 def test_every_container_is_confined(files: tuple[str, ...]) -> None:
     for name, service in config(files, profiles=ALL_PROFILES)["services"].items():
         assert service["read_only"], name

@@ -1,5 +1,6 @@
 """A small client of the API: HTTP/1.1 over one connection, every failure reported in one sentence."""
 
+import base64
 import http.client
 import json
 import re
@@ -52,6 +53,7 @@ class Api:
         url: http://host:port or https://host:port.
         certificate: The one certificate to trust; None trusts what the system trusts.
         key: Sent as `Authorization: Bearer …`.
+        user: Name and password, sent as `Authorization: Basic …` instead.
         timeout: Seconds of silence after which a request has failed.
         headers: Further headers of every request.
         check_hostname: Whether the certificate has to be for the host of `url`; False is for containers, which know
@@ -64,14 +66,19 @@ class Api:
         *,
         certificate: Path | None = None,
         key: str | None = None,
+        user: tuple[str, str] | None = None,
         timeout: float = 30.0,
         headers: Mapping[str, str] = MappingProxyType({}),
         check_hostname: bool = True,
     ) -> None:
         self.url = without_credentials(url)
         self._timeout = timeout
-        authorization = {"Authorization": f"Bearer {key}"} if key else {}
-        self._headers = {"Content-Type": "application/json", **authorization, **headers}
+        authorization = f"Bearer {key}" if key else f"Basic {_basic(*user)}" if user else None
+        self._headers = {
+            "Content-Type": "application/json",
+            **({"Authorization": authorization} if authorization else {}),
+            **headers,
+        }
         self._connection = _connection(url, certificate, check_hostname=check_hostname)
 
     def __enter__(self) -> Self:
@@ -90,6 +97,11 @@ class Api:
     def post(self, path: str, body: dict[str, Any]) -> Response:
         """Raises `ApiError` when nobody answers."""
         with self._request("POST", path, body) as response:
+            return _response(response)
+
+    def delete(self, path: str) -> Response:
+        """Raises `ApiError` when nobody answers."""
+        with self._request("DELETE", path, None) as response:
             return _response(response)
 
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[str]:
@@ -150,6 +162,10 @@ def error_message(body: Any) -> str | None:
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         return str(body["error"].get("message") or "") or None
     return None
+
+
+def _basic(name: str, password: str) -> str:
+    return base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
 def _connection(url: str, certificate: Path | None, *, check_hostname: bool) -> http.client.HTTPConnection:

@@ -12,6 +12,7 @@ import typer
 from glasshouse import alert_provisioning, smoke, start
 from glasshouse.console import Json, print_error, print_json
 from glasshouse.doctor import command
+from glasshouse.drill import command as drills
 from glasshouse.errors import ExitCode, GlasshouseError
 from glasshouse.files import ownership_hint
 from glasshouse.maintenance import commands as maintenance
@@ -217,6 +218,39 @@ def doctor(as_json: Json = False) -> None:
     Exits with 1 if a check fails.
     """
     command.report(settings_here(), as_json=as_json)
+
+
+@app.command(rich_help_panel=_MAINTAIN)
+def drill(
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Only this fault, by its name; repeatable.", show_default="all")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it begins.")] = False,
+    show_list: Annotated[
+        bool, typer.Option("--list", help="List the faults and their alerts, and do nothing.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Undo what a drill that was killed has left.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Also write the result to this file, as Markdown.")] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the password of Grafana's admin.", show_default="secrets/grafana/grafana-password"
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put faults into the running stack and report when each alert fired, was delivered, and resolved.
+
+    Exits with 1 if something was not seen. Everything is undone, also on Ctrl-C.
+    """
+    settings = settings_here()
+    if show_list:
+        drills.print_list()
+    elif undo:
+        drills.undo(settings)
+    else:
+        options = drills.Options(tuple(only or ()), yes, as_json, report, password_file)
+        raise typer.Exit(drills.run(settings, options))
 
 
 def _status(stack: Stack | None) -> dict[str, Any]:

@@ -60,12 +60,17 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """What is being waited for, and for how long: a live line on a terminal, otherwise a line for each change."""
+    """What is being waited for, and for how long: a live line on a terminal, otherwise a line for each change.
 
-    def __init__(self) -> None:
-        console = Console()
+    Args:
+        to_stderr: whether standard output is for something else.
+    """
+
+    def __init__(self, *, to_stderr: bool = False) -> None:
+        self._output = sys.stderr if to_stderr else sys.stdout
+        console = Console(stderr=to_stderr)
         # Not the console's own answer, which FORCE_COLOR changes: a pipe gets lines, whatever their colour.
-        is_live = sys.stdout.isatty() and not console.is_dumb_terminal
+        is_live = self._output.isatty() and not console.is_dumb_terminal
         self._live = Live(console=console, transient=True, auto_refresh=False) if is_live else None
         self._began = time.monotonic()
         self._text = ""
@@ -95,7 +100,7 @@ class Progress:
         if self._live is not None:
             self._live.update(Text(line, no_wrap=True, overflow="crop"), refresh=True)
         elif text != self._text or now - self._shown_at > _REPEAT_S:
-            print(line, flush=True)
+            print(line, file=self._output, flush=True)
         else:
             return
         self._text, self._shown_at = text, now

@@ -9,6 +9,7 @@ GlasshouseError
 │   └── ImagesMissing    Docker can neither fetch nor build an image
 ├── BackupError      a backup cannot be made, read or restored
 ├── UpgradeError     an upgrade cannot begin, or has failed
+├── DrillError       a drill cannot begin, or cannot be undone
 └── ApiError         the running stack did not answer, or not as it should
 """
 
@@ -63,6 +64,10 @@ class BackupError(GlasshouseError):
 
 class UpgradeError(GlasshouseError):
     """An upgrade cannot begin, or has failed."""
+
+
+class DrillError(GlasshouseError):
+    """A drill cannot begin, or cannot be undone."""
 
 
 class ApiError(GlasshouseError):

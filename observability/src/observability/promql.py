@@ -7,11 +7,12 @@ with `> 0`, so that "no traffic" is an empty result and not NaN.
 import re
 from dataclasses import dataclass, field, replace
 
+from observability import settings
+
 # The value of a tile whose target cannot be scraped; nothing that is measured has it.
 NOT_SCRAPED = -1_000_000_000
 # The value of a tile for which there was traffic, but too little for a ratio that means anything.
 TOO_LITTLE = -2_000_000_000
-
 _METRIC_NAME = re.compile(r"([A-Za-z_:][\w:]*)\{")
 _PLAIN_JOB = re.compile(r"[\w-]+")
 
@@ -26,12 +27,14 @@ class Scope:
         offset: how long before the evaluated time the window ends, such as 1d; empty for none.
         extremes: a gauge is represented by its highest or lowest value in the window. Without it, by its latest
             sample: then a graph over seven days shows one sample in ten minutes, and misses what is shorter.
+        without_drill: whether the series that `make drill` adds are left out, as on dashboards.
     """
 
     window: str
     filters: dict[str, str] = field(default_factory=dict)
     offset: str = ""
     extremes: bool = False
+    without_drill: bool = False
 
     def series(self, name: str, job: str, *matchers: str, **labels: str) -> str:
         """A selector. `labels` maps a variable to this metric's label for it: model="model_name".
@@ -46,7 +49,8 @@ class Scope:
         return name + "{" + ", ".join([*matchers, *self._filters(labels)]) + "}"
 
     def _filters(self, labels: dict[str, str]) -> list[str]:
-        return [f'{label}=~"{self.filters[key]}"' for key, label in labels.items() if key in self.filters]
+        filters = [f'{label}=~"{self.filters[key]}"' for key, label in labels.items() if key in self.filters]
+        return [*filters, f'vm!="{settings.DRILL_VM}"'] if self.without_drill else filters
 
     def rate(self, selector: str) -> str:
         """The per-second rate over the window."""

@@ -16,6 +16,8 @@ PRIVACY_CANARY = "privacy-canary"
 # Must not change in an upgrade: Prometheus and the blackbox exporter read their files when they are restarted, each at
 # its own time, and a probe with an unknown module fails.
 PROBE_MODULE = "front_door"
+# Written by `make drill` while it runs; beside the configuration. The name is also the job's.
+DRILL_TARGETS = "drill/targets.json"
 
 
 def gpu() -> Config:
@@ -137,7 +139,20 @@ def _common_jobs() -> list[Config]:
         _job("grafana", "grafana:3000", metrics_path="/grafana/metrics"),
         _job("prometheus", "127.0.0.1:9090"),
         _optional_job(PRIVACY_CANARY, PRIVACY_CANARY, 9097),
+        _drill(),
     ]
+
+
+def _drill() -> Config:
+    """Targets of `make drill` (docs/decisions/0035), each with the `job` of the part that it stands in for."""
+    return {
+        "job_name": "drill",
+        # Inotify does not reach through every mount.
+        "file_sd_configs": [{"files": [DRILL_TARGETS], "refresh_interval": "5s"}],
+        "relabel_configs": [{"target_label": "vm", "replacement": settings.DRILL_VM}],
+        # Of a real part that is scraped a second time, only `up` is kept: its other series exist already.
+        "metric_relabel_configs": [{"source_labels": ["drill"], "regex": "up", "action": "drop"}],
+    }
 
 
 def _probe(address: str) -> Config:

@@ -1,5 +1,6 @@
 """Dashboard variables: the Prometheus, and which VMs, models, engines, keys and GPUs to show."""
 
+from observability import settings
 from observability.promql import Scope
 
 Json = dict[str, object]
@@ -10,7 +11,7 @@ _ALL_VALUE = ".*"
 
 # Name → label, and the query of its values. The VM comes first: it filters the other lists.
 _VARIABLES = {
-    "vm": ("VM", 'label_values(up{job=~".+"}, vm)'),
+    "vm": ("VM", f'label_values(up{{job=~".+", vm!="{settings.DRILL_VM}"}}, vm)'),
     "model": ("Model", 'label_values(gateway_requests_started_total{job="gateway", vm=~"$vm"}, model)'),
     "engine": ("Engine", 'label_values(gateway_engine_state{job="gateway", vm=~"$vm"}, engine)'),
     "instance": ("Engine server", 'label_values(up{job=~"vllm|llamacpp", vm=~"$vm"}, instance)'),
@@ -33,15 +34,15 @@ class Variables:
         filters = {name: f"${name}" for name in names if name in _VARIABLES}
         # Graphs: the rate around each point. Grafana derives $__rate_interval from the datasource's timeInterval.
         # Gauges by their extremes, so that no peak between two points is missed.
-        self.per_interval = Scope("$__rate_interval", filters, extremes=True)
+        self.per_interval = Scope("$__rate_interval", filters, extremes=True, without_drill=True)
         # Stats with thresholds: the whole time range that the reader has chosen.
-        self.full_range = Scope("$__range", filters)
+        self.full_range = Scope("$__range", filters, without_drill=True)
         # Stats of the current value.
-        self.now = Scope("1m", filters)
+        self.now = Scope("1m", filters, without_drill=True)
         # Stats of the last five minutes: long enough for a ratio or a quantile of few requests.
-        self.recent = Scope("5m", filters)
+        self.recent = Scope("5m", filters, without_drill=True)
         # Heatmaps: each cell counts the requests of its own interval.
-        self.per_cell = Scope("$__interval", filters)
+        self.per_cell = Scope("$__interval", filters, without_drill=True)
 
 
 def variables_json(names: tuple[str, ...]) -> list[Json]:

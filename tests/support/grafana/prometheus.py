@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import yaml
+from tests.support.drill import drill_job
 from tests.support.generated_files import generated_yaml
 from tests.support.program import HOST, Program, free_port, until
 from tests.support.services import Services
@@ -29,7 +30,7 @@ class Prometheus:
     """
 
     def __init__(self, directory: Path, targets: dict[str, list[str]], blackbox: str, services: Services) -> None:
-        self._directory, self._blackbox, self._key_file = directory, blackbox, services.key_file
+        self.directory, self._blackbox, self._key_file = directory, blackbox, services.key_file
         self._address = f"{HOST}:{free_port()}"
         self.targets = targets | {"prometheus": [self._address]}
         self.url = f"http://{self._address}"
@@ -37,7 +38,7 @@ class Prometheus:
         self._write(generated_yaml(_RECORDING), scrape_s=2, evaluate="2s")
 
     def start(self) -> None:
-        where = self._directory
+        where = self.directory
         command = (
             "prometheus", f"--config.file={where}/prometheus.yml", f"--storage.tsdb.path={where}/data",
             f"--web.listen-address={self._address}",
@@ -85,10 +86,11 @@ class Prometheus:
         config["global"] = {"scrape_interval": f"{scrape_s}s", "evaluation_interval": evaluate}
         jobs = [job for job in config["scrape_configs"] if job["job_name"] in self.targets]
         self._labels = jobs[0]["static_configs"][0].get("labels", {})
-        config["scrape_configs"] = [self._with_local_targets(job, 2 * scrape_s) for job in jobs]
+        local = [self._with_local_targets(job, 2 * scrape_s) for job in jobs]
+        config["scrape_configs"] = [*local, drill_job(self.directory)]
         files = {"prometheus.yml": config, "rules/recording.yml": rules, "rules/alerts.yml": generated_yaml(_ALERTS)}
         for name, document in files.items():
-            (self._directory / name).write_text(yaml.safe_dump(document), encoding="utf-8")
+            (self.directory / name).write_text(yaml.safe_dump(document), encoding="utf-8")
 
     def _with_local_targets(self, job: Json, probe_s: int) -> Json:
         """A shipped job with this machine's addresses."""

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from tests.support.drill import NativeRig
 from tests.support.engine import DEMO, VLLM_MODELS, VLLM_PYTHON
 from tests.support.gateway import Gateway
 from tests.support.grafana.load import Load
@@ -13,6 +14,8 @@ from tests.support.grafana.prometheus import Prometheus
 from tests.support.grafana.simulated_gpu import SimulatedGpu
 from tests.support.program import HOST, ROOT, Program, free_port, until
 from tests.support.services import Services
+
+from glasshouse.stack.rig import GrafanaAccess, ScrapeTarget
 
 NEEDED = {
     "nginx": "nginx-light",
@@ -85,6 +88,16 @@ class Stack:
         self.prometheus = Prometheus(directory / "prometheus", self._targets(), self._at("blackbox"), self.services)
         self.prometheus.start()
         exits.callback(self.prometheus.stop)
+
+    def rig(self, password_file: Path) -> NativeRig:
+        """What a drill needs of it: it may stop node-exporter."""
+        grafana = GrafanaAccess(f"http://{HOST}:{self.grafana_port}", None, password_file)
+        rig = NativeRig(self.prometheus.directory, self._at("blackbox"), grafana)
+        rig.parts = {"node-exporter": ScrapeTarget("node-exporter", self._at("node-exporter"))}
+        rig.stop_part = lambda _: self.node_exporter.stop()
+        rig.start_part = lambda _: self.restart_node_exporter()
+        self._exits.callback(rig.remove_stand_ins)
+        return rig
 
     def engine_names(self) -> list[str]:
         """The names of the running engines."""

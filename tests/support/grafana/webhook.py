@@ -46,6 +46,10 @@ class WebhookReceiver:
         self._thread.join()
         self._server.server_close()
 
+    def all(self) -> list[Json]:
+        """Every notification so far."""
+        return [alert for _, alert in list(self._notifications)]
+
     def first(self, name: str, status: str, since: float) -> tuple[float, Json] | None:
         """The time and content of the first notification of an alert with that status (firing, resolved)."""
         found = (

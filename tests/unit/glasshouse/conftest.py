@@ -79,13 +79,17 @@ def serving(host: str = "127.0.0.1", tls: tuple[Path, Path] | None = None) -> It
         def do_GET(self) -> None:
             self._answer(None)
 
+        def do_DELETE(self) -> None:
+            self._answer(None)
+
         def do_POST(self) -> None:
             self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
         def _answer(self, request: Any) -> None:
             fake.requests.append((self.path, dict(self.headers), request))
             status, body = fake.answer(self.path, request)
-            text = "".join(f"data: {piece}\n\n" for piece in body) if isinstance(body, list) else json.dumps(body)
+            is_stream = isinstance(body, list) and all(isinstance(piece, str) for piece in body)
+            text = "".join(f"data: {piece}\n\n" for piece in body) if is_stream else json.dumps(body)
             content = text.encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-VERBS = ("pull", "build", "up", "stop", "kill", "down", "logs", "version")
+VERBS = ("pull", "build", "up", "stop", "restart", "rm", "kill", "down", "logs", "version")
 
 
 def main(words: list[str]) -> int:

@@ -97,6 +97,14 @@ def test_without_a_terminal_progress_is_a_line_for_each_change(environment: dict
     assert "\r" not in shown
 
 
+def test_progress_leaves_standard_output_to_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(to_stderr=True) as progress:
+        progress.show("waiting")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.split()[2:] == ["waiting"]
+
+
 def test_on_a_terminal_progress_is_one_line_that_goes_away() -> None:
     shown = on_a_terminal(_PROGRESS, COLUMNS="60")
     assert "nginx [1]" in shown

@@ -57,6 +57,25 @@ def test_addresses_and_files_are_arguments(checkout: Path, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", AWKWARD)
+def test_the_report_of_a_drill_is_an_argument(checkout: Path, value: str) -> None:
+    assert reported(checkout, "drill", f"REPORT={value}")[0] == ["drill", "--report", value]
+
+
+def test_a_drill_takes_names_of_faults_and_flags(checkout: Path) -> None:
+    assert reported(checkout, "drill")[0] == ["drill"]
+    assert reported(checkout, "drill", "ONLY=gpu host", "YES=1")[0] == [
+        "drill",
+        "--yes",
+        "--only",
+        "gpu",
+        "--only",
+        "host",
+    ]
+    assert reported(checkout, "drill", "LIST=1")[0] == ["drill", "--list"]
+    assert reported(checkout, "drill", "UNDO=1")[0] == ["drill", "--undo"]
+
+
+@pytest.mark.parametrize("value", AWKWARD)
 def test_backups_and_versions_are_arguments(checkout: Path, value: str) -> None:
     assert reported(checkout, "backup", f"FILE={value}")[0] == ["backup", "--file", value]
     assert reported(checkout, "restore", f"FILE={value}", "FORCE=1")[0] == ["restore", "--force", "--", value]

@@ -5,6 +5,7 @@ import pytest
 import yaml
 from tests.support.generated_files import ROOT, generated_yaml
 
+from observability import settings
 from observability.alerts import all_alerts, contact
 
 ALERTING = "grafana/provisioning/alerting"
@@ -23,17 +24,27 @@ def test_every_severity_is_routed_to_the_contact_point(kind: str) -> None:
         notification_policies()["receiver"],
         *(route["receiver"] for route in notification_policies()["routes"]),
     } == {point["name"]}
-    routed = {route["object_matchers"][0][2] for route in notification_policies()["routes"]}
+    _drill, *routes = notification_policies()["routes"]
+    routed = {route["object_matchers"][0][2] for route in routes}
     assert routed == {alert.severity for alert in all_alerts()}
 
 
 def test_pages_come_sooner_and_repeat_and_only_tickets_are_muted() -> None:
-    page, ticket = notification_policies()["routes"]
+    _drill, page, ticket = notification_policies()["routes"]
     assert (page["repeat_interval"], ticket["repeat_interval"]) == ("1h", "24h")
     assert (page["group_wait"], ticket["group_wait"]) == ("10s", "2m")
     assert "mute_time_intervals" not in page
     assert ticket["mute_time_intervals"] == [contact.MUTE_TIMING]
     assert notification_policies()["group_by"] == ["grafana_folder", "alertname"]
+
+
+def test_a_drill_is_routed_apart_at_once_and_in_quiet_hours_too() -> None:
+    drill, *_ = notification_policies()["routes"]
+    assert drill["object_matchers"] == [["vm", "=", settings.DRILL_VM]]
+    assert drill["group_wait"] == "10s"
+    assert "mute_time_intervals" not in drill
+    title = str(generated_yaml(f"{ALERTING}/templates.yaml")["templates"][0]["template"])
+    assert f'{{{{ if eq .CommonLabels.vm "{settings.DRILL_VM}" }}}}[DRILL] {{{{ end }}}}' in title
 
 
 @pytest.mark.parametrize("kind", contact.quiet_hours())

@@ -8,6 +8,12 @@ def test_a_filter_uses_the_label_of_the_metric() -> None:
     assert Scope("1m").series("m", "j", model="model_name") == 'm{job="j"}'
 
 
+def test_what_a_drill_adds_can_be_left_out() -> None:
+    assert Scope("1m", {"vm": "$vm"}, without_drill=True).series("m", "j", vm="vm") == (
+        'm{job="j", vm=~"$vm", vm!="drill"}'
+    )
+
+
 def test_a_job_pattern_is_matched_as_a_regular_expression() -> None:
     assert Scope("1m").series("up", ".+-launcher") == 'up{job=~".+-launcher"}'
 

@@ -12,7 +12,7 @@ from observability import scrape, settings
 
 IMAGE = "glasshouse-test/debian:testing"
 COMPOSED = {
-    "gateway", "llamacpp", "llamacpp-launcher", "nginx", "node-exporter", "probe", "grafana", "prometheus",
+    "gateway", "llamacpp", "llamacpp-launcher", "nginx", "node-exporter", "probe", "grafana", "prometheus", "drill",
     "privacy-canary",
 }  # fmt: skip
 SHAPES = {
@@ -45,7 +45,7 @@ def test_every_target_is_a_service_of_the_composed_stack() -> None:
             hosts = {host for found in job.get("dns_sd_configs", []) for host in found["names"]}
             targets = {target for group in job.get("static_configs", []) for target in group["targets"]}
             hosts |= {target.removeprefix("https://").partition("/")[0].partition(":")[0] for target in targets}
-            assert hosts
+            assert hosts or job["job_name"] == "drill"  # whose targets come and go
             assert hosts <= services | {"127.0.0.1"}
 
 
@@ -71,6 +71,15 @@ def test_the_probe_targets_the_public_endpoint_and_its_instance_is_the_address()
     assert probe["params"]["module"] == [scrape.PROBE_MODULE]
     assert probe["relabel_configs"][-1] == {"target_label": "__address__", "replacement": "blackbox:9115"}
     assert generated_yaml("prometheus/blackbox.yml")["modules"][scrape.PROBE_MODULE]["http"]["fail_if_not_ssl"]
+
+
+def test_the_targets_of_a_drill_are_read_beside_the_configuration_and_can_be_taken_for_no_real_vm() -> None:
+    job = jobs("prometheus/prometheus.gpu.yml")["drill"]
+    (discovery,) = job["file_sd_configs"]
+    assert discovery["files"] == [scrape.DRILL_TARGETS]
+    assert (ROOT / "prometheus" / scrape.DRILL_TARGETS).parent.is_dir()
+    assert job["relabel_configs"] == [{"target_label": "vm", "replacement": settings.DRILL_VM}]
+    assert settings.DRILL_VM != settings.VM
 
 
 def test_timeouts_are_shorter_than_intervals() -> None:

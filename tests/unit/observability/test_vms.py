@@ -37,7 +37,8 @@ def test_every_target_has_the_vm_label() -> None:
             if "static_configs" in job:
                 assert [group["labels"] for group in job["static_configs"]] == [{"vm": settings.VM}]
             else:
-                assert job["relabel_configs"][-1] == {"target_label": "vm", "replacement": settings.VM}
+                vm = settings.DRILL_VM if job["job_name"] == "drill" else settings.VM
+                assert job["relabel_configs"][-1] == {"target_label": "vm", "replacement": vm}
 
 
 def test_every_panel_filters_by_vm() -> None:
@@ -49,7 +50,9 @@ def test_every_panel_filters_by_vm() -> None:
                         continue
                     if 'state="starting"' in matchers and "launcher" in metric:
                         continue
-                    assert 'vm=~"$vm"' in matchers, f"{dashboard.title} / {panel.title}: {metric}"
+                    where = f"{dashboard.title} / {panel.title}: {metric}"
+                    assert 'vm=~"$vm"' in matchers, where
+                    assert f'vm!="{settings.DRILL_VM}"' in matchers, where
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")

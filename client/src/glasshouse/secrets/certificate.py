@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _COMMON_NAME = "Glasshouse (self-signed)"
-_LIFETIME = timedelta(days=199)  # clients refuse certificates that are valid for more than 200 days
+LIFETIME = timedelta(days=199)  # clients refuse certificates that are valid for more than 200 days
 _RENEW_BEFORE = timedelta(days=21)  # the alert CertificateExpiringSoon comes at 14
 
 
@@ -50,7 +50,7 @@ def make(names: Sequence[str] = (), now: datetime | None = None, key: str | None
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))  # a clock that is slightly behind accepts it
-        .not_valid_after(now - timedelta(hours=1) + _LIFETIME)
+        .not_valid_after(now - timedelta(hours=1) + LIFETIME)
         .add_extension(x509.SubjectAlternativeName(general), critical=False)
         # Not an authority: whoever trusts this file trusts this server, and nothing that its key may sign.
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -12,6 +12,7 @@ from glasshouse.settings import Kind
 from glasshouse.stack.data.base import StackData
 from glasshouse.stack.endpoint import Endpoint
 from glasshouse.stack.ports import Port
+from glasshouse.stack.rig import Rig
 from glasshouse.stack.shape import Shape
 
 STARTING_ELSEWHERE = "Another `make up` is starting this stack. To end it: make down"
@@ -114,6 +115,13 @@ class Stack(Protocol):
 
     def restart_command(self, services: Sequence[str]) -> str:
         """What a person types to restart these services."""
+
+    def rig(self) -> Rig:
+        """What a drill needs of it, while it runs.
+
+        Raises:
+            StackError: It has no Grafana, which evaluates the alerts.
+        """
 
     def rollout(self) -> "Rollout":
         """The steps that replace it by another version of itself."""

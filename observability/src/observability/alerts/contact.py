@@ -5,6 +5,8 @@ secret, since whoever knows it can post to the channel: Grafana reads it from a 
 missing, so the `init` service checks first. Grafana expands every `$` in these files; no text may contain one.
 """
 
+from observability import settings
+
 Json = dict[str, object]
 
 CONTACT_POINT = "glasshouse"
@@ -19,6 +21,7 @@ _LABELS = ("vm", "engine", "job", "model", "outcome", "gpu")
 _TITLE_TEMPLATE = (
     """\
 {{ define "glasshouse.title" -}}
+{{ if eq .CommonLabels.vm "drill" }}[DRILL] {{ end }}\
 [{{ if .Alerts.Firing }}FIRING:{{ len .Alerts.Firing }}{{ else }}RESOLVED{{ end }}] \
 {{ .CommonLabels.severity }}: {{ .GroupLabels.alertname }}"""
     + "".join("{{ with .CommonLabels.%s }} %s={{ . }}{{ end }}" % (label, label) for label in _LABELS)  # noqa: UP031 - braces
@@ -68,7 +71,15 @@ def _contact_point(kind: str, settings: Json) -> Json:
 
 
 def policies() -> Json:
-    """The notification policies: pages at once and hourly, tickets once a day and not in quiet hours."""
+    """The notification policies: drills and pages at once, tickets once a day and not in quiet hours."""
+    # First, so that a drill is grouped apart from real alerts, and neither waits nor is muted.
+    drill: Json = {
+        "receiver": CONTACT_POINT,
+        "object_matchers": [["vm", "=", settings.DRILL_VM]],
+        "group_wait": "10s",
+        "group_interval": "1m",
+        "repeat_interval": "24h",
+    }
     page: Json = {
         "receiver": CONTACT_POINT,
         "object_matchers": [["severity", "=", "page"]],
@@ -91,7 +102,7 @@ def policies() -> Json:
         "group_wait": "30s",
         "group_interval": "5m",
         "repeat_interval": "4h",
-        "routes": [page, ticket],
+        "routes": [drill, page, ticket],
     }
     return {"apiVersion": 1, "policies": [tree]}
 

@@ -27,7 +27,7 @@ WINDOW_SECONDS = 300
 # Every evaluation covers the window, so that each token is counted in this many of them.
 EVALUATIONS_PER_WINDOW = WINDOW_SECONDS // settings.RECONCILIATION_INTERVAL_SECONDS
 CAUSES = ("probe", "unfinished", "retry", "restart", "direct", "unattributed")
-_SCOPE = Scope(WINDOW)
+_SCOPE = Scope(WINDOW, without_drill=True)
 _VLLM_MODEL = served_models(_SCOPE, 'kind="vllm"')
 # Results after which an engine may have worked for a response that nobody got.
 _CUT_SHORT = 'result=~"cancelled|timeout|reset|broken|error"'

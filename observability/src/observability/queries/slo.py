@@ -21,6 +21,9 @@ LIVED = f"slo:window_lived:ratio{BUDGET_WINDOW}"
 ANSWERED = f"slo:answered_requests:increase{STEP}"
 # A gateway that could not be scraped for so long has its requests counted when it can.
 _LONGEST_GAP = "15m"
+# Of a drill only the windows of the fastest burn rate are recorded: longer ones would hold its failures for hours.
+DRILL_WINDOWS = settings.FAST_BURNS[0][1:]
+NOT_A_DRILL = f'vm!="{settings.DRILL_VM}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,9 @@ def recording_missing() -> str:
 
 
 def burn_rate(name: str, window: str) -> str:
-    """The burn rate: at 1 the error budget is spent exactly. Empty without traffic."""
-    return share_of_each(ratio(name, window), f"(1 - {objective(name)})")
+    """The burn rate, without drills: at 1 the error budget is spent exactly. Empty without traffic."""
+    recorded = f"{service_level(name).ratio_series(_recorded(window))}{{{NOT_A_DRILL}}}"
+    return share_of_each(recorded, f"(1 - {objective(name)})")
 
 
 def budget(name: str) -> str:

@@ -43,7 +43,8 @@ def slow_scrapes(_: Scope) -> str:
 
 def _absent() -> Iterator[str]:
     """1 for each job that Prometheus does not scrape and should."""
-    stack = f'up{{job=~"{"|".join(_MARKS_OF_A_STACK)}"}}'
+    # A drill adds a gateway of its own, and no stack.
+    stack = f'up{{job=~"{"|".join(_MARKS_OF_A_STACK)}", vm!="{settings.DRILL_VM}"}}'
     yield f'label_replace(absent({stack}), "job", "{_MARKS_OF_A_STACK[0]}", "", "")'
     for job in JOBS_OF_A_STACK:
         missing = f'max by (vm) ({stack}) * 0 + 1 unless on (vm) up{{job="{job}"}}'

@@ -23,8 +23,9 @@ def _series() -> dict[str, str]:
         expressions[level.judged_series(slo.STEP)] = level.judged
         expressions[level.bad_series(slo.STEP)] = level.bad
         for window in settings.SLO_WINDOWS:
+            matcher = "" if window in slo.DRILL_WINDOWS else slo.NOT_A_DRILL
             for series in (level.judged_series, level.bad_series):
-                expressions[series(window)] = f"sum_over_time({series(slo.STEP)}{{}}[{window}])"
+                expressions[series(window)] = f"sum_over_time({series(slo.STEP)}{{{matcher}}}[{window}])"
             expressions[level.ratio_series(window)] = share(
                 f"{level.bad_series(window)}{{}}", f"{level.judged_series(window)}{{}}"
             )

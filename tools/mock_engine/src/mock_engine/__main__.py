@@ -35,13 +35,16 @@ async def serve(engine: MockEngine) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(description="An OpenAI-compatible mock engine that generates fixed tokens.")
-    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 chooses a free one, which is printed")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
+    parser.add_argument("--port", type=int, required=True, help="0 chooses a free one, which is printed")
     parser.add_argument("--model", action="append", help="name of a model to serve; repeatable [mock]")
     parser.add_argument("--owned-by", choices=("vllm", "llamacpp"), default="vllm")
     parser.add_argument("--key", help="bearer key for /v1 (not a real one: it is visible in the process list)")
     given = parser.parse_args(arguments)
     models = tuple(given.model or ("mock",))
-    uvloop.run(serve(MockEngine(models=models, owned_by=given.owned_by, key=given.key, port=given.port)))
+    uvloop.run(
+        serve(MockEngine(models=models, owned_by=given.owned_by, key=given.key, host=given.host, port=given.port))
+    )
 
 
 if __name__ == "__main__":

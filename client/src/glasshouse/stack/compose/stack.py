@@ -16,6 +16,7 @@ from glasshouse.stack.compose import start as starting
 from glasshouse.stack.compose.data import ComposeData
 from glasshouse.stack.compose.docker import Container, Docker
 from glasshouse.stack.compose.endpoint import endpoint_of
+from glasshouse.stack.compose.rig import ComposeRig
 from glasshouse.stack.compose.rollout import ComposeRollout
 from glasshouse.stack.endpoint import Endpoint
 from glasshouse.stack.ports import Port
@@ -204,13 +205,27 @@ class ComposeStack:
         """See Stack."""
         return f"docker compose restart {' '.join(services)}"
 
+    def rig(self) -> ComposeRig:
+        """See Stack.
+
+        Raises:
+            StackError: Its Grafana does not run.
+        """
+        if not any(container.service == "grafana" and container.is_running for container in self.containers):
+            raise StackError(
+                "Grafana, which evaluates and delivers the alerts, does not run. Why: make logs SERVICE=grafana"
+            )
+        return ComposeRig(self.settings, self.docker, self.containers, self._files, self.endpoint)
+
     def rollout(self) -> ComposeRollout:
         """See Stack."""
         return ComposeRollout(self.settings, self.data)
 
     def _compose(self, *arguments: str) -> int:
         """Runs Compose with the files that the stack was started from."""
+        return self.docker.compose(self._files, *arguments)
+
+    @property
+    def _files(self) -> tuple[Path, ...]:
         files = self.containers[0].config_files
-        if not files or not all(file.is_file() for file in files):
-            files = self.docker.files(self.kind)
-        return self.docker.compose(files, *arguments)
+        return files if files and all(file.is_file() for file in files) else self.docker.files(self.kind)

@@ -19,6 +19,7 @@ from glasshouse.stack.native import logs, shutdown, state, supervisor
 from glasshouse.stack.native import start as starting
 from glasshouse.stack.native.data import NativeData
 from glasshouse.stack.native.rollout import NativeRollout
+from glasshouse.stack.rig import Rig
 from glasshouse.stack.shape import Shape, print_shape
 
 _LOW_DISK_BYTES = 64 * 1024
@@ -189,6 +190,16 @@ class NativeStack:
     def restart_command(self, services: Sequence[str]) -> str:  # noqa: ARG002 - all are restarted together
         """See Stack."""
         return "make down, make up"
+
+    def rig(self) -> Rig:
+        """See Stack.
+
+        Raises:
+            StackError: Always: the stack without Docker has no Grafana.
+        """
+        raise StackError(
+            "Alerts cannot be drilled without Docker: this stack has no Grafana, which evaluates and delivers them."
+        )
 
     def rollout(self) -> NativeRollout:
         """See Stack."""
