@@ -21,7 +21,8 @@ from tests.support.grafana.webhook import WebhookReceiver
 from tests.support.program import free_port, until
 from tests.support.time_compression import compress_alert
 
-from observability.alerts import all_alerts, contact, rule_files
+from observability import rule_files
+from observability.alerts import all_alerts, contact
 from observability.files import as_yaml
 
 pytestmark = [pytest.mark.grafana, pytest.mark.timeout(900)]

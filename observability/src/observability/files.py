@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from observability import alerts, dashboards, panel_reference, provisioning, recording, scrape, shapes
-from observability.alerts import contact, rule_files
+from observability import alerts, dashboards, panel_reference, provisioning, recording, rule_files, scrape, shapes
+from observability.alerts import contact
 from observability.dashboard import file_path
 
 _NOTICE = "Written by `make dashboards` from observability/: change it there."

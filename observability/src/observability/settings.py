@@ -89,7 +89,7 @@ DISK_TREND_SECONDS = 86400
 CERTIFICATE_LIMIT_DAYS = 14
 CERTIFICATE_GOOD_DAYS = 21
 
-# Of the engines' count, in an hour. A gateway sees about 3 tokens less of a cancelled response than llama.cpp generates.
+# Of the engines' count, in an hour: of a cancelled response a gateway sees some 3 tokens less than llama.cpp generates.
 DRIFT_LIMIT = 0.05
 MIN_DRIFT_TOKENS = 2000
 MIN_DRIFT_REQUESTS = 20

@@ -13,8 +13,8 @@ from tests.support.program import HOST, free_port, until
 from tests.support.prometheus import Prometheus
 from tests.support.time_compression import compress_alert, compressed_recording_rules
 
-from observability import settings
-from observability.alerts import all_alerts, rule_files
+from observability import rule_files, settings
+from observability.alerts import all_alerts
 from observability.queries.stack import EXPECTED_JOBS
 
 DIVISOR = 100

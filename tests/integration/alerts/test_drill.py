@@ -23,7 +23,8 @@ from glasshouse.drill.grafana import Grafana
 from glasshouse.drill.injection import Injection, clear
 from glasshouse.drill.journal import Journal
 from glasshouse.stack.rig import GrafanaAccess
-from observability.alerts import all_alerts, rule_files
+from observability import rule_files
+from observability.alerts import all_alerts
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed"),

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from tests.support.generated_files import ROOT, dashboard_files, generated_yaml, panels
 
-from observability import settings
-from observability.alerts import all_alerts, rule_files
+from observability import rule_files, settings
+from observability.alerts import all_alerts
 from observability.alerts.alert import VALUE
 from observability.provisioning import DASHBOARD_FOLDER, DATASOURCE_UID
 

@@ -4,10 +4,10 @@ from observability import links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards import privacy
 from observability.dashboards.gateway import engines as engines_rows
+from observability.dashboards.gateway import latency as latency_panels
 from observability.dashboards.gateway import models as models_rows
 from observability.dashboards.gateway import process as process_rows
 from observability.dashboards.gateway import requests as requests_rows
-from observability.dashboards.overview import requests as overview
 from observability.panel import GREEN, RED, Panel, Thresholds, stat
 from observability.queries.gateway import JOB, history, process, requests
 from observability.variables import Variables
@@ -39,7 +39,7 @@ def dashboard() -> Dashboard:
             Row("nginx and authentication", 7, process_rows.ingress(VARIABLES)),
             Row("Privacy", 6, privacy.panels(VARIABLES)),
             Row("Prompt and output length, engine probes", 7, _lengths_and_probes(), collapsed=True),
-            Row("Latency distributions", 8, overview.distributions(VARIABLES), collapsed=True),
+            Row("Latency distributions", 8, latency_panels.distributions(VARIABLES), collapsed=True),
         ),
         VARIABLES,
     )

@@ -2,7 +2,7 @@
 
 from observability import links, settings
 from observability.dashboards import palette
-from observability.dashboards.overview import requests as overview
+from observability.dashboards.gateway import latency as latency_panels
 from observability.panel import BLUE, GREEN, ORANGE, Panel, Query, Thresholds, graph
 from observability.promql import Scope
 from observability.queries.gateway import history, requests
@@ -25,7 +25,7 @@ def outcomes(variables: Variables) -> tuple[Panel, ...]:
 
 def latency(variables: Variables) -> tuple[Panel, ...]:
     """How long clients wait for tokens, and who causes it."""
-    return (overview.first_token(variables), overview.per_token(variables), added_latency(variables))
+    return (latency_panels.first_token(variables), latency_panels.per_token(variables), added_latency(variables))
 
 
 def added_latency(variables: Variables) -> Panel:

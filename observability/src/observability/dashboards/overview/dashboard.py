@@ -2,6 +2,7 @@
 
 from observability import links
 from observability.dashboard import Dashboard, Row
+from observability.dashboards.gateway import latency
 from observability.dashboards.gateway.models import model_columns
 from observability.dashboards.overview import alerts, infrastructure, requests, service_levels, tiles
 from observability.panel import Key, Panel, table
@@ -21,7 +22,7 @@ def dashboard() -> Dashboard:
             Row("Now", 4, tiles.clients(VARIABLES)),
             Row("", 4, tiles.parts(VARIABLES)),
             Row("Selected time range", 4, tiles.selected_range(VARIABLES)),
-            Row("Latency", 8, requests.latency(VARIABLES)),
+            Row("Latency", 8, latency.latency(VARIABLES)),
             Row("Traffic", 8, requests.traffic(VARIABLES)),
             Row("Engines", 8, infrastructure.engines_row(VARIABLES)),
             Row("Service levels", 4, service_levels.tiles()),
@@ -32,7 +33,7 @@ def dashboard() -> Dashboard:
             Row("Scrape targets, versions and alert rules", 9, infrastructure.targets(VARIABLES), collapsed=True),
             Row("Queue time in vLLM", 7, infrastructure.queue_time(VARIABLES), collapsed=True, part="vllm"),
             Row("Cancels, timeouts and discarded output", 7, requests.losses(VARIABLES), collapsed=True),
-            Row("Latency distributions", 8, requests.distributions(VARIABLES), collapsed=True),
+            Row("Latency distributions", 8, latency.distributions(VARIABLES), collapsed=True),
             Row("Machine I/O, OOM kills and clocks", 7, infrastructure.machine_io(VARIABLES), collapsed=True),
         ),
         VARIABLES,
