@@ -21,6 +21,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RESULTS] = run_results.Results()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests that inject faults last: the load stops for them, and the others need it and a healthy stack."""
+    items.sort(key=lambda item: "faults" in getattr(item, "fixturenames", ()))
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode, config: pytest.Config
 ) -> None:
