@@ -17,7 +17,8 @@ def test_grafana_and_prometheus_contain_only_generated_files() -> None:
         str(path.relative_to(ROOT))
         for top in ("grafana", "prometheus")
         for path in (ROOT / top).rglob("*.*")
-        if path.is_file()
+        # `make drill` writes its targets there, while it runs.
+        if path.is_file() and path.parent != ROOT / "prometheus/drill"
     }
     assert there == {path for path in files.generated() if path.startswith(("grafana/", "prometheus/"))}
 

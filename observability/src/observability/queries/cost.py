@@ -7,6 +7,8 @@ Over the selected range, what came in each step is added up, which Prometheus re
 to the step, where `increase` extrapolates.
 """
 
+from dataclasses import replace
+
 from observability import settings
 from observability.promql import Scope, share, total
 from observability.queries.gateway import JOB, requests
@@ -68,8 +70,8 @@ def cost_per_million_tokens(scope: Scope) -> str:
 
 def total_cost_per_million_tokens(scope: Scope) -> str:
     """The same with idle and lost time, which every request pays in proportion to its own cost, of whatever model."""
-    every = Scope(scope.window, {"vm": scope.filters["vm"]})
-    surcharge = share(spent(every), spent_by_part(every, "requests"))
+    all_models = replace(scope, filters={"vm": scope.filters["vm"]})
+    surcharge = share(spent(all_models), spent_by_part(all_models, "requests"))
     return f"{cost_per_million_tokens(scope)} * ({surcharge})"
 
 
@@ -108,9 +110,9 @@ def token_price(scope: Scope, *labels: str) -> str:
 
 def total_token_price(scope: Scope) -> str:
     """The same with idle and lost time, which every request pays in proportion to its own cost."""
-    every = Scope(scope.window, {"vm": scope.filters["vm"]})
-    of_requests = total(every.rate(engine_series(every, "cost_usd_total", 'part="requests"')))
-    surcharge = share(total(every.rate(engine_series(every, "cost_usd_total"))), of_requests)
+    all_models = replace(scope, filters={"vm": scope.filters["vm"]})
+    of_requests = total(all_models.rate(engine_series(all_models, "cost_usd_total", 'part="requests"')))
+    surcharge = share(total(all_models.rate(engine_series(all_models, "cost_usd_total"))), of_requests)
     return f"{token_price(scope)} * ({surcharge})"
 
 

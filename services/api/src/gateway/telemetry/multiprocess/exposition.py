@@ -168,9 +168,9 @@ class _Layout:
         for block in self._blocks:
             part = slice(block[0][1] * _ALIGNMENT, (block[-1][1] + 1) * _ALIGNMENT)
             if data[part] != before[part]:
-                for series, place in block:
-                    if place >= known or values[place] != old[place]:
-                        series.update(name, values[place])
+                for series, position in block:
+                    if position >= known or values[position] != old[position]:
+                        series.update(name, values[position])
         self._data = data
 
 
