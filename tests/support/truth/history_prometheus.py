@@ -1,0 +1,142 @@
+"""A Prometheus that has the history of these requests, and what the shipped rules would have recorded of it."""
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from tests.support import history
+from tests.support.generated_files import generated_yaml
+from tests.support.program import HOST, Program, free_port, until
+from tests.support.truth import parts, traffic
+from tests.support.truth.exposition import Changes, scrapes
+
+Json = dict[str, Any]
+
+SCRAPE_S = 5
+COARSE_S = 60
+# The last hours as they are scraped; before them a sample a minute, since a week of scrapes takes minutes to write.
+_FINE_S = 6 * traffic.HOUR + 15 * traffic.MINUTE
+_RECORDING = "prometheus/rules/recording.yml"
+# A rule that is evaluated every 15 s may not have more points in a block.
+_BLOCK = "18h"
+
+
+@dataclass(frozen=True)
+class History:
+    """How much history there is.
+
+    Attributes:
+        days: of it.
+    """
+
+    days: float
+
+    @property
+    def start(self) -> int:
+        return int(traffic.ASKED_AT - self.days * traffic.DAY) // COARSE_S * COARSE_S
+
+    @property
+    def times(self) -> list[int]:
+        """The times of scrapes."""
+        fine = max(self.start, (traffic.ASKED_AT - _FINE_S) // COARSE_S * COARSE_S)
+        return [*range(self.start, fine, COARSE_S), *range(fine, traffic.ASKED_AT, SCRAPE_S)]
+
+
+class HistoryPrometheus:
+    """Use as a context manager.
+
+    Args:
+        directory: for its data.
+        given: how much history.
+    """
+
+    def __init__(self, directory: Path, given: History) -> None:
+        self._directory, self._history = directory, given
+        self._exits = contextlib.ExitStack()
+        self._address = f"{HOST}:{free_port()}"
+        self.url = f"http://{self._address}"
+
+    def __enter__(self) -> "HistoryPrometheus":
+        data, times = self._directory / "data", self._history.times
+        requests = traffic.requests(self._history.days)
+        series = scrapes(requests, times) | parts.scrapes(requests, times)
+        history.write_lines(data, _lines(series, times))
+        for rules in passes(generated_yaml(_RECORDING)):
+            with self._running():
+                window = range(self._history.start, traffic.ASKED_AT)
+                history.record(data, self.url, rules, window, _BLOCK)
+        self._exits.enter_context(self._running())
+        self._client = self._exits.enter_context(httpx.Client(base_url=self.url, trust_env=False, timeout=120))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def get(self, path: str, parameters: Mapping[str, str]) -> list[Json]:
+        """The result of a query.
+
+        Raises:
+            AssertionError: Prometheus rejects it.
+        """
+        answer = self._client.post(path, data=dict(parameters))
+        assert answer.is_success, f"{parameters}: {answer.text}"
+        result: list[Json] = answer.json()["data"]["result"]
+        return result
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        config = self._directory / "prometheus.yml"
+        config.write_text(yaml.safe_dump({"global": {"scrape_interval": "15s"}}), encoding="utf-8")
+        command = (
+            "prometheus", f"--config.file={config}", f"--storage.tsdb.path={self._directory}/data",
+            "--storage.tsdb.retention.time=10y", f"--web.listen-address={self._address}",
+        )  # fmt: skip
+        program = Program("prometheus", command, {}, self._directory)
+        try:
+            until(self._is_ready, 120, "Prometheus is ready", pause=0.1)
+            yield
+        finally:
+            program.stop()
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/-/ready", trust_env=False, timeout=10).is_success
+        except httpx.TransportError:
+            return False
+
+
+def passes(rule_file: Json) -> Iterable[Json]:
+    """The rule file in several, each of which reads only what those before it have recorded.
+
+    A running Prometheus evaluates the rules of a group in order, and promtool each over the whole time.
+    """
+    level: dict[str, int] = {}
+    for group in rule_file["groups"]:
+        for rule in group["rules"]:
+            read = set(re.findall(r"[a-z_]+:[a-z0-9_:]+", rule["expr"])) - {rule["record"]}
+            level[rule["record"]] = 1 + max((level[name] for name in read if name in level), default=0)
+    for number in range(1, max(level.values()) + 1):
+        groups = (
+            {**group, "rules": [rule for rule in group["rules"] if level[rule["record"]] == number]}
+            for group in rule_file["groups"]
+        )
+        yield {"groups": [group for group in groups if group["rules"]]}
+
+
+def _lines(series: Changes, times: list[int]) -> Iterator[str]:
+    for (name, labels), changes in series.items():
+        prefix = f"{name}{{{labels}}} "
+        value, following = None, iter([*changes, (times[-1] + 1, None)])
+        until_time, next_value = next(following)
+        for time in times:
+            while time >= until_time:
+                value = next_value
+                until_time, next_value = next(following)
+                text = prefix + repr(value)
+            if value is not None:
+                yield f"{text} {time}\n"
