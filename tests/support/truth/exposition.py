@@ -74,9 +74,9 @@ class Gateway:
                 token_events=request.events, attempts=1, cost=request.cost, log=False,
             )
         )  # fmt: skip
-        if engine and request.code not in (429, 400):
-            result = {"ok": "ok", "cancelled": "cancelled", "timeout": "timeout", "stream_error": "broken"}
-            self._recorder.attempt_finished(engine.name, result.get(request.outcome, "unreachable"))  # type: ignore[arg-type]
+        if engine and request.code not in traffic.REFUSED:
+            result = traffic.ATTEMPTS.get(request.outcome, "unreachable")
+            self._recorder.attempt_finished(engine.name, result)  # type: ignore[arg-type]
 
     def pay_idle_time(self, now: float) -> None:
         """Books the time of engines that no request paid for; long requests pay for it in advance."""

@@ -117,6 +117,10 @@ KEYS = {
 }  # fmt: skip
 BURST = 10
 
+# Of requests that reached an engine, how the attempt ended; else it was not reachable.
+ATTEMPTS = {"ok": "ok", "cancelled": "cancelled", "timeout": "timeout", "stream_error": "broken"}
+REFUSED = (400, 429)
+
 # Outcome, status, weight: of the requests of a day.
 _OUTCOMES = (
     ("ok", 200, 800), ("cancelled", 200, 40), ("cancelled", 499, 20), ("client_error", 400, 30), ("timeout", 504, 10),

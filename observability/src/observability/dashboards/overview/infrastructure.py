@@ -155,8 +155,9 @@ def _load(interval: Scope) -> Panel:
     return graph(
         "Requests in flight and waiting",
         "How many requests are in flight, and where do they wait?",
-        "the peak of the scrapes around each point: shorter bursts are missed. The gateway's number includes requests "
-        "that wait in an engine.",
+        "the peaks of the scrapes around each point: shorter bursts are missed. Each model and each server has its own "
+        "peak, and these are added up even if they were at different times. The gateway's number includes requests that "
+        "wait in an engine.",
         "short", 12,
         (
             Query(requests.in_flight(interval), "gateway in flight"),
