@@ -85,7 +85,7 @@ class Comparison:
         window = compared.window
         self._window = {"range": timing.range, "step": timing.step, "rate": timing.rate_window}.get(str(window), window)
         assert isinstance(self._window, int)
-        self._known: dict[float, list[Values]] = {}
+        self._known: dict[float, dict[tuple[float, float], Values]] = {}
 
     def row(self, panel: str, range_name: str, answers: list[Answer], *, instant: bool) -> Row:
         """The line of the table, with every point judged."""
@@ -115,12 +115,18 @@ class Comparison:
     def _wrong(self, key: str, at: float, points: dict[float, float]) -> str:
         """What is wrong with a point; empty if nothing is."""
         shown = points.get(at)
-        if self._agrees(shown, [values.get(key) for values in self._candidates(at)], self._slack(at)):
+        truths: list[float | None] = []
+        for values in self._candidates(at):
+            truths.append(values.get(key))
+            # One window that the query may have read explains most numbers.
+            if self._agrees(shown, truths[-1:], self._slack(at)):
+                return ""
+        if self._agrees(shown, truths, self._slack(at)):
             return ""
         return f"{key or 'value'} at {at - traffic.ASKED_AT:+.0f} s: {shown}, truth {self._nominal(at).get(key)}"
 
-    def _agrees(self, shown: float | None, candidates: Iterable[float | None], slack: float) -> bool:
-        known = list(candidates)
+    def _agrees(self, shown: float | None, known: list[float | None], slack: float) -> bool:
+        """Whether a number is within what it may be, by the truth of one window or of several."""
         kind, compared = self._compared.measure.kind, self._compared
         if kind == "count" or (kind == "ratio" and compared.measure.by and shown in (None, 0)):
             # What did not happen is 0, or has no series.
@@ -169,23 +175,31 @@ class Comparison:
 
     def _nominal(self, at: float) -> Values:
         """The truth of exactly the window before a moment."""
-        return self._compared.measure.values(self._truth, at - self._window, at)
+        known, span = self._known.setdefault(at, {}), (at - self._window, at)
+        if span not in known:
+            known[span] = self._compared.measure.values(self._truth, *span)
+        return known[span]
 
-    def _candidates(self, at: float) -> list[Values]:
+    def _candidates(self, at: float) -> Iterator[Values]:
         """The truth of every window that the query may have read."""
-        if at not in self._known:
-            latest = self._truth.scrapes(-math.inf, at)[-1]
-            spans = self._spans(at) if self._window else [(latest, at)]
-            self._known[at] = [self._compared.measure.values(self._truth, *span) for span in dict.fromkeys(spans)]
-        return self._known[at]
+        known = self._known.setdefault(at, {})
+        for span in self._spans(at):
+            if span not in known:
+                known[span] = self._compared.measure.values(self._truth, *span)
+            yield known[span]
 
     def _spans(self, at: float) -> Iterator[tuple[float, float]]:
-        window, scrape = self._window, self._scrape(at)
-        if self._compared.recorded:
-            # A window of a recorded service level includes both of its ends (until Prometheus 3): a step more.
-            more = (0, _STEP_S) if isinstance(self._compared.window, int) else (0,)
-            yield from ((at - window - lag - step, at - lag) for lag, step in product(_LAG_S, more))
-        elif self._compared.measure.kind == "gauge":
+        window, scrape, kind = self._window, self._scrape(at), self._compared.measure.kind
+        if window == 0:
+            yield self._truth.scrapes(-math.inf, at)[-1], at
+        elif self._compared.recorded:
+            yield from ((at - window - lag, at - lag) for lag in _LAG_S)
+            if isinstance(self._compared.window, int):
+                # A window of a service level includes both of its ends (until Prometheus 3): a step more. And where it
+                # has no number, the one before is shown for five minutes: history has no markers of staleness.
+                old = range(0, 315 if kind == "ratio" else _LAG_S.stop, 5)
+                yield from ((at - window - lag - _STEP_S, at - lag) for lag in old)
+        elif kind == "gauge":
             yield from ((at - window + early, at) for early in (0, scrape))
         else:
             edges = (0, scrape / 2, scrape)

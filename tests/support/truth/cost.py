@@ -70,9 +70,11 @@ COST: Table = {
         m.ratio(m.total(amount=m.cost, by="model"), m.total(by="model"), _THOUSAND)
     ),
     **_columns(),
-    ("Cost per hour by key", "{{key}}"): _per_hour(m.total(amount=m.cost, by="key")),
-    ("Token throughput by key (tok/s)", "{{key}}"): around(m.total(amount=m.all_tokens, by="key"), per_second=True),
-    ("Failed requests by key", "{{key}}"): around(m.total(m.failed, by="key"), per_second=True),
-    ("Mean E2E latency by key", "{{key}}"): around(m.mean(m.duration, "key")),
-    ("Mean TTFT by key", "{{key}}"): around(m.mean(m.ttft, "key")),
+    ("Cost per hour by key", "{{key}}"): _per_hour(m.total(m.scraped, m.cost, "key")),
+    ("Token throughput by key (tok/s)", "{{key}}"): around(m.total(m.scraped, m.all_tokens, "key"), per_second=True),
+    ("Failed requests by key", "{{key}}"): around(
+        m.total(lambda request: m.failed(request) and m.scraped(request), by="key"), per_second=True
+    ),
+    ("Mean E2E latency by key", "{{key}}"): around(m.mean(m.of_scraped(m.duration), "key")),
+    ("Mean TTFT by key", "{{key}}"): around(m.mean(m.of_scraped(m.ttft), "key")),
 }

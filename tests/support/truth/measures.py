@@ -97,6 +97,16 @@ def has_key(request: Request) -> bool:
     return bool(request.key)
 
 
+def scraped(request: Request) -> bool:
+    """Whether the series of its key existed before: `rate` sees no event that is in the first sample of a series."""
+    return request.ended > traffic.KEYS[request.key] + traffic.FIRST_SCRAPE_S
+
+
+def of_scraped(amount: Amount) -> Amount:
+    """An amount of such requests."""
+    return lambda request: amount(request) if scraped(request) else None
+
+
 def attempted(request: Request) -> bool:
     return _attempt(request) is not None
 
