@@ -75,9 +75,7 @@ class ByPrometheus:
             return [Answer(each["metric"], _points([each["value"]])) for each in found]
         times = {"start": end - timing.range, "end": end}
         aligned = {name: str(at // timing.step * timing.step) for name, at in times.items()}
-        found = self._prometheus.get(
-            "/api/v1/query_range", {"query": expression, "step": str(timing.step), **aligned}
-        )
+        found = self._prometheus.get("/api/v1/query_range", {"query": expression, "step": str(timing.step), **aligned})
         return [Answer(each["metric"], _points(each["values"])) for each in found]
 
 

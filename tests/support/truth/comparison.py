@@ -1,6 +1,5 @@
 """A shown number beside the true one, and whether they agree to what the panel states."""
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -46,7 +45,7 @@ class Compared:
             return "the bucket"
         if self.measure.kind == "gauge":
             return "the scrape"
-        if self.tolerance > 1e-6:  # noqa: PLR2004 - the default
+        if self.tolerance > 1e-6:
             return f"{100 * self.tolerance:g} %"
         return "exact, to the step" if self.recorded else "two scrapes"
 
@@ -94,7 +93,7 @@ class Comparison:
         end = traffic.ASKED_AT
         if instant:
             times = [float(end)]
-            series = {key: {end: value for value in points.values()} for key, points in series.items()}
+            series = {key: dict(zip(times, points.values(), strict=False)) for key, points in series.items()}
         else:
             step = self._timing.step
             times = [float(at) for at in range((end - self._timing.range) // step * step, end + 1, step)]
@@ -189,9 +188,9 @@ class Comparison:
             yield known[span]
 
     def _spans(self, at: float) -> Iterator[tuple[float, float]]:
-        window, scrape, kind = self._window, self._scrape(at), self._compared.measure.kind
+        window, scrape, kind = self._window, self._truth.latest_scrape(at)[1], self._compared.measure.kind
         if window == 0:
-            yield self._truth.scrapes(-math.inf, at)[-1], at
+            yield self._truth.latest_scrape(at)[0], at
         elif self._compared.recorded:
             yield from ((at - window - lag, at - lag) for lag in _LAG_S)
             if isinstance(self._compared.window, int):
@@ -205,14 +204,9 @@ class Comparison:
             edges = (0, scrape / 2, scrape)
             yield from ((at - window + early, at - late) for early, late in product(edges, edges))
 
-    def _scrape(self, at: float) -> float:
-        """The time between two samples around a moment."""
-        found = self._truth.scrapes(-math.inf, at)[-2:]
-        return found[-1] - found[0] if len(found) > 1 else 0
-
     def _slack(self, at: float) -> float:
         """How much `rate` extrapolates at most."""
         if self._compared.recorded or not self._window:
             return 0
-        unseen = 2 * self._scrape(at)
+        unseen = 2 * self._truth.latest_scrape(at)[1]
         return unseen / (self._window - unseen) if self._window > unseen else 1

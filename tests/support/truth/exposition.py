@@ -54,6 +54,8 @@ class Gateway:
 
     def set_state(self, engine: str, state: str) -> None:
         self._recorder.engine_state_set(engine, state)
+        if state == "ejected":
+            self._recorder.engine_ejected(engine)
 
     def start(self, request: Request) -> None:
         self._recorder.started(request.route, request.model)
@@ -74,6 +76,8 @@ class Gateway:
                 token_events=request.events, attempts=1, cost=request.cost, log=False,
             )
         )  # fmt: skip
+        if request.code == traffic.UNAUTHORIZED:
+            self._recorder.auth_failed("invalid_api_key")
         if engine and request.code not in traffic.REFUSED:
             result = traffic.ATTEMPTS.get(request.outcome, "unreachable")
             self._recorder.attempt_finished(engine.name, result)  # type: ignore[arg-type]

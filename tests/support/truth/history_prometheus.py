@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import yaml
@@ -22,6 +22,10 @@ COARSE_S = 60
 # The last hours as they are scraped; before them a sample a minute, since a week of scrapes takes minutes to write.
 _FINE_S = 6 * traffic.HOUR + 15 * traffic.MINUTE
 _RECORDING = "prometheus/rules/recording.yml"
+_SELDOM_S = 300
+_OF_A_WINDOW = re.compile(r"slo:.*\d[mhd]")
+# Of no requests: what engines and gateways count of the same tokens.
+_NOT_COMPARED = "glasshouse-reconciliation"
 # A rule that is evaluated every 15 s may not have more points in a block.
 _BLOCK = "18h"
 
@@ -41,10 +45,14 @@ class History:
         return int(traffic.ASKED_AT - self.days * traffic.DAY) // COARSE_S * COARSE_S
 
     @property
+    def fine(self) -> int:
+        """From when on it is scraped as often as in a running stack."""
+        return max(self.start, (traffic.ASKED_AT - _FINE_S) // COARSE_S * COARSE_S)
+
+    @property
     def times(self) -> list[int]:
         """The times of scrapes."""
-        fine = max(self.start, (traffic.ASKED_AT - _FINE_S) // COARSE_S * COARSE_S)
-        return [*range(self.start, fine, COARSE_S), *range(fine, traffic.ASKED_AT, SCRAPE_S)]
+        return [*range(self.start, self.fine, COARSE_S), *range(self.fine, traffic.ASKED_AT, SCRAPE_S)]
 
 
 class HistoryPrometheus:
@@ -61,15 +69,15 @@ class HistoryPrometheus:
         self._address = f"{HOST}:{free_port()}"
         self.url = f"http://{self._address}"
 
-    def __enter__(self) -> "HistoryPrometheus":
+    def __enter__(self) -> Self:
         data, times = self._directory / "data", self._history.times
         requests = traffic.requests(self._history.days)
         series = scrapes(requests, times) | parts.scrapes(requests, times)
         history.write_lines(data, _lines(series, times))
         for rules in passes(generated_yaml(_RECORDING)):
             with self._running():
-                window = range(self._history.start, traffic.ASKED_AT)
-                history.record(data, self.url, rules, window, _BLOCK)
+                for window, wanted in self._windows(rules):
+                    history.record(data, self.url, wanted, window, _BLOCK)
         self._exits.enter_context(self._running())
         self._client = self._exits.enter_context(httpx.Client(base_url=self.url, trust_env=False, timeout=120))
         return self
@@ -87,6 +95,13 @@ class HistoryPrometheus:
         assert answer.is_success, f"{parameters}: {answer.text}"
         result: list[Json] = answer.json()["data"]["result"]
         return result
+
+    def _windows(self, rules: Json) -> Iterator[tuple[range, Json]]:
+        """When which rules are evaluated."""
+        start, fine = self._history.start, self._history.fine
+        if start < fine:
+            yield range(start, fine), _seldom(rules)
+        yield range(fine, traffic.ASKED_AT), rules
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
@@ -116,16 +131,26 @@ def passes(rule_file: Json) -> Iterable[Json]:
     A running Prometheus evaluates the rules of a group in order, and promtool each over the whole time.
     """
     level: dict[str, int] = {}
-    for group in rule_file["groups"]:
+    wanted = [group for group in rule_file["groups"] if group["name"] != _NOT_COMPARED]
+    for group in wanted:
         for rule in group["rules"]:
             read = set(re.findall(r"[a-z_]+:[a-z0-9_:]+", rule["expr"])) - {rule["record"]}
             level[rule["record"]] = 1 + max((level[name] for name in read if name in level), default=0)
     for number in range(1, max(level.values()) + 1):
         groups = (
-            {**group, "rules": [rule for rule in group["rules"] if level[rule["record"]] == number]}
-            for group in rule_file["groups"]
+            {**group, "rules": [rule for rule in group["rules"] if level[rule["record"]] == number]} for group in wanted
         )
         yield {"groups": [group for group in groups if group["rules"]]}
+
+
+def _seldom(rule_file: Json) -> Json:
+    """Long windows of service levels every five minutes: three days of each quarter of a minute take minutes."""
+    groups: list[Json] = []
+    for group in rule_file["groups"]:
+        long = [rule for rule in group["rules"] if _OF_A_WINDOW.fullmatch(rule["record"])]
+        groups.append({**group, "rules": [rule for rule in group["rules"] if rule not in long]})
+        groups.append({"name": f"{group['name']}-seldom", "interval": f"{_SELDOM_S}s", "rules": long})
+    return {"groups": [group for group in groups if group["rules"]]}
 
 
 def _lines(series: Changes, times: list[int]) -> Iterator[str]:

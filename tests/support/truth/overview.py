@@ -1,22 +1,28 @@
 """What the queries of the Overview should show."""
 
+from tests.support.truth import amounts as a
+from tests.support.truth import conditions as c
 from tests.support.truth import measures as m
 from tests.support.truth.comparison import Compared
 from tests.support.truth.measures import Measure
 
 from observability import settings
+from observability.queries.gateway import engines
 
 Table = dict[tuple[str, str], Compared]
 
 HOUR, DAY = 3600, 86400
-SHIFT = 1 - settings.AVAILABILITY_OBJECTIVE
-ERROR_RATE = m.ratio(m.total(m.failed), m.total(m.judged))
-CANCELLED = m.ratio(m.total(m.cancelled), m.total(m.accepted))
-OWN = m.nginx_responses()
-AVAILABILITY_ERRORS = m.plus(m.total(m.failed), OWN)
-AVAILABILITY_JUDGED = m.plus(m.total(m.judged), OWN)
+ERROR_RATE = m.ratio(m.total(a.failed), m.total(a.judged))
+CANCELLED = m.ratio(m.total(a.cancelled), m.total(a.accepted))
+OWN = c.nginx_responses()
+AVAILABILITY_ERRORS = m.plus(m.total(a.failed), OWN)
+AVAILABILITY_JUDGED = m.plus(m.total(a.judged), OWN)
 UNAVAILABLE = m.ratio(AVAILABILITY_ERRORS, AVAILABILITY_JUDGED)
-SLOW = m.complement(m.within_share(m.ttft, settings.TTFT_SLOW_SECONDS))
+SLOW = m.complement(m.within_share(a.ttft, settings.TTFT_SLOW_SECONDS))
+BUDGETS = {
+    "availability": m.budget_left(AVAILABILITY_ERRORS, AVAILABILITY_JUDGED, settings.AVAILABILITY_OBJECTIVE),
+    "TTFT": m.budget_left(m.beyond(a.ttft, settings.TTFT_SLOW_SECONDS), m.having(a.ttft), settings.TTFT_OBJECTIVE),
+}
 
 
 def over_range(measure: Measure) -> Compared:
@@ -44,7 +50,7 @@ def now(measure: Measure) -> Compared:
     return Compared(measure, 0)
 
 
-def quantiles(title: str, of: m.Amount, buckets: str) -> Table:
+def quantiles(title: str, of: a.Amount, buckets: str) -> Table:
     """A graph of the median and the 95th percentile."""
     return {(title, f"p{number}"): cell(m.quantile(number / 100, of, buckets)) for number in (50, 95)}
 
@@ -53,20 +59,25 @@ def model_columns() -> Table:
     """The columns of the table of models."""
     return {
         ("Models", "Requests"): over_range(m.total(by="model")),
-        ("Models", "Error rate"): over_range(m.ratio(m.total(m.failed, by="model"), m.total(m.judged, by="model"))),
-        ("Models", "Cancelled"): over_range(m.ratio(m.total(m.cancelled, by="model"), m.total(m.accepted, by="model"))),
-        ("Models", "E2E p95"): over_range(m.quantile(0.95, m.duration, "duration", "model")),
-        ("Models", "TTFT p95"): over_range(m.quantile(0.95, m.ttft, "ttft", "model")),
-        ("Models", "TPOT p95"): over_range(m.quantile(0.95, m.tpot, "tpot", "model")),
+        ("Models", "Error rate"): over_range(m.ratio(m.total(a.failed, by="model"), m.total(a.judged, by="model"))),
+        ("Models", "Cancelled"): over_range(m.ratio(m.total(a.cancelled, by="model"), m.total(a.accepted, by="model"))),
+        ("Models", "E2E p95"): over_range(m.quantile(0.95, a.duration, "duration", "model")),
+        ("Models", "TTFT p95"): over_range(m.quantile(0.95, a.ttft, "ttft", "model")),
+        ("Models", "TPOT p95"): over_range(m.quantile(0.95, a.tpot, "tpot", "model")),
         ("Models", "Output"): Compared(
-            m.total(amount=m.tokens("output"), by="model"), "range", recorded=True, per_second=True, tolerance=0.01
+            m.total(amount=a.tokens("output"), by="model"), "range", recorded=True, per_second=True, tolerance=0.01
         ),
-        ("Models", "In flight"): now(m.in_flight("model")),
+        ("Models", "In flight"): now(c.in_flight("model")),
     }
 
 
 def _burn(measure: Measure, objective: float, seconds: int) -> Compared:
     return Compared(measure, seconds, recorded=True, factor=1 / (1 - objective))
+
+
+def _budget(name: str) -> Compared:
+    # How long the stack has lived is known to a step of three days.
+    return Compared(BUDGETS[name], 3 * DAY, recorded=True, tolerance=0.001)
 
 
 def _burn_rates() -> Table:
@@ -82,41 +93,52 @@ def _burn_rates() -> Table:
 
 
 OVERVIEW: Table = {
+    ("HTTPS health check", "HTTPS health check"): now(m.always(1)),
+    ("HTTPS health check (range)", "HTTPS health check (range)"): Compared(c.reachable(), "range"),
+    ("Engines ready", "Engines ready"): now(c.engines_ready(engines.ENGINES_FACTOR)),
+    ("Scrape targets down", "Scrape targets down"): now(m.never()),
+    ("E2E latency", "p95 yesterday"): cell(m.shifted(m.quantile(0.95, a.duration, "duration"), DAY)),
+    ("Requests by outcome", "yesterday"): cell(m.shifted(m.total(), DAY), per_second=True),
+    ("Requests by outcome", "last week"): cell(m.shifted(m.total(), 7 * DAY), per_second=True),
     ("Request rate (5m)", "Request rate (5m)"): recent(m.total(), per_second=True),
     ("Error rate (5m)", "Error rate (5m)"): recent(ERROR_RATE),
-    ("E2E latency p95 (5m)", "E2E latency p95 (5m)"): recent(m.quantile(0.95, m.duration, "duration")),
-    ("TTFT p95 (5m)", "TTFT p95 (5m)"): recent(m.quantile(0.95, m.ttft, "ttft")),
-    ("Requests in flight", "Requests in flight"): now(m.in_flight()),
+    ("E2E latency p95 (5m)", "E2E latency p95 (5m)"): recent(m.quantile(0.95, a.duration, "duration")),
+    ("TTFT p95 (5m)", "TTFT p95 (5m)"): recent(m.quantile(0.95, a.ttft, "ttft")),
+    ("Requests in flight", "Requests in flight"): now(c.in_flight()),
     ("Output throughput (tok/s)", "Output throughput (tok/s)"): recent(
-        m.total(amount=m.tokens("output")), per_second=True, seconds=60
+        m.total(amount=a.tokens("output")), per_second=True, seconds=60
     ),
     ("Cancelled (5m)", "Cancelled (5m)"): recent(CANCELLED),
     ("Availability (range)", "Availability (range)"): over_range(m.complement(UNAVAILABLE)),
     ("Error rate (range)", "Error rate (range)"): over_range(ERROR_RATE),
-    ("E2E latency p95 (range)", "E2E latency p95 (range)"): over_range(m.quantile(0.95, m.duration, "duration")),
-    ("TTFT p95 (range)", "TTFT p95 (range)"): over_range(m.quantile(0.95, m.ttft, "ttft")),
-    ("TPOT p95 (range)", "TPOT p95 (range)"): over_range(m.quantile(0.95, m.tpot, "tpot")),
-    **quantiles("E2E latency", m.duration, "duration"),
-    **quantiles("Time to first token", m.ttft, "ttft"),
-    **quantiles("Time per output token", m.tpot, "tpot"),
+    ("E2E latency p95 (range)", "E2E latency p95 (range)"): over_range(m.quantile(0.95, a.duration, "duration")),
+    ("TTFT p95 (range)", "TTFT p95 (range)"): over_range(m.quantile(0.95, a.ttft, "ttft")),
+    ("TPOT p95 (range)", "TPOT p95 (range)"): over_range(m.quantile(0.95, a.tpot, "tpot")),
+    **quantiles("E2E latency", a.duration, "duration"),
+    **quantiles("Time to first token", a.ttft, "ttft"),
+    **quantiles("Time per output token", a.tpot, "tpot"),
     ("Requests by outcome", "{{outcome}}"): cell(m.total(by="outcome"), per_second=True),
-    ("Non-OK share", "{{outcome}}"): cell(m.ratio(m.total(m.not_ok, by="outcome"), m.total(m.accepted))),
+    ("Non-OK share", "{{outcome}}"): cell(m.ratio(m.total(a.not_ok, by="outcome"), m.total(a.accepted))),
     **{
-        ("Token throughput (tok/s)", legend): cell(m.total(amount=m.tokens(kind)), per_second=True)
+        ("Token throughput (tok/s)", legend): cell(m.total(amount=a.tokens(kind)), per_second=True)
         for legend, kind in (
             ("input", "input"), ("of it cached", "cached_input"), ("output", "output"), ("of it reasoning", "reasoning")
         )
     },
-    ("Engine states", "{{engine}} {{vm}}"): around(m.worst_state()),
-    ("Requests in flight and waiting", "gateway in flight"): around(m.in_flight_by_model()),
-    ("Requests in flight and waiting", "vLLM running"): around(m.waiting(beyond=False)),
-    ("Requests in flight and waiting", "vLLM waiting"): around(m.waiting(beyond=True)),
+    ("Engine states", "{{engine}} {{vm}}"): around(c.worst_state()),
+    ("Requests in flight and waiting", "gateway in flight"): around(c.in_flight_by_model()),
+    ("Requests in flight and waiting", "vLLM running"): around(c.waiting(beyond=False)),
+    ("Requests in flight and waiting", "vLLM waiting"): around(c.waiting(beyond=True)),
     **_burn_rates(),
+    ("Availability error budget left", "Availability error budget left"): _budget("availability"),
+    ("TTFT error budget left", "TTFT error budget left"): _budget("TTFT"),
+    ("Error budgets left", "availability {{vm}}"): _budget("availability"),
+    ("Error budgets left", "TTFT {{vm}}"): _budget("TTFT"),
     ("Failed requests (3d)", "Failed requests (3d)"): Compared(AVAILABILITY_ERRORS, 3 * DAY, recorded=True),
     **{key: compared for key, compared in model_columns().items() if key[1] not in ("E2E p95", "TPOT p95")},
     ("Cancellations", "{{phase}}"): around(m.cancellations(), per_second=True),
     ("Timeouts", "{{phase}}"): around(m.total(by="phase"), per_second=True),
     ("Discarded output", "{{reason}}"): around(m.discarded("reason"), per_second=True),
-    ("E2E latency distribution", "{{le}}"): cell(m.within(m.duration, "duration")),
-    ("TTFT distribution", "{{le}}"): cell(m.within(m.ttft, "ttft")),
+    ("E2E latency distribution", "{{le}}"): cell(m.within(a.duration, "duration")),
+    ("TTFT distribution", "{{le}}"): cell(m.within(a.ttft, "ttft")),
 }  # fmt: skip

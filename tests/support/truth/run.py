@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.support.grafana.panels import PanelQueries, dashboards, panel_queries
-from tests.support.truth import traffic
+from tests.support.truth import reasons
 from tests.support.truth.asking import Source, timing
 from tests.support.truth.comparison import Compared, Comparison, Row
 from tests.support.truth.cost import COST
@@ -24,6 +24,18 @@ def panels() -> list[PanelQueries]:
 def compared(panel: PanelQueries, legend: str) -> Compared | None:
     """What a query of a panel should show; None where it is not compared."""
     return COMPARED.get(panel.dashboard, {}).get((panel.title, legend))
+
+
+def left_out() -> dict[str, str]:
+    """Panels with queries that are not compared, with the reason."""
+    found = {}
+    for panel in panels():
+        missing = [query["legendFormat"] for query in panel.queries if not compared(panel, query["legendFormat"])]
+        if missing:
+            every = len(missing) == len(panel.queries)
+            name = f"{panel.dashboard.removeprefix('glasshouse-')} / {panel.title}"
+            found[name if every else f"{name}: {', '.join(missing)}"] = reasons.reason(panel)
+    return found
 
 
 def rows(source: Source, truth: Truth, ranges: list[str]) -> Iterator[Row]:

@@ -122,6 +122,7 @@ FIRST_SCRAPE_S = 5
 # Of requests that reached an engine, how the attempt ended; else it was not reachable.
 ATTEMPTS = {"ok": "ok", "cancelled": "cancelled", "timeout": "timeout", "stream_error": "broken"}
 REFUSED = (400, 429)
+UNAUTHORIZED = 401
 
 # Outcome, status, weight: of the requests of a day.
 _OUTCOMES = (
@@ -172,6 +173,10 @@ def _named(dice: random.Random) -> Iterator[Request]:
     # In the last five minutes, between the quiet ends of the range.
     for _ in range(24):
         yield _request(dice, _ago(minutes=3.4) + dice.random() * 100, "daily", longest=8)
+    # With a wrong key, for an hour.
+    for number in range(30):
+        start = _ago(hours=5, minutes=10) + 2 * MINUTE * number + dice.random()
+        yield Request(start, start + 0.002, "", "none", CHAT, False, "client_error", UNAUTHORIZED)
     # Sent to an engine that is away.
     for outage in OUTAGES:
         model = next(engine.model for engine in ENGINES if engine.name == outage.engine)
@@ -202,9 +207,7 @@ def _request(dice: random.Random, start: float, key: str, longest: float = 40) -
     )
 
 
-def _answered(
-    dice: random.Random, start: float, duration: float, key: str, model: str, *, stream: bool
-) -> Request:
+def _answered(dice: random.Random, start: float, duration: float, key: str, model: str, *, stream: bool) -> Request:
     given = dice.randint(8, 900)
     tokens = (given, dice.randint(2, 250), given // 3, dice.randint(0, 1))
     if not stream:
