@@ -9,7 +9,7 @@ to the step, where `increase` extrapolates.
 
 from dataclasses import replace
 
-from observability import settings
+from observability import downsampling, settings
 from observability.promql import Scope, share, total
 from observability.queries.gateway import JOB, requests
 
@@ -32,6 +32,15 @@ def model_series(scope: Scope, name: str, *matchers: str) -> str:
     return scope.series(f"gateway_{name}", JOB, *matchers, model="model", vm="vm")
 
 
+def count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
+    """What came in the window, of a recorded series of increases; `labels` as in `Scope.series`."""
+
+    def added_up(increases: str, _: int) -> str:
+        return total(scope.count(increases), *by)
+
+    return downsampling.read(scope, name, added_up, STEP_SECONDS, *matchers, vm="vm", **labels)
+
+
 def hourly_price(scope: Scope) -> str:
     """The hourly price of all engines."""
     return total(engine_series(scope, "hourly_price_usd"))
@@ -39,7 +48,7 @@ def hourly_price(scope: Scope) -> str:
 
 def spent(scope: Scope, *matchers: str) -> str:
     """Dollars of engine time in the window."""
-    return total(scope.count(scope.recorded(ENGINE_COST, *matchers, engine="engine", vm="vm")))
+    return count(scope, ENGINE_COST, *matchers, engine="engine")
 
 
 def spent_by_part(scope: Scope, part: str) -> str:
@@ -54,12 +63,12 @@ def share_of_part(scope: Scope, part: str) -> str:
 
 def spent_by_models(scope: Scope, *labels: str) -> str:
     """Dollars of the requests of models in the window."""
-    return total(scope.count(scope.recorded(MODEL_COST, model="model", vm="vm")), *labels)
+    return count(scope, MODEL_COST, by=labels, model="model")
 
 
 def tokens_of_models(scope: Scope, *labels: str) -> str:
     """Output-equivalent tokens of models in the window."""
-    return total(scope.count(scope.recorded(MODEL_TOKENS, model="model", vm="vm")), *labels)
+    return count(scope, MODEL_TOKENS, by=labels, model="model")
 
 
 def cost_per_million_tokens(scope: Scope) -> str:

@@ -6,6 +6,7 @@ to the step, where `increase` extrapolates.
 
 from observability import settings
 from observability.promql import Scope, share, total
+from observability.queries import cost
 from observability.queries.gateway import JOB
 
 REQUESTS = "key:gateway_requests:increase1m"
@@ -80,4 +81,4 @@ def latency(scope: Scope, summary: str) -> str:
 
 
 def _count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...]) -> str:
-    return total(scope.count(scope.recorded(name, *matchers, key="key", vm="vm")), *by)
+    return cost.count(scope, name, *matchers, by=by, key="key")

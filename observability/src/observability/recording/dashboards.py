@@ -22,6 +22,7 @@ def group() -> Group:
     }
     recorded = {name: _increase(counters, JOB, "vm", "model", label) for name, (counters, label) in by_gateway.items()}
     recorded[history.NGINX_OWN] = _increase(stack.nginx_own_responses(_SCOPE), stack.NGINX_JOB, "vm")
+    recorded[stack.PROBES], recorded[stack.PROBES_PASSED] = stack.probes(_SCOPE), stack.probes_passed(_SCOPE)
     return Group("glasshouse-dashboards", history.STEP_SECONDS, recorded | {host.CPU_BUSY: node.cpu_busy(_SCOPE)})
 
 

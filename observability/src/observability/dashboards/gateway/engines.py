@@ -3,6 +3,7 @@
 from observability import links, settings
 from observability.dashboards import palette
 from observability.panel import GREEN, GREY, Key, Panel, Query, Thresholds, graph, table, timeline
+from observability.queries import extremes
 from observability.queries.gateway import engines
 from observability.variables import Variables
 
@@ -20,8 +21,9 @@ def states(variables: Variables) -> tuple[Panel, ...]:
             "Which engines can answer, and since when?",
             "as the gateway sees them through its one-token probe; the launcher's /status says why one failed. Over "
             "long ranges each bar shows the worst state in it.",
-            "none", 7, (Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
+            "none", 7, (Query(extremes.engine_state(variables.per_cell), "{{engine}} {{vm}}"),),
             no_value=_NO_GATEWAY, value_mappings=STATE_MAPPINGS, minimum=None, drilldown=links.ENGINE,
+            step_seconds=extremes.STEP_SECONDS,
         ),
         table(
             "Models by engine",

@@ -26,7 +26,7 @@ def dashboard() -> Dashboard:
             Row("Traffic", 8, requests.traffic(VARIABLES)),
             Row("Engines", 8, infrastructure.engines_row(VARIABLES)),
             Row("Service levels", 4, service_levels.tiles()),
-            Row("", 8, service_levels.graphs()),
+            Row("", 8, service_levels.graphs(VARIABLES)),
             Row("Machines", 8, infrastructure.machines(VARIABLES)),
             # Collapsed rows are not queried until they are opened: over seven days theirs are the most samples.
             Row("Models", 7, (_models(),), collapsed=True),
