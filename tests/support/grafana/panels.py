@@ -21,7 +21,7 @@ class PanelQueries:
     """A panel of a dashboard's file, and its queries.
 
     Attributes:
-        width: in 24ths of the dashboard.
+        points: that Grafana asks for at most.
         interval: the shortest time between two points; empty for the data source's own.
     """
 
@@ -30,7 +30,7 @@ class PanelQueries:
     collapsed: bool
     queries: tuple[Json, ...]
     unit: str = ""
-    width: int = 24
+    points: int = 0
     interval: str = ""
 
 
@@ -48,8 +48,8 @@ def panel_queries(dashboard: Json) -> list[PanelQueries]:
     for panel, collapsed in _flat(dashboard["panels"]):
         queries = [_query(target, values) for target in panel.get("targets", ()) if not target.get("hide")]
         unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit", "")
-        layout = (unit, panel["gridPos"]["w"], panel.get("interval", ""))
-        panels.append(PanelQueries(dashboard["uid"], panel["title"], collapsed, tuple(queries), *layout))
+        timing = (unit, panel["maxDataPoints"], panel.get("interval", ""))
+        panels.append(PanelQueries(dashboard["uid"], panel["title"], collapsed, tuple(queries), *timing))
     return panels
 
 

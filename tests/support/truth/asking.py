@@ -9,8 +9,6 @@ from tests.support.truth.history_prometheus import COARSE_S, SCRAPE_S, HistoryPr
 
 Json = dict[str, Any]
 
-# The browser's window, and what of it is not panels.
-_WINDOW_PX, _AROUND_PX, _COLUMNS, _PANEL_FRAME_PX = 1440, 90, 24, 18
 # Grafana's steps: below the first number of milliseconds, the second.
 _ROUNDED = (
     (7_500, 5_000), (12_500, 10_000), (17_500, 15_000), (25_000, 20_000), (45_000, 30_000), (90_000, 60_000),
@@ -35,13 +33,13 @@ class Timing:
         range: the selected time range.
         step: between two points.
         scrape: between two samples, at the range's density; the data source's `timeInterval`.
-        width: of the panel in points.
+        points: at most.
     """
 
     range: int
     step: int
     scrape: int
-    width: int
+    points: int
 
     @property
     def rate_window(self) -> int:
@@ -66,7 +64,7 @@ class ByPrometheus:
         expression = query["expr"]
         for name, value in (
             ("$__rate_interval", f"{timing.rate_window}s"), ("$__range", f"{timing.range}s"),
-            ("$__interval", f"{timing.step}s"),
+            ("$__interval", interval(timing.step)),
         ):  # fmt: skip
             expression = expression.replace(name, value)
         end = traffic.ASKED_AT
@@ -80,14 +78,21 @@ class ByPrometheus:
 
 
 def timing(panel: PanelQueries, query: Json, range_name: str) -> Timing:
-    """The times of a query in a browser 1440 pixels wide."""
+    """The times of a query, as a browser chooses them."""
     seconds = traffic.RANGES[range_name]
     scrape = COARSE_S if range_name == "7d" else SCRAPE_S
-    width = (_WINDOW_PX - _AROUND_PX) * panel.width // _COLUMNS - _PANEL_FRAME_PX
     shortest = _seconds(query.get("interval") or panel.interval) or scrape
-    ms = seconds * 1000 / width
+    ms = seconds * 1000 / panel.points
     rounded = next(step for below, step in _ROUNDED if ms < below)
-    return Timing(seconds, max(shortest, rounded // 1000), scrape, width)
+    return Timing(seconds, max(shortest, rounded // 1000), scrape, panel.points)
+
+
+def interval(seconds: int) -> str:
+    """A duration as Grafana writes it: in its largest unit."""
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= unit:
+            return f"{seconds // unit}{name}"
+    return f"{seconds}s"
 
 
 def _seconds(interval: str) -> int:

@@ -33,7 +33,7 @@ class ByGrafana:
             **query,
             "datasource": {"type": "prometheus", "uid": self._sources[timing.scrape]},
             "intervalMs": timing.step * 1000,
-            "maxDataPoints": timing.width,
+            "maxDataPoints": timing.points,
         }
         end = traffic.ASKED_AT
         answer = self._grafana.query_between([sent], end - timing.range, end)[query["refId"]]

@@ -8,7 +8,7 @@ from tests.support.truth.comparison import Compared, Comparison, Row
 from tests.support.truth.measures import Measure, Truth
 from tests.support.truth.traffic import ASKED_AT, CHAT, Request
 
-HOUR = Timing(range=3600, step=60, scrape=5, width=700)
+HOUR = Timing(range=3600, step=60, scrape=5, points=700)
 
 
 def _requests(count: int, ttft: float = 1.2) -> list[Request]:
