@@ -7,6 +7,8 @@ from tests.support.grafana.panels import PanelQueries
 from tests.support.truth import traffic
 from tests.support.truth.history_prometheus import COARSE_S, SCRAPE_S, HistoryPrometheus
 
+from observability.downsampling import LONG_STEP_SECONDS
+
 Json = dict[str, Any]
 
 # Grafana's steps: below the first number of milliseconds, the second.
@@ -40,6 +42,11 @@ class Timing:
     step: int
     scrape: int
     points: int
+
+    @property
+    def is_long(self) -> bool:
+        """Whether recorded series of long steps are read."""
+        return self.step >= LONG_STEP_SECONDS
 
     @property
     def rate_window(self) -> int:

@@ -14,7 +14,10 @@ from observability import settings
 Json = dict[str, Any]
 
 # A recorded step ends up to a minute before the moment of a point, and reads samples that are up to two scrapes old.
-_LAG_S = range(0, 75, 5)
+# The long steps of long ranges are made of short ones that are recorded already, here of a sample a minute.
+_LAG_S, _LONG_LAG_S = range(0, 75, 5), range(0, 1055, 5)
+# The window of a gauge's recorded extreme is a little longer than its step.
+_EXTREME_S = 20
 _STEP_S = settings.EVALUATION_INTERVAL_SECONDS
 
 
@@ -29,6 +32,8 @@ class Compared:
         factor: from the measure to the shown number.
         per_second: divided by the window.
         tolerance: relative, where it is more than the resolution of the window.
+        lookback: for how many seconds an old value is shown where there is none, since history written by promtool has
+            no markers of staleness.
     """
 
     measure: Measure
@@ -37,6 +42,7 @@ class Compared:
     factor: float = 1
     per_second: bool = False
     tolerance: float = 1e-6
+    lookback: int = 0
 
     @property
     def resolution(self) -> str:
@@ -84,7 +90,8 @@ class Comparison:
         window = compared.window
         self._window = {"range": timing.range, "step": timing.step, "rate": timing.rate_window}.get(str(window), window)
         assert isinstance(self._window, int)
-        self._known: dict[float, dict[tuple[float, float], Values]] = {}
+        self._lags = [*(_LONG_LAG_S if timing.is_long else _LAG_S)]
+        self._known: dict[tuple[float, float], Values] = {}
 
     def row(self, panel: str, range_name: str, answers: list[Answer], *, instant: bool) -> Row:
         """The line of the table, with every point judged."""
@@ -113,14 +120,16 @@ class Comparison:
 
     def _wrong(self, key: str, at: float, points: dict[float, float]) -> str:
         """What is wrong with a point; empty if nothing is."""
-        shown = points.get(at)
+        shown, slack = points.get(at), self._slack(at)
         truths: list[float | None] = []
-        for values in self._candidates(at):
+        for lag, values in self._candidates(at):
             truths.append(values.get(key))
-            # One window that the query may have read explains most numbers.
-            if self._agrees(shown, truths[-1:], self._slack(at)):
+            # One window that the query may have read explains most numbers; most often that of the point before.
+            if self._agrees(shown, truths[-1:], slack):
+                self._lags.remove(lag)
+                self._lags.insert(0, lag)
                 return ""
-        if self._agrees(shown, truths, self._slack(at)):
+        if self._agrees(shown, truths, slack):
             return ""
         return f"{key or 'value'} at {at - traffic.ASKED_AT:+.0f} s: {shown}, truth {self._nominal(at).get(key)}"
 
@@ -157,7 +166,7 @@ class Comparison:
         values = [value for points in series.values() for value in points.values()]
         if len(times) > 1 and compared.per_second and compared.window in ("step", "rate"):
             shown = sum(values) * step / compared.factor
-            spans = [(times[0] - step - lag, times[-1] - lag) for lag in _LAG_S]
+            spans = [(times[0] - step - lag, times[-1] - lag) for lag in self._lags]
             near = compared.tolerance
             if not compared.recorded:
                 # Windows overlap by a scrape: what falls into both is in the sum twice.
@@ -174,35 +183,33 @@ class Comparison:
 
     def _nominal(self, at: float) -> Values:
         """The truth of exactly the window before a moment."""
-        known, span = self._known.setdefault(at, {}), (at - self._window, at)
-        if span not in known:
-            known[span] = self._compared.measure.values(self._truth, *span)
-        return known[span]
+        return self._of((at - self._window, at))
 
-    def _candidates(self, at: float) -> Iterator[Values]:
-        """The truth of every window that the query may have read."""
-        known = self._known.setdefault(at, {})
-        for span in self._spans(at):
-            if span not in known:
-                known[span] = self._compared.measure.values(self._truth, *span)
-            yield known[span]
+    def _candidates(self, at: float) -> Iterator[tuple[int, Values]]:
+        """The truth of every window that the query may have read, and how much earlier that window ends."""
+        for lag, span in self._spans(at):
+            yield lag, self._of(span)
 
-    def _spans(self, at: float) -> Iterator[tuple[float, float]]:
-        window, scrape, kind = self._window, self._truth.latest_scrape(at)[1], self._compared.measure.kind
+    def _of(self, span: tuple[float, float]) -> Values:
+        if span not in self._known:
+            self._known[span] = self._compared.measure.values(self._truth, *span)
+        return self._known[span]
+
+    def _spans(self, at: float) -> Iterator[tuple[int, tuple[float, float]]]:
+        window, kind, compared = self._window, self._compared.measure.kind, self._compared
+        latest, scrape = self._truth.latest_scrape(at)
         if window == 0:
-            yield self._truth.latest_scrape(at)[0], at
-        elif self._compared.recorded:
-            yield from ((at - window - lag, at - lag) for lag in _LAG_S)
-            if isinstance(self._compared.window, int):
-                # A window of a service level includes both of its ends (until Prometheus 3): a step more. And where it
-                # has no number, the one before is shown for five minutes: history has no markers of staleness.
-                old = range(0, 315 if kind == "ratio" else _LAG_S.stop, 5)
-                yield from ((at - window - lag - _STEP_S, at - lag) for lag in old)
+            yield 0, (latest, at)
+        elif compared.recorded:
+            # A window of a service level includes both of its ends (until Prometheus 3): a step more.
+            more = _STEP_S if isinstance(compared.window, int) else _EXTREME_S if kind == "gauge" else 0
+            for longer in dict.fromkeys((0, more, compared.lookback)):
+                yield from ((lag, (at - window - lag - longer, at - lag)) for lag in tuple(self._lags))
         elif kind == "gauge":
-            yield from ((at - window + early, at) for early in (0, scrape))
+            yield from ((0, (at - window + early, at)) for early in (0, scrape))
         else:
             edges = (0, scrape / 2, scrape)
-            yield from ((at - window + early, at - late) for early, late in product(edges, edges))
+            yield from ((0, (at - window + early, at - late)) for early, late in product(edges, edges))
 
     def _slack(self, at: float) -> float:
         """How much `rate` extrapolates at most."""

@@ -79,9 +79,19 @@ _AS_ON_THE_OVERVIEW = (
     "Request rate (5m)", "Error rate (5m)", "Requests in flight", "Engine states", "Requests by outcome",
     "E2E latency distribution", "TTFT distribution",
 )  # fmt: skip
+_OTHER_DAYS = ("yesterday", "last week")
+
+
+def _as_on_the_overview() -> Table:
+    return {key: OVERVIEW[key] for key in OVERVIEW if key[0] in _AS_ON_THE_OVERVIEW and key[1] not in _OTHER_DAYS}
+
 
 GATEWAY: Table = {
-    **{key: compared for key, compared in OVERVIEW.items() if key[0] in _AS_ON_THE_OVERVIEW},
+    **{
+        key: compared
+        for key, compared in OVERVIEW.items()
+        if key[0] in _AS_ON_THE_OVERVIEW and key[1] not in _OTHER_DAYS
+    },
     ("Workers down", "Workers down"): now(m.never()),
     ("Workers", "live"): around(m.always(1)),
     ("Workers", "expected"): around(m.always(1)),

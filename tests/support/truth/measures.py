@@ -3,10 +3,11 @@
 A measure gives the values of a window (start, end] by the label that a query keeps; "" where it keeps none.
 """
 
+import functools
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -14,6 +15,7 @@ from tests.support.truth.amounts import Amount, Filter, anything, cancelled, lab
 from tests.support.truth.traffic import Request
 
 from gateway.telemetry.metrics import DURATION_BUCKETS, LENGTH_BUCKETS, TPOT_BUCKETS, TTFT_BUCKETS
+from observability.settings import EVALUATION_INTERVAL_SECONDS
 
 Values = dict[str, float]
 _BOUNDS = {"duration": DURATION_BUCKETS, "ttft": TTFT_BUCKETS, "tpot": TPOT_BUCKETS, "length": LENGTH_BUCKETS}
@@ -75,12 +77,25 @@ class Measure:
 def total(which: Filter = anything, amount: Amount = lambda _: 1, by: str = "") -> Measure:
     """The sum of an amount; the number of requests by default."""
 
+    @functools.cache
+    def added_up(truth: Truth) -> dict[str, tuple[list[float], list[float]]]:
+        """For each label when its requests ended, and the sums of what ended before each."""
+        found: dict[str, tuple[list[float], list[float]]] = {}
+        for request in filter(which, truth.requests):
+            name, value = label(request, by), amount(request)
+            if name is not None and value is not None:
+                times, sums = found.setdefault(name, ([], [0.0]))
+                times.append(request.ended)
+                sums.append(sums[-1] + value)
+        return found
+
     def values(truth: Truth, start: float, end: float) -> Values:
-        sums: Values = defaultdict(float)
-        for request in truth.ended(start, end):
-            if which(request) and label(request, by) is not None and (value := amount(request)) is not None:
-                sums[label(request, by) or ""] += value
-        return sums
+        found = {}
+        for name, (times, sums) in added_up(truth).items():
+            first, last = bisect_right(times, start), bisect_right(times, end)
+            if first < last:
+                found[name] = sums[last] - sums[first]
+        return found
 
     return Measure(values, "count", by)
 
@@ -199,6 +214,31 @@ def at_least(minimum: float, amount: Measure, measure: Measure) -> Measure:
         return {key: value for key, value in measure.values(truth, start, end).items() if amounts[key] >= minimum}
 
     return replace(measure, values=values)
+
+
+def highest(measures: Mapping[str, tuple[Measure, float]], by: str, *, of: Callable[..., float] = max) -> Measure:
+    """The highest, or lowest, of what is recorded every few seconds of windows before it: by name, of each length."""
+
+    def values(truth: Truth, start: float, end: float) -> Values:
+        found = {}
+        for name, (measure, length) in measures.items():
+            moments = (end - late for late in range(0, int(end - start), EVALUATION_INTERVAL_SECONDS))
+            windows = (measure.values(truth, at - length, at).get("") for at in moments)
+            if known := [value for value in windows if value is not None]:
+                found[name] = of(known)
+        return found
+
+    return Measure(values, "gauge", by)
+
+
+def scaled(measure: Measure, factor: float) -> Measure:
+    """So many times a measure."""
+    return replace(
+        measure,
+        values=lambda truth, start, end: {
+            key: factor * value for key, value in measure.values(truth, start, end).items()
+        },
+    )
 
 
 def budget_left(bad: Measure, judged_requests: Measure, objective: float) -> Measure:

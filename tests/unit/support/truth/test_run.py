@@ -8,16 +8,14 @@ def test_every_query_of_every_panel_is_compared_or_has_a_reason_not_to_be() -> N
 
 
 def test_what_is_compared_is_shown() -> None:
-    shown = {(panel.dashboard, panel.title, query["legendFormat"]) for panel in run.panels() for query in panel.queries}
+    shown = {
+        (panel.dashboard, panel.title, run.name(panel, query)) for panel in run.panels() for query in panel.queries
+    }
     wanted = {(uid, *key) for uid, table in run.COMPARED.items() for key in table}
     assert wanted - shown == set()
 
 
 def test_a_reason_belongs_to_a_panel_that_is_left_out() -> None:
-    left_out = {
-        panel.title
-        for panel in run.panels()
-        if not all(run.compared(panel, query["legendFormat"]) for query in panel.queries)
-    }
+    left_out = {panel.title for panel in run.panels() if not all(run.compared(panel, query) for query in panel.queries)}
     assert set(reasons.BY_TITLE) - left_out == set()
     assert set(reasons.BY_DASHBOARD) <= {panel.dashboard for panel in run.panels()}
