@@ -82,14 +82,19 @@ class Row:
         return (self.shown or 0) - (self.truth or 0)
 
 
+def _seconds(window: Literal["range", "step", "rate"] | int, timing: Timing) -> int:
+    """The length of a window."""
+    if isinstance(window, int):
+        return window
+    return {"range": timing.range, "step": timing.step, "rate": timing.rate_window}[window]
+
+
 class Comparison:
     """Compares the result of one query."""
 
     def __init__(self, truth: Truth, compared: Compared, timing: Timing) -> None:
         self._truth, self._compared, self._timing = truth, compared, timing
-        window = compared.window
-        self._window = {"range": timing.range, "step": timing.step, "rate": timing.rate_window}.get(str(window), window)
-        assert isinstance(self._window, int)
+        self._window = _seconds(compared.window, timing)
         self._lags = [*(_LONG_LAG_S if timing.is_long else _LAG_S)]
         self._known: dict[tuple[float, float], Values] = {}
 

@@ -18,7 +18,8 @@ _VLLM = f'job="vllm",instance="vllm:8000",vm="{traffic.VM}",model_name="large",e
 def scrapes(requests: Sequence[Request], times: Sequence[int]) -> Changes:
     """The samples of their series, only where they change."""
     start = times[0]
-    nginx, up = [(start, 0.0)], [(start, 1.0)]
+    nginx: list[tuple[int, float]] = [(start, 0.0)]
+    up: Samples = [(start, 1.0)]
     for restart in traffic.RESTARTS:
         if restart.start > start:
             nginx.append((_scraped(restart.end, times), nginx[-1][1] + restart.nginx_responses))
@@ -42,7 +43,9 @@ def _queue(requests: Iterable[Request], times: Sequence[int]) -> tuple[Samples, 
         if request.model == "large" and request.tokens:
             moves[_scraped(request.started, times)] += 1
             moves[_scraped(request.ended, times)] -= 1
-    inside, waiting, running = 0, [(times[0], 0.0)], [(times[0], 0.0)]
+    inside = 0
+    waiting: Samples = [(times[0], 0.0)]
+    running: Samples = [(times[0], 0.0)]
     for at in sorted(moves):
         inside += moves[at]
         running.append((at, float(min(inside, traffic.SLOTS))))
