@@ -9,22 +9,31 @@ from collections.abc import Callable
 
 from observability import downsampling, settings
 from observability.promql import Scope, share, share_of_each, total
-from observability.queries.gateway import requests
+from observability.queries import vllm
+from observability.queries.gateway import engines, requests
 
 # A sample a minute: seven days are 10 000 of each series, where a scrape every five seconds makes 120 000.
 STEP_SECONDS = 60
 
+REQUESTS_BY_ROUTE = "route:gateway_requests:increase1m"
 REQUESTS = "model:gateway_requests:increase1m"
 TOKENS = "model:gateway_tokens:increase1m"
 NGINX_OWN = "vm:nginx_own_responses:increase1m"
+DURATION_BY_ROUTE = "route:gateway_request_duration_seconds_bucket:increase1m"
 DURATION = "model:gateway_request_duration_seconds_bucket:increase1m"
 TTFT = "model:gateway_time_to_first_token_seconds_bucket:increase1m"
 TPOT = "model:gateway_time_per_output_token_seconds_bucket:increase1m"
 
+_NO_VLLM = 'kind!="vllm"'
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
 _ACCEPTED = f'outcome!~"{"|".join(requests.REFUSED_OUTCOMES)}"'
 _NOT_OK = f'outcome!~"{"|".join(("ok", *requests.REFUSED_OUTCOMES))}"'
+
+
+def _requests(by: tuple[str, ...]) -> str:
+    """The smallest recorded series of requests that has these labels."""
+    return REQUESTS if set(by) <= {"model", "outcome"} else REQUESTS_BY_ROUTE
 
 
 def _read(scope: Scope, name: str, query: Callable[[str, int], str], *matchers: str) -> str:
@@ -47,12 +56,12 @@ def _per_second(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = (
 
 def finished(scope: Scope, *by: str) -> str:
     """Finished requests in the window, without health checks."""
-    return _count(scope, REQUESTS, by=by)
+    return _count(scope, _requests(by), by=by)
 
 
 def failed_share(scope: Scope, *by: str) -> str:
     """The share of requests that failed on the server's side."""
-    return share(_count(scope, REQUESTS, _FAILED, by=by), _count(scope, REQUESTS, _JUDGED, by=by))
+    return share(_count(scope, _requests(by), _FAILED, by=by), _count(scope, _requests(by), _JUDGED, by=by))
 
 
 def availability(scope: Scope) -> str:
@@ -80,7 +89,7 @@ def not_ok_share(scope: Scope) -> str:
 
 def request_rate(scope: Scope, *by: str) -> str:
     """Finished requests per second."""
-    return _per_second(scope, REQUESTS, by=by)
+    return _per_second(scope, _requests(by), by=by)
 
 
 def token_rate(scope: Scope, kind: str, *by: str) -> str:
@@ -88,9 +97,25 @@ def token_rate(scope: Scope, kind: str, *by: str) -> str:
     return _per_second(scope, TOKENS, f'type="{kind}"', by=by)
 
 
-def latency(scope: Scope, histogram: str, number: float, *by: str) -> str:
-    """A quantile of one of the recorded histograms, in seconds."""
-    return f"histogram_quantile({number}, {_count(scope, histogram, by=('le', *by))}) >= 0"
+def latency(scope: Scope, histogram: str, number: float, *by: str, stream: str = "") -> str:
+    """A quantile of one of the recorded histograms, in seconds.
+
+    `stream` (of DURATION_BY_ROUTE alone) is true, false, or empty for both.
+    """
+    matchers = (f'stream="{stream}"',) if stream else ()
+    return f"histogram_quantile({number}, {_count(scope, histogram, *matchers, by=('le', *by))}) >= 0"
+
+
+def added_latency(scope: Scope) -> str:
+    """Median time to first token at the gateway minus vLLM's own for the same model.
+
+    Empty for a model that an engine of another kind serves too: the gateway's metrics by model include both.
+    """
+    engine = vllm.histogram_quantile(scope, "time_to_first_token_seconds", 0.5, "model_name")
+    renamed = f'label_replace({engine}, "model", "$1", "model_name", "(.+)")'
+    gateway = latency(scope, TTFT, 0.5, "model")
+    others = f"max by (model) ({engines.served_models(scope, _NO_VLLM)} == 1)"
+    return f"sum by (model) ({gateway}) - sum by (model) ({renamed}) unless on (model) ({others})"
 
 
 def buckets(scope: Scope, histogram: str) -> str:
