@@ -5,10 +5,8 @@ millions of samples, read at each refresh. Recorded are a few sums, as what came
 to the step, where `increase` extrapolates to the ends of a range, and a restart of the gateway loses nothing.
 """
 
-from collections.abc import Callable
-
 from observability import downsampling, settings
-from observability.promql import Scope, share, share_of_each, total
+from observability.promql import Scope, share, share_of_each
 from observability.queries import vllm
 from observability.queries.gateway import engines, requests
 
@@ -24,6 +22,7 @@ DURATION = "model:gateway_request_duration_seconds_bucket:increase1m"
 TTFT = "model:gateway_time_to_first_token_seconds_bucket:increase1m"
 TPOT = "model:gateway_time_per_output_token_seconds_bucket:increase1m"
 
+_LABELS = {"model": "model", "vm": "vm"}
 _NO_VLLM = 'kind!="vllm"'
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
@@ -36,22 +35,12 @@ def _requests(by: tuple[str, ...]) -> str:
     return REQUESTS if set(by) <= {"model", "outcome"} else REQUESTS_BY_ROUTE
 
 
-def _read(scope: Scope, name: str, query: Callable[[str, int], str], *matchers: str) -> str:
-    return downsampling.read(scope, name, query, STEP_SECONDS, *matchers, model="model", vm="vm")
-
-
 def _count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = ()) -> str:
-    def count(increases: str, _: int) -> str:
-        return total(scope.count(increases), *by)
-
-    return _read(scope, name, count, *matchers)
+    return downsampling.count(scope, name, *matchers, by=by, **_LABELS)
 
 
 def _per_second(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = ()) -> str:
-    def per_second(increases: str, step_seconds: int) -> str:
-        return f"{total(f'avg_over_time({scope.over(increases)})', *by)} / {step_seconds}"
-
-    return _read(scope, name, per_second, *matchers)
+    return downsampling.per_second(scope, name, *matchers, by=by, **_LABELS)
 
 
 def finished(scope: Scope, *by: str) -> str:
@@ -69,7 +58,7 @@ def availability(scope: Scope) -> str:
 
     What nginx answers itself with a 5xx has no model.
     """
-    responses = downsampling.read(scope, NGINX_OWN, lambda own, _: total(scope.count(own)), STEP_SECONDS, vm="vm")
+    responses = downsampling.count(scope, NGINX_OWN, vm="vm")
     failed, judged = (
         f"({_count(scope, REQUESTS, outcomes)} + ({responses} or vector(0)))" for outcomes in (_FAILED, _JUDGED)
     )
@@ -103,7 +92,7 @@ def latency(scope: Scope, histogram: str, number: float, *by: str, stream: str =
     `stream` (of DURATION_BY_ROUTE alone) is true, false, or empty for both.
     """
     matchers = (f'stream="{stream}"',) if stream else ()
-    return f"histogram_quantile({number}, {_count(scope, histogram, *matchers, by=('le', *by))}) >= 0"
+    return downsampling.quantile(scope, histogram, number, *matchers, by=by, **_LABELS)
 
 
 def added_latency(scope: Scope) -> str:
