@@ -8,7 +8,7 @@ between two points, as Grafana writes them (`$__interval`), for which the long s
 import re
 from collections.abc import Callable
 
-from observability.promql import Scope
+from observability.promql import Scope, total
 
 LABEL = "downsampled_at"
 LONG_STEP_SECONDS = 900
@@ -18,6 +18,7 @@ LABELS = {LABEL: f" {' '.join(INTERVALS)} "}
 # What the name of a recorded series ends with, and how long steps are made of its short ones.
 _SUFFIX = re.compile(r":(increase|count|max|min)(1m|15s)$")
 _LONG_SUFFIX = r":\g<1>15m"
+_SECONDS = {"15s": 15, "1m": 60}
 _MADE_BY = {"increase": "sum", "count": "sum", "max": "max", "min": "min"}
 
 
@@ -32,32 +33,67 @@ def long_steps(name: str) -> str:
 
 
 def made_by(name: str) -> str:
-    """What makes long steps of a series: sum, max or min.
-
-    Raises:
-        ValueError: the series is not downsampled.
-    """
-    if (match := _SUFFIX.search(name)) is None:
-        raise ValueError(f"{name} has no long steps.")
-    return _MADE_BY[match[1]]
+    """What makes long steps of a series: sum, max or min."""
+    return _MADE_BY[_suffix(name)[1]]
 
 
-def read(
-    scope: Scope, name: str, query: Callable[[str, int], str], short_step: int, *matchers: str, **labels: str
-) -> str:
-    """An expression of whichever series the interval between two points needs; that of short steps without intervals.
+def step_seconds(name: str) -> int:
+    """The step of a series that is downsampled."""
+    return _SECONDS[_suffix(name)[2]]
+
+
+def count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
+    """What came in the window, of a recorded series of increases.
 
     Args:
-        scope: its window and filters.
+        scope: its window and filters. Without an interval between two points the short steps are read.
         name: the series of short steps.
-        query: makes the expression from a selector and the seconds of a step; it must aggregate LABEL away.
-        short_step: in seconds.
         matchers: of labels.
+        by: labels of the result.
         labels: a variable's name and this metric's label for it, as in `Scope.series`.
     """
+
+    def added_up(increases: str, _: int) -> str:
+        return total(scope.count(increases), *by)
+
+    return _read(scope, name, added_up, *matchers, **labels)
+
+
+def per_second(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
+    """The mean rate in the window, of a recorded series of increases; arguments as of `count`."""
+
+    def rate(increases: str, step_seconds: int) -> str:
+        return f"{total(f'avg_over_time({scope.over(increases)})', *by)} / {step_seconds}"
+
+    return _read(scope, name, rate, *matchers, **labels)
+
+
+def quantile(scope: Scope, name: str, number: float, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
+    """A quantile of what came in the window, of the recorded buckets of a histogram; arguments as of `count`."""
+    return f"histogram_quantile({number}, {count(scope, name, *matchers, by=('le', *by), **labels)}) >= 0"
+
+
+def extreme(scope: Scope, name: str, aggregation: str, *matchers: str, **labels: str) -> str:
+    """The highest or lowest value in the window of a recorded series of extremes, aggregated."""
+    function = f"{made_by(name)}_over_time"
+
+    def aggregated(values: str, _: int) -> str:
+        return f"{aggregation} ({function}({scope.over(values)}))"
+
+    return _read(scope, name, aggregated, *matchers, **labels)
+
+
+def _read(scope: Scope, name: str, query: Callable[[str, int], str], *matchers: str, **labels: str) -> str:
+    """What `query` makes of a selector and the seconds of its steps, of the steps that the interval needs."""
     if not scope.interval:
-        return query(scope.recorded(name, *matchers, **labels), short_step)
+        return query(scope.recorded(name, *matchers, **labels), step_seconds(name))
     listed = f'~".* {scope.interval} .*"'
     short = scope.recorded(name, f"{LABEL}!{listed}", *matchers, **labels)
     long = scope.recorded(long_steps(name), f"{LABEL}={listed}", *matchers, **labels)
-    return f"({query(short, short_step)} or {query(long, LONG_STEP_SECONDS)})"
+    return f"({query(short, step_seconds(name))} or {query(long, LONG_STEP_SECONDS)})"
+
+
+def _suffix(name: str) -> re.Match[str]:
+    if (match := _SUFFIX.search(name)) is None:
+        raise ValueError(f"{name} has no long steps.")
+    return match

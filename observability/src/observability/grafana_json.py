@@ -13,7 +13,7 @@ DATASOURCE: Json = {"type": "prometheus", "uid": variables.DATASOURCE_UID}
 _SOFT_MAX = {"reqps": 0.1, "ops": 0.1, "percentunit": 0.01, "short": 5, "tokens/s": 1, "events/s": 1, "x": 1}
 # Points of a graph: one for every two or three pixels of a wide screen is as many as the eye tells apart, and each one
 # more is paid for in each query of each refresh.
-_POINTS_PER_COLUMN, _SPARKLINE_POINTS = 25, 100
+_POINTS_PER_COLUMN, _SPARKLINE_POINTS = 25, 50
 # Of a single number they decide, with its range, which recorded series it reads (see `downsampling`): those of long
 # steps from two and a half days on.
 _NUMBER_POINTS = 300
@@ -49,6 +49,11 @@ def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variable_n
     if panel.smooth and panel.kind not in INSTANT_KINDS:
         document["interval"] = f"{settings.SMOOTH_INTERVAL_SECONDS}s"
     return document
+
+
+def duration(seconds: int) -> str:
+    """As Grafana's list of refresh intervals has it: whole minutes in minutes."""
+    return f"{seconds}s" if seconds % 60 else f"{seconds // 60}m"
 
 
 def row_json(title: str, row_id: int, y: int, collapsed_panels: list[Json] | None = None) -> Json:

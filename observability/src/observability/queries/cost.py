@@ -32,15 +32,6 @@ def model_series(scope: Scope, name: str, *matchers: str) -> str:
     return scope.series(f"gateway_{name}", JOB, *matchers, model="model", vm="vm")
 
 
-def count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
-    """What came in the window, of a recorded series of increases; `labels` as in `Scope.series`."""
-
-    def added_up(increases: str, _: int) -> str:
-        return total(scope.count(increases), *by)
-
-    return downsampling.read(scope, name, added_up, STEP_SECONDS, *matchers, vm="vm", **labels)
-
-
 def hourly_price(scope: Scope) -> str:
     """The hourly price of all engines."""
     return total(engine_series(scope, "hourly_price_usd"))
@@ -48,7 +39,7 @@ def hourly_price(scope: Scope) -> str:
 
 def spent(scope: Scope, *matchers: str) -> str:
     """Dollars of engine time in the window."""
-    return count(scope, ENGINE_COST, *matchers, engine="engine")
+    return downsampling.count(scope, ENGINE_COST, *matchers, engine="engine", vm="vm")
 
 
 def spent_by_part(scope: Scope, part: str) -> str:
@@ -63,12 +54,12 @@ def share_of_part(scope: Scope, part: str) -> str:
 
 def spent_by_models(scope: Scope, *labels: str) -> str:
     """Dollars of the requests of models in the window."""
-    return count(scope, MODEL_COST, by=labels, model="model")
+    return downsampling.count(scope, MODEL_COST, by=labels, model="model", vm="vm")
 
 
 def tokens_of_models(scope: Scope, *labels: str) -> str:
     """Output-equivalent tokens of models in the window."""
-    return count(scope, MODEL_TOKENS, by=labels, model="model")
+    return downsampling.count(scope, MODEL_TOKENS, by=labels, model="model", vm="vm")
 
 
 def cost_per_million_tokens(scope: Scope) -> str:

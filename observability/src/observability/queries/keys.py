@@ -4,9 +4,8 @@ Over the selected range, what came in each step is added up, which Prometheus re
 to the step, where `increase` extrapolates.
 """
 
-from observability import settings
+from observability import downsampling, settings
 from observability.promql import Scope, share, total
-from observability.queries import cost
 from observability.queries.gateway import JOB
 
 REQUESTS = "key:gateway_requests:increase1m"
@@ -81,4 +80,4 @@ def latency(scope: Scope, summary: str) -> str:
 
 
 def _count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...]) -> str:
-    return cost.count(scope, name, *matchers, by=by, key="key")
+    return downsampling.count(scope, name, *matchers, by=by, key="key", vm="vm")

@@ -7,9 +7,9 @@ Ratios are empty without traffic.
 
 from dataclasses import dataclass
 
-from observability import settings
+from observability import downsampling, settings
 from observability.promql import Scope, increase_between_evaluations, share, share_of_each, total
-from observability.queries import extremes, stack
+from observability.queries import stack
 from observability.queries.gateway import JOB, models, requests
 
 STEP = f"{settings.EVALUATION_INTERVAL_SECONDS}s"
@@ -143,12 +143,12 @@ def burn_rate(name: str, window: str) -> str:
 
 def burn_rates(scope: Scope, name: str) -> str:
     """The highest burn rates in the scope's window, by VM and, under the label WINDOW, the window that they cover."""
-    return extremes.extreme(scope, burn_rates_series(name), f"max by ({WINDOW}, vm)")
+    return downsampling.extreme(scope, burn_rates_series(name), f"max by ({WINDOW}, vm)", vm="vm")
 
 
 def budgets_left(scope: Scope) -> str:
     """The lowest share of each error budget that was left in the scope's window, by VM and OBJECTIVE."""
-    return extremes.extreme(scope, BUDGETS_LEFT, f"min by ({OBJECTIVE}, vm)")
+    return downsampling.extreme(scope, BUDGETS_LEFT, f"min by ({OBJECTIVE}, vm)", vm="vm")
 
 
 def burn_rates_series(name: str) -> str:

@@ -18,7 +18,6 @@ _ANY = ".+"
 # Health checks of each step, recorded (`recording.dashboards`).
 PROBES = "instance:probes:count1m"
 PROBES_PASSED = "instance:probes_passed:count1m"
-_PROBES_STEP_SECONDS = 60
 
 
 def targets_up(scope: Scope) -> str:
@@ -140,7 +139,4 @@ def _health_checks(scope: Scope) -> str:
 
 
 def _probes(scope: Scope, name: str) -> str:
-    def added_up(counts: str, _: int) -> str:
-        return total(scope.count(counts), "instance", "vm")
-
-    return downsampling.read(scope, name, added_up, _PROBES_STEP_SECONDS, vm="vm")
+    return downsampling.count(scope, name, by=("instance", "vm"), vm="vm")

@@ -1,7 +1,7 @@
 """The extremes of gauges that dashboards show over long ranges (`queries.extremes`)."""
 
 from observability.promql import Scope
-from observability.queries import extremes, gpu, llamacpp, node, vllm
+from observability.queries import extremes, gpu, launchers, llamacpp, node, vllm
 from observability.queries.gateway import engines, requests
 from observability.recording.group import Group
 
@@ -21,6 +21,9 @@ def group() -> Group:
             extremes.IN_FLIGHT: requests.in_flight(_SCOPE, "vm", "model"),
             extremes.VLLM_RUNNING: vllm.running(_SCOPE, *_VLLM),
             extremes.VLLM_WAITING: vllm.waiting(_SCOPE, *_VLLM),
+            extremes.VLLM_WAITING_BY_REASON: vllm.waiting_by_reason(_SCOPE, *_VLLM),
+            extremes.KV_CACHE: vllm.kv_cache_used(_SCOPE, *_VLLM),
+            extremes.LAUNCHER_STATE: launchers.state_code(_SCOPE),
             extremes.LLAMACPP_RUNNING: llamacpp.running(_SCOPE, *_LLAMACPP),
             extremes.LLAMACPP_WAITING: llamacpp.waiting(_SCOPE, *_LLAMACPP),
         },

@@ -4,7 +4,7 @@ from observability import links, settings
 from observability.dashboards import palette
 from observability.panel import GREEN, GREY, Key, Panel, Query, Thresholds, graph, table, timeline
 from observability.queries import extremes
-from observability.queries.gateway import engines
+from observability.queries.gateway import engines, history
 from observability.variables import Variables
 
 # The values of `engines.state_code`.
@@ -14,7 +14,6 @@ _NO_GATEWAY = "Gateway not scraped"
 
 def states(variables: Variables) -> tuple[Panel, ...]:
     """Whether engines can answer, what they serve, and how the load is spread."""
-    interval = variables.per_interval
     return (
         timeline(
             "Engine states",
@@ -43,8 +42,8 @@ def states(variables: Variables) -> tuple[Panel, ...]:
             "Upstream requests by engine",
             "How is the load spread over the engines?",
             "the number of requests, not their size: one engine may have the long ones.",
-            "reqps", 7, (Query(engines.attempts_by_engine(interval), "{{engine}}"),),
-            no_value=_NO_GATEWAY, stacked=True,
+            "reqps", 7, (Query(engines.attempts_by_engine(variables.per_cell), "{{engine}}"),),
+            no_value=_NO_GATEWAY, stacked=True, step_seconds=history.STEP_SECONDS,
         ),
     )  # fmt: skip
 
@@ -57,16 +56,16 @@ def attempts(variables: Variables) -> tuple[Panel, ...]:
             "Upstream requests by result",
             "How do attempts at engines end?",
             "a retried request counts twice. rejected: invalid for the engine; busy: the engine is full.",
-            "reqps", 6, (Query(engines.attempts_by_result(interval), "{{result}}"),),
-            no_value=_NO_GATEWAY, colours=palette.ATTEMPTS, stacked=True,
+            "reqps", 6, (Query(engines.attempts_by_result(variables.per_cell), "{{result}}"),),
+            no_value=_NO_GATEWAY, colours=palette.ATTEMPTS, stacked=True, step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Upstream error rate by engine",
             "Which engine is at fault?",
             "a share of the attempts at that engine; excludes client errors and cancelled requests.",
-            "percentunit", 6, (Query(engines.failed_attempt_share(interval), "{{engine}}"),),
+            "percentunit", 6, (Query(engines.failed_attempt_share(variables.per_cell), "{{engine}}"),),
             no_value="No data: no traffic, or the gateway is not scraped",
-            thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT), smooth=True,
+            thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT), step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Upstream retries by engine",

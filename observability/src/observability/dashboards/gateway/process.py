@@ -4,7 +4,7 @@ from observability import settings
 from observability.dashboards import palette
 from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, Panel, Query, Thresholds, graph
 from observability.queries import stack
-from observability.queries.gateway import process, requests
+from observability.queries.gateway import history, process, requests
 from observability.variables import Variables
 
 
@@ -142,9 +142,13 @@ def ingress(variables: Variables) -> tuple[Panel, ...]:
             "nginx counts everything: Grafana, health checks, rejections. Only its log shows which.",
             "reqps",
             6,
-            (Query(stack.nginx_requests(interval), "nginx"), Query(requests.finished(interval), "gateway")),
+            (
+                Query(stack.nginx_requests(interval), "nginx"),
+                Query(history.request_rate(variables.per_cell), "gateway"),
+            ),
             no_value="Neither nginx-exporter nor gateway scraped",
             colours=(("nginx", GREY), ("gateway", BLUE)),
+            step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "nginx connections",

@@ -1,6 +1,6 @@
 """Overview: is the service healthy, and if not, which part is at fault?"""
 
-from observability import links
+from observability import links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards.gateway import latency
 from observability.dashboards.gateway.models import model_columns
@@ -37,6 +37,7 @@ def dashboard() -> Dashboard:
             Row("Machine I/O, OOM kills and clocks", 7, infrastructure.machine_io(VARIABLES), collapsed=True),
         ),
         VARIABLES,
+        refresh_seconds=settings.REFRESH_SECONDS,
     )
 
 

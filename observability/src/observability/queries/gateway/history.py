@@ -5,54 +5,52 @@ millions of samples, read at each refresh. Recorded are a few sums, as what came
 to the step, where `increase` extrapolates to the ends of a range, and a restart of the gateway loses nothing.
 """
 
-from collections.abc import Callable
-
 from observability import downsampling, settings
-from observability.promql import Scope, share, share_of_each, total
-from observability.queries.gateway import requests
+from observability.promql import Scope, share, share_of_each
+from observability.queries import vllm
+from observability.queries.gateway import engines, requests
 
 # A sample a minute: seven days are 10 000 of each series, where a scrape every five seconds makes 120 000.
 STEP_SECONDS = 60
 
+REQUESTS_BY_ROUTE = "route:gateway_requests:increase1m"
 REQUESTS = "model:gateway_requests:increase1m"
 TOKENS = "model:gateway_tokens:increase1m"
 NGINX_OWN = "vm:nginx_own_responses:increase1m"
+DURATION_BY_ROUTE = "route:gateway_request_duration_seconds_bucket:increase1m"
 DURATION = "model:gateway_request_duration_seconds_bucket:increase1m"
 TTFT = "model:gateway_time_to_first_token_seconds_bucket:increase1m"
 TPOT = "model:gateway_time_per_output_token_seconds_bucket:increase1m"
 
+_LABELS = {"model": "model", "vm": "vm"}
+_NO_VLLM = 'kind!="vllm"'
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
 _ACCEPTED = f'outcome!~"{"|".join(requests.REFUSED_OUTCOMES)}"'
 _NOT_OK = f'outcome!~"{"|".join(("ok", *requests.REFUSED_OUTCOMES))}"'
 
 
-def _read(scope: Scope, name: str, query: Callable[[str, int], str], *matchers: str) -> str:
-    return downsampling.read(scope, name, query, STEP_SECONDS, *matchers, model="model", vm="vm")
+def _requests(by: tuple[str, ...]) -> str:
+    """The smallest recorded series of requests that has these labels."""
+    return REQUESTS if set(by) <= {"model", "outcome"} else REQUESTS_BY_ROUTE
 
 
 def _count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = ()) -> str:
-    def count(increases: str, _: int) -> str:
-        return total(scope.count(increases), *by)
-
-    return _read(scope, name, count, *matchers)
+    return downsampling.count(scope, name, *matchers, by=by, **_LABELS)
 
 
 def _per_second(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = ()) -> str:
-    def per_second(increases: str, step_seconds: int) -> str:
-        return f"{total(f'avg_over_time({scope.over(increases)})', *by)} / {step_seconds}"
-
-    return _read(scope, name, per_second, *matchers)
+    return downsampling.per_second(scope, name, *matchers, by=by, **_LABELS)
 
 
 def finished(scope: Scope, *by: str) -> str:
     """Finished requests in the window, without health checks."""
-    return _count(scope, REQUESTS, by=by)
+    return _count(scope, _requests(by), by=by)
 
 
 def failed_share(scope: Scope, *by: str) -> str:
     """The share of requests that failed on the server's side."""
-    return share(_count(scope, REQUESTS, _FAILED, by=by), _count(scope, REQUESTS, _JUDGED, by=by))
+    return share(_count(scope, _requests(by), _FAILED, by=by), _count(scope, _requests(by), _JUDGED, by=by))
 
 
 def availability(scope: Scope) -> str:
@@ -60,7 +58,7 @@ def availability(scope: Scope) -> str:
 
     What nginx answers itself with a 5xx has no model.
     """
-    responses = downsampling.read(scope, NGINX_OWN, lambda own, _: total(scope.count(own)), STEP_SECONDS, vm="vm")
+    responses = downsampling.count(scope, NGINX_OWN, vm="vm")
     failed, judged = (
         f"({_count(scope, REQUESTS, outcomes)} + ({responses} or vector(0)))" for outcomes in (_FAILED, _JUDGED)
     )
@@ -80,7 +78,7 @@ def not_ok_share(scope: Scope) -> str:
 
 def request_rate(scope: Scope, *by: str) -> str:
     """Finished requests per second."""
-    return _per_second(scope, REQUESTS, by=by)
+    return _per_second(scope, _requests(by), by=by)
 
 
 def token_rate(scope: Scope, kind: str, *by: str) -> str:
@@ -88,9 +86,25 @@ def token_rate(scope: Scope, kind: str, *by: str) -> str:
     return _per_second(scope, TOKENS, f'type="{kind}"', by=by)
 
 
-def latency(scope: Scope, histogram: str, number: float, *by: str) -> str:
-    """A quantile of one of the recorded histograms, in seconds."""
-    return f"histogram_quantile({number}, {_count(scope, histogram, by=('le', *by))}) >= 0"
+def latency(scope: Scope, histogram: str, number: float, *by: str, stream: str = "") -> str:
+    """A quantile of one of the recorded histograms, in seconds.
+
+    `stream` (of DURATION_BY_ROUTE alone) is true, false, or empty for both.
+    """
+    matchers = (f'stream="{stream}"',) if stream else ()
+    return downsampling.quantile(scope, histogram, number, *matchers, by=by, **_LABELS)
+
+
+def added_latency(scope: Scope) -> str:
+    """Median time to first token at the gateway minus vLLM's own for the same model.
+
+    Empty for a model that an engine of another kind serves too: the gateway's metrics by model include both.
+    """
+    engine = vllm.histogram_quantile(scope, "time_to_first_token_seconds", 0.5, "model_name")
+    renamed = f'label_replace({engine}, "model", "$1", "model_name", "(.+)")'
+    gateway = latency(scope, TTFT, 0.5, "model")
+    others = f"max by (model) ({engines.served_models(scope, _NO_VLLM)} == 1)"
+    return f"sum by (model) ({gateway}) - sum by (model) ({renamed}) unless on (model) ({others})"
 
 
 def buckets(scope: Scope, histogram: str) -> str:
