@@ -15,6 +15,8 @@ LONG_STEP_SECONDS = 900
 # Grafana rounds the interval between two points to one of these, or to a shorter one.
 INTERVALS = ("15m", "20m", "30m", "1h", "2h", "3h", "6h", "12h", "1d", "7d", "30d", "1y")
 LABELS = {LABEL: f" {' '.join(INTERVALS)} "}
+# For descriptions of panels.
+STEPS = "in steps of a minute, or of 15 minutes over ranges of days"
 # What the name of a recorded series ends with, and how long steps are made of its short ones.
 _SUFFIX = re.compile(r":(increase|count|max|min)(1m|15s)$")
 _LONG_SUFFIX = r":\g<1>15m"

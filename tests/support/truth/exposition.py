@@ -39,7 +39,7 @@ class Gateway:
         self._recorder = Recorder(
             self.metrics,
             RequestLog("error", LogWriter(None)),
-            relayed={traffic.CHAT: True, traffic.EMBEDDINGS: False},
+            relayed={traffic.CHAT: True},
         )
         self._since = since
         self._unpaid = dict.fromkeys((engine.name for engine in traffic.ENGINES), 0.0)

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,14 +155,11 @@ def _seldom(rule_file: Json) -> Json:
 
 
 def _lines(series: Changes, times: list[int]) -> Iterator[str]:
+    """The samples of each series in turn, in pieces of the same value."""
+    ends = [f" {time}\n" for time in times]
     for (name, labels), changes in series.items():
-        prefix = f"{name}{{{labels}}} "
-        value, following = None, iter([*changes, (times[-1] + 1, None)])
-        until_time, next_value = next(following)
-        for time in times:
-            while time >= until_time:
-                value = next_value
-                until_time, next_value = next(following)
-                text = prefix + repr(value)
+        starts = [bisect_left(times, at) for at, _ in changes]
+        for (_, value), first, last in zip(changes, starts, [*starts[1:], len(times)], strict=True):
             if value is not None:
-                yield f"{text} {time}\n"
+                sample = f"{name}{{{labels}}} {value!r}"
+                yield "".join([sample + end for end in ends[first:last]])

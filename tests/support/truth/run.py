@@ -1,6 +1,7 @@
 """Every compared query of the dashboards at every range."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from tests.support.grafana.panels import PanelQueries, dashboards, panel_queries
@@ -58,7 +59,17 @@ def rows(source: Source, truth: Truth, ranges: list[str]) -> Iterator[Row]:
 
 def _row(source: Source, truth: Truth, panel: PanelQueries, query: Json, found: Compared, range_name: str) -> Row:
     times = timing(panel, query, range_name)
+    found = _as_read(found, query["expr"])
     title, shown = f"{panel.dashboard.removeprefix('glasshouse-')} / {panel.title}", name(panel, query)
     title += f" / {shown}" if shown != panel.title else ""
     answers = source.ask(query, times)
     return Comparison(truth, found, times).row(title, range_name, answers, instant=bool(query.get("instant")))
+
+
+def _as_read(compared: Compared, expression: str) -> Compared:
+    """With how a graph reads it, as recorded steps or as counters around each point: the truth is the same."""
+    if compared.window not in ("step", "rate"):
+        return compared
+    if "$__rate_interval" in expression:
+        return replace(compared, window="rate", recorded=False)
+    return replace(compared, window="step", recorded=True)

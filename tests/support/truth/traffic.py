@@ -14,7 +14,7 @@ RANGES = {"5m": 5 * MINUTE, "6h": 6 * HOUR, "7d": 7 * DAY}
 ASKED_AT = 1_767_960_002
 # How long nothing ends before and after the end of a range: longer than a step of the recorded series and two scrapes.
 QUIET_S = 75
-CHAT, EMBEDDINGS = "/v1/chat/completions", "/v1/embeddings"
+CHAT = "/v1/chat/completions"
 VM = "local"
 
 
