@@ -41,7 +41,7 @@ def has_key(request: Request) -> bool:
 
 def scraped(request: Request) -> bool:
     """Whether the series of its key existed before: `rate` sees no event that is in the first sample of a series."""
-    return request.ended > traffic.KEYS[request.key] + traffic.FIRST_SCRAPE_S
+    return request.ended > traffic.KEYS.get(request.key, 0) + traffic.FIRST_SCRAPE_S
 
 
 def of_scraped(amount: Amount) -> Amount:

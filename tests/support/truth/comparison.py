@@ -18,6 +18,8 @@ Json = dict[str, Any]
 _LAG_S, _LONG_LAG_S = range(0, 75, 5), range(0, 1055, 5)
 # The window of a gauge's recorded extreme is a little longer than its step.
 _EXTREME_S = 20
+# What floats lose.
+_EXACT = 1e-6
 _STEP_S = settings.EVALUATION_INTERVAL_SECONDS
 
 
@@ -41,18 +43,18 @@ class Compared:
     recorded: bool = False
     factor: float = 1
     per_second: bool = False
-    tolerance: float = 1e-6
+    tolerance: float = _EXACT
     lookback: int = 0
 
     @property
     def resolution(self) -> str:
         """In words."""
+        if self.tolerance > _EXACT:
+            return f"{100 * self.tolerance:g} %"
         if self.measure.kind == "quantile":
             return "the bucket"
         if self.measure.kind == "gauge":
             return "the scrape"
-        if self.tolerance > 1e-6:
-            return f"{100 * self.tolerance:g} %"
         return "exact, to the step" if self.recorded else "two scrapes"
 
 
