@@ -70,6 +70,20 @@ def per_second(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = ()
     return _read(scope, name, rate, *matchers, **labels)
 
 
+def rate(scope: Scope, name: str, counters: str, *by: str, **labels: str) -> str:
+    """A rate from recorded increases where the scope has an interval, else from the counters that they are made of."""
+    return per_second(scope, name, by=by, **labels) if scope.interval else total(scope.rate(counters), *by)
+
+
+def recorded_seconds(scope: Scope, name: str, *by: str, **labels: str) -> str:
+    """How many seconds of the window a series was recorded for: that by which its counts become rates."""
+
+    def seconds(increases: str, step_seconds: int) -> str:
+        return f"max by ({', '.join(by)}) (count_over_time({scope.over(increases)})) * {step_seconds}"
+
+    return _read(scope, name, seconds, **labels)
+
+
 def quantile(scope: Scope, name: str, number: float, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
     """A quantile of what came in the window, of the recorded buckets of a histogram; arguments as of `count`."""
     return f"histogram_quantile({number}, {count(scope, name, *matchers, by=('le', *by), **labels)}) >= 0"

@@ -1,7 +1,7 @@
 """Prometheus' recording rules. A group is a module here with a `group` function, and its line in `all_groups`."""
 
 from observability import downsampling
-from observability.recording import cost, dashboards, downsampled, events, extremes, reconciliation, slo, vllm
+from observability.recording import cost, dashboards, downsampled, events, extremes, gateway, reconciliation, slo, vllm
 from observability.recording.group import Group
 
 Json = dict[str, object]
@@ -10,8 +10,8 @@ Json = dict[str, object]
 def all_groups() -> tuple[Group, ...]:
     """All groups. Prometheus evaluates the rules of one in order, and the groups independently of one another."""
     return (
-        slo.group(), extremes.group(), extremes.machines(), dashboards.group(), vllm.group(), cost.group(),
-        reconciliation.group(), events.group(), downsampled.group(),
+        slo.group(), extremes.group(), extremes.machines(), dashboards.group(), gateway.group(), vllm.group(),
+        cost.group(), reconciliation.group(), events.group(), downsampled.group(),
     )  # fmt: skip
 
 

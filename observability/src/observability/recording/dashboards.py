@@ -3,7 +3,7 @@
 from observability import settings
 from observability.promql import Scope, increase_between_evaluations, total
 from observability.queries import host, node, stack
-from observability.queries.gateway import JOB, engines, history, requests
+from observability.queries.gateway import JOB, history, requests
 from observability.recording.group import Group
 
 _SCOPE = Scope("1m")
@@ -25,7 +25,6 @@ def group() -> Group:
     recorded[history.REQUESTS] = total(f"{history.REQUESTS_BY_ROUTE}{{}}", "vm", "model", "outcome")
     recorded[history.DURATION] = total(f"{history.DURATION_BY_ROUTE}{{}}", "vm", "model", "le")
     recorded[history.NGINX_OWN] = _increase(stack.nginx_own_responses(_SCOPE), stack.NGINX_JOB, "vm")
-    recorded[engines.ATTEMPTS] = _increase(engines.attempts(_SCOPE), JOB, "vm", "engine", "result")
     recorded[stack.PROBES], recorded[stack.PROBES_PASSED] = stack.probes(_SCOPE), stack.probes_passed(_SCOPE)
     return Group("glasshouse-dashboards", history.STEP_SECONDS, recorded | {host.CPU_BUSY: node.cpu_busy(_SCOPE)})
 

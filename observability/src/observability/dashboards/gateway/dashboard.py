@@ -82,7 +82,7 @@ def _now() -> tuple[Panel, ...]:
             "measured twice a second in each worker: shorter stalls are usually missed.",
             "s", process.loop_lag(_RECENT, 0.99),
             Thresholds.high_is_bad(settings.LOOP_LAG_WARN_SECONDS, settings.LOOP_LAG_LIMIT_SECONDS),
-            job=JOB, sparkline=process.loop_lag(_RECENT, 0.99),
+            job=JOB, sparkline=process.loop_lag(_CELL, 0.99), step_seconds=history.STEP_SECONDS,
             action="more workers (WORKERS); or another process takes the CPU: check the VM.",
         ),
         stat(

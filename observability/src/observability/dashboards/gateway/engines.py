@@ -71,7 +71,8 @@ def attempts(variables: Variables) -> tuple[Panel, ...]:
             "Upstream retries by engine",
             "How many requests were retried on another engine?",
             "by the engine that failed. Only before the first byte, and within the retry budget.",
-            "reqps", 6, (Query(engines.retries(interval), "{{engine}}"),), no_value=_NO_GATEWAY,
+            "reqps", 6, (Query(engines.retries(variables.per_cell), "{{engine}}"),), no_value=_NO_GATEWAY,
+            step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Upstream outlier ejections",

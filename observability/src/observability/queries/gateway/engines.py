@@ -4,7 +4,8 @@ from observability import downsampling
 from observability.promql import Scope, share, total
 from observability.queries.gateway import JOB
 
-# Recorded (`recording.dashboards`): what came in each minute.
+# Recorded (`recording.gateway`): what came in each minute.
+RETRIES = "engine:gateway_engine_retries:increase1m"
 ATTEMPTS = "engine:gateway_engine_requests:increase1m"
 STATES = ("ready", "starting", "draining", "ejected", "down", "failed")
 # Two numbers in one, since a tile shows one: see `ready_of_all`.
@@ -64,14 +65,9 @@ def failed_attempt_share(scope: Scope) -> str:
     return share(failed, _attempts(scope, by="engine"))
 
 
-def attempts(scope: Scope) -> str:
-    """Counters of attempts at engines, from which ATTEMPTS is recorded."""
-    return _series(scope, "requests_total")
-
-
 def retries(scope: Scope) -> str:
     """Retries per second on another engine, by the engine that failed."""
-    return total(scope.rate(_series(scope, "retries_total")), "engine")
+    return downsampling.rate(scope, RETRIES, _series(scope, "retries_total"), "engine", engine="engine", vm="vm")
 
 
 def ejections(scope: Scope) -> str:

@@ -1,9 +1,12 @@
 """The gateway's requests: how many, how they end, how long they take, how many tokens they produce."""
 
-from observability import settings
+from observability import downsampling, settings
 from observability.promql import Scope, quantile, share, total
 from observability.queries.gateway import JOB
 
+# Recorded (`recording.gateway`): what came in each minute.
+CANCELLATIONS = "vm:gateway_cancellations:increase1m"
+TIMEOUTS = "vm:gateway_timeouts:increase1m"
 NO_HEALTH_CHECK = f'route!~"{"|".join(settings.HEALTH_ROUTES)}"'
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
@@ -97,12 +100,12 @@ def in_flight(scope: Scope, *labels: str) -> str:
 
 def cancellations(scope: Scope) -> str:
     """Cancelled requests per second by phase."""
-    return total(scope.rate(_unfiltered(scope, "cancellations_total")), "phase")
+    return downsampling.rate(scope, CANCELLATIONS, _unfiltered(scope, "cancellations_total"), "phase", vm="vm")
 
 
 def timeouts(scope: Scope) -> str:
     """Timed-out requests per second by phase."""
-    return total(scope.rate(_unfiltered(scope, "timeouts_total")), "phase")
+    return downsampling.rate(scope, TIMEOUTS, _unfiltered(scope, "timeouts_total"), "phase", vm="vm")
 
 
 # ---- Latency
