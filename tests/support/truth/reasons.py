@@ -8,6 +8,7 @@ _MACHINE = "of a machine or a process, not of requests"
 _PRESENT = "of the moment in which it is looked at: nothing of it is in history"
 _RECONCILED = "its own comparison of gateways and engines: tests/unit/observability/recording has its truth"
 _COARSE = "reads counters of another day, of which the history has a sample a minute; the recorded ones are compared"
+_APART = "dollars and requests are recorded by two groups, up to a minute apart: the ratio of a minute is not exact"
 
 BY_DASHBOARD = {"glasshouse-engine": _ENGINE, "glasshouse-gpu": _GPU}
 BY_TITLE = {
@@ -21,6 +22,7 @@ BY_TITLE = {
     "Time since complete canary run": _PRESENT, "Engine probes per minute": "the gateway's own traffic, not requests",
     "Drift": _RECONCILED, "Token reconciliation": _RECONCILED, "Output token residual by cause": _RECONCILED,
     "Input token residual by cause": _RECONCILED, "Cost of requests per hour, compared": _COARSE,
+    "Cost per 1,000 requests by model": _APART,
 }  # fmt: skip
 
 

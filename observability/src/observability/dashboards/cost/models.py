@@ -81,6 +81,7 @@ def graphs(variables: Variables) -> tuple[Panel, ...]:
             "Cost per 1,000 requests by model",
             "What do the requests of each model cost?",
             "a mean over all finished requests, failed and cancelled ones included. The log has each one's cost_usd. "
+            "Dollars and requests are recorded up to a minute apart: around a burst, points are too high or too low. "
             "Follows VM and model.",
             DOLLARS, 6, (Query(cost.cost_per_thousand_requests(cell, "model"), "{{model}}"),),
             no_value="No traffic, or no price set", step_seconds=cost.STEP_SECONDS,
