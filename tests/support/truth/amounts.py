@@ -39,16 +39,6 @@ def has_key(request: Request) -> bool:
     return bool(request.key)
 
 
-def scraped(request: Request) -> bool:
-    """Whether the series of its key existed before: `rate` sees no event that is in the first sample of a series."""
-    return request.ended > traffic.KEYS.get(request.key, 0) + traffic.FIRST_SCRAPE_S
-
-
-def of_scraped(amount: Amount) -> Amount:
-    """An amount of such requests."""
-    return lambda request: amount(request) if scraped(request) else None
-
-
 def attempted(request: Request) -> bool:
     return attempt(request) is not None
 

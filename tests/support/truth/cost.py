@@ -13,6 +13,7 @@ from tests.support.truth.traffic import ENGINES
 from observability import settings
 
 _HOUR, _MILLION = 3600, 1_000_000
+_PRICE = sum(engine.usd_per_hour for engine in ENGINES)
 # A sample a minute before a restart: what was not scraped of that minute is lost. Of a week that is little.
 _DOLLARS, _DOLLARS_OF_A_POINT = 0.002, 0.05
 
@@ -81,15 +82,11 @@ COST: Table = {
     ("Cost per 1M tokens", "excl. idle"): around(_enough_tokens(_per_million())),
     ("Cost per 1M tokens", "incl. idle"): around(_enough_tokens(_incl_idle())),
     ("Cost per 1M tokens by model", "{{model}}"): around(_enough_tokens(_per_million("model"), "model")),
-    ("Cost accounted for", "of the hourly cost"): around(
-        c.paid(), per_second=True, factor=_HOUR / sum(engine.usd_per_hour for engine in ENGINES)
-    ),
+    ("Cost accounted for", "of the hourly cost"): replace(_per_hour(c.paid()), factor=_HOUR / _PRICE),
     **_columns(),
-    ("Cost per hour by key", "{{key}}"): _per_hour(m.total(a.scraped, a.cost, "key")),
-    ("Token throughput by key (tok/s)", "{{key}}"): around(m.total(a.scraped, a.all_tokens, "key"), per_second=True),
-    ("Failed requests by key", "{{key}}"): around(
-        m.total(lambda request: a.failed(request) and a.scraped(request), by="key"), per_second=True
-    ),
-    ("Mean E2E latency by key", "{{key}}"): around(m.mean(a.of_scraped(a.duration), "key")),
-    ("Mean TTFT by key", "{{key}}"): around(m.mean(a.of_scraped(a.ttft), "key")),
+    ("Cost per hour by key", "{{key}}"): _per_hour(m.total(amount=a.cost, by="key")),
+    ("Token throughput by key (tok/s)", "{{key}}"): around(m.total(amount=a.all_tokens, by="key"), per_second=True),
+    ("Failed requests by key", "{{key}}"): around(m.total(a.failed, by="key"), per_second=True),
+    ("Mean E2E latency by key", "{{key}}"): around(m.mean(a.duration, "key")),
+    ("Mean TTFT by key", "{{key}}"): around(m.mean(a.ttft, "key")),
 }

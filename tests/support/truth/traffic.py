@@ -116,8 +116,6 @@ KEYS = {
     "sudden": _ago(hours=2, minutes=30),
 }  # fmt: skip
 BURST = 10
-# When the series of a new key have been scraped, at the latest.
-FIRST_SCRAPE_S = 5
 
 # Of requests that reached an engine, how the attempt ended; else it was not reachable.
 ATTEMPTS = {"ok": "ok", "cancelled": "cancelled", "timeout": "timeout", "stream_error": "broken"}
