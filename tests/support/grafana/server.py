@@ -76,7 +76,11 @@ class Grafana:
         }
         command = (*installation.command, "--homepath", str(installation.path))
         self.program = Program("grafana", command, environment, directory)
-        self._client = httpx.Client(base_url=self.url, auth=("admin", PASSWORD), trust_env=False, timeout=30)
+        # A kept connection may be closed while a test computes, and the next request would fail.
+        single_use = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(
+            base_url=self.url, auth=("admin", PASSWORD), trust_env=False, timeout=30, limits=single_use
+        )
 
     def wait(self) -> None:
         """Waits until it answers and would send notifications: at first it has not loaded its contact points.

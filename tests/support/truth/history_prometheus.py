@@ -80,7 +80,10 @@ class HistoryPrometheus:
                 for window, wanted in self._windows(rules):
                     history.record(data, self.url, wanted, window, _BLOCK)
         self._exits.enter_context(self._running())
-        self._client = self._exits.enter_context(httpx.Client(base_url=self.url, trust_env=False, timeout=120))
+        # A kept connection may be closed while a test computes, and the next request would fail.
+        single_use = httpx.Limits(max_keepalive_connections=0)
+        client = httpx.Client(base_url=self.url, trust_env=False, timeout=120, limits=single_use)
+        self._client = self._exits.enter_context(client)
         return self
 
     def __exit__(self, *_: object) -> None:
