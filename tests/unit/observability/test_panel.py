@@ -23,8 +23,8 @@ def test_a_tile_says_that_its_target_is_not_scraped() -> None:
     panel = stat("T", "Q?", "b.", "reqps", 'rate(a{job="gateway"}[5m])', job="gateway", sparkline=True)
     (query,) = panel.queries
     assert query.expr == (
-        f'(rate(a{{job="gateway"}}[5m])) or on () (absent(up{{job="gateway", vm=~"$vm", vm!="drill"}} == 1) * {NOT_SCRAPED})'
-        " or on () vector(NaN)"
+        '(rate(a{job="gateway"}[5m])) or on () (absent(up{job="gateway", vm=~"$vm", vm!="drill"} == 1) *'
+        f" {NOT_SCRAPED}) or on () vector(NaN)"
     )
     assert panel.value_mappings == ((NOT_SCRAPED, "gateway not scraped", RED),)
     # The course has gaps instead.
