@@ -1,6 +1,7 @@
 """Prometheus' recording rules. A group is a module here with a `group` function, and its line in `all_groups`."""
 
-from observability.recording import cost, dashboards, reconciliation, slo
+from observability import downsampling
+from observability.recording import cost, dashboards, downsampled, events, extremes, gateway, reconciliation, slo, vllm
 from observability.recording.group import Group
 
 Json = dict[str, object]
@@ -8,7 +9,10 @@ Json = dict[str, object]
 
 def all_groups() -> tuple[Group, ...]:
     """All groups. Prometheus evaluates the rules of one in order, and the groups independently of one another."""
-    return (slo.group(), dashboards.group(), cost.group(), reconciliation.group())
+    return (
+        slo.group(), extremes.group(), extremes.machines(), dashboards.group(), gateway.group(), vllm.group(),
+        cost.group(), reconciliation.group(), events.group(), downsampled.group(),
+    )  # fmt: skip
 
 
 def rules(interval: str | None = None) -> Json:
@@ -26,5 +30,10 @@ def series() -> dict[str, str]:
 
 
 def _rule_group(group: Group, interval: str | None) -> Json:
-    recorded = [{"record": name, "expr": expr} for name, expr in group.series.items()]
+    recorded = [{"record": name, "expr": expr, **_labels(name)} for name, expr in group.series.items()]
     return {"name": group.name, "interval": interval or f"{group.interval_seconds}s", "rules": recorded}
+
+
+def _labels(name: str) -> Json:
+    # The long steps have the labels of the short ones that they are made of.
+    return {"labels": downsampling.LABELS} if downsampling.is_downsampled(name) else {}

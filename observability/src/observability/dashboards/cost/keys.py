@@ -88,49 +88,51 @@ def tables(variables: Variables) -> tuple[Panel, ...]:
 
 def usage(variables: Variables) -> tuple[Panel, ...]:
     """Who spends, and who uses, over time."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "Cost per hour by key",
             "Which keys cause the cost?",
             f"counted when a request ends; idle time belongs to no key. {_OTHERS} Follows VM and key.",
-            DOLLARS, 12, (Query(keys.hourly_cost(interval), "{{key}}"),),
-            no_value=NO_PRICE_OR_DATA, stacked=True, smooth=True,
+            DOLLARS, 12, (Query(keys.hourly_cost(cell), "{{key}}"),),
+            no_value=NO_PRICE_OR_DATA, stacked=True, step_seconds=cost.STEP_SECONDS,
         ),
         graph(
             "Token throughput by key (tok/s)",
             "Which keys use how many tokens?",
             f"input and output tokens together, counted when a request ends. {_OTHERS} Follows VM and key.",
-            "tokens/s", 12, (Query(keys.token_rate(interval), "{{key}}"),),
+            "tokens/s", 12, (Query(keys.token_rate(cell), "{{key}}"),),
             no_value="No traffic, or the gateway is not scraped", stacked=True,
+            step_seconds=cost.STEP_SECONDS,
         ),
     )  # fmt: skip
 
 
 def service(variables: Variables) -> tuple[Panel, ...]:
     """How the requests of each key go."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     no_value = "No traffic, or the gateway is not scraped"
     return (
         graph(
             "Failed requests by key",
             "Whose requests fail on the server's side?",
             "excludes client errors and cancelled requests. Follows VM and key.",
-            "reqps", 8, (Query(keys.failure_rate(interval), "{{key}}"),), no_value=no_value, drilldown=links.GATEWAY,
+            "reqps", 8, (Query(keys.failure_rate(cell), "{{key}}"),), no_value=no_value, drilldown=links.GATEWAY,
+            step_seconds=cost.STEP_SECONDS,
         ),
         graph(
             "Mean E2E latency by key",
             "Whose requests take long?",
             "to the last byte: long answers take long by themselves. Means: a few slow ones can be hidden. Follows VM "
             "and key.",
-            "s", 8, (Query(keys.latency(interval, "request_duration_seconds"), "{{key}}"),),
-            no_value=no_value, smooth=True,
+            "s", 8, (Query(keys.mean_duration(cell, "key"), "{{key}}"),),
+            no_value=no_value, step_seconds=cost.STEP_SECONDS,
         ),
         graph(
             "Mean TTFT by key",
             "Whose streams start slowly?",
             "streams that were not cancelled. Means: a few slow ones can be hidden. Follows VM and key.",
-            "s", 8, (Query(keys.latency(interval, "time_to_first_token_seconds"), "{{key}}"),),
-            no_value=no_value, smooth=True,
+            "s", 8, (Query(keys.mean_first_token(cell, "key"), "{{key}}"),),
+            no_value=no_value, step_seconds=cost.STEP_SECONDS,
         ),
     )  # fmt: skip

@@ -1,0 +1,46 @@
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.support.generated_files import ROOT
+
+from observability import downsampling, recording, settings
+from observability.recording import downsampled
+
+CASES = Path(__file__).parent / "downsampled.test.yml"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_long_steps_hold_what_the_short_ones_do(tmp_path: Path) -> None:
+    text = CASES.read_text(encoding="utf-8")
+    rules = ROOT / "prometheus/rules/recording.yml"
+    assert "[RULES]" in text
+    file = tmp_path / "downsampled.test.yml"
+    file.write_text(text.replace("[RULES]", f'["{rules}"]'), encoding="utf-8")
+    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_series_of_short_steps_has_long_ones() -> None:
+    group = downsampled.group()
+    short = [name for name in recording.series() if downsampling.is_downsampled(name)]
+    assert group.series.keys() == {downsampling.long_steps(name) for name in short}
+
+
+def test_no_short_step_is_in_two_long_ones_or_in_none() -> None:
+    """Each window begins where the one before ended, and ends before samples that may not be stored yet."""
+    group = downsampled.group()
+    window = f"[{group.interval_seconds}s] offset {settings.EVALUATION_INTERVAL_SECONDS}s"
+    assert all(window in expr for expr in group.series.values())
+    assert group.interval_seconds == downsampling.LONG_STEP_SECONDS
+
+
+def test_both_steps_have_the_label_by_which_they_are_selected() -> None:
+    for rule in (rule for group in recording.rules()["groups"] for rule in group["rules"]):
+        labels = downsampling.LABELS if downsampling.is_downsampled(rule["record"]) else None
+        assert rule.get("labels") == labels
+    # Long steps keep it: nothing is aggregated.
+    for name in downsampled.group().series.values():
+        assert re.match(r"(sum|max|min)_over_time\([\w:]+\{\}", name)
