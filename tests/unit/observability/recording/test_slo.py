@@ -3,7 +3,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support.generated_files import ROOT
+import yaml
+from tests.support.generated_files import recording_groups
 
 from observability import settings
 from observability.queries import slo
@@ -16,7 +17,7 @@ CASES = Path(__file__).parent / "slo.test.yml"
 def test_recorded_ratios(tmp_path: Path) -> None:
     text = CASES.read_text(encoding="utf-8")
     for place, value in {
-        "[RULES]": f'["{ROOT / "prometheus/rules/recording.yml"}"]',
+        "[RULES]": '["rules.yml"]',
         "BURN_RATE_1H": slo.burn_rate("availability", "1h").replace('"', '\\"'),  # stands in double quotes
         "BUDGET_LEFT": slo.budget_left("availability"),
         "BAD_REQUESTS_1H": slo.bad_requests("availability", "1h"),
@@ -25,6 +26,7 @@ def test_recorded_ratios(tmp_path: Path) -> None:
         text = text.replace(place, value)
     file = tmp_path / "slo.test.yml"
     file.write_text(text, encoding="utf-8")
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(recording_groups(slo_rules.group().name)), encoding="utf-8")
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
