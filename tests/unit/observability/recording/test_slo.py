@@ -6,7 +6,9 @@ import pytest
 import yaml
 from tests.support.generated_files import recording_groups
 
-from observability import settings
+from observability import downsampling, settings
+from observability.alerts import all_alerts
+from observability.promql import metric_names
 from observability.queries import slo
 from observability.recording import slo as slo_rules
 
@@ -57,3 +59,10 @@ def test_an_unknown_service_level_or_window_is_an_error() -> None:
         slo.burn_rate("beauty", "1h")
     with pytest.raises(ValueError, match="5m, 30m, 1h"):
         slo.ratio("availability", "7h")
+
+
+def test_what_alerts_read_has_no_label_that_selects_steps() -> None:
+    """It would be in every message."""
+    read_by_alerts = {name for alert in all_alerts() for name in metric_names(alert.expr)}
+    assert not {name for name in read_by_alerts if downsampling.is_downsampled(name)}
+    assert not any(downsampling.labels(level.bad_series(slo.STEP)) for level in slo.all_service_levels())
