@@ -30,10 +30,8 @@ def series() -> dict[str, str]:
 
 
 def _rule_group(group: Group, interval: str | None) -> Json:
-    recorded = [{"record": name, "expr": expr, **_labels(name)} for name, expr in group.series.items()]
+    recorded = [
+        {"record": name, "expr": expr, **({"labels": labels} if (labels := downsampling.labels(name)) else {})}
+        for name, expr in group.series.items()
+    ]
     return {"name": group.name, "interval": interval or f"{group.interval_seconds}s", "rules": recorded}
-
-
-def _labels(name: str) -> Json:
-    # The long steps have the labels of the short ones that they are made of.
-    return {"labels": downsampling.LABELS} if downsampling.is_downsampled(name) else {}
