@@ -20,6 +20,8 @@ _LABELS = {LABEL: f" {' '.join(INTERVALS)} "}
 # have sixteen times the samples. This label is what Grafana then puts in place of `$model`.
 ALL_MODELS = "all_models"
 _BY_MODEL = re.compile(r"^model:(.*:increase)")
+# For descriptions of panels.
+STEPS = "in steps of a minute, or of 15 minutes over ranges of days"
 # What the name of a recorded series ends with, and how long steps are made of its short ones.
 # Not those of 15 s that service levels count: alerts read them, and a label would be in their messages.
 _SUFFIX = re.compile(r":(increase|count|max|min)(1m|15s)(?<!:increase15s)$")
@@ -102,7 +104,7 @@ def recorded_seconds(scope: Scope, name: str, *by: str, **labels: str) -> str:
     def seconds(increases: str, step_seconds: int) -> str:
         return f"max by ({', '.join(by)}) (count_over_time({scope.over(increases)})) * {step_seconds}"
 
-    return _read(scope, name, seconds, **labels)
+    return _read(scope, name, seconds, by=(), **labels)
 
 
 def quantile(scope: Scope, name: str, number: float, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
@@ -117,7 +119,7 @@ def extreme(scope: Scope, name: str, aggregation: str, *matchers: str, **labels:
     def aggregated(values: str, _: int) -> str:
         return f"{aggregation} ({function}({scope.over(values)}))"
 
-    return _read(scope, name, aggregated, *matchers, **labels)
+    return _read(scope, name, aggregated, *matchers, by=(), **labels)
 
 
 def _read(

@@ -1,5 +1,6 @@
 """Rows of the Cost dashboard by engine: what the machines cost, used or not."""
 
+from observability import downsampling
 from observability.dashboards import palette
 from observability.panel import GREEN, GREY, RED, Panel, Query, Thresholds, graph, stat
 from observability.queries import cost
@@ -9,7 +10,7 @@ from observability.variables import Variables
 NO_PRICE = "No price set (ENGINE_PRICES)"
 NO_PRICE_OR_DATA = "No price set (ENGINE_PRICES), or the gateway is not scraped"
 DOLLARS = "currencyUSD"
-TO_THE_STEP = f"counted in steps of {cost.STEP_SECONDS} s, the last of which may still be missing."
+TO_THE_STEP = f"counted {downsampling.STEPS}, the last of which may still be missing."
 
 
 def tiles(variables: Variables) -> tuple[Panel, ...]:

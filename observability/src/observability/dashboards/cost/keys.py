@@ -1,14 +1,13 @@
 """Rows of the Cost dashboard by key: who uses and spends how much, and how their requests go."""
 
 from observability import links, settings
-from observability.dashboards.cost.engines import DOLLARS, NO_PRICE, NO_PRICE_OR_DATA
+from observability.dashboards.cost.engines import DOLLARS, NO_PRICE, NO_PRICE_OR_DATA, TO_THE_STEP
 from observability.panel import Key, Panel, Query, Thresholds, graph, largest, stat, table
 from observability.queries import cost, keys
 from observability.queries.gateway import JOB
 from observability.variables import Variables
 
 _MOST_KEYS = 25
-_TO_THE_STEP = f"counted in steps of {cost.STEP_SECONDS} s, the last of which may still be missing."
 _OTHERS = "The first 60 keys have series of their own; all others are `other`."
 _ERRORS = Thresholds.warn(1 - settings.AVAILABILITY_OBJECTIVE)
 
@@ -20,37 +19,37 @@ def tiles(variables: Variables) -> tuple[Panel, ...]:
         stat(
             "Cost by keys",
             "What did the requests of the selected keys cost?",
-            f"idle time belongs to no key. Follows VM and key; {_TO_THE_STEP}",
+            f"idle time belongs to no key. Follows VM and key; {TO_THE_STEP}",
             DOLLARS, keys.spent(full_range), no_value=NO_PRICE, job=JOB,
         ),
         stat(
             "Requests by keys",
             "How many requests did they send?",
-            f"when they end. Follows VM and key; {_TO_THE_STEP}",
+            f"when they end. Follows VM and key; {TO_THE_STEP}",
             "short", keys.finished(full_range), decimals=0, job=JOB,
         ),
         stat(
             "Output tokens by keys",
             "How many tokens were generated for them?",
-            f"tokens of interrupted streams are unknown. Follows VM and key; {_TO_THE_STEP}",
+            f"tokens of interrupted streams are unknown. Follows VM and key; {TO_THE_STEP}",
             "short", keys.tokens(full_range, "output"), job=JOB,
         ),
         stat(
             "Input tokens by keys",
             "How many tokens did they send?",
-            f"of finished requests, cached ones included. Follows VM and key; {_TO_THE_STEP}",
+            f"of finished requests, cached ones included. Follows VM and key; {TO_THE_STEP}",
             "short", keys.tokens(full_range, "input"), job=JOB,
         ),
         stat(
             "Error rate of keys",
             "What share of their requests failed on the server's side?",
-            f"excludes client errors and cancelled requests. Follows VM and key; {_TO_THE_STEP}",
+            f"excludes client errors and cancelled requests. Follows VM and key; {TO_THE_STEP}",
             "percentunit", keys.failed_share(full_range), _ERRORS, decimals=2, job=JOB, drilldown=links.GATEWAY,
         ),
         stat(
             "Mean TTFT of keys",
             "How long did their streams wait for the first token?",
-            f"a mean: a few very slow ones can be hidden. Streams only. Follows VM and key; {_TO_THE_STEP}",
+            f"a mean: a few very slow ones can be hidden. Streams only. Follows VM and key; {TO_THE_STEP}",
             "s", keys.mean_first_token(full_range), job=JOB, drilldown=links.GATEWAY,
         ),
     )  # fmt: skip
@@ -74,7 +73,7 @@ def tables(variables: Variables) -> tuple[Panel, ...]:
             "Which key used how much in the selected time range, and how did its requests go? Click a key to "
             "filter by it.",
             f"the {_MOST_KEYS} with the most output tokens. {_OTHERS} Tokens of interrupted streams are unknown: see "
-            f"Wasted output on the Gateway dashboard. Follows VM and key; {_TO_THE_STEP}",
+            f"Wasted output on the Gateway dashboard. Follows VM and key; {TO_THE_STEP}",
             "short",
             24,
             largest(_MOST_KEYS, "key", columns),

@@ -1,6 +1,6 @@
 """Gateway: who is served well, what fails, and is the gateway itself healthy?"""
 
-from observability import links, settings
+from observability import downsampling, links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards import privacy
 from observability.dashboards.gateway import engines as engines_rows
@@ -103,7 +103,7 @@ def _now() -> tuple[Panel, ...]:
 
 def _selected_range() -> tuple[Panel, ...]:
     to_the_step = "Counted by the minute; the last one may still be missing."
-    to_the_minute = "By the minute, the last of which may still be missing"
+    to_the_minute = f"Counted {downsampling.STEPS}, the last of which may still be missing"
     return (
         stat(
             "Requests",

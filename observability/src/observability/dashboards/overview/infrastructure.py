@@ -157,8 +157,8 @@ def _load(cell: Scope) -> Panel:
     return graph(
         "Requests in flight and waiting",
         "How many requests are in flight, and where do they wait?",
-        "the peak of the scrapes around each point: shorter bursts are missed. The gateway's number includes requests "
-        "that wait in an engine.",
+        "the peaks of the scrapes around each point: shorter bursts are missed. Peaks of models and servers are added "
+        "up, even if they were at different times. The gateway's number includes requests that wait in an engine.",
         "short", 12,
         (
             Query(extremes.in_flight(cell), "gateway in flight"),
