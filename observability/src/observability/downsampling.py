@@ -8,17 +8,23 @@ between two points, as Grafana writes them (`$__interval`), for which the long s
 import re
 from collections.abc import Callable
 
+from observability import variables
 from observability.promql import Scope, total
 
 LABEL = "downsampled_at"
 LONG_STEP_SECONDS = 900
 # Grafana rounds the interval between two points to one of these, or to a shorter one.
 INTERVALS = ("15m", "20m", "30m", "1h", "2h", "3h", "6h", "12h", "1d", "7d", "30d", "1y")
-LABELS = {LABEL: f" {' '.join(INTERVALS)} "}
+_LABELS = {LABEL: f" {' '.join(INTERVALS)} "}
+# A series by model has long steps of all models together too, which are read where no model is chosen: sixteen models
+# have sixteen times the samples. This label is what Grafana then puts in place of `$model`.
+ALL_MODELS = "all_models"
+_BY_MODEL = re.compile(r"^model:(.*:increase)")
 # For descriptions of panels.
 STEPS = "in steps of a minute, or of 15 minutes over ranges of days"
 # What the name of a recorded series ends with, and how long steps are made of its short ones.
-_SUFFIX = re.compile(r":(increase|count|max|min)(1m|15s)$")
+# Not those of 15 s that service levels count: alerts read them, and a label would be in their messages.
+_SUFFIX = re.compile(r":(increase|count|max|min)(1m|15s)(?<!:increase15s)$")
 _LONG_SUFFIX = r":\g<1>15m"
 _SECONDS = {"15s": 15, "1m": 60}
 _MADE_BY = {"increase": "sum", "count": "sum", "max": "max", "min": "min"}
@@ -32,6 +38,23 @@ def is_downsampled(name: str) -> bool:
 def long_steps(name: str) -> str:
     """The name of the same series of long steps."""
     return _SUFFIX.sub(_LONG_SUFFIX, name)
+
+
+def labels(name: str) -> dict[str, str]:
+    """The labels by which a series is selected, on its short steps; its long steps keep them."""
+    if not is_downsampled(name):
+        return {}
+    return _LABELS | ({ALL_MODELS: variables.ALL_VALUE} if is_by_model(name) else {})
+
+
+def is_by_model(name: str) -> bool:
+    """Whether a series of increases is recorded of all models together too."""
+    return bool(_BY_MODEL.match(name))
+
+
+def of_all_models(name: str) -> str:
+    """The name of the long steps of all models together."""
+    return _BY_MODEL.sub(r"vm:\1", long_steps(name))
 
 
 def made_by(name: str) -> str:
@@ -58,7 +81,7 @@ def count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = (), **l
     def added_up(increases: str, _: int) -> str:
         return total(scope.count(increases), *by)
 
-    return _read(scope, name, added_up, *matchers, **labels)
+    return _read(scope, name, added_up, *matchers, by=by, **labels)
 
 
 def per_second(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
@@ -67,7 +90,7 @@ def per_second(scope: Scope, name: str, *matchers: str, by: tuple[str, ...] = ()
     def rate(increases: str, step_seconds: int) -> str:
         return f"{total(f'avg_over_time({scope.over(increases)})', *by)} / {step_seconds}"
 
-    return _read(scope, name, rate, *matchers, **labels)
+    return _read(scope, name, rate, *matchers, by=by, **labels)
 
 
 def rate(scope: Scope, name: str, counters: str, *by: str, **labels: str) -> str:
@@ -81,7 +104,7 @@ def recorded_seconds(scope: Scope, name: str, *by: str, **labels: str) -> str:
     def seconds(increases: str, step_seconds: int) -> str:
         return f"max by ({', '.join(by)}) (count_over_time({scope.over(increases)})) * {step_seconds}"
 
-    return _read(scope, name, seconds, **labels)
+    return _read(scope, name, seconds, by=(), **labels)
 
 
 def quantile(scope: Scope, name: str, number: float, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
@@ -96,17 +119,26 @@ def extreme(scope: Scope, name: str, aggregation: str, *matchers: str, **labels:
     def aggregated(values: str, _: int) -> str:
         return f"{aggregation} ({function}({scope.over(values)}))"
 
-    return _read(scope, name, aggregated, *matchers, **labels)
+    return _read(scope, name, aggregated, *matchers, by=(), **labels)
 
 
-def _read(scope: Scope, name: str, query: Callable[[str, int], str], *matchers: str, **labels: str) -> str:
+def _read(
+    scope: Scope, name: str, query: Callable[[str, int], str], *matchers: str, by: tuple[str, ...] = (), **labels: str
+) -> str:
     """What `query` makes of a selector and the seconds of its steps, of the steps that the interval needs."""
     if not scope.interval:
         return query(scope.recorded(name, *matchers, **labels), step_seconds(name))
     listed = f'~".* {scope.interval} .*"'
     short = scope.recorded(name, f"{LABEL}!{listed}", *matchers, **labels)
-    long = scope.recorded(long_steps(name), f"{LABEL}={listed}", *matchers, **labels)
-    return f"({query(short, step_seconds(name))} or {query(long, LONG_STEP_SECONDS)})"
+    long = [scope.recorded(long_steps(name), f"{LABEL}={listed}", *matchers, **labels)]
+    if is_by_model(name) and "model" in scope.filters and "model" not in by:
+        chosen, of_all = f"{LABEL}={listed}", {key: label for key, label in labels.items() if key != "model"}
+        model = scope.filters["model"]
+        long = [
+            scope.recorded(of_all_models(name), chosen, f'{ALL_MODELS}="{model}"', *matchers, **of_all),
+            scope.recorded(long_steps(name), chosen, f'{ALL_MODELS}!="{model}"', *matchers, **labels),
+        ]
+    return f"({query(short, step_seconds(name))} or {' or '.join(query(each, LONG_STEP_SECONDS) for each in long)})"
 
 
 def _suffix(name: str) -> re.Match[str]:

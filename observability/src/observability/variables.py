@@ -7,7 +7,7 @@ Json = dict[str, object]
 
 # A variable, so that a dashboard can be imported into a Grafana whose Prometheus has another uid.
 DATASOURCE_UID = "${datasource}"
-_ALL_VALUE = ".*"
+ALL_VALUE = ".*"
 # Between two points. Grafana makes it from the range and the number of points, and gives it to single numbers too.
 _INTERVAL = "$__interval"
 
@@ -82,7 +82,7 @@ def _label_variable(name: str, label: str, query: str) -> Json:
         "sort": 1,
         "multi": True,
         "includeAll": True,
-        "allValue": _ALL_VALUE,
+        "allValue": ALL_VALUE,
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "hide": 0,
         "options": [],

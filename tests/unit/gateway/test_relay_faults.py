@@ -179,8 +179,8 @@ async def test_an_error_of_the_engine_with_no_other_engine(serve: Serve, alpha: 
     await gateway.ended("rate_limited" if status == 429 else "engine_error", status, stream=stream)
     assert nonzero_samples(gateway.metrics.engine_requests) == {("alpha", result): 1}
     assert gateway.requests()[0]["error_code"] == code
-    # A probe, or the look before, may have left a connection: one that breaks before a byte is tried anew.
-    assert (await alpha.truth())["requests"] == (2 if fault == "reset" else 1)
+    # The probe may have left a connection, unless that was too long ago: one that breaks before a byte is tried anew.
+    assert (await alpha.truth())["requests"] in ((1, 2) if fault == "reset" else (1,))
 
 
 async def test_the_first_event_is_checked_before_the_commit(serve: Serve, beta: Mock) -> None:

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from observability import dashboards, downsampling, recording
+from observability import dashboards, downsampling, recording, variables
 from observability.promql import Scope
 
-NAME = "model:a:increase1m"
+NAME = "key:a:increase1m"
 
 
 SCOPE = Scope("6h", {"vm": "$vm"}, interval="$__interval")
@@ -14,14 +14,27 @@ MATCHED = 'downsampled_at{}~".* $__interval .*", b="c", vm=~"$vm"'
 
 
 def test_the_interval_between_two_points_selects_the_steps() -> None:
-    short, long = (
-        f"{name}{{{MATCHED.format(sign)}}}[6h]" for name, sign in ((NAME, "!"), ("model:a:increase15m", "="))
-    )
+    short, long = (f"{name}{{{MATCHED.format(sign)}}}[6h]" for name, sign in ((NAME, "!"), ("key:a:increase15m", "=")))
     assert downsampling.count(SCOPE, NAME, 'b="c"', by=("x",), vm="vm") == (
         f"(sum by (x) (sum_over_time({short})) or sum by (x) (sum_over_time({long})))"
     )
     assert downsampling.per_second(SCOPE, NAME, 'b="c"', vm="vm") == (
         f"(sum(avg_over_time({short})) / 60 or sum(avg_over_time({long})) / 900)"
+    )
+
+
+def test_without_a_chosen_model_the_steps_of_all_models_are_read() -> None:
+    scope = Scope("6h", {"model": "$model"}, interval="$__interval")
+    chosen = 'downsampled_at=~".* $__interval .*"'
+    assert downsampling.count(scope, "model:a:increase1m", model="model") == (
+        '(sum(sum_over_time(model:a:increase1m{downsampled_at!~".* $__interval .*", model=~"$model"}[6h])) or '
+        f'sum(sum_over_time(vm:a:increase15m{{{chosen}, all_models="$model"}}[6h])) or '
+        f'sum(sum_over_time(model:a:increase15m{{{chosen}, all_models!="$model", model=~"$model"}}[6h])))'
+    )
+    by_model = downsampling.count(scope, "model:a:increase1m", by=("model",), model="model")
+    assert downsampling.ALL_MODELS not in by_model
+    assert (
+        variables.variables_json(("model",))[1]["allValue"] == downsampling.labels("model:a:increase1m")["all_models"]
     )
 
 
@@ -34,9 +47,9 @@ def test_an_extreme_is_that_of_the_extremes_in_the_window() -> None:
 
 def test_short_steps_are_read_where_there_is_no_interval() -> None:
     hour = Scope("1h")
-    assert downsampling.count(hour, NAME) == "sum(sum_over_time(model:a:increase1m{}[1h]))"
+    assert downsampling.count(hour, NAME) == "sum(sum_over_time(key:a:increase1m{}[1h]))"
     assert downsampling.quantile(hour, NAME, 0.95, by=("model",)) == (
-        "histogram_quantile(0.95, sum by (le, model) (sum_over_time(model:a:increase1m{}[1h]))) >= 0"
+        "histogram_quantile(0.95, sum by (le, model) (sum_over_time(key:a:increase1m{}[1h]))) >= 0"
     )
 
 
@@ -55,7 +68,7 @@ def test_short_steps_are_read_where_there_is_no_interval() -> None:
 )
 def test_exactly_one_of_both_is_selected(interval: str, long: bool) -> None:
     """As Prometheus matches: the whole value."""
-    (recorded,) = downsampling.LABELS.values()
+    recorded = downsampling.labels("a:max1m")[downsampling.LABEL]
     selected = re.fullmatch(f".* {interval} .*", recorded) is not None
     assert selected == long
 
@@ -71,6 +84,7 @@ def test_what_makes_long_steps() -> None:
     assert downsampling.long_steps("a:max15s") == "a:max15m"
     assert (downsampling.step_seconds("a:max15s"), downsampling.step_seconds("a:increase1m")) == (15, 60)
     assert not downsampling.is_downsampled("slo:ttft_slow:ratio_rate1h")
+    assert not downsampling.is_downsampled("slo:answered_requests:increase15s")
     with pytest.raises(ValueError, match="ratio_rate1h has no long steps"):
         downsampling.made_by("slo:ttft_slow:ratio_rate1h")
 
@@ -86,5 +100,6 @@ def test_every_series_that_panels_read_by_the_interval_is_recorded_of_both_steps
                 read |= set(re.findall(rf"([\w:]+)\{{{downsampling.LABEL}", expr))
     assert read
     # Long steps are made of series that have the label, and keep it.
-    assert read <= labelled | {downsampling.long_steps(name) for name in labelled}
+    of_all_models = {downsampling.of_all_models(name) for name in labelled if downsampling.is_by_model(name)}
+    assert read <= labelled | {downsampling.long_steps(name) for name in labelled} | of_all_models
     assert labelled <= recording.series().keys()

@@ -21,7 +21,10 @@ def group() -> Group:
     )
     names = [name for each in groups for name in each.series if downsampling.is_downsampled(name)]
     window = f"[{downsampling.LONG_STEP_SECONDS}s] offset {_DELAY_SECONDS}s"
-    series = {
-        downsampling.long_steps(name): f"{downsampling.made_by(name)}_over_time({name}{{}}{window})" for name in names
-    }
+    series = {}
+    for name in names:
+        steps = f"{downsampling.made_by(name)}_over_time({name}{{}}{window})"
+        series[downsampling.long_steps(name)] = steps
+        if downsampling.is_by_model(name):
+            series[downsampling.of_all_models(name)] = f"sum without (model) ({steps})"
     return Group("glasshouse-long-steps", downsampling.LONG_STEP_SECONDS, series)

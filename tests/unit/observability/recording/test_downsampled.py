@@ -4,10 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support.generated_files import ROOT
+import yaml
+from tests.support.generated_files import recording_groups
 
 from observability import downsampling, recording, settings
-from observability.recording import downsampled
+from observability.recording import dashboards, downsampled, extremes
 
 CASES = Path(__file__).parent / "downsampled.test.yml"
 
@@ -15,10 +16,12 @@ CASES = Path(__file__).parent / "downsampled.test.yml"
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
 def test_long_steps_hold_what_the_short_ones_do(tmp_path: Path) -> None:
     text = CASES.read_text(encoding="utf-8")
-    rules = ROOT / "prometheus/rules/recording.yml"
+    made_of = (dashboards.group(), extremes.group(), extremes.machines(), downsampled.group())
+    rules = recording_groups(*(group.name for group in made_of))
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
     assert "[RULES]" in text
     file = tmp_path / "downsampled.test.yml"
-    file.write_text(text.replace("[RULES]", f'["{rules}"]'), encoding="utf-8")
+    file.write_text(text.replace("[RULES]", '["rules.yml"]'), encoding="utf-8")
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -26,7 +29,8 @@ def test_long_steps_hold_what_the_short_ones_do(tmp_path: Path) -> None:
 def test_every_series_of_short_steps_has_long_ones() -> None:
     group = downsampled.group()
     short = [name for name in recording.series() if downsampling.is_downsampled(name)]
-    assert group.series.keys() == {downsampling.long_steps(name) for name in short}
+    of_all_models = {downsampling.of_all_models(name) for name in short if downsampling.is_by_model(name)}
+    assert group.series.keys() == {downsampling.long_steps(name) for name in short} | of_all_models
 
 
 def test_no_short_step_is_in_two_long_ones_or_in_none() -> None:
@@ -39,8 +43,7 @@ def test_no_short_step_is_in_two_long_ones_or_in_none() -> None:
 
 def test_both_steps_have_the_label_by_which_they_are_selected() -> None:
     for rule in (rule for group in recording.rules()["groups"] for rule in group["rules"]):
-        labels = downsampling.LABELS if downsampling.is_downsampled(rule["record"]) else None
-        assert rule.get("labels") == labels
-    # Long steps keep it: nothing is aggregated.
+        assert rule.get("labels", {}) == downsampling.labels(rule["record"])
+    # Long steps keep it: nothing is aggregated, or only the models.
     for name in downsampled.group().series.values():
-        assert re.match(r"(sum|max|min)_over_time\([\w:]+\{\}", name)
+        assert re.match(r"(sum without \(model\) \()?(sum|max|min)_over_time\([\w:]+\{\}", name)
