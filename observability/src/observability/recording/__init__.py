@@ -1,10 +1,12 @@
 """Prometheus' recording rules. A group is a module here with a `group` function, and its line in `all_groups`."""
 
+from typing import Any
+
 from observability import downsampling
 from observability.recording import cost, dashboards, downsampled, events, extremes, gateway, reconciliation, slo, vllm
 from observability.recording.group import Group
 
-Json = dict[str, object]
+Json = dict[str, Any]
 
 
 def all_groups() -> tuple[Group, ...]:
