@@ -102,7 +102,7 @@ def recorded_seconds(scope: Scope, name: str, *by: str, **labels: str) -> str:
     def seconds(increases: str, step_seconds: int) -> str:
         return f"max by ({', '.join(by)}) (count_over_time({scope.over(increases)})) * {step_seconds}"
 
-    return _read(scope, name, seconds, **labels)
+    return _read(scope, name, seconds, by=by, **labels)
 
 
 def quantile(scope: Scope, name: str, number: float, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
@@ -117,7 +117,7 @@ def extreme(scope: Scope, name: str, aggregation: str, *matchers: str, **labels:
     def aggregated(values: str, _: int) -> str:
         return f"{aggregation} ({function}({scope.over(values)}))"
 
-    return _read(scope, name, aggregated, *matchers, **labels)
+    return _read(scope, name, aggregated, *matchers, by=(), **labels)
 
 
 def _read(
