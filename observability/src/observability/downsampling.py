@@ -104,7 +104,7 @@ def recorded_seconds(scope: Scope, name: str, *by: str, **labels: str) -> str:
     def seconds(increases: str, step_seconds: int) -> str:
         return f"max by ({', '.join(by)}) (count_over_time({scope.over(increases)})) * {step_seconds}"
 
-    return _read(scope, name, seconds, by=(), **labels)
+    return _read(scope, name, seconds, by=by, **labels)
 
 
 def quantile(scope: Scope, name: str, number: float, *matchers: str, by: tuple[str, ...] = (), **labels: str) -> str:
