@@ -18,6 +18,8 @@ Json = dict[str, Any]
 _LAG_S, _LONG_LAG_S = range(0, 75, 5), range(0, 1055, 5)
 # The window of a gauge's recorded extreme is a little longer than its step.
 _EXTREME_S = 20
+# How exactly it is known how old a value is that is shown where there is none.
+_OLD_STEP_S = 30
 # What floats lose.
 _EXACT = 1e-6
 _STEP_S = settings.EVALUATION_INTERVAL_SECONDS
@@ -210,7 +212,7 @@ class Comparison:
         elif compared.recorded:
             # A window of a service level includes both of its ends (until Prometheus 3): a step more.
             more = _STEP_S if isinstance(compared.window, int) else _EXTREME_S if kind == "gauge" else 0
-            for longer in dict.fromkeys((0, more, compared.lookback)):
+            for longer in dict.fromkeys((0, more, *range(0, compared.lookback + 1, _OLD_STEP_S))):
                 yield from ((lag, (at - window - lag - longer, at - lag)) for lag in tuple(self._lags))
         elif kind == "gauge":
             yield from ((0, (at - window + early, at)) for early in (0, scrape))
