@@ -77,18 +77,24 @@ def _watched(engine: Engine, services: Services, directory: Path, exits: context
     prometheus = Prometheus(directory, port, config, {"recording.yml": compressed_recording_rules(_DIVISOR)})
     exits.callback(prometheus.stop)
     until(lambda: len(prometheus.ask("up == 1")) == len(addresses), 30, "every target is up")
-    _traffic(gateway)
-    until(lambda: _scraped(prometheus) == _counted(gateway), 10, "all of the traffic is scraped")
-    until(lambda: bool(prometheus.ask(_SPENT)), 10, "what it cost is in the books, which come later")
     scraped = {series["metric"]["job"] for series in prometheus.ask("up")}
     for name, expr in recording.series().items():
         if name not in _WITHOUT_DATA and _can_be_evaluated(expr, scraped):
-            _wait_until_recorded(prometheus, name)
+            _send_until_recorded(prometheus, name, gateway)
+    until(lambda: _scraped(prometheus) == _counted(gateway), 10, "all of the traffic is scraped")
+    until(lambda: bool(prometheus.ask(_SPENT)), 10, "what it cost is in the books, which come later")
     return prometheus
 
 
-def _wait_until_recorded(prometheus: Prometheus, name: str) -> None:
-    until(lambda: bool(prometheus.ask(_recorded(name))), 40, f"{name} is recorded")
+def _send_until_recorded(prometheus: Prometheus, name: str, gateway: Gateway) -> None:
+    """Sends traffic until it is recorded: rules of such short intervals miss an evaluation on a busy machine."""
+
+    def recorded() -> bool:
+        if not (found := bool(prometheus.ask(_recorded(name)))):
+            _traffic(gateway)
+        return found
+
+    until(recorded, 60, f"{name} is recorded", pause=1)
 
 
 def _recorded(name: str) -> str:
