@@ -13,7 +13,7 @@ import yaml
 from tests.support import history
 from tests.support.generated_files import generated_yaml
 from tests.support.program import HOST, Program, free_port, until
-from tests.support.truth import parts, traffic
+from tests.support.truth import other_targets, traffic
 from tests.support.truth.exposition import Changes, scrapes
 
 Json = dict[str, Any]
@@ -73,7 +73,7 @@ class HistoryPrometheus:
     def __enter__(self) -> Self:
         data, times = self._directory / "data", self._history.times
         requests = traffic.requests(self._history.days)
-        series = scrapes(requests, times) | parts.scrapes(requests, times)
+        series = scrapes(requests, times) | other_targets.scrapes(requests, times)
         history.write_lines(data, _lines(series, times))
         for rules in passes(generated_yaml(_RECORDING)):
             with self._running():
