@@ -192,6 +192,10 @@ class Clients(Repeated):
         self._body = body
         self._http = httpx.Client(base_url=gateway.url, headers=headers, timeout=timeout_s, trust_env=False)
 
+    def end(self) -> None:
+        super().end()
+        self._http.close()
+
     def once(self) -> None:
         with contextlib.suppress(httpx.TransportError):
             self._http.post("/v1/chat/completions", json=self._body)
