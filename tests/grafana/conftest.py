@@ -18,8 +18,9 @@ from tests.support.program import ROOT, free_port
 from tests.support.truth import run, table, traffic
 from tests.support.truth.by_grafana import ByGrafana
 from tests.support.truth.comparison import Row
-from tests.support.truth.history_prometheus import COARSE_S, SCRAPE_S, History, HistoryPrometheus
-from tests.support.truth.measures import Truth
+from tests.support.truth.history import COARSE_S, SCRAPE_S, History
+from tests.support.truth.history_prometheus import HistoryPrometheus
+from tests.support.truth.events import Truth
 
 _SOURCES = "grafana/provisioning/datasources/prometheus.yaml"
 
@@ -117,7 +118,7 @@ def truth_rows(request: pytest.FixtureRequest) -> list[Row]:
 @pytest.fixture(scope="session")
 def truth() -> Truth:
     """What happened in the history."""
-    return Truth(traffic.requests(_HISTORY.days), _HISTORY.times)
+    return _HISTORY.truth
 
 
 @pytest.fixture(scope="session")

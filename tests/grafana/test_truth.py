@@ -4,7 +4,7 @@ import pytest
 from tests.support.truth import run, traffic
 from tests.support.truth.by_grafana import ByGrafana
 from tests.support.truth.comparison import Row
-from tests.support.truth.measures import Truth
+from tests.support.truth.events import Truth
 
 pytestmark = [pytest.mark.grafana, pytest.mark.timeout(3600)]
 

@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from tests.support.grafana.panels import PanelQueries
 from tests.support.truth import traffic
-from tests.support.truth.history_prometheus import COARSE_S, SCRAPE_S, HistoryPrometheus
+from tests.support.truth.history import COARSE_S, SCRAPE_S
+from tests.support.truth.history_prometheus import HistoryPrometheus
 
 from observability.downsampling import LONG_STEP_SECONDS
 

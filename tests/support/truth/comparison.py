@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from tests.support.truth import traffic
 from tests.support.truth.asking import Answer, Timing
-from tests.support.truth.measures import Measure, Truth, Values
+from tests.support.truth.events import Truth
+from tests.support.truth.measures import Measure, Values
 
 from observability import settings
 
@@ -38,6 +39,7 @@ class Compared:
         tolerance: relative, where it is more than the resolution of the window.
         lookback: for how many seconds an old value is shown where there is none, since history written by promtool has
             no markers of staleness.
+        smeared: how many seconds earlier and later of what happened at both ends is in it in part.
     """
 
     measure: Measure
@@ -47,6 +49,7 @@ class Compared:
     per_second: bool = False
     tolerance: float = _EXACT
     lookback: int = 0
+    smeared: int = 0
 
     @property
     def resolution(self) -> str:
@@ -57,6 +60,8 @@ class Compared:
             return "the bucket"
         if self.measure.kind == "gauge":
             return "the scrape"
+        if self.smeared:
+            return "five minutes at both ends"
         return "exact, to the step" if self.recorded else "two scrapes"
 
 
@@ -70,6 +75,7 @@ class Row:
         shown: by the panel, and `truth`: the latest value, the sum over a graph of rates, or the most of another graph.
         resolution: to which they must agree.
         points: compared, and `wrong` those beyond the resolution.
+        vm: that is chosen; empty for all.
     """
 
     panel: str
@@ -79,6 +85,7 @@ class Row:
     resolution: str
     points: int
     wrong: tuple[str, ...]
+    vm: str = ""
 
     @property
     def difference(self) -> float:
@@ -99,7 +106,8 @@ class Comparison:
     def __init__(self, truth: Truth, compared: Compared, timing: Timing) -> None:
         self._truth, self._compared, self._timing = truth, compared, timing
         self._window = _seconds(compared.window, timing)
-        self._lags = [*(_LONG_LAG_S if timing.is_long else _LAG_S)]
+        lags = _LONG_LAG_S if timing.is_long else _LAG_S
+        self._lags = [*range(0, lags.stop + compared.smeared, lags.step)]
         self._known: dict[tuple[float, float], Values] = {}
 
     def row(self, panel: str, range_name: str, answers: list[Answer], *, instant: bool) -> Row:
@@ -124,8 +132,8 @@ class Comparison:
     def _key(self, answer: Answer) -> str:
         if not (by := self._compared.measure.by):
             return ""
-        value = answer.labels[by]
-        return str(float(value)) if by == "le" else value
+        values = (answer.labels.get(each, "") for each in by.split())
+        return str(float(next(values))) if by == "le" else " ".join(values)
 
     def _wrong(self, key: str, at: float, points: dict[float, float]) -> str:
         """What is wrong with a point; empty if nothing is."""

@@ -4,7 +4,6 @@ import contextlib
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,47 +12,18 @@ import yaml
 from tests.support import history
 from tests.support.generated_files import generated_yaml
 from tests.support.program import HOST, Program, free_port, until
-from tests.support.truth import other_targets, traffic
-from tests.support.truth.exposition import Changes, scrapes
+from tests.support.truth import traffic
+from tests.support.truth.history import RECORDING, History
+from tests.support.truth.samples import Changes
 
 Json = dict[str, Any]
 
-SCRAPE_S = 5
-COARSE_S = 60
-# The last hours as they are scraped; before them a sample a minute, since a week of scrapes takes minutes to write.
-_FINE_S = 6 * traffic.HOUR + 15 * traffic.MINUTE
-_RECORDING = "prometheus/rules/recording.yml"
 _SELDOM_S = 300
 _OF_DAYS = re.compile(r"slo:.*(1d|3d)")
-# Not of requests: what engines and gateways count of the same tokens, and events for annotations.
-_NOT_COMPARED = ("glasshouse-reconciliation", "glasshouse-events")
+# For annotations.
+_NOT_COMPARED = ("glasshouse-events",)
 # A rule that is evaluated every 15 s may not have more points in a block.
 _BLOCK = "18h"
-
-
-@dataclass(frozen=True)
-class History:
-    """How much history there is.
-
-    Attributes:
-        days: of it.
-    """
-
-    days: float
-
-    @property
-    def start(self) -> int:
-        return int(traffic.ASKED_AT - self.days * traffic.DAY) // COARSE_S * COARSE_S
-
-    @property
-    def fine(self) -> int:
-        """From when on it is scraped as often as in a running stack."""
-        return max(self.start, (traffic.ASKED_AT - _FINE_S) // COARSE_S * COARSE_S)
-
-    @property
-    def times(self) -> list[int]:
-        """The times of scrapes."""
-        return [*range(self.start, self.fine, COARSE_S), *range(self.fine, traffic.ASKED_AT, SCRAPE_S)]
 
 
 class HistoryPrometheus:
@@ -71,11 +41,9 @@ class HistoryPrometheus:
         self.url = f"http://{self._address}"
 
     def __enter__(self) -> Self:
-        data, times = self._directory / "data", self._history.times
-        requests = traffic.requests(self._history.days)
-        series = scrapes(requests, times) | other_targets.scrapes(requests, times)
-        history.write_lines(data, _lines(series, times))
-        for rules in passes(generated_yaml(_RECORDING)):
+        data = self._directory / "data"
+        history.write_lines(data, _lines(self._history.series, self._history.times))
+        for rules in passes(generated_yaml(RECORDING)):
             with self._running():
                 for window, wanted in self._windows(rules):
                     history.record(data, self.url, wanted, window, _BLOCK)

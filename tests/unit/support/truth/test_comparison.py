@@ -5,7 +5,8 @@ from tests.support.truth import amounts as a
 from tests.support.truth import measures as m
 from tests.support.truth.asking import Answer, Timing
 from tests.support.truth.comparison import Compared, Comparison, Row
-from tests.support.truth.measures import Measure, Truth
+from tests.support.truth.events import Truth
+from tests.support.truth.measures import Measure
 from tests.support.truth.traffic import ASKED_AT, CHAT, Request
 
 HOUR = Timing(range=3600, step=60, scrape=5, points=700)

@@ -9,7 +9,7 @@ TIMES = range(traffic.ASKED_AT - 60 * MINUTES, traffic.ASKED_AT, 5)
 
 def test_counters_end_at_the_number_of_requests() -> None:
     requests = traffic.requests(days=MINUTES / 1440)
-    series = exposition.scrapes(requests, TIMES)
+    series = exposition.scrapes(requests, (), TIMES)
     counted = {labels: changes[-1][1] for (name, labels), changes in series.items() if name == "gateway_requests_total"}
     assert sum(value or 0 for value in counted.values()) == len(requests) > 20
 
