@@ -70,8 +70,8 @@ def at_most(limit: float, measure: Measure) -> Measure:
 
 
 def inverse(measure: Measure) -> Measure:
-    """One over it, and over its bounds."""
-    bounds = tuple(sorted(1 / bound for bound in measure.bounds))
+    """One over it, and over its bounds; of values below the first one there is no limit."""
+    bounds = (*sorted(1 / bound for bound in measure.bounds), math.inf)
     return replace(_each(measure, lambda value: 1 / value), bounds=bounds)
 
 
@@ -103,7 +103,7 @@ def at_least(minimum: float, amount: Measure, measure: Measure) -> Measure:
         shown = measure.values(truth, start, end)
         return {key: value for key, value in shown.items() if amounts.get(key, amounts.get("", 0)) >= minimum}
 
-    return replace(measure, values=values)
+    return replace(measure, values=values, adds_up=False)
 
 
 def highest(measures: Mapping[str, tuple[Measure, float]], by: str, *, of: Callable[..., float] = max) -> Measure:

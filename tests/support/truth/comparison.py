@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 # A recorded step ends up to a minute before the moment of a point, and reads samples that are up to two scrapes old.
 # The long steps of long ranges are made of short ones that are recorded already, here of a sample a minute.
-_LAG_S, _LONG_LAG_S = range(0, 75, 5), range(0, 1055, 5)
+LAG_S, LONG_LAG_S = range(0, 75, 5), range(0, 1055, 5)
 # The window of a gauge's recorded extreme is a little longer than its step.
 _EXTREME_S = 20
 # How exactly it is known how old a value is that is shown where there is none.
@@ -37,8 +37,10 @@ class Compared:
         factor: from the measure to the shown number.
         per_second: divided by the window.
         tolerance: relative, where it is more than the resolution of the window.
+        near: absolute, where a number is the difference of others that are near each other.
         lookback: for how many seconds an old value is shown where there is none, since history written by promtool has
             no markers of staleness.
+        extrapolated: a recorded `increase` over so many seconds, with the resolution of that.
         smeared: how many seconds earlier and later of what happened at both ends is in it in part.
     """
 
@@ -48,21 +50,21 @@ class Compared:
     factor: float = 1
     per_second: bool = False
     tolerance: float = _EXACT
+    near: float = 0
     lookback: int = 0
+    extrapolated: int = 0
     smeared: int = 0
 
     @property
     def resolution(self) -> str:
         """In words."""
         if self.tolerance > _EXACT:
-            return f"{100 * self.tolerance:g} %"
+            return f"{100 * self.tolerance:g} %" + (", five minutes at both ends" if self.smeared else "")
         if self.measure.kind == "quantile":
             return "the bucket"
         if self.measure.kind == "gauge":
             return "the scrape"
-        if self.smeared:
-            return "five minutes at both ends"
-        return "exact, to the step" if self.recorded else "two scrapes"
+        return "exact, to the step" if self.recorded and not self.extrapolated else "two scrapes"
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Comparison:
     def __init__(self, truth: Truth, compared: Compared, timing: Timing) -> None:
         self._truth, self._compared, self._timing = truth, compared, timing
         self._window = _seconds(compared.window, timing)
-        lags = _LONG_LAG_S if timing.is_long else _LAG_S
+        lags = LONG_LAG_S if timing.is_long else LAG_S
         self._lags = [*range(0, lags.stop + compared.smeared, lags.step)]
         self._known: dict[tuple[float, float], Values] = {}
 
@@ -167,7 +169,8 @@ class Comparison:
         scale = compared.factor / (self._window if compared.per_second else 1)
         relative = compared.tolerance + (slack if kind in ("count", "ratio") else 0)
         low, high = min(values) * scale, max(values) * scale
-        return low - relative * abs(low) - 1e-9 <= shown <= high + relative * abs(high) + 1e-9
+        near = max(1e-9, compared.near)
+        return low - relative * abs(low) - near <= shown <= high + relative * abs(high) + near
 
     def _bucket(self, value: float) -> tuple[float, float]:
         """The bounds around a value; of the last bucket its lower bound, which is what Prometheus shows."""
@@ -183,20 +186,31 @@ class Comparison:
         values = [value for points in series.values() for value in points.values()]
         if len(times) > 1 and compared.per_second and compared.window in ("step", "rate"):
             shown = sum(values) * step / compared.factor
-            spans = [(times[0] - step - lag, times[-1] - lag) for lag in self._lags]
-            near = compared.tolerance
-            if not compared.recorded:
-                # Windows overlap by a scrape: what falls into both is in the sum twice.
-                spans = [(times[0], times[-1] - self._window), (times[0] - self._window, times[-1])]
-                near = self._window / step - 1 + self._slack(times[-1])
-            sums = [sum(compared.measure.values(self._truth, *span).values()) for span in spans]
-            truth = sum(compared.measure.values(self._truth, times[0] - step, times[-1]).values())
+            sums = self._sums(times)
+            near = compared.tolerance + self._slack(times[-1])
             fine = min(sums) * (1 - near) - 1e-9 <= shown <= max(sums) * (1 + near) + 1e-9
-            return shown, truth, [] if fine else [f"sum over the graph: {shown:g}, truth {min(sums):g}..{max(sums):g}"]
+            wrong = [] if fine else [f"sum over the graph: {shown:g}, truth {min(sums):g}..{max(sums):g}"]
+            return shown, self._sum(times[0] - step, times[-1]), wrong
         scale = compared.factor / (self._window if compared.per_second else 1)
         truths = [scale * value for at in times for key in keys if (value := self._nominal(at).get(key)) is not None]
         nothing = 0.0 if compared.measure.kind == "count" else None
         return max(values, default=nothing), max(truths, default=nothing), []
+
+    def _sums(self, times: list[float]) -> list[float]:
+        """What a graph of rates may add up to."""
+        step = self._timing.step
+        if self._compared.recorded:
+            return [self._sum(times[0] - step - lag, times[-1] - lag) for lag in self._lags]
+        # Windows overlap by a scrape: what falls into both is in the sum twice.
+        windows = [[sum(values.values()) for _, values in self._candidates(at)] for at in times]
+        return [sum(map(bound, windows)) * step / self._window for bound in (min, max)]
+
+    def _sum(self, start: float, end: float) -> float:
+        """The truth of a whole graph of rates."""
+        measure, step = self._compared.measure, self._timing.step
+        starts = [start] if measure.adds_up else [start + number * step for number in range(int(end - start) // step)]
+        length = end - start if measure.adds_up else step
+        return sum(sum(measure.values(self._truth, at, at + length).values()) for at in starts)
 
     def _nominal(self, at: float) -> Values:
         """The truth of exactly the window before a moment."""
@@ -220,7 +234,8 @@ class Comparison:
         elif compared.recorded:
             # A window of a service level includes both of its ends (until Prometheus 3): a step more.
             more = _STEP_S if isinstance(compared.window, int) else _EXTREME_S if kind == "gauge" else 0
-            for longer in dict.fromkeys((0, more, *range(0, compared.lookback + 1, _OLD_STEP_S))):
+            less = -scrape if compared.extrapolated else 0
+            for longer in dict.fromkeys((0, more, less, *range(0, compared.lookback + 1, _OLD_STEP_S))):
                 yield from ((lag, (at - window - lag - longer, at - lag)) for lag in tuple(self._lags))
         elif kind == "gauge":
             yield from ((0, (at - window + early, at)) for early in (0, scrape))
@@ -229,8 +244,8 @@ class Comparison:
             yield from ((0, (at - window + early, at - late)) for early, late in product(edges, edges))
 
     def _slack(self, at: float) -> float:
-        """How much `rate` extrapolates at most."""
-        if self._compared.recorded or not self._window:
-            return 0
+        """How much `rate` or `increase` extrapolates at most."""
+        compared = self._compared
+        window = compared.extrapolated or (0 if compared.recorded else self._window)
         unseen = 2 * self._truth.latest_scrape(at)[1]
-        return unseen / (self._window - unseen) if self._window > unseen else 1
+        return 0 if not window else unseen / (window - unseen) if window > unseen else 1

@@ -46,6 +46,15 @@ def in_flight_by_model() -> Measure:
     return Measure(lambda truth, start, end: {"": sum(by_model.values(truth, start, end).values())}, "gauge")
 
 
+def served() -> Measure:
+    """1 for each model of each engine."""
+
+    def values(truth: Truth, *_: float) -> Values:
+        return {f"{each.model} {each.name} {each.kind} {each.vm}": 1.0 for each in _engines(truth)}
+
+    return Measure(values, "gauge", "model engine kind vm")
+
+
 def worst_state() -> Measure:
     """Each engine's worst state, as its place in the list of states, from 1."""
 

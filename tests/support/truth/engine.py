@@ -6,6 +6,7 @@ from tests.support.truth import amounts as a
 from tests.support.truth import combined, seen
 from tests.support.truth import engine_amounts as e
 from tests.support.truth import measures as m
+from tests.support.truth.amounts import Amount
 from tests.support.truth.comparison import Compared
 from tests.support.truth.measures import Measure
 from tests.support.truth.overview import QUEUE, Table, around, cell, now, over_range, recent
@@ -13,7 +14,6 @@ from tests.support.truth.traffic import Request
 
 from observability.queries.launchers import STATES
 
-Amount = Callable[[Request], float | None]
 _SERVER = "instance vm"
 _TTFT, _ITL, _E2E = "time_to_first_token_seconds", "inter_token_latency_seconds", "e2e_request_latency_seconds"
 _TPOT = "request_time_per_output_token_seconds"
@@ -206,9 +206,7 @@ def _reported() -> Table:
         ("vLLM server CPU usage", "{{instance}} {{vm}}"): around(
             seen.increase("process_cpu_seconds_total", _SERVER), per_second=True
         ),
-        ("vLLM server memory usage", "{{instance}} {{vm}}"): now(
-            seen.latest("process_resident_memory_bytes", _SERVER)
-        ),
+        ("vLLM server memory usage", "{{instance}} {{vm}}"): now(seen.latest("process_resident_memory_bytes", _SERVER)),
         ("vLLM cache configuration", "Up"): now(
             seen.latest("vllm:cache_config_info", f"{_SERVER} num_gpu_blocks block_size cache_dtype", max)
         ),

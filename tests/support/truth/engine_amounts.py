@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from tests.support.program import ROOT
-from tests.support.truth.amounts import Filter
+from tests.support.truth.amounts import Amount, Filter
 from tests.support.truth.engine_traffic import PROBE
 from tests.support.truth.traffic import Request
 
@@ -117,6 +117,6 @@ def finish_reason(request: Request) -> str:
     return "length" if request.tokens and request.tokens[1] >= _LONG else "stop"
 
 
-def only_finished(of: Callable[[Request], float]) -> Callable[[Request], float | None]:
+def only_finished(of: Callable[[Request], float]) -> Amount:
     """The amount of requests that were not broken off."""
     return lambda request: of(request) if request.tokens else None

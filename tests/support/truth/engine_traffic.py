@@ -33,7 +33,7 @@ def direct(days: float) -> list[Request]:
         traffic.DIRECT_AT, traffic.DIRECT_AT + 3, "", "large", DIRECT, False, "ok", 200,
         tokens=(given, generated, 0, 0), vm=traffic.REMOTE,
     )  # fmt: skip
-    return [replace(request, ended=request.ended + number / 10) for number in range(traffic.DIRECT)]
+    return [replace(request, ended=request.ended + 10 * number) for number in range(traffic.DIRECT)]
 
 
 def at_engines(days: float) -> list[Request]:

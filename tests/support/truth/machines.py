@@ -4,9 +4,12 @@ from tests.support.truth import combined, seen
 from tests.support.truth import measures as m
 from tests.support.truth.comparison import Compared
 from tests.support.truth.engine_traffic import PROBE
-from tests.support.truth.overview import DAY, MINUTE, Table, around, cell, now
+from tests.support.truth.measures import Measure
+from tests.support.truth.overview import COURSE, DAY, MINUTE, Table, around, cell, now, recent
 from tests.support.truth.targets import machines as known
 from tests.support.truth.targets.machines import MACHINES
+
+from gateway.telemetry.metrics import LAG_BUCKETS
 
 _GPU = "gpu vm"
 
@@ -51,7 +54,13 @@ MACHINES_ON_OVERVIEW: Table = {
     ("OOM kills", "{{vm}}"): around(seen.increase("node_vmstat_oom_kill", "vm")),
     ("Clock skew", "{{vm}}"): now(combined.of_vms({vm: each.skew for vm, each in MACHINES.items()})),
 }
+# The same in every scrape, so that each quantile is in its bucket.
+_LOOP_LAG = Measure(lambda *_: {"": known.LOOP_LAG_S}, "quantile", "", LAG_BUCKETS)
+_LOOP_LAG_TILE = "Event loop lag p99 (5m)"
 MACHINES_ON_GATEWAY: Table = {
+    (_LOOP_LAG_TILE, _LOOP_LAG_TILE): recent(_LOOP_LAG),
+    (_LOOP_LAG_TILE, COURSE): cell(_LOOP_LAG),
+    **{("Event loop lag", f"p{number}"): cell(_LOOP_LAG) for number in (50, 95, 99)},
     ("Scrape duration", "{{vm}}"): around(seen.highest("scrape_duration_seconds", "vm", job="gateway")),
     ("Gateway CPU usage", "{{vm}}"): around(seen.increase("gateway_process_cpu_seconds_total", "vm"), per_second=True),
     ("Gateway CPU usage", "workers (one core each)"): now(seen.latest("gateway_workers_expected")),

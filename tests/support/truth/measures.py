@@ -32,12 +32,14 @@ class Measure:
             to its bucket; a "gauge" is what the scrapes saw.
         by: the label that the query keeps.
         bounds: of a quantile's buckets.
+        adds_up: whether a count of windows is the sum of theirs.
     """
 
     values: Callable[[Truth, float, float], Values]
     kind: Literal["count", "ratio", "quantile", "gauge"]
     by: str = ""
     bounds: tuple[float, ...] = ()
+    adds_up: bool = True
 
 
 def total(which: Filter = anything, amount: Amount = lambda _: 1, by: str = "") -> Measure:

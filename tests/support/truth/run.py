@@ -1,12 +1,12 @@
 """Every compared query of the dashboards at every range."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from tests.support.grafana.panels import PanelQueries, dashboards, panel_queries
-from tests.support.truth import reasons
+from tests.support.truth import reasons, traffic
 from tests.support.truth.asking import Source, timing
 from tests.support.truth.comparison import Compared, Comparison, Row
 from tests.support.truth.cost import COST
@@ -19,6 +19,8 @@ from tests.support.truth.overview import COURSE, OVERVIEW, Table
 
 Json = dict[str, Any]
 
+# The ranges that are compared, of all VMs or of the one that is chosen.
+VIEWS = (*((range_name, "") for range_name in traffic.RANGES), ("6h", traffic.REMOTE))
 # The name of a recorded series has two colons.
 _RECORDED = re.compile(r"\w+:\w+:\w+")
 COMPARED: dict[str, Table] = {
@@ -56,16 +58,14 @@ def left_out() -> dict[str, str]:
     return found
 
 
-def rows(source: Source, truth: Truth, ranges: Iterable[str], vm: str = "") -> Iterator[Row]:
-    """The table, of all VMs or of one that is chosen."""
-    for range_name in ranges:
-        for panel in panels(vm):
-            for query in panel.queries:
-                if found := compared(panel, query):
-                    # Service levels and the reconciliation are always of all.
-                    chosen = truth.of(vm) if vm and f'"{vm}"' in query["expr"] else truth
-                    row = _row(source, chosen, panel, query, found, range_name)
-                    yield replace(row, vm=vm)
+def rows(source: Source, truth: Truth, range_name: str, vm: str) -> Iterator[Row]:
+    """The table of a view."""
+    for panel in panels(vm):
+        for query in panel.queries:
+            if found := compared(panel, query):
+                # Service levels and the reconciliation are always of all.
+                chosen = truth.of(vm) if vm and f'"{vm}"' in query["expr"] else truth
+                yield replace(_row(source, chosen, panel, query, found, range_name), vm=vm)
 
 
 def _row(source: Source, truth: Truth, panel: PanelQueries, query: Json, found: Compared, range_name: str) -> Row:

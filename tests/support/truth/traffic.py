@@ -171,7 +171,7 @@ def is_quiet(request: Request) -> bool:
 
 
 def _is_lost(request: Request) -> bool:
-    """Whether an engine that starts anew would have lost what it counted, or direct requests could not be told apart."""
+    """Whether a restarted engine would have lost what it counted, or direct requests could not be told apart."""
     near_direct = abs(request.ended - DIRECT_AT) < 7 * MINUTE and request.route == CHAT
     return near_direct or any(
         outage.state == "down" and request.code != UNREACHABLE

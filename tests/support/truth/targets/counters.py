@@ -71,9 +71,7 @@ class Target:
             found[name, self._full(labels)] = self._with_gaps(values, away)
         return found
 
-    def _with_gaps(
-        self, values: dict[int, float], away: Iterable[tuple[int, int]]
-    ) -> list[tuple[int, float | None]]:
+    def _with_gaps(self, values: dict[int, float], away: Iterable[tuple[int, int]]) -> list[tuple[int, float | None]]:
         gone = {start: None for start, _ in away}
         return [(self._times[index], value) for index, value in sorted({**values, **gone}.items())]
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 
 from tests.support.truth import engine_amounts as e
 from tests.support.truth import traffic
+from tests.support.truth.amounts import Amount
 from tests.support.truth.samples import Changes
 from tests.support.truth.targets import waiting
 from tests.support.truth.targets.counters import Target, restarts
 
 _TARGET = f'job="llamacpp",instance="llamacpp:8080",vm="{traffic.LOCAL}"'
-_COUNTERS = {
+_COUNTERS: dict[str, Amount] = {
     "tokens_predicted_total": e.generated, "prompt_tokens_total": e.computed, "prompt_tokens_cached_total": e.cached,
     "prompt_seconds_total": e.prefill, "tokens_predicted_seconds_total": e.decode, "n_decode_total": e.steps,
 }  # fmt: skip

@@ -9,6 +9,8 @@ from tests.support.truth.samples import Changes
 from tests.support.truth.targets.counters import Target
 from tests.support.truth.traffic import Outage
 
+from gateway.telemetry.metrics import LAG_BUCKETS
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -47,7 +49,8 @@ MACHINES = {
     traffic.REMOTE: Machine(2, 0.125, 0.25, 0.75, 0.75, 0.25, -1.5, 1, _rates(8)),
 }
 # Of the gateway's process.
-CPU_CORES, MEMORY_BYTES, SCRAPE_S = 0.0625, 150e6, 0.03125
+CPU_CORES, MEMORY_BYTES, SCRAPE_S, LOOP_LAG_S = 0.0625, 150e6, 0.03125, 0.007
+_LOOP_LAG = "gateway_event_loop_lag_seconds"
 VERSIONS = {
     "gateway": ("gateway_build_info", "1.2.3"), "prometheus": ("prometheus_build_info", "2.42.0"),
     "node-exporter": ("node_exporter_build_info", "1.5.0"), "nginx": ("nginx_exporter_build_info", "0.11.0"),
@@ -78,27 +81,27 @@ def _node(vm: str, machine: Machine, times: Sequence[int]) -> Changes:
         node.declare(name, _DEVICES[kind], _OTHER_DEVICES[kind])
     node.declare("node_vmstat_oom_kill")
     node.add(_PEAK_AT, "node_vmstat_oom_kill", machine.ooms)
-    for before, at in pairwise(times):
-        pause = at - before
+    for before, now in pairwise(times):
+        pause = now - before
         for labels in cpus:
             share = machine.busy if "user" in labels else 1 - machine.busy
-            node.add(at, "node_cpu_seconds_total", share * pause, labels)
+            node.add(now, "node_cpu_seconds_total", share * pause, labels)
         for name, rate in machine.rates.items():
             kind = name.split("_")[1]
-            node.add(at, name, rate * pause, _DEVICES[kind])
-            node.add(at, name, 9 * rate * pause, _OTHER_DEVICES[kind])
+            node.add(now, name, rate * pause, _DEVICES[kind])
+            node.add(now, name, 9 * rate * pause, _OTHER_DEVICES[kind])
     for at in times:
         node.set(at, "node_time_seconds", at + machine.skew)
     disk = 'device="/dev/sda1",fstype="ext4",mountpoint="/"'
     node.set(times[0], "node_memory_MemTotal_bytes", BYTES)
     node.set(times[0], "node_filesystem_size_bytes", BYTES, disk)
-    for at, used, free in (
+    for moment, used, free in (
         (times[0], machine.memory_used, machine.disk_free), (_PEAK_AT, machine.memory_peak, machine.disk_low),
         (_PEAK_AT + 60, machine.memory_used, machine.disk_free),
     ):  # fmt: skip
-        if at >= times[0]:
-            node.set(at, "node_memory_MemAvailable_bytes", (1 - used) * BYTES)
-            node.set(at, "node_filesystem_avail_bytes", free * BYTES, disk)
+        if moment >= times[0]:
+            node.set(moment, "node_memory_MemAvailable_bytes", (1 - used) * BYTES)
+            node.set(moment, "node_filesystem_avail_bytes", free * BYTES, disk)
     return node.changes(target)
 
 
@@ -110,8 +113,10 @@ def _processes(vm: str, times: Sequence[int]) -> Changes:
     ]  # fmt: skip
     process = Target(gateway, times, restarts)
     process.declare("gateway_process_cpu_seconds_total")
-    for before, at in pairwise(times):
-        process.add(at, "gateway_process_cpu_seconds_total", CPU_CORES * (at - before))
+    process.declare_histogram(_LOOP_LAG, LAG_BUCKETS)
+    for before, now in pairwise(times):
+        process.add(now, "gateway_process_cpu_seconds_total", CPU_CORES * (now - before))
+        process.observe(now, _LOOP_LAG, LOOP_LAG_S, LAG_BUCKETS)
     for at in (times[0], *(each.end for each in restarts)):
         process.set(at, "gateway_process_resident_memory_bytes", MEMORY_BYTES)
         process.set(at, "scrape_duration_seconds", SCRAPE_S)
