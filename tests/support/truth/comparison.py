@@ -23,6 +23,7 @@ _EXTREME_S = 20
 _OLD_STEP_S = 30
 # What floats lose.
 _EXACT = 1e-6
+Window = Literal["range", "step", "rate"] | int
 _STEP_S = settings.EVALUATION_INTERVAL_SECONDS
 
 
@@ -45,7 +46,7 @@ class Compared:
     """
 
     measure: Measure
-    window: Literal["range", "step", "rate"] | int
+    window: Window
     recorded: bool = False
     factor: float = 1
     per_second: bool = False
@@ -95,7 +96,7 @@ class Row:
         return (self.shown or 0) - (self.truth or 0)
 
 
-def _seconds(window: Literal["range", "step", "rate"] | int, timing: Timing) -> int:
+def _seconds(window: Window, timing: Timing) -> int:
     """The length of a window."""
     if isinstance(window, int):
         return window

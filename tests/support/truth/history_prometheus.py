@@ -1,6 +1,7 @@
 """A Prometheus that has the history of these requests, and what the shipped rules would have recorded of it."""
 
 import contextlib
+import itertools
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +43,8 @@ class HistoryPrometheus:
 
     def __enter__(self) -> Self:
         data = self._directory / "data"
-        history.write_lines(data, _lines(self._history.series, self._history.times))
+        for times in by_block(self._history.times):
+            history.write_lines(data, lines(self._history.series, times))
         for rules in passes(generated_yaml(RECORDING)):
             with self._running():
                 for window, wanted in self._windows(rules):
@@ -125,7 +127,13 @@ def _seldom(rule_file: Json) -> Json:
     return {"groups": [group for group in groups if group["rules"]]}
 
 
-def _lines(series: Changes, times: list[int]) -> Iterator[str]:
+def by_block(times: list[int]) -> Iterator[list[int]]:
+    """The times of each block: promtool reads all that it is given once for each, and a week is gigabytes."""
+    for _, block in itertools.groupby(times, key=lambda at: at // history.BLOCK_S):
+        yield list(block)
+
+
+def lines(series: Changes, times: list[int]) -> Iterator[str]:
     """The samples of each series in turn, in pieces of the same value."""
     ends = [f" {time}\n" for time in times]
     for (name, labels), changes in series.items():

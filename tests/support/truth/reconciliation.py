@@ -4,7 +4,7 @@ from tests.support.truth import amounts as a
 from tests.support.truth import combined
 from tests.support.truth import engine_amounts as e
 from tests.support.truth import measures as m
-from tests.support.truth.comparison import Compared
+from tests.support.truth.comparison import Compared, Window
 from tests.support.truth.engine_traffic import DIRECT, PROBE
 from tests.support.truth.measures import Measure
 from tests.support.truth.overview import HOUR, Table
@@ -45,9 +45,9 @@ def _each(measure: dict[str, Measure]) -> Measure:
     return combined.split("of", {_QUANTITIES[quantity]: each for quantity, each in measure.items()})
 
 
-def _added_up(measure: Measure, window: str | int, near: float = _NEAR) -> Compared:
+def _added_up(measure: Measure, window: Window, near: float = _NEAR) -> Compared:
     # Windows of five minutes, each minute: a token is in five of them, and some of these may lie outside.
-    return Compared(measure, window, recorded=True, tolerance=_EXTRAPOLATED, near=near, smeared=_WINDOW_S)  # type: ignore[arg-type]
+    return Compared(measure, window, recorded=True, tolerance=_EXTRAPOLATED, near=near, smeared=_WINDOW_S)
 
 
 def _residual(quantity: str) -> Compared:

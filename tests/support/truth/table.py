@@ -12,7 +12,8 @@ from tests.support.truth.run import VIEWS
 PAGE = ROOT / "docs" / "grafana-truth.md"
 _HEADING = """# What panels show, and what is true
 
-Written by tests/grafana/test_truth.py (`make test-grafana GRAFANA_HOME=…`) at the end of a run in which every test passed.
+Written by tests/grafana/test_truth.py (`make test-grafana GRAFANA_HOME=…`) at the end of a run in which every test
+passed.
 
 {date}, Grafana {version}. {requests:,} requests of seven days on two VMs, known to the token, were counted by the
 gateway's own recorder and written as history (`promtool tsdb create-blocks-from openmetrics`: a sample a minute, in the

@@ -1,7 +1,8 @@
 """What is exposed of requests is what the gateway counts of them."""
 
 from tests.support.truth import exposition, traffic
-from tests.support.truth.history_prometheus import passes
+from tests.support.truth.history_prometheus import by_block, lines, passes
+from tests.support.truth.samples import Changes
 
 MINUTES = traffic.RANGES["5m"] // 60 + 5
 TIMES = range(traffic.ASKED_AT - 60 * MINUTES, traffic.ASKED_AT, 5)
@@ -32,3 +33,14 @@ def test_a_rule_is_evaluated_after_those_that_it_reads() -> None:
         for each in passes({"groups": [{"name": "g", "rules": rules}]})
     ]
     assert found == [["a:b", "g:h"], ["c:d"], ["e:f"]]
+
+
+def test_blocks_have_the_samples_of_all_times() -> None:
+    times = [*range(0, 400_000, 60)]
+    series: Changes = {("a", 'x="1"'): [(0, 1.0), (300_000, 2.5)], ("b", ""): [(60, 1.0), (200_000, None)]}
+    blocks = list(by_block(times))
+    assert len(blocks) == 3
+    parts = [line for block in blocks for piece in lines(series, block) for line in piece.splitlines()]
+    whole = [line for piece in lines(series, times) for line in piece.splitlines()]
+    assert sorted(parts) == sorted(whole)
+    assert len(whole) == len(times) + 200_000 // 60
