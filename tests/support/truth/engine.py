@@ -110,9 +110,9 @@ def _launchers() -> Table:
         ("Engine state", "{{job}} {{vm}}"): cell(seen.launcher_state(STATES)),
         ("Startup phases", "{{phase}} {{job}} {{vm}}"): now(seen.latest("launcher_phase_seconds", "phase job vm")),
         ("Requests running and waiting", "max_num_seqs"): now(
-            seen.latest(capacity, job="vllm-launcher", kind="max_num_seqs")
+            seen.highest(capacity, job="vllm-launcher", kind="max_num_seqs")
         ),
-        ("Requests running and waiting", "slots"): now(seen.latest(capacity, job="llamacpp-launcher", kind="slots")),
+        ("Requests running and waiting", "slots"): now(seen.highest(capacity, job="llamacpp-launcher", kind="slots")),
         ("llama.cpp max sequence length", "slot {{vm}}"): around(
             seen.highest(capacity, "vm", job="llamacpp-launcher", kind="slot_context_tokens")
         ),

@@ -95,7 +95,7 @@ GATEWAY: Table = {
     },
     ("Workers down", "Workers down"): now(m.never()),
     ("Workers", "live"): around(seen.lowest("gateway_worker_up")),
-    ("Workers", "expected"): now(seen.latest("gateway_workers_expected")),
+    ("Workers", "expected"): now(seen.highest("gateway_workers_expected")),
     ("Models by engine", "State"): now(c.served()),
     ("Upstream retries by engine", "{{engine}}"): around(m.never("engine"), per_second=True),
     ("Upstream outlier ejections", "{{engine}}"): around(c.ejections()),

@@ -78,9 +78,12 @@ def _row(source: Source, truth: Truth, panel: PanelQueries, query: Json, found: 
 
 
 def _as_read(compared: Compared, expression: str) -> Compared:
-    """With how a graph reads it, as recorded steps or as counters around each point: the truth is the same."""
-    if compared.window not in ("step", "rate"):
-        return compared
-    if "$__rate_interval" in expression:
+    """With how a query reads it, as recorded steps or as counters around each point: the truth is the same."""
+    recorded = bool(_RECORDED.search(expression))
+    if compared.window == "range":
+        return replace(compared, recorded=recorded)
+    if "[$__rate_interval]" in expression:
         return replace(compared, window="rate", recorded=False)
-    return replace(compared, window="step", recorded=bool(_RECORDED.search(expression)))
+    if "[$__interval]" in expression:
+        return replace(compared, window="step", recorded=recorded)
+    return compared
