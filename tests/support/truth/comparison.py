@@ -42,7 +42,7 @@ class Compared:
         lookback: for how many seconds an old value is shown where there is none, since history written by promtool has
             no markers of staleness.
         extrapolated: a recorded `increase` over so many seconds, with the resolution of that.
-        smeared: how many seconds earlier and later of what happened at both ends is in it in part.
+        late: how many seconds more than a step it may begin and end earlier, or have only a part of.
     """
 
     measure: Measure
@@ -54,18 +54,17 @@ class Compared:
     near: float = 0
     lookback: int = 0
     extrapolated: int = 0
-    smeared: int = 0
+    late: int = 0
 
     @property
     def resolution(self) -> str:
         """In words."""
+        exact = "exact, to the step" if self.recorded and not self.extrapolated else "two scrapes"
         if self.tolerance > _EXACT:
-            return f"{100 * self.tolerance:g} %" + (", five minutes at both ends" if self.smeared else "")
-        if self.measure.kind == "quantile":
-            return "the bucket"
-        if self.measure.kind == "gauge":
-            return "the scrape"
-        return "exact, to the step" if self.recorded and not self.extrapolated else "two scrapes"
+            exact = f"{100 * self.tolerance:g} %"
+        elif self.measure.kind in ("quantile", "gauge"):
+            exact = {"quantile": "the bucket", "gauge": "the scrape"}[self.measure.kind]
+        return f"{exact}, {self.late // 60} min at both ends" if self.late else exact
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Comparison:
         self._truth, self._compared, self._timing = truth, compared, timing
         self._window = _seconds(compared.window, timing)
         lags = LONG_LAG_S if timing.is_long else LAG_S
-        self._lags = [*range(0, lags.stop + compared.smeared, lags.step)]
+        self._lags = [*range(0, lags.stop + compared.late, lags.step)]
         self._known: dict[tuple[float, float], Values] = {}
 
     def row(self, panel: str, range_name: str, answers: list[Answer], *, instant: bool) -> Row:

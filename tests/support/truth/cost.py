@@ -8,7 +8,7 @@ from tests.support.truth import conditions as c
 from tests.support.truth import measures as m
 from tests.support.truth.comparison import Compared
 from tests.support.truth.measures import Measure
-from tests.support.truth.overview import DAY, Table, around, over_range
+from tests.support.truth.overview import DAY, Table, around, earlier, over_range
 from tests.support.truth.reconciliation import RECONCILIATION
 
 from observability import settings
@@ -78,8 +78,8 @@ COST: Table = {
     ("Cost per hour: requests, idle, lost", "{{part}}"): _per_hour(c.paid(by="part")),
     ("Cost per hour by engine", "{{engine}}"): _per_hour(c.paid(by="engine")),
     ("Cost of requests per hour, compared", "now"): _per_hour(c.paid("requests")),
-    ("Cost of requests per hour, compared", "yesterday"): _per_hour(combined.shifted(c.paid("requests"), DAY)),
-    ("Cost of requests per hour, compared", "last week"): _per_hour(combined.shifted(c.paid("requests"), 7 * DAY)),
+    ("Cost of requests per hour, compared", "yesterday"): earlier(_per_hour(c.paid("requests")), DAY),
+    ("Cost of requests per hour, compared", "last week"): earlier(_per_hour(c.paid("requests")), 7 * DAY),
     ("Cost per 1,000 requests by model", "{{model}}"): around(
         m.ratio(m.total(amount=a.cost, by="model"), m.total(by="model"), 1000)
     ),

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ Json = dict[str, Any]
 
 _SELDOM_S = 300
 _OF_DAYS = re.compile(r"slo:.*(1d|3d)")
+_INSTANT = re.compile(r"([a-z_]+:[a-z0-9_:]+)\{[^}]*\}(?!\[)")
 # For annotations.
 _NOT_COMPARED = ("glasshouse-events",)
 # promtool asks for all points of a rule in a block at once. A block lasts two hours, or three times the one before.
@@ -103,7 +104,8 @@ class HistoryPrometheus:
 def passes(rule_file: Json) -> Iterable[Json]:
     """The rule file in several, each of which reads only what those before it have recorded.
 
-    A running Prometheus evaluates the rules of a group in order, and promtool each over the whole time.
+    A running Prometheus evaluates the rules of a group in order, and promtool each over the whole time. A series that
+    has no value at an evaluation is stale then for the rules after it; in blocks it would be read for five minutes.
     """
     level: dict[str, int] = {}
     wanted = [group for group in rule_file["groups"] if group["name"] not in _NOT_COMPARED]
@@ -112,10 +114,32 @@ def passes(rule_file: Json) -> Iterable[Json]:
             read = set(re.findall(r"[a-z_]+:[a-z0-9_:]+", rule["expr"])) - {rule["record"]}
             level[rule["record"]] = 1 + max((level[name] for name in read if name in level), default=0)
     for number in range(1, max(level.values()) + 1):
-        groups = (
-            {**group, "rules": [rule for rule in group["rules"] if level[rule["record"]] == number]} for group in wanted
-        )
+        groups = [
+            {
+                **group,
+                "rules": [
+                    {**rule, "expr": _at_the_same_evaluation(rule["expr"], level, _interval(group))}
+                    for rule in group["rules"]
+                    if level[rule["record"]] == number
+                ],
+            }
+            for group in wanted
+        ]
         yield {"groups": [group for group in groups if group["rules"]]}
+
+
+def _at_the_same_evaluation(expression: str, recorded: Collection[str], interval_s: int) -> str:
+    """Reads what was recorded now, and nothing older, where no range is given.
+
+    But for what is recorded seldom, or never changes.
+    """
+
+    def latest(match: re.Match[str]) -> str:
+        if match[1] not in recorded or _OF_DAYS.fullmatch(match[1]) or match[1].endswith("_objective"):
+            return match[0]
+        return f"last_over_time({match[0]}[{interval_s - 1}s])"
+
+    return _INSTANT.sub(latest, expression)
 
 
 def _by_interval(rule_file: Json) -> Iterator[tuple[int, Json]]:

@@ -47,7 +47,7 @@ def _each(measure: dict[str, Measure]) -> Measure:
 
 def _added_up(measure: Measure, window: Window, near: float = _NEAR) -> Compared:
     # Windows of five minutes, each minute: a token is in five of them, and some of these may lie outside.
-    return Compared(measure, window, recorded=True, tolerance=_EXTRAPOLATED, near=near, smeared=_WINDOW_S)
+    return Compared(measure, window, recorded=True, tolerance=_EXTRAPOLATED, near=near, late=_WINDOW_S)
 
 
 def _residual(quantity: str) -> Compared:

@@ -32,8 +32,8 @@ highest point; every point was compared. Resolutions:
 
 - **exact, to the step**: equal to the truth of a range that begins and ends up to {lag:,} s earlier: recorded steps
   last a minute. Over 7d, where they last 15 minutes, up to {long_lag:,} s earlier
-- **five minutes at both ends**: as above, and what happened up to five minutes before either end may be in it in part:
-  it is added up from windows of five minutes
+- **… min at both ends**: as above, and what happened up to so long before either end may be in it in part: it is added
+  up from windows of five minutes, or from a sample a minute
 - **two scrapes**: `rate()` extrapolates from the samples in its window to its ends
 - **the bucket**: the true quantile lies in the same bucket. Objectives are bounds of buckets, so a colour is right
 - **the scrape**: equal to the value, the extreme or the mean of what the scrapes saw

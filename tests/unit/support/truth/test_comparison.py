@@ -101,10 +101,10 @@ def test_the_inverse_of_a_short_time_has_no_upper_bound() -> None:
     assert len(_tile(speed, 99).wrong) == 1
 
 
-@pytest.mark.parametrize(("shown", "smeared", "wrong"), [(100, 300, 0), (85, 300, 0), (85, 0, 1), (60, 300, 1)])
-def test_windows_that_reach_over_the_ends_of_the_range_count_a_part(shown: float, smeared: int, wrong: int) -> None:
+@pytest.mark.parametrize(("shown", "late", "wrong"), [(100, 300, 0), (85, 300, 0), (85, 0, 1), (60, 300, 1)])
+def test_windows_that_reach_over_the_ends_of_the_range_count_a_part(shown: float, late: int, wrong: int) -> None:
     # Of the requests from 450 to 351 s before the end, a fifth came after a window that ends 370 s before it.
     truth = Truth([replace(request, ended=request.ended + 1350) for request in _requests(100)], TRUTH.times)
-    compared = Compared(m.total(), "range", recorded=True, smeared=smeared)
+    compared = Compared(m.total(), "range", recorded=True, late=late)
     answer = Answer({}, ((float(ASKED_AT), shown),))
     assert len(Comparison(truth, compared, HOUR).row("panel", "1h", [answer], instant=True).wrong) == wrong

@@ -30,9 +30,17 @@ def test_a_rule_is_evaluated_after_those_that_it_reads() -> None:
     ]  # fmt: skip
     found = [
         [rule["record"] for group in each["groups"] for rule in group["rules"]]
-        for each in passes({"groups": [{"name": "g", "rules": rules}]})
+        for each in passes({"groups": [{"name": "g", "interval": "15s", "rules": rules}]})
     ]
     assert found == [["a:b", "g:h"], ["c:d"], ["e:f"]]
+
+
+def test_a_rule_reads_nothing_older_than_its_own_evaluation() -> None:
+    expressions = {"a:b": "sum(x)", "c:d": "a:b{} / other{}", "e:f": "sum_over_time(a:b{}[5m])"}
+    rules = [{"record": record, "expr": expr} for record, expr in expressions.items()]
+    _, second = passes({"groups": [{"name": "g", "interval": "15s", "rules": rules}]})
+    found = [rule["expr"] for group in second["groups"] for rule in group["rules"]]
+    assert found == ["last_over_time(a:b{}[14s]) / other{}", "sum_over_time(a:b{}[5m])"]
 
 
 def test_blocks_have_the_samples_of_all_times() -> None:
