@@ -1,13 +1,14 @@
 """A shown number beside the true one, and whether they agree to what the panel states."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
 
 from tests.support.truth import traffic
 from tests.support.truth.asking import Answer, Timing
 from tests.support.truth.events import Truth
+from tests.support.truth.history import SCRAPE_S
 from tests.support.truth.measures import Measure, Values
 
 from observability import settings
@@ -23,6 +24,7 @@ _EXTREME_S = 20
 _OLD_STEP_S = 30
 # What floats lose.
 _EXACT = 1e-6
+_LEAST = 1e-9
 Window = Literal["range", "step", "rate"] | int
 _STEP_S = settings.EVALUATION_INTERVAL_SECONDS
 
@@ -38,7 +40,9 @@ class Compared:
         factor: from the measure to the shown number.
         per_second: divided by the window.
         tolerance: relative, where it is more than the resolution of the window.
-        near: absolute, where a number is the difference of others that are near each other.
+        near_of: what others count, where a number is their difference.
+        near: absolute, or relative to `near_of`: by default as exactly as that is known.
+        coarse: the tolerance where the history has a sample a minute.
         lookback: for how many seconds an old value is shown where there is none, since history written by promtool has
             no markers of staleness.
         extrapolated: a recorded `increase` over so many seconds, with the resolution of that.
@@ -51,7 +55,9 @@ class Compared:
     factor: float = 1
     per_second: bool = False
     tolerance: float = _EXACT
+    near_of: Measure | None = None
     near: float = 0
+    coarse: float = 0
     lookback: int = 0
     extrapolated: int = 0
     late: int = 0
@@ -106,6 +112,8 @@ class Comparison:
     """Compares the result of one query."""
 
     def __init__(self, truth: Truth, compared: Compared, timing: Timing) -> None:
+        if timing.scrape > SCRAPE_S and compared.coarse:
+            compared = replace(compared, tolerance=compared.coarse)
         self._truth, self._compared, self._timing = truth, compared, timing
         self._window = _seconds(compared.window, timing)
         lags = LONG_LAG_S if timing.is_long else LAG_S
@@ -139,20 +147,20 @@ class Comparison:
 
     def _wrong(self, key: str, at: float, points: dict[float, float]) -> str:
         """What is wrong with a point; empty if nothing is."""
-        shown, slack = points.get(at), self._slack(at)
+        shown, slack, near = points.get(at), self._slack(at), self._near(key, at)
         truths: list[float | None] = []
         for lag, values in self._candidates(at):
             truths.append(values.get(key))
             # One window that the query may have read explains most numbers; most often that of the point before.
-            if self._agrees(shown, truths[-1:], slack):
+            if self._agrees(shown, truths[-1:], slack, near):
                 self._lags.remove(lag)
                 self._lags.insert(0, lag)
                 return ""
-        if self._agrees(shown, truths, slack):
+        if self._agrees(shown, truths, slack, near):
             return ""
         return f"{key or 'value'} at {at - traffic.ASKED_AT:+.0f} s: {shown}, truth {self._nominal(at).get(key)}"
 
-    def _agrees(self, shown: float | None, known: list[float | None], slack: float) -> bool:
+    def _agrees(self, shown: float | None, known: list[float | None], slack: float, near: float) -> bool:
         """Whether a number is within what it may be, by the truth of one window or of several."""
         kind, compared = self._compared.measure.kind, self._compared
         if kind == "count" or (kind == "ratio" and compared.measure.by and shown in (None, 0)):
@@ -169,7 +177,6 @@ class Comparison:
         scale = compared.factor / (self._window if compared.per_second else 1)
         relative = compared.tolerance + (slack if kind in ("count", "ratio") else 0)
         low, high = min(values) * scale, max(values) * scale
-        near = max(1e-9, compared.near)
         return low - relative * abs(low) - near <= shown <= high + relative * abs(high) + near
 
     def _bucket(self, value: float) -> tuple[float, float]:
@@ -242,6 +249,14 @@ class Comparison:
         else:
             edges = (0, scrape / 2, scrape)
             yield from ((0, (at - window + early, at - late)) for early, late in product(edges, edges))
+
+    def _near(self, key: str, at: float) -> float:
+        """How far an absolute number may be from the truth."""
+        compared = self._compared
+        if compared.near_of is None:
+            return max(_LEAST, compared.near)
+        counted = compared.near_of.values(self._truth, at - self._window - max(self._lags), at)
+        return max(_LEAST, (compared.near or self._slack(at)) * counted.get(key, sum(counted.values())))
 
     def _slack(self, at: float) -> float:
         """How much `rate` or `increase` extrapolates at most."""

@@ -85,7 +85,7 @@ COST: Table = {
     ),
     ("Cost per hour by model", "{{model}}"): _per_hour(m.total(amount=a.cost, by="model")),
     ("Cost per 1M tokens", "excl. idle"): around(_enough_tokens(_per_million())),
-    ("Cost per 1M tokens", "incl. idle"): around(_enough_tokens(_incl_idle())),
+    ("Cost per 1M tokens", "incl. idle"): replace(around(_enough_tokens(_incl_idle())), tolerance=_DOLLARS_OF_A_POINT),
     ("Cost per 1M tokens by model", "{{model}}"): around(_enough_tokens(_per_million("model"), "model")),
     ("Cost accounted for", "of the hourly cost"): _per_hour(m.ratio(c.paid(), c.hourly_price())),
     **RECONCILIATION,

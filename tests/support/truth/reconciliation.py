@@ -13,8 +13,10 @@ from tests.support.truth.traffic import MINUTE, Request
 _WINDOW_S = 5 * MINUTE
 # What `increase` makes of the scrape that is missing in a window.
 _EXTRAPOLATED = 0.035
-# It extrapolates a counter that has just begun a little less than others: of tokens, and of shares.
-_NEAR, _NEAR_SHARE = 0.1, 1e-4
+# Where there is a sample a minute, of the four that are in a window of five.
+_EXTRAPOLATED_COARSE = 0.1
+# A counter that began anew is extrapolated less than others in its first minutes: of what comes then, and of a range.
+_BEGAN_ANEW, _BEGAN_ANEW_IN_HOUR = 0.005, 0.02
 _QUANTITIES = {"output": "Output tokens", "input": "Input tokens", "requests": "Requests (vLLM)"}
 _CAUSES = ("probe", "unfinished", "retry", "restart", "direct", "unattributed")
 
@@ -45,9 +47,12 @@ def _each(measure: dict[str, Measure]) -> Measure:
     return combined.split("of", {_QUANTITIES[quantity]: each for quantity, each in measure.items()})
 
 
-def _added_up(measure: Measure, window: Window, near: float = _NEAR) -> Compared:
+def _added_up(measure: Measure, window: Window, near: float, near_of: Measure | None) -> Compared:
     # Windows of five minutes, each minute: a token is in five of them, and some of these may lie outside.
-    return Compared(measure, window, recorded=True, tolerance=_EXTRAPOLATED, near=near, late=_WINDOW_S)
+    return Compared(
+        measure, window, recorded=True, tolerance=_EXTRAPOLATED, coarse=_EXTRAPOLATED_COARSE, near=near,
+        near_of=near_of, late=_WINDOW_S,
+    )  # fmt: skip
 
 
 def _residual(quantity: str) -> Compared:
@@ -57,22 +62,23 @@ def _residual(quantity: str) -> Compared:
     nothing = m.never()
     return Compared(
         combined.split("cause", {cause: parts.get(cause, nothing) for cause in _CAUSES}),
-        _WINDOW_S, recorded=True, near=_NEAR, extrapolated=_WINDOW_S,
+        _WINDOW_S, recorded=True, near_of=_engines(quantity), extrapolated=_WINDOW_S,
     )  # fmt: skip
 
 
 _ENGINES = {quantity: _engines(quantity) for quantity in _QUANTITIES}
 _DRIFT = {quantity: m.ratio(_engines(quantity, DIRECT), each) for quantity, each in _ENGINES.items()}
+_ALL = _each(_ENGINES)
 RECONCILIATION: Table = {
-    ("Drift", "{{of}}"): _added_up(_each(_DRIFT), HOUR, _NEAR_SHARE),
-    ("Token reconciliation", "Engines"): _added_up(_each(_ENGINES), "range"),
+    ("Drift", "{{of}}"): _added_up(_each(_DRIFT), HOUR, _BEGAN_ANEW_IN_HOUR, None),
+    ("Token reconciliation", "Engines"): _added_up(_ALL, "range", _BEGAN_ANEW, _ALL),
     ("Token reconciliation", "Gateways"): _added_up(
-        _each({quantity: _gateways(quantity) for quantity in _QUANTITIES}), "range"
+        _each({quantity: _gateways(quantity) for quantity in _QUANTITIES}), "range", _BEGAN_ANEW, _ALL
     ),
     ("Token reconciliation", "Discarded"): _added_up(
-        _each({"output": _unfinished("output"), "input": _unfinished("input")}), "range"
+        _each({"output": _unfinished("output"), "input": _unfinished("input")}), "range", _BEGAN_ANEW, _ALL
     ),
-    ("Token reconciliation", "Drift"): _added_up(_each(_DRIFT), "range", _NEAR_SHARE),
+    ("Token reconciliation", "Drift"): _added_up(_each(_DRIFT), "range", _BEGAN_ANEW, None),
     ("Output token residual by cause", "{{cause}}"): _residual("output"),
     ("Input token residual by cause", "{{cause}}"): _residual("input"),
 }
