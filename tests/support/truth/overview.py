@@ -110,8 +110,8 @@ def _burn_rates() -> Table:
 
 def _course(measure: Measure) -> Compared:
     # A burst at the edge of a window is in it or not by the second of the evaluation; long windows of this history are
-    # recorded every five minutes only.
-    return Compared(measure, "step", recorded=True, tolerance=0.02, lookback=330)
+    # recorded every five minutes only, and begin where there is a sample a minute.
+    return Compared(measure, "step", recorded=True, tolerance=0.02, lookback=330, late=COARSE_S + SCRAPE_S)
 
 
 COURSES: Table = {
