@@ -15,11 +15,12 @@ from tests.support.grafana.server import Grafana, provisioning
 from tests.support.grafana.stack import NEEDED, Stack
 from tests.support.grafana.webhook import WebhookReceiver
 from tests.support.program import ROOT, free_port
-from tests.support.truth import run, table, traffic
+from tests.support.truth import run, table
 from tests.support.truth.by_grafana import ByGrafana
 from tests.support.truth.comparison import Row
-from tests.support.truth.history_prometheus import COARSE_S, SCRAPE_S, History, HistoryPrometheus
-from tests.support.truth.measures import Truth
+from tests.support.truth.events import Truth
+from tests.support.truth.history import COARSE_S, SCRAPE_S, History
+from tests.support.truth.history_prometheus import HistoryPrometheus
 
 _SOURCES = "grafana/provisioning/datasources/prometheus.yaml"
 
@@ -44,7 +45,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode, config: pytest.Config
 ) -> None:
     rows = config.stash[_TRUTH]
-    if exitstatus == pytest.ExitCode.OK and {row.range for row in rows} == set(traffic.RANGES):
+    if exitstatus == pytest.ExitCode.OK and {(row.range, row.vm) for row in rows} == set(run.VIEWS):
         page = table.write(rows, find().version, run.left_out())
         terminalreporter.write_line(f"{len(rows)} queries compared with the truth; written: {page}")
     results = config.stash[_RESULTS]
@@ -117,7 +118,7 @@ def truth_rows(request: pytest.FixtureRequest) -> list[Row]:
 @pytest.fixture(scope="session")
 def truth() -> Truth:
     """What happened in the history."""
-    return Truth(traffic.requests(_HISTORY.days), _HISTORY.times)
+    return _HISTORY.truth
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +42,9 @@ def dashboards() -> list[Json]:
     ]
 
 
-def panel_queries(dashboard: Json) -> list[PanelQueries]:
-    """A dashboard's panels with their queries, all variables at their defaults."""
-    values = {variable["name"]: _value(variable) for variable in dashboard["templating"]["list"]}
+def panel_queries(dashboard: Json, chosen: Mapping[str, str] | None = None) -> list[PanelQueries]:
+    """A dashboard's panels with their queries, all variables but those that are chosen at their defaults."""
+    values = {variable["name"]: _value(variable) for variable in dashboard["templating"]["list"]} | dict(chosen or {})
     panels = []
     for panel, collapsed in _flat(dashboard["panels"]):
         queries = [_query(target, values) for target in panel.get("targets", ()) if not target.get("hide")]

@@ -79,21 +79,24 @@ def duration(request: Request) -> float | None:
 
 
 def label(request: Request, by: str) -> str | None:
-    """The value of a label; None for requests that are not counted by it."""
+    """The value of a label, or of several with spaces between them; None for requests that are not counted by it."""
     if not by:
         return ""
+    if " " in by:
+        values = [label(request, each) for each in by.split()]
+        return None if None in values else " ".join(map(str, values))
     if by == "engine":
-        return traffic.BY_MODEL[request.model].name if attempt(request) else None
+        return request.engine.name if request.engine and attempt(request) else None
     if by == "result":
         return attempt(request)
     if by == "code":
         return str(request.code)
-    value: str = getattr(request, {"reason": "outcome"}.get(by, by))
+    value: str = getattr(request, {"reason": "outcome", "model_name": "model"}.get(by, by))
     return value or None
 
 
 def attempt(request: Request) -> str | None:
     """How the attempt at an engine ended; None where no engine was asked."""
-    if request.model not in traffic.BY_MODEL or request.code in traffic.REFUSED:
+    if request.engine is None or request.code in traffic.REFUSED:
         return None
     return traffic.ATTEMPTS.get(request.outcome, "unreachable")

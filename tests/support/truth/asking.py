@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from tests.support.grafana.panels import PanelQueries
 from tests.support.truth import traffic
-from tests.support.truth.history_prometheus import COARSE_S, SCRAPE_S, HistoryPrometheus
+from tests.support.truth.history import COARSE_S, SCRAPE_S
+from tests.support.truth.history_prometheus import HistoryPrometheus
 
 from observability.downsampling import LONG_STEP_SECONDS
 
@@ -15,7 +16,8 @@ Json = dict[str, Any]
 _ROUNDED = (
     (7_500, 5_000), (12_500, 10_000), (17_500, 15_000), (25_000, 20_000), (45_000, 30_000), (90_000, 60_000),
     (210_000, 120_000), (450_000, 300_000), (750_000, 600_000), (1_050_000, 900_000), (1_500_000, 1_200_000),
-    (2_700_000, 1_800_000), (5_400_000, 3_600_000), (9_000_000, 7_200_000),
+    (2_700_000, 1_800_000), (5_400_000, 3_600_000), (9_000_000, 7_200_000), (16_200_000, 10_800_000),
+    (32_400_000, 21_600_000),
 )  # fmt: skip
 
 

@@ -1,13 +1,15 @@
 """A shown number beside the true one, and whether they agree to what the panel states."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
 
 from tests.support.truth import traffic
 from tests.support.truth.asking import Answer, Timing
-from tests.support.truth.measures import Measure, Truth, Values
+from tests.support.truth.events import Truth
+from tests.support.truth.history import SCRAPE_S
+from tests.support.truth.measures import Measure, Values
 
 from observability import settings
 
@@ -15,13 +17,15 @@ Json = dict[str, Any]
 
 # A recorded step ends up to a minute before the moment of a point, and reads samples that are up to two scrapes old.
 # The long steps of long ranges are made of short ones that are recorded already, here of a sample a minute.
-_LAG_S, _LONG_LAG_S = range(0, 75, 5), range(0, 1055, 5)
+LAG_S, LONG_LAG_S = range(0, 75, 5), range(0, 1055, 5)
 # The window of a gauge's recorded extreme is a little longer than its step.
 _EXTREME_S = 20
 # How exactly it is known how old a value is that is shown where there is none.
 _OLD_STEP_S = 30
 # What floats lose.
 _EXACT = 1e-6
+_LEAST = 1e-9
+Window = Literal["range", "step", "rate"] | int
 _STEP_S = settings.EVALUATION_INTERVAL_SECONDS
 
 
@@ -36,28 +40,37 @@ class Compared:
         factor: from the measure to the shown number.
         per_second: divided by the window.
         tolerance: relative, where it is more than the resolution of the window.
+        near_of: what others count, where a number is their difference.
+        near: absolute, or relative to `near_of`: by default as exactly as that is known.
+        coarse: the tolerance where the history has a sample a minute.
         lookback: for how many seconds an old value is shown where there is none, since history written by promtool has
             no markers of staleness.
+        extrapolated: a recorded `increase` over so many seconds, with the resolution of that.
+        late: how many seconds more than a step it may begin and end earlier, or have only a part of.
     """
 
     measure: Measure
-    window: Literal["range", "step", "rate"] | int
+    window: Window
     recorded: bool = False
     factor: float = 1
     per_second: bool = False
     tolerance: float = _EXACT
+    near_of: Measure | None = None
+    near: float = 0
+    coarse: float = 0
     lookback: int = 0
+    extrapolated: int = 0
+    late: int = 0
 
     @property
     def resolution(self) -> str:
         """In words."""
+        exact = "exact, to the step" if self.recorded and not self.extrapolated else "two scrapes"
         if self.tolerance > _EXACT:
-            return f"{100 * self.tolerance:g} %"
-        if self.measure.kind == "quantile":
-            return "the bucket"
-        if self.measure.kind == "gauge":
-            return "the scrape"
-        return "exact, to the step" if self.recorded else "two scrapes"
+            exact = f"{100 * self.tolerance:g} %"
+        elif self.measure.kind in ("quantile", "gauge"):
+            exact = {"quantile": "the bucket", "gauge": "the scrape"}[self.measure.kind]
+        return f"{exact}, {self.late // 60} min at both ends" if self.late else exact
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,7 @@ class Row:
         shown: by the panel, and `truth`: the latest value, the sum over a graph of rates, or the most of another graph.
         resolution: to which they must agree.
         points: compared, and `wrong` those beyond the resolution.
+        vm: that is chosen; empty for all.
     """
 
     panel: str
@@ -79,6 +93,7 @@ class Row:
     resolution: str
     points: int
     wrong: tuple[str, ...]
+    vm: str = ""
 
     @property
     def difference(self) -> float:
@@ -86,7 +101,7 @@ class Row:
         return (self.shown or 0) - (self.truth or 0)
 
 
-def _seconds(window: Literal["range", "step", "rate"] | int, timing: Timing) -> int:
+def _seconds(window: Window, timing: Timing) -> int:
     """The length of a window."""
     if isinstance(window, int):
         return window
@@ -97,9 +112,12 @@ class Comparison:
     """Compares the result of one query."""
 
     def __init__(self, truth: Truth, compared: Compared, timing: Timing) -> None:
+        if timing.scrape > SCRAPE_S and compared.coarse:
+            compared = replace(compared, tolerance=compared.coarse)
         self._truth, self._compared, self._timing = truth, compared, timing
         self._window = _seconds(compared.window, timing)
-        self._lags = [*(_LONG_LAG_S if timing.is_long else _LAG_S)]
+        lags = LONG_LAG_S if timing.is_long else LAG_S
+        self._lags = [*range(0, lags.stop + compared.late, lags.step)]
         self._known: dict[tuple[float, float], Values] = {}
 
     def row(self, panel: str, range_name: str, answers: list[Answer], *, instant: bool) -> Row:
@@ -124,25 +142,25 @@ class Comparison:
     def _key(self, answer: Answer) -> str:
         if not (by := self._compared.measure.by):
             return ""
-        value = answer.labels[by]
-        return str(float(value)) if by == "le" else value
+        values = (answer.labels.get(each, "") for each in by.split())
+        return str(float(next(values))) if by == "le" else " ".join(values)
 
     def _wrong(self, key: str, at: float, points: dict[float, float]) -> str:
         """What is wrong with a point; empty if nothing is."""
-        shown, slack = points.get(at), self._slack(at)
+        shown, slack, near = points.get(at), self._slack(at), self._near(key, at)
         truths: list[float | None] = []
         for lag, values in self._candidates(at):
             truths.append(values.get(key))
             # One window that the query may have read explains most numbers; most often that of the point before.
-            if self._agrees(shown, truths[-1:], slack):
+            if self._agrees(shown, truths[-1:], slack, near):
                 self._lags.remove(lag)
                 self._lags.insert(0, lag)
                 return ""
-        if self._agrees(shown, truths, slack):
+        if self._agrees(shown, truths, slack, near):
             return ""
         return f"{key or 'value'} at {at - traffic.ASKED_AT:+.0f} s: {shown}, truth {self._nominal(at).get(key)}"
 
-    def _agrees(self, shown: float | None, known: list[float | None], slack: float) -> bool:
+    def _agrees(self, shown: float | None, known: list[float | None], slack: float, near: float) -> bool:
         """Whether a number is within what it may be, by the truth of one window or of several."""
         kind, compared = self._compared.measure.kind, self._compared
         if kind == "count" or (kind == "ratio" and compared.measure.by and shown in (None, 0)):
@@ -159,7 +177,7 @@ class Comparison:
         scale = compared.factor / (self._window if compared.per_second else 1)
         relative = compared.tolerance + (slack if kind in ("count", "ratio") else 0)
         low, high = min(values) * scale, max(values) * scale
-        return low - relative * abs(low) - 1e-9 <= shown <= high + relative * abs(high) + 1e-9
+        return low - relative * abs(low) - near <= shown <= high + relative * abs(high) + near
 
     def _bucket(self, value: float) -> tuple[float, float]:
         """The bounds around a value; of the last bucket its lower bound, which is what Prometheus shows."""
@@ -175,20 +193,31 @@ class Comparison:
         values = [value for points in series.values() for value in points.values()]
         if len(times) > 1 and compared.per_second and compared.window in ("step", "rate"):
             shown = sum(values) * step / compared.factor
-            spans = [(times[0] - step - lag, times[-1] - lag) for lag in self._lags]
-            near = compared.tolerance
-            if not compared.recorded:
-                # Windows overlap by a scrape: what falls into both is in the sum twice.
-                spans = [(times[0], times[-1] - self._window), (times[0] - self._window, times[-1])]
-                near = self._window / step - 1 + self._slack(times[-1])
-            sums = [sum(compared.measure.values(self._truth, *span).values()) for span in spans]
-            truth = sum(compared.measure.values(self._truth, times[0] - step, times[-1]).values())
+            sums = self._sums(times)
+            near = compared.tolerance + self._slack(times[-1])
             fine = min(sums) * (1 - near) - 1e-9 <= shown <= max(sums) * (1 + near) + 1e-9
-            return shown, truth, [] if fine else [f"sum over the graph: {shown:g}, truth {min(sums):g}..{max(sums):g}"]
+            wrong = [] if fine else [f"sum over the graph: {shown:g}, truth {min(sums):g}..{max(sums):g}"]
+            return shown, self._sum(times[0] - step, times[-1]), wrong
         scale = compared.factor / (self._window if compared.per_second else 1)
         truths = [scale * value for at in times for key in keys if (value := self._nominal(at).get(key)) is not None]
         nothing = 0.0 if compared.measure.kind == "count" else None
         return max(values, default=nothing), max(truths, default=nothing), []
+
+    def _sums(self, times: list[float]) -> list[float]:
+        """What a graph of rates may add up to."""
+        step = self._timing.step
+        if self._compared.recorded:
+            return [self._sum(times[0] - step - lag, times[-1] - lag) for lag in self._lags]
+        # Windows overlap by a scrape: what falls into both is in the sum twice.
+        windows = [[sum(values.values()) for _, values in self._candidates(at)] for at in times]
+        return [sum(map(bound, windows)) * step / self._window for bound in (min, max)]
+
+    def _sum(self, start: float, end: float) -> float:
+        """The truth of a whole graph of rates."""
+        measure, step = self._compared.measure, self._timing.step
+        starts = [start] if measure.adds_up else [start + number * step for number in range(int(end - start) // step)]
+        length = end - start if measure.adds_up else step
+        return sum(sum(measure.values(self._truth, at, at + length).values()) for at in starts)
 
     def _nominal(self, at: float) -> Values:
         """The truth of exactly the window before a moment."""
@@ -212,7 +241,8 @@ class Comparison:
         elif compared.recorded:
             # A window of a service level includes both of its ends (until Prometheus 3): a step more.
             more = _STEP_S if isinstance(compared.window, int) else _EXTREME_S if kind == "gauge" else 0
-            for longer in dict.fromkeys((0, more, *range(0, compared.lookback + 1, _OLD_STEP_S))):
+            less = -scrape if compared.extrapolated else 0
+            for longer in dict.fromkeys((0, more, less, *range(0, compared.lookback + 1, _OLD_STEP_S))):
                 yield from ((lag, (at - window - lag - longer, at - lag)) for lag in tuple(self._lags))
         elif kind == "gauge":
             yield from ((0, (at - window + early, at)) for early in (0, scrape))
@@ -220,9 +250,17 @@ class Comparison:
             edges = (0, scrape / 2, scrape)
             yield from ((0, (at - window + early, at - late)) for early, late in product(edges, edges))
 
+    def _near(self, key: str, at: float) -> float:
+        """How far an absolute number may be from the truth."""
+        compared = self._compared
+        if compared.near_of is None:
+            return max(_LEAST, compared.near)
+        counted = compared.near_of.values(self._truth, at - self._window - max(self._lags), at)
+        return max(_LEAST, (compared.near or self._slack(at)) * counted.get(key, sum(counted.values())))
+
     def _slack(self, at: float) -> float:
-        """How much `rate` extrapolates at most."""
-        if self._compared.recorded or not self._window:
-            return 0
+        """How much `rate` or `increase` extrapolates at most."""
+        compared = self._compared
+        window = compared.extrapolated or (0 if compared.recorded else self._window)
         unseen = 2 * self._truth.latest_scrape(at)[1]
-        return unseen / (self._window - unseen) if self._window > unseen else 1
+        return 0 if not window else unseen / (window - unseen) if window > unseen else 1

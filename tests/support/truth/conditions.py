@@ -8,9 +8,10 @@ from itertools import accumulate
 
 from tests.support.truth import traffic
 from tests.support.truth.amounts import Filter, anything, label
+from tests.support.truth.events import Truth
 from tests.support.truth.exposition import STATES
-from tests.support.truth.measures import Measure, Truth, Values, total
-from tests.support.truth.traffic import Request
+from tests.support.truth.measures import Measure, Values, total
+from tests.support.truth.traffic import Engine, Request
 
 
 def in_flight(by: str = "", which: Filter = anything) -> Measure:
@@ -40,20 +41,18 @@ def _in_flight(truth: Truth, requests: Iterable[Request]) -> list[int]:
 
 
 def in_flight_by_model() -> Measure:
-    """The sum of each model's peak: they may have been at different times."""
-    by_model = in_flight("model")
+    """The sum of the peaks of each model and VM: they may have been at different times."""
+    by_model = in_flight("model vm")
     return Measure(lambda truth, start, end: {"": sum(by_model.values(truth, start, end).values())}, "gauge")
 
 
-def waiting(beyond: bool) -> Measure:
-    """The most requests that wait for a slot of the engine of the queue, or have one, in a scrape."""
-    inside = in_flight(which=lambda request: request.model == "large" and request.tokens is not None)
+def served() -> Measure:
+    """1 for each model of each engine."""
 
-    def values(truth: Truth, start: float, end: float) -> Values:
-        peak = inside.values(truth, start, end)[""]
-        return {"": max(0, peak - traffic.SLOTS) if beyond else min(peak, traffic.SLOTS)}
+    def values(truth: Truth, *_: float) -> Values:
+        return {f"{each.model} {each.name} {each.kind} {each.vm}": 1.0 for each in _engines(truth)}
 
-    return Measure(values, "gauge")
+    return Measure(values, "gauge", "model engine kind vm")
 
 
 def worst_state() -> Measure:
@@ -61,13 +60,13 @@ def worst_state() -> Measure:
 
     def values(truth: Truth, start: float, end: float) -> Values:
         found = {}
-        for engine in traffic.ENGINES:
-            codes = [_state(engine.name, at) for at in truth.scrapes(start, end)]
+        for engine in _engines(truth):
+            codes = [_state(engine, at) for at in truth.scrapes(start, end)]
             if known := [code for code in codes if code]:
-                found[engine.name] = float(max(known))
+                found[f"{engine.name} {engine.vm}"] = float(max(known))
         return found
 
-    return Measure(values, "gauge", "engine")
+    return Measure(values, "gauge", "engine vm")
 
 
 def engines_ready(factor: int) -> Measure:
@@ -82,11 +81,12 @@ def engines_ready(factor: int) -> Measure:
 
 
 def reachable() -> Measure:
-    """The share of scrapes in which the gateway was reachable."""
+    """The share of scrapes in which the gateway was reachable, of the VM where it is lowest."""
 
     def values(truth: Truth, start: float, end: float) -> Values:
-        found = [_state(traffic.ENGINES[0].name, at) > 0 for at in truth.scrapes(start, end)]
-        return {"": sum(found) / len(found)}
+        scrapes = truth.scrapes(start, end)
+        shares = (sum(not _is_away(vm, at) for at in scrapes) / len(scrapes) for vm in truth.vms)
+        return {"": min(shares)}
 
     return Measure(values, "gauge")
 
@@ -94,8 +94,9 @@ def reachable() -> Measure:
 def ejections() -> Measure:
     """How often each engine was ejected."""
 
-    def values(_: Truth, start: float, end: float) -> Values:
-        found = [each.engine for each in traffic.OUTAGES if each.state == "ejected" and start < each.start <= end]
+    def values(truth: Truth, start: float, end: float) -> Values:
+        ejected = (each for each in traffic.OUTAGES if each.state == "ejected" and each.vm in truth.vms)
+        found = [each.engine for each in ejected if start < each.start <= end]
         return {engine: float(found.count(engine)) for engine in found}
 
     return Measure(values, "count", "engine")
@@ -114,8 +115,9 @@ def refused_keys() -> Measure:
 def nginx_responses() -> Measure:
     """What nginx answered itself while the gateway was away."""
 
-    def values(_: Truth, start: float, end: float) -> Values:
-        return {"": sum(each.nginx_responses for each in traffic.RESTARTS if start < each.end <= end)}
+    def values(truth: Truth, start: float, end: float) -> Values:
+        restarts = traffic.RESTARTS if traffic.LOCAL in truth.vms else ()
+        return {"": sum(each.nginx_responses for each in restarts if start < each.end <= end)}
 
     return Measure(values, "count")
 
@@ -125,9 +127,9 @@ def paid(part: str = "", by: str = "") -> Measure:
 
     def values(truth: Truth, start: float, end: float) -> Values:
         sums: Values = defaultdict(float)
-        for engine in traffic.ENGINES:
-            every = engine.usd_per_hour / traffic.HOUR * _uptime(start, end)
-            used = sum(each.cost for each in truth.ended(start, end) if each.model == engine.model)
+        for engine in _engines(truth):
+            every = engine.usd_per_hour / traffic.HOUR * _uptime(engine.vm, start, end)
+            used = sum(each.cost for each in truth.ended(start, end) if each.engine is engine)
             for name, usd in (("requests", used), ("idle", every - used)):
                 if part in ("", name):
                     sums[{"engine": engine.name, "part": name}.get(by, "")] += usd
@@ -138,19 +140,32 @@ def paid(part: str = "", by: str = "") -> Measure:
 
 def hourly_price() -> Measure:
     """The price of all engines."""
-    return Measure(lambda *_: {"": sum(engine.usd_per_hour for engine in traffic.ENGINES)}, "gauge")
+    return Measure(lambda truth, *_: {"": sum(engine.usd_per_hour for engine in _engines(truth))}, "gauge")
 
 
-def _state(engine: str, at: float) -> int:
+def _engines(truth: Truth) -> list[Engine]:
+    return [engine for engine in traffic.ENGINES if engine.vm in truth.vms]
+
+
+def _is_away(vm: str, at: float) -> bool:
+    """Whether the gateway is."""
+    return vm == traffic.LOCAL and any(restart.start <= at < restart.end for restart in traffic.RESTARTS)
+
+
+def _state(engine: Engine, at: float) -> int:
     """The place of its state in the list; 0 while the gateway is away."""
-    if any(restart.start <= at < restart.end for restart in traffic.RESTARTS):
+    if _is_away(engine.vm, at):
         return 0
     states: Iterable[str] = (
-        outage.state for outage in traffic.OUTAGES if outage.engine == engine and outage.start <= at < outage.end
+        outage.state
+        for outage in traffic.OUTAGES
+        if (outage.engine, outage.vm) == (engine.name, engine.vm) and outage.start <= at < outage.end
     )
     return 1 + STATES.index(next(iter(states), "ready"))
 
 
-def _uptime(start: float, end: float) -> float:
+def _uptime(vm: str, start: float, end: float) -> float:
+    if vm != traffic.LOCAL:
+        return end - start
     away = (max(0.0, min(end, each.end) - max(start, each.start)) for each in traffic.RESTARTS)
     return end - start - sum(away)

@@ -3,17 +3,17 @@
 from dataclasses import replace
 
 from tests.support.truth import amounts as a
+from tests.support.truth import combined
 from tests.support.truth import conditions as c
 from tests.support.truth import measures as m
 from tests.support.truth.comparison import Compared
 from tests.support.truth.measures import Measure
-from tests.support.truth.overview import Table, around, over_range
-from tests.support.truth.traffic import ENGINES
+from tests.support.truth.overview import DAY, Table, around, earlier, over_range
+from tests.support.truth.reconciliation import RECONCILIATION
 
 from observability import settings
 
 _HOUR, _MILLION = 3600, 1_000_000
-_PRICE = sum(engine.usd_per_hour for engine in ENGINES)
 # A sample a minute before a restart: what was not scraped of that minute is lost. Of a week that is little.
 _DOLLARS, _DOLLARS_OF_A_POINT = 0.002, 0.05
 
@@ -31,11 +31,11 @@ def _per_million(by: str = "") -> Measure:
 
 
 def _incl_idle() -> Measure:
-    return m.times(_per_million(), m.ratio(c.paid(), c.paid("requests")))
+    return combined.times(_per_million(), m.ratio(c.paid(), c.paid("requests")))
 
 
 def _enough_tokens(measure: Measure, by: str = "") -> Measure:
-    return m.at_least(settings.MIN_TOKENS_PER_INTERVAL, m.total(amount=a.equivalents, by=by), measure)
+    return combined.at_least(settings.MIN_TOKENS_PER_INTERVAL, m.total(amount=a.equivalents, by=by), measure)
 
 
 def _columns() -> Table:
@@ -78,11 +78,17 @@ COST: Table = {
     ("Cost per hour: requests, idle, lost", "{{part}}"): _per_hour(c.paid(by="part")),
     ("Cost per hour by engine", "{{engine}}"): _per_hour(c.paid(by="engine")),
     ("Cost of requests per hour, compared", "now"): _per_hour(c.paid("requests")),
+    ("Cost of requests per hour, compared", "yesterday"): earlier(_per_hour(c.paid("requests")), DAY),
+    ("Cost of requests per hour, compared", "last week"): earlier(_per_hour(c.paid("requests")), 7 * DAY),
+    ("Cost per 1,000 requests by model", "{{model}}"): around(
+        m.ratio(m.total(amount=a.cost, by="model"), m.total(by="model"), 1000)
+    ),
     ("Cost per hour by model", "{{model}}"): _per_hour(m.total(amount=a.cost, by="model")),
     ("Cost per 1M tokens", "excl. idle"): around(_enough_tokens(_per_million())),
-    ("Cost per 1M tokens", "incl. idle"): around(_enough_tokens(_incl_idle())),
+    ("Cost per 1M tokens", "incl. idle"): replace(around(_enough_tokens(_incl_idle())), tolerance=_DOLLARS_OF_A_POINT),
     ("Cost per 1M tokens by model", "{{model}}"): around(_enough_tokens(_per_million("model"), "model")),
-    ("Cost accounted for", "of the hourly cost"): replace(_per_hour(c.paid()), factor=_HOUR / _PRICE),
+    ("Cost accounted for", "of the hourly cost"): _per_hour(m.ratio(c.paid(), c.hourly_price())),
+    **RECONCILIATION,
     **_columns(),
     ("Cost per hour by key", "{{key}}"): _per_hour(m.total(amount=a.cost, by="key")),
     ("Token throughput by key (tok/s)", "{{key}}"): around(m.total(amount=a.all_tokens, by="key"), per_second=True),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from tests.support.truth import traffic
+from tests.support.truth.samples import Changes, SeriesName
 from tests.support.truth.traffic import Request
 
 from gateway.telemetry.log_writer import LogWriter
@@ -17,13 +18,9 @@ from gateway.telemetry.recorder import Recorder
 from gateway.usage import Usage
 
 STATES = ("ready", "starting", "draining", "ejected", "down", "failed")
-_TARGET = f'job="gateway",instance="api:9091",vm="{traffic.VM}"'
+_TARGET = 'job="gateway",instance="api:9091",vm="{vm}"'
 # Metrics that no panel of requests reads: their series would be most of the history.
 _LEFT_OUT = ("gateway_event_loop_lag", "gateway_process", "gateway_build")
-
-SeriesName = tuple[str, str]
-# By the name and labels of a series: the times at which its value changes, and to what; None while it is away.
-Changes = dict[SeriesName, list[tuple[int, float | None]]]
 
 
 class Gateway:
@@ -31,9 +28,10 @@ class Gateway:
 
     Args:
         since: when it starts.
+        vm: on which it runs.
     """
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float, vm: str) -> None:
         self._registry = CollectorRegistry()
         self.metrics = Metrics(self._registry)
         self._recorder = Recorder(
@@ -41,13 +39,15 @@ class Gateway:
             RequestLog("error", LogWriter(None)),
             relayed={traffic.CHAT: True},
         )
-        self._since = since
-        self._unpaid = dict.fromkeys((engine.name for engine in traffic.ENGINES), 0.0)
-        for engine in traffic.ENGINES:
+        self._since, self._target = since, _TARGET.format(vm=vm)
+        self._engines = [engine for engine in traffic.ENGINES if engine.vm == vm]
+        self._unpaid = dict.fromkeys((engine.name for engine in self._engines), 0.0)
+        for engine in self._engines:
             self._recorder.costs.declare_engine(engine.name, engine.usd_per_hour)
             self._recorder.declare_engine(engine.name, STATES)
             self._recorder.declare_models((engine.model,))
             self._recorder.engine_models_read(engine.name, engine.kind, (engine.model,))
+            self._recorder.engine_state_set(engine.name, "ready")
 
     def declare_keys(self, keys: Iterable[str]) -> None:
         self._recorder.declare_keys(keys)
@@ -63,7 +63,7 @@ class Gateway:
     def finish(self, request: Request) -> None:
         """Counts a request, and its attempt at an engine."""
         usage = None if request.tokens is None else Usage(*request.tokens)
-        engine = traffic.BY_MODEL.get(request.model)
+        engine = request.engine
         if engine and usage:
             self._recorder.charged(engine.name, request.model, request.key, request.cost, request.equivalents)
             self._unpaid[engine.name] -= request.cost
@@ -82,9 +82,15 @@ class Gateway:
             result = traffic.ATTEMPTS.get(request.outcome, "unreachable")
             self._recorder.attempt_finished(engine.name, result)  # type: ignore[arg-type]
 
+    def probed(self, probe: Request) -> None:
+        """Counts a probe of an engine."""
+        assert probe.engine, probe
+        assert probe.tokens, probe
+        self._recorder.engine_probed(probe.engine.name, "ok", Usage(*probe.tokens))
+
     def pay_idle_time(self, now: float) -> None:
         """Books the time of engines that no request paid for; long requests pay for it in advance."""
-        for engine in traffic.ENGINES:
+        for engine in self._engines:
             self._unpaid[engine.name] += engine.usd_per_hour / traffic.HOUR * (now - self._since)
             if (idle := self._unpaid[engine.name]) > 0:
                 self._recorder.costs.book(engine.name, "idle", idle)
@@ -99,27 +105,34 @@ class Gateway:
             if not family.name.startswith(_LEFT_OUT):
                 for sample in family.samples:
                     if not sample.name.endswith("_created"):
-                        yield _series(sample.name, tuple(sample.labels.items())), sample.value
+                        yield _series(sample.name, self._target, tuple(sample.labels.items())), sample.value
 
 
 @functools.cache
-def _series(name: str, labels: tuple[tuple[str, str], ...]) -> SeriesName:
-    return name, ",".join((_TARGET, *(f'{label}="{value}"' for label, value in labels)))
+def _series(name: str, target: str, labels: tuple[tuple[str, str], ...]) -> SeriesName:
+    return name, ",".join((target, *(f'{label}="{value}"' for label, value in labels)))
 
 
-def scrapes(requests: Sequence[Request], times: Sequence[int]) -> Changes:
-    """The samples of every series at these times: only where they differ from the one before."""
-    events = _events(requests, times[0])
+def scrapes(requests: Sequence[Request], probes: Sequence[Request], times: Sequence[int]) -> Changes:
+    """The samples of every series of every gateway at these times: only where they differ from the one before."""
+    found: Changes = {}
+    for vm in traffic.VMS:
+        found |= _scrapes(vm, _events(vm, requests, probes, times[0]), times)
+    return found
+
+
+def _scrapes(vm: str, events: list["Event"], times: Sequence[int]) -> Changes:
     changes: Changes = defaultdict(list)
+    up = ("up", _TARGET.format(vm=vm))
     gateway: Gateway | None = None
     latest: dict[SeriesName, float] = {}
     for now in times:
         changed = False
         while events and events[-1][0] <= now:
             at, _, name, subject = events.pop()
-            gateway = _apply(gateway, at, name, subject)
+            gateway = Gateway(at, vm) if name == "up" else _apply(gateway, at, name, subject)
             changed = True
-        found: dict[SeriesName, float] = {("up", _TARGET): float(gateway is not None)}
+        found: dict[SeriesName, float] = {up: float(gateway is not None)}
         if gateway is not None:
             gateway.pay_idle_time(now)
             found |= gateway.samples(all_metrics=changed)
@@ -144,35 +157,35 @@ def _without_zeros(changes: Changes) -> Changes:
 Event = tuple[float, int, str, object]
 
 
-def _events(requests: Sequence[Request], start: float) -> list[Event]:
-    """All events, the first one last."""
+def _events(vm: str, requests: Sequence[Request], probes: Sequence[Request], start: float) -> list[Event]:
+    """All events of a gateway, the first one last."""
     found: list[Event] = [(start, 0, "up", None)]
-    for restart in traffic.RESTARTS:
+    restarts = traffic.RESTARTS if vm == traffic.LOCAL else ()
+    for restart in restarts:
         found += [(restart.start, 1, "down", None), (restart.end, 0, "up", None)]
+    for began in (start, *(restart.end for restart in restarts)):
+        found += [(began, 1, "key", key) for key, added in traffic.KEYS.items() if added <= began]
     for outage in traffic.OUTAGES:
-        found += [(outage.start, 2, "state", (outage.engine, outage.state))]
-        found += [(outage.end, 2, "state", (outage.engine, "ready"))]
+        if outage.vm == vm:
+            found += [(outage.start, 2, "state", (outage.engine, outage.state))]
+            found += [(outage.end, 2, "state", (outage.engine, "ready"))]
     found += [(at, 1, "key", key) for key, at in traffic.KEYS.items() if at > start]
-    found += [(request.started, 2, "start", request) for request in requests]
-    found += [(request.ended, 3, "finish", request) for request in requests]
+    found += [(probe.ended, 3, "probe", probe) for probe in probes if probe.vm == vm]
+    for request in requests:
+        if request.vm == vm:
+            found += [(request.started, 2, "start", request), (request.ended, 3, "finish", request)]
     return sorted((each for each in found if each[0] >= start), key=lambda each: each[:2], reverse=True)
 
 
 def _apply(gateway: Gateway | None, at: float, name: str, subject: object) -> Gateway | None:
     if name == "down":
         return None
-    if name == "up":
-        gateway = Gateway(at)
-        gateway.declare_keys(key for key, added in traffic.KEYS.items() if added <= at)
-        for engine in traffic.ENGINES:
-            gateway.set_state(engine.name, "ready")
-        return gateway
-    assert gateway is not None, "a request while the gateway is away"
+    assert gateway is not None, f"{name} at {at} while the gateway is away"
     if name == "key":
         gateway.declare_keys([str(subject)])
     elif name == "state":
         assert isinstance(subject, tuple)
         gateway.set_state(*subject)
     elif isinstance(subject, Request):
-        (gateway.start if name == "start" else gateway.finish)(subject)
+        {"start": gateway.start, "finish": gateway.finish, "probe": gateway.probed}[name](subject)
     return gateway

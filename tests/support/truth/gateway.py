@@ -1,6 +1,7 @@
 """What the queries of the Gateway dashboard should show."""
 
 from tests.support.truth import amounts as a
+from tests.support.truth import combined, seen
 from tests.support.truth import conditions as c
 from tests.support.truth import measures as m
 from tests.support.truth.measures import Measure
@@ -64,7 +65,7 @@ def _around() -> Table:
         ("Cancellations by phase", "{{phase}}"): around(m.cancellations(), per_second=True),
         ("Timeouts by phase", "{{phase}}"): around(m.total(by="phase"), per_second=True),
         ("Discarded output share", "discarded"): around(
-            m.ratio(m.discarded(), m.plus(m.discarded(), m.total(amount=a.tokens("output"))))
+            m.ratio(m.discarded(), combined.plus(m.discarded(), m.total(amount=a.tokens("output"))))
         ),
         ("nginx vs gateway requests", "gateway"): around(m.total(), per_second=True),
         **{
@@ -93,9 +94,9 @@ GATEWAY: Table = {
         if key[0] in _AS_ON_THE_OVERVIEW and key[1] not in _OTHER_DAYS
     },
     ("Workers down", "Workers down"): now(m.never()),
-    ("Workers", "live"): around(m.always(1)),
-    ("Workers", "expected"): around(m.always(1)),
-    ("Models by engine", "State"): now(m.always(1, "large", "small", by="model")),
+    ("Workers", "live"): around(seen.lowest("gateway_worker_up")),
+    ("Workers", "expected"): now(seen.highest("gateway_workers_expected")),
+    ("Models by engine", "State"): now(c.served()),
     ("Upstream retries by engine", "{{engine}}"): around(m.never("engine"), per_second=True),
     ("Upstream outlier ejections", "{{engine}}"): around(c.ejections()),
     ("Authentication failures", "{{reason}}"): around(c.refused_keys(), per_second=True),

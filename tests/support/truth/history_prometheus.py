@@ -1,10 +1,10 @@
 """A Prometheus that has the history of these requests, and what the shipped rules would have recorded of it."""
 
 import contextlib
+import itertools
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,47 +13,19 @@ import yaml
 from tests.support import history
 from tests.support.generated_files import generated_yaml
 from tests.support.program import HOST, Program, free_port, until
-from tests.support.truth import other_targets, traffic
-from tests.support.truth.exposition import Changes, scrapes
+from tests.support.truth import traffic
+from tests.support.truth.history import RECORDING, History
+from tests.support.truth.samples import Changes
 
 Json = dict[str, Any]
 
-SCRAPE_S = 5
-COARSE_S = 60
-# The last hours as they are scraped; before them a sample a minute, since a week of scrapes takes minutes to write.
-_FINE_S = 6 * traffic.HOUR + 15 * traffic.MINUTE
-_RECORDING = "prometheus/rules/recording.yml"
 _SELDOM_S = 300
 _OF_DAYS = re.compile(r"slo:.*(1d|3d)")
-# Not of requests: what engines and gateways count of the same tokens, and events for annotations.
-_NOT_COMPARED = ("glasshouse-reconciliation", "glasshouse-events")
-# A rule that is evaluated every 15 s may not have more points in a block.
-_BLOCK = "18h"
-
-
-@dataclass(frozen=True)
-class History:
-    """How much history there is.
-
-    Attributes:
-        days: of it.
-    """
-
-    days: float
-
-    @property
-    def start(self) -> int:
-        return int(traffic.ASKED_AT - self.days * traffic.DAY) // COARSE_S * COARSE_S
-
-    @property
-    def fine(self) -> int:
-        """From when on it is scraped as often as in a running stack."""
-        return max(self.start, (traffic.ASKED_AT - _FINE_S) // COARSE_S * COARSE_S)
-
-    @property
-    def times(self) -> list[int]:
-        """The times of scrapes."""
-        return [*range(self.start, self.fine, COARSE_S), *range(self.fine, traffic.ASKED_AT, SCRAPE_S)]
+_INSTANT = re.compile(r"([a-z_]+:[a-z0-9_:]+)\{[^}]*\}(?!\[)")
+# For annotations.
+_NOT_COMPARED = ("glasshouse-events",)
+# promtool asks for all points of a rule in a block at once. A block lasts two hours, or three times the one before.
+_MOST_POINTS = 11_000
 
 
 class HistoryPrometheus:
@@ -71,14 +43,14 @@ class HistoryPrometheus:
         self.url = f"http://{self._address}"
 
     def __enter__(self) -> Self:
-        data, times = self._directory / "data", self._history.times
-        requests = traffic.requests(self._history.days)
-        series = scrapes(requests, times) | other_targets.scrapes(requests, times)
-        history.write_lines(data, _lines(series, times))
-        for rules in passes(generated_yaml(_RECORDING)):
+        data = self._directory / "data"
+        for times in by_block(self._history.times):
+            history.write_lines(data, lines(self._history.series, times))
+        for rules in passes(generated_yaml(RECORDING)):
             with self._running():
                 for window, wanted in self._windows(rules):
-                    history.record(data, self.url, wanted, window, _BLOCK)
+                    for seconds, groups in _by_interval(wanted):
+                        history.record(data, self.url, groups, window, _block(seconds))
         self._exits.enter_context(self._running())
         # A kept connection may be closed while a test computes, and the next request would fail.
         single_use = httpx.Limits(max_keepalive_connections=0)
@@ -132,7 +104,8 @@ class HistoryPrometheus:
 def passes(rule_file: Json) -> Iterable[Json]:
     """The rule file in several, each of which reads only what those before it have recorded.
 
-    A running Prometheus evaluates the rules of a group in order, and promtool each over the whole time.
+    A running Prometheus evaluates the rules of a group in order, and promtool each over the whole time. A series that
+    has no value at an evaluation is stale then for the rules after it; in blocks it would be read for five minutes.
     """
     level: dict[str, int] = {}
     wanted = [group for group in rule_file["groups"] if group["name"] not in _NOT_COMPARED]
@@ -141,10 +114,51 @@ def passes(rule_file: Json) -> Iterable[Json]:
             read = set(re.findall(r"[a-z_]+:[a-z0-9_:]+", rule["expr"])) - {rule["record"]}
             level[rule["record"]] = 1 + max((level[name] for name in read if name in level), default=0)
     for number in range(1, max(level.values()) + 1):
-        groups = (
-            {**group, "rules": [rule for rule in group["rules"] if level[rule["record"]] == number]} for group in wanted
-        )
+        groups = [
+            {
+                **group,
+                "rules": [
+                    {**rule, "expr": _at_the_same_evaluation(rule["expr"], level, _interval(group))}
+                    for rule in group["rules"]
+                    if level[rule["record"]] == number
+                ],
+            }
+            for group in wanted
+        ]
         yield {"groups": [group for group in groups if group["rules"]]}
+
+
+def _at_the_same_evaluation(expression: str, recorded: Collection[str], interval_s: int) -> str:
+    """Reads what was recorded now, and nothing older, where no range is given.
+
+    But for what is recorded seldom, or never changes.
+    """
+
+    def latest(match: re.Match[str]) -> str:
+        if match[1] not in recorded or _OF_DAYS.fullmatch(match[1]) or match[1].endswith("_objective"):
+            return match[0]
+        return f"last_over_time({match[0]}[{interval_s - 1}s])"
+
+    return _INSTANT.sub(latest, expression)
+
+
+def _by_interval(rule_file: Json) -> Iterator[tuple[int, Json]]:
+    """The groups of each interval, in seconds."""
+    groups = sorted(rule_file["groups"], key=_interval)
+    for seconds, found in itertools.groupby(groups, key=_interval):
+        yield seconds, {"groups": list(found)}
+
+
+def _interval(group: Json) -> int:
+    return int(group["interval"].removesuffix("s"))
+
+
+def _block(interval_s: int) -> str:
+    """The longest block for a rule of an interval: each one costs time of its own."""
+    hours = 2
+    while 3 * hours * traffic.HOUR <= _MOST_POINTS * interval_s:
+        hours *= 3
+    return f"{hours}h"
 
 
 def _seldom(rule_file: Json) -> Json:
@@ -157,7 +171,13 @@ def _seldom(rule_file: Json) -> Json:
     return {"groups": [group for group in groups if group["rules"]]}
 
 
-def _lines(series: Changes, times: list[int]) -> Iterator[str]:
+def by_block(times: list[int]) -> Iterator[list[int]]:
+    """The times of each block: promtool reads all that it is given once for each, and a week is gigabytes."""
+    for _, block in itertools.groupby(times, key=lambda at: at // history.BLOCK_S):
+        yield list(block)
+
+
+def lines(series: Changes, times: list[int]) -> Iterator[str]:
     """The samples of each series in turn, in pieces of the same value."""
     ends = [f" {time}\n" for time in times]
     for (name, labels), changes in series.items():

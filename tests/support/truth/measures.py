@@ -7,53 +7,19 @@ import functools
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 from tests.support.truth.amounts import Amount, Filter, anything, cancelled, label
+from tests.support.truth.events import Truth
 from tests.support.truth.traffic import Request
 
 from gateway.telemetry.metrics import DURATION_BUCKETS, LENGTH_BUCKETS, TPOT_BUCKETS, TTFT_BUCKETS
-from observability.settings import EVALUATION_INTERVAL_SECONDS
 
 Values = dict[str, float]
 _BOUNDS = {"duration": DURATION_BUCKETS, "ttft": TTFT_BUCKETS, "tpot": TPOT_BUCKETS, "length": LENGTH_BUCKETS}
-
-
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """What happened.
-
-    Attributes:
-        requests: by the time at which they ended.
-        times: of the scrapes.
-    """
-
-    requests: Sequence[Request]
-    times: Sequence[int]
-    _ended: list[float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_ended", [request.ended for request in self.requests])
-
-    def ended(self, start: float, end: float) -> Sequence[Request]:
-        """Requests that ended in (start, end]."""
-        return self.requests[bisect_right(self._ended, start) : bisect_right(self._ended, end)]
-
-    def indices(self, start: float, end: float) -> tuple[int, int]:
-        """Of the first scrape in [start, end], and of the one after the last."""
-        return bisect_left(self.times, start), bisect_right(self.times, end)
-
-    def scrapes(self, start: float, end: float) -> Sequence[int]:
-        """Scrapes in [start, end]."""
-        first, last = self.indices(start, end)
-        return self.times[first:last]
-
-    def latest_scrape(self, at: float) -> tuple[int, int]:
-        """When it was, and how long after the one before."""
-        last = bisect_right(self.times, at) - 1
-        return self.times[last], self.times[last] - self.times[max(last - 1, 0)]
 
 
 @dataclass(frozen=True)
@@ -66,12 +32,14 @@ class Measure:
             to its bucket; a "gauge" is what the scrapes saw.
         by: the label that the query keeps.
         bounds: of a quantile's buckets.
+        adds_up: whether a count of windows is the sum of theirs.
     """
 
     values: Callable[[Truth, float, float], Values]
     kind: Literal["count", "ratio", "quantile", "gauge"]
     by: str = ""
     bounds: tuple[float, ...] = ()
+    adds_up: bool = True
 
 
 def total(which: Filter = anything, amount: Amount = lambda _: 1, by: str = "") -> Measure:
@@ -117,25 +85,37 @@ def mean(amount: Amount, by: str = "") -> Measure:
     return ratio(total(amount=amount, by=by), total(amount=_has(amount), by=by))
 
 
-def quantile(number: float, of: Amount, buckets: str, by: str = "", which: Filter = anything) -> Measure:
-    """The value that this share of requests does not exceed."""
+def quantile(
+    number: float, of: Amount, buckets: str | tuple[float, ...], by: str = "", which: Filter = anything,
+    weight: Callable[[Request], float] = lambda _: 1,
+) -> Measure:  # fmt: skip
+    """The value that this share of requests does not exceed, each counted `weight` times."""
 
     def values(truth: Truth, start: float, end: float) -> Values:
         found = defaultdict(list)
         for request in truth.ended(start, end):
             if which(request) and label(request, by) is not None and (value := of(request)) is not None:
-                found[label(request, by) or ""].append(value)
-        return {key: sorted(each)[math.ceil(number * len(each) - 1e-9) - 1] for key, each in found.items()}
+                found[label(request, by) or ""].append((value, weight(request)))
+        return {key: _quantile(number, sorted(each)) for key, each in found.items()}
 
-    return Measure(values, "quantile", by, _BOUNDS[buckets])
+    return Measure(values, "quantile", by, _bounds(buckets))
 
 
-def within(of: Amount, buckets: str) -> Measure:
+def _quantile(number: float, weighted: Sequence[tuple[float, float]]) -> float:
+    sums = list(accumulate(weight for _, weight in weighted))
+    return weighted[bisect_left(sums, number * sums[-1] - 1e-9)][0]
+
+
+def _bounds(buckets: str | tuple[float, ...]) -> tuple[float, ...]:
+    return _BOUNDS[buckets] if isinstance(buckets, str) else buckets
+
+
+def within(of: Amount, buckets: str | tuple[float, ...], which: Filter = anything) -> Measure:
     """How many requests did not exceed each bound."""
 
     def values(truth: Truth, start: float, end: float) -> Values:
-        found = [value for each in truth.ended(start, end) if (value := of(each)) is not None]
-        return {str(bound): sum(value <= bound for value in found) for bound in (*_BOUNDS[buckets], math.inf)}
+        found = [value for each in truth.ended(start, end) if which(each) and (value := of(each)) is not None]
+        return {str(float(bound)): sum(value <= bound for value in found) for bound in (*_bounds(buckets), math.inf)}
 
     return Measure(values, "count", "le")
 
@@ -171,26 +151,6 @@ def cancellations() -> Measure:
     return Measure(values, "count", "phase")
 
 
-def plus(first: Measure, second: Measure) -> Measure:
-    """The sum of two measures without labels."""
-
-    def values(truth: Truth, start: float, end: float) -> Values:
-        found = (each.values(truth, start, end).get("", 0) for each in (first, second))
-        return {"": sum(found)}
-
-    return Measure(values, first.kind)
-
-
-def times(first: Measure, second: Measure) -> Measure:
-    """The product of two ratios without labels."""
-
-    def values(truth: Truth, start: float, end: float) -> Values:
-        found = [each.values(truth, start, end).get("") for each in (first, second)]
-        return {} if None in found else {"": math.prod(value for value in found if value is not None)}
-
-    return Measure(values, "ratio")
-
-
 def never(by: str = "") -> Measure:
     """Nothing: what did not happen."""
     return Measure(lambda *_: {}, "count", by)
@@ -199,65 +159,6 @@ def never(by: str = "") -> Measure:
 def always(value: float, *keys: str, by: str = "") -> Measure:
     """The same at all times."""
     return Measure(lambda *_: dict.fromkeys(keys or ("",), value), "gauge", by)
-
-
-def shifted(measure: Measure, seconds: float) -> Measure:
-    """The same so much earlier."""
-    return replace(measure, values=lambda truth, start, end: measure.values(truth, start - seconds, end - seconds))
-
-
-def at_least(minimum: float, amount: Measure, measure: Measure) -> Measure:
-    """The measure where there was so much of an amount."""
-
-    def values(truth: Truth, start: float, end: float) -> Values:
-        amounts = amount.values(truth, start, end)
-        return {key: value for key, value in measure.values(truth, start, end).items() if amounts[key] >= minimum}
-
-    return replace(measure, values=values)
-
-
-def highest(measures: Mapping[str, tuple[Measure, float]], by: str, *, of: Callable[..., float] = max) -> Measure:
-    """The highest, or lowest, of what is recorded every few seconds of windows before it: by name, of each length."""
-
-    def values(truth: Truth, start: float, end: float) -> Values:
-        found = {}
-        for name, (measure, length) in measures.items():
-            moments = (end - late for late in range(0, int(end - start), EVALUATION_INTERVAL_SECONDS))
-            windows = (measure.values(truth, at - length, at).get("") for at in moments)
-            if known := [value for value in windows if value is not None]:
-                found[name] = of(known)
-        return found
-
-    return Measure(values, "gauge", by)
-
-
-def scaled(measure: Measure, factor: float) -> Measure:
-    """So many times a measure."""
-    return replace(
-        measure,
-        values=lambda truth, start, end: {
-            key: factor * value for key, value in measure.values(truth, start, end).items()
-        },
-    )
-
-
-def budget_left(bad: Measure, judged_requests: Measure, objective: float) -> Measure:
-    """What is left of an error budget that grows with the time lived; none where it allows no request yet."""
-
-    def values(truth: Truth, start: float, end: float) -> Values:
-        lived = min(1.0, (end - max(start, truth.times[0])) / (end - start))
-        allowed = judged_requests.values(truth, start, end).get("", 0) * (1 - objective) / lived
-        return {"": 1 - bad.values(truth, start, end).get("", 0) / allowed} if allowed >= 1 else {}
-
-    return Measure(values, "ratio")
-
-
-def complement(measure: Measure) -> Measure:
-    """One minus a ratio."""
-    return Measure(
-        lambda truth, start, end: {key: 1 - value for key, value in measure.values(truth, start, end).items()},
-        measure.kind, measure.by,
-    )  # fmt: skip
 
 
 def _within(of: Amount, bound: float) -> Filter:

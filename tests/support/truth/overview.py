@@ -1,9 +1,14 @@
 """What the queries of the Overview should show."""
 
+from dataclasses import replace
+
 from tests.support.truth import amounts as a
+from tests.support.truth import combined, seen
 from tests.support.truth import conditions as c
+from tests.support.truth import engine_amounts as e
 from tests.support.truth import measures as m
 from tests.support.truth.comparison import Compared
+from tests.support.truth.history import COARSE_S, SCRAPE_S
 from tests.support.truth.measures import Measure
 
 from observability import settings
@@ -11,19 +16,22 @@ from observability.queries.gateway import engines
 
 Table = dict[tuple[str, str], Compared]
 
-HOUR, DAY = 3600, 86400
+MINUTE, HOUR, DAY = 60, 3600, 86400
 # Instead of a query's legend: the course behind a tile's number.
 COURSE = "course"
+QUEUE = "request_queue_time_seconds"
 ERROR_RATE = m.ratio(m.total(a.failed), m.total(a.judged))
 CANCELLED = m.ratio(m.total(a.cancelled), m.total(a.accepted))
 OWN = c.nginx_responses()
-AVAILABILITY_ERRORS = m.plus(m.total(a.failed), OWN)
-AVAILABILITY_JUDGED = m.plus(m.total(a.judged), OWN)
+AVAILABILITY_ERRORS = combined.plus(m.total(a.failed), OWN)
+AVAILABILITY_JUDGED = combined.plus(m.total(a.judged), OWN)
 UNAVAILABLE = m.ratio(AVAILABILITY_ERRORS, AVAILABILITY_JUDGED)
-SLOW = m.complement(m.within_share(a.ttft, settings.TTFT_SLOW_SECONDS))
+SLOW = combined.complement(m.within_share(a.ttft, settings.TTFT_SLOW_SECONDS))
 BUDGETS = {
-    "availability": m.budget_left(AVAILABILITY_ERRORS, AVAILABILITY_JUDGED, settings.AVAILABILITY_OBJECTIVE),
-    "TTFT": m.budget_left(m.beyond(a.ttft, settings.TTFT_SLOW_SECONDS), m.having(a.ttft), settings.TTFT_OBJECTIVE),
+    "availability": combined.budget_left(AVAILABILITY_ERRORS, AVAILABILITY_JUDGED, settings.AVAILABILITY_OBJECTIVE),
+    "TTFT": combined.budget_left(
+        m.beyond(a.ttft, settings.TTFT_SLOW_SECONDS), m.having(a.ttft), settings.TTFT_OBJECTIVE
+    ),
 }
 
 
@@ -52,6 +60,11 @@ def now(measure: Measure) -> Compared:
     return Compared(measure, 0)
 
 
+def earlier(compared: Compared, seconds: int) -> Compared:
+    """The same so much earlier, where the history has a sample a minute."""
+    return replace(compared, measure=combined.shifted(compared.measure, seconds), late=COARSE_S + SCRAPE_S)
+
+
 def quantiles(title: str, of: a.Amount, buckets: str) -> Table:
     """A graph of the median and the 95th percentile."""
     return {(title, f"p{number}"): cell(m.quantile(number / 100, of, buckets)) for number in (50, 95)}
@@ -75,7 +88,7 @@ def model_columns() -> Table:
 
 def _budget(name: str) -> Compared:
     # How long the stack has lived is known to a step of three days.
-    return Compared(BUDGETS[name], 3 * DAY, recorded=True, tolerance=0.001)
+    return Compared(combined.across_vms(min, BUDGETS[name]), 3 * DAY, recorded=True, tolerance=0.001)
 
 
 def _burn_rates() -> Table:
@@ -85,19 +98,20 @@ def _burn_rates() -> Table:
         ("Availability burn rate", UNAVAILABLE, settings.AVAILABILITY_OBJECTIVE),
         ("TTFT burn rate", SLOW, settings.TTFT_OBJECTIVE),
     ):
-        rate = m.scaled(bad_share, 1 / (1 - objective))
+        rate = combined.scaled(bad_share, 1 / (1 - objective))
         # Both ends are in a window (until Prometheus 3): a step more.
         steps = {name: seconds + settings.EVALUATION_INTERVAL_SECONDS for name, seconds in windows.items()}
-        peaks = m.highest({name: (rate, seconds) for name, seconds in steps.items()}, "window")
-        found[title, "{{window}} {{vm}}"] = _course(peaks)
-        found[f"{title} (1h)", f"{title} (1h)"] = Compared(rate, HOUR, recorded=True)
+        peaks = combined.highest({name: (rate, seconds) for name, seconds in steps.items()}, "window")
+        found[title, "{{window}} {{vm}}"] = _course(combined.each_vm(peaks))
+        highest = combined.across_vms(max, rate)
+        found[f"{title} (1h)", f"{title} (1h)"] = Compared(highest, HOUR, recorded=True)
     return found
 
 
 def _course(measure: Measure) -> Compared:
     # A burst at the edge of a window is in it or not by the second of the evaluation; long windows of this history are
-    # recorded every five minutes only.
-    return Compared(measure, "step", recorded=True, tolerance=0.02, lookback=330)
+    # recorded every five minutes only, and begin where there is a sample a minute.
+    return Compared(measure, "step", recorded=True, tolerance=0.02, lookback=330, late=COARSE_S + SCRAPE_S)
 
 
 COURSES: Table = {
@@ -116,9 +130,9 @@ OVERVIEW: Table = {
     ),
     ("Engines ready", "Engines ready"): now(c.engines_ready(engines.ENGINES_FACTOR)),
     ("Scrape targets down", "Scrape targets down"): now(m.never()),
-    ("E2E latency", "p95 yesterday"): cell(m.shifted(m.quantile(0.95, a.duration, "duration"), DAY)),
-    ("Requests by outcome", "yesterday"): cell(m.shifted(m.total(), DAY), per_second=True),
-    ("Requests by outcome", "last week"): cell(m.shifted(m.total(), 7 * DAY), per_second=True),
+    ("E2E latency", "p95 yesterday"): earlier(cell(m.quantile(0.95, a.duration, "duration")), DAY),
+    ("Requests by outcome", "yesterday"): earlier(cell(m.total(), per_second=True), DAY),
+    ("Requests by outcome", "last week"): earlier(cell(m.total(), per_second=True), 7 * DAY),
     ("Request rate (5m)", "Request rate (5m)"): recent(m.total(), per_second=True),
     ("Error rate (5m)", "Error rate (5m)"): recent(ERROR_RATE),
     ("E2E latency p95 (5m)", "E2E latency p95 (5m)"): recent(m.quantile(0.95, a.duration, "duration")),
@@ -129,7 +143,7 @@ OVERVIEW: Table = {
     ),
     ("Cancelled (5m)", "Cancelled (5m)"): recent(CANCELLED),
     **COURSES,
-    ("Availability (range)", "Availability (range)"): over_range(m.complement(UNAVAILABLE)),
+    ("Availability (range)", "Availability (range)"): over_range(combined.complement(UNAVAILABLE)),
     ("Error rate (range)", "Error rate (range)"): over_range(ERROR_RATE),
     ("E2E latency p95 (range)", "E2E latency p95 (range)"): over_range(m.quantile(0.95, a.duration, "duration")),
     ("TTFT p95 (range)", "TTFT p95 (range)"): over_range(m.quantile(0.95, a.ttft, "ttft")),
@@ -147,13 +161,23 @@ OVERVIEW: Table = {
     },
     ("Engine states", "{{engine}} {{vm}}"): cell(c.worst_state()),
     ("Requests in flight and waiting", "gateway in flight"): cell(c.in_flight_by_model()),
-    ("Requests in flight and waiting", "vLLM running"): cell(c.waiting(beyond=False)),
-    ("Requests in flight and waiting", "vLLM waiting"): cell(c.waiting(beyond=True)),
+    ("Requests in flight and waiting", "vLLM running"): cell(seen.highest("vllm:num_requests_running")),
+    ("Requests in flight and waiting", "vLLM waiting"): cell(seen.highest("vllm:num_requests_waiting")),
+    ("Requests in flight and waiting", "llama.cpp running"): cell(seen.highest("llamacpp:requests_processing")),
+    ("Requests in flight and waiting", "llama.cpp waiting"): cell(seen.highest("llamacpp:requests_deferred")),
+    **{
+        ("Queue time", f"p{number}"): around(
+            combined.at_engines(m.quantile(number / 100, e.only_finished(e.queue), e.bounds(QUEUE), which=e.vllm))
+        )
+        for number in (50, 95)
+    },
     **_burn_rates(),
     ("Availability error budget left", "Availability error budget left"): _budget("availability"),
     ("TTFT error budget left", "TTFT error budget left"): _budget("TTFT"),
     ("Error budgets left", "{{objective}} {{vm}}"): _course(
-        m.highest({name: (budget, 3 * DAY) for name, budget in BUDGETS.items()}, "objective", of=min)
+        combined.each_vm(
+            combined.highest({name: (budget, 3 * DAY) for name, budget in BUDGETS.items()}, "objective", of=min)
+        )
     ),
     ("Failed requests (3d)", "Failed requests (3d)"): Compared(AVAILABILITY_ERRORS, 3 * DAY, recorded=True),
     **{key: compared for key, compared in model_columns().items() if key[1] not in ("E2E p95", "TPOT p95")},

@@ -1,28 +1,38 @@
 """Every compared query of the dashboards at every range."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from tests.support.grafana.panels import PanelQueries, dashboards, panel_queries
-from tests.support.truth import reasons
+from tests.support.truth import reasons, traffic
 from tests.support.truth.asking import Source, timing
 from tests.support.truth.comparison import Compared, Comparison, Row
 from tests.support.truth.cost import COST
+from tests.support.truth.engine import ENGINE
+from tests.support.truth.events import Truth
 from tests.support.truth.gateway import GATEWAY
-from tests.support.truth.measures import Truth
+from tests.support.truth.gpu import GPU
+from tests.support.truth.machines import MACHINES_ON_GATEWAY, MACHINES_ON_OVERVIEW
 from tests.support.truth.overview import COURSE, OVERVIEW, Table
 
 Json = dict[str, Any]
 
+# The ranges that are compared, of all VMs or of the one that is chosen.
+VIEWS = (*((range_name, "") for range_name in traffic.RANGES), ("6h", traffic.REMOTE))
+# The name of a recorded series has two colons.
+_RECORDED = re.compile(r"\w+:\w+:\w+")
 COMPARED: dict[str, Table] = {
-    "glasshouse-overview": OVERVIEW, "glasshouse-gateway": GATEWAY, "glasshouse-cost": COST,
+    "glasshouse-overview": OVERVIEW | MACHINES_ON_OVERVIEW, "glasshouse-gateway": GATEWAY | MACHINES_ON_GATEWAY,
+    "glasshouse-cost": COST, "glasshouse-engine": ENGINE, "glasshouse-gpu": GPU,
 }  # fmt: skip
 
 
-def panels() -> list[PanelQueries]:
-    """Every panel with queries."""
-    return [panel for dashboard in dashboards() for panel in panel_queries(dashboard) if panel.queries]
+def panels(vm: str = "") -> list[PanelQueries]:
+    """Every panel with queries, of all VMs or of one that is chosen."""
+    chosen = {"vm": vm} if vm else {}
+    return [panel for dashboard in dashboards() for panel in panel_queries(dashboard, chosen) if panel.queries]
 
 
 def name(panel: PanelQueries, query: Json) -> str:
@@ -48,13 +58,14 @@ def left_out() -> dict[str, str]:
     return found
 
 
-def rows(source: Source, truth: Truth, ranges: list[str]) -> Iterator[Row]:
-    """The table."""
-    for range_name in ranges:
-        for panel in panels():
-            for query in panel.queries:
-                if found := compared(panel, query):
-                    yield _row(source, truth, panel, query, found, range_name)
+def rows(source: Source, truth: Truth, range_name: str, vm: str) -> Iterator[Row]:
+    """The table of a view."""
+    for panel in panels(vm):
+        for query in panel.queries:
+            if found := compared(panel, query):
+                # Service levels and the reconciliation are always of all.
+                chosen = truth.of(vm) if vm and f'"{vm}"' in query["expr"] else truth
+                yield replace(_row(source, chosen, panel, query, found, range_name), vm=vm)
 
 
 def _row(source: Source, truth: Truth, panel: PanelQueries, query: Json, found: Compared, range_name: str) -> Row:
@@ -67,9 +78,12 @@ def _row(source: Source, truth: Truth, panel: PanelQueries, query: Json, found: 
 
 
 def _as_read(compared: Compared, expression: str) -> Compared:
-    """With how a graph reads it, as recorded steps or as counters around each point: the truth is the same."""
-    if compared.window not in ("step", "rate"):
-        return compared
-    if "$__rate_interval" in expression:
+    """With how a query reads it, as recorded steps or as counters around each point: the truth is the same."""
+    recorded = bool(_RECORDED.search(expression))
+    if compared.window == "range":
+        return replace(compared, recorded=recorded)
+    if "[$__rate_interval]" in expression:
         return replace(compared, window="rate", recorded=False)
-    return replace(compared, window="step", recorded=True)
+    if "[$__interval]" in expression:
+        return replace(compared, window="step", recorded=recorded)
+    return compared

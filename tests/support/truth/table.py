@@ -6,30 +6,39 @@ from pathlib import Path
 
 from tests.support.program import ROOT
 from tests.support.truth import traffic
-from tests.support.truth.comparison import Row
+from tests.support.truth.comparison import LAG_S, LONG_LAG_S, Row
+from tests.support.truth.run import VIEWS
 
 PAGE = ROOT / "docs" / "grafana-truth.md"
 _HEADING = """# What panels show, and what is true
 
-Written by `make test-grafana GRAFANA_HOME=…` at the end of a run in which every test passed.
+Written by tests/grafana/test_truth.py (`make test-grafana GRAFANA_HOME=…`) at the end of a run in which every test
+passed.
 
-{date}, Grafana {version}. {requests:,} requests of seven days, known to the token, were counted by the gateway's own
-recorder and written as history (`promtool tsdb create-blocks-from openmetrics`: a sample a minute, in the last six
-hours one in five seconds); what the shipped rules record of it is from `promtool tsdb create-blocks-from rules`. Each
-query of a panel went through Grafana's query API as a browser 1440 pixels wide sends it. The truth is computed from the
-requests, never by PromQL. Among them: a key whose first burst comes in the second in which it is added, a queue of
-three minutes, engines that are away for six and for two minutes, two restarts of the gateway, idle nights.
+{date}, Grafana {version}. {requests:,} requests of seven days on two VMs, known to the token, were counted by the
+gateway's own recorder and written as history (`promtool tsdb create-blocks-from openmetrics`: a sample a minute, in the
+last six hours one in five seconds), with what vLLM, llama.cpp, their launchers, the GPU exporter, nginx, node-exporter
+and the privacy canary would have exposed meanwhile; what the shipped rules record of it is from
+`promtool tsdb create-blocks-from rules`. Each query of a panel went through Grafana's query API as a browser 1440
+pixels wide sends it. The truth is computed from the requests and from the samples, never by PromQL. Among them: a key
+whose first burst comes in the second in which it is added, a queue of three minutes, engines that are away for six and
+for two minutes or start anew, probes, requests that bypass the gateways, two restarts of a gateway, a GPU that is hot
+for a single scrape, idle nights.
 
 Of {numbers:,} numbers none lies beyond its resolution.
 
 A tile or a column of a table shows its largest number, a graph of rates the sum over the range, another graph its
 highest point; every point was compared. Resolutions:
 
-- **exact, to the step**: equal to the truth of the range, which may begin and end up to 70 s earlier: recorded steps
-  last a minute
+- **exact, to the step**: equal to the truth of a range that begins and ends up to {lag:,} s earlier: recorded steps
+  last a minute. Over 7d, where they last 15 minutes, up to {long_lag:,} s earlier
+- **… min at both ends**: as above, and what happened up to so long before either end may be in it in part: it is added
+  up from windows of five minutes, or from a sample a minute
 - **two scrapes**: `rate()` extrapolates from the samples in its window to its ends
 - **the bucket**: the true quantile lies in the same bucket. Objectives are bounds of buckets, so a colour is right
-- **the scrape**: equal to the extreme of what the scrapes saw
+- **the scrape**: equal to the value, the extreme or the mean of what the scrapes saw
+- **a percentage**: what is known of a number of which scrapes or evaluations miss a part, such as the dollars of the
+  last seconds before a restart
 
 """
 _HEAD = ("panel / query", "shown", "truth", "difference", "resolution", "numbers compared")
@@ -50,11 +59,12 @@ def write(rows: Sequence[Row], version: str, left_out: dict[str, str]) -> Path:
 def _page(rows: Sequence[Row], version: str, left_out: dict[str, str]) -> str:
     text = _HEADING.format(
         date=dt.datetime.now(tz=dt.UTC).date(), version=version, requests=len(traffic.requests(days=7)),
-        numbers=sum(row.points for row in rows),
+        numbers=sum(row.points for row in rows), lag=LAG_S[-1], long_lag=LONG_LAG_S[-1],
     )  # fmt: skip
     lines = [text]
-    for name in traffic.RANGES:
-        lines += [f"## {name}", "", *_table([row for row in rows if row.range == name]), ""]
+    for range_name, vm in VIEWS:
+        title = f"{range_name}, VM `{vm}`" if vm else range_name
+        lines += [f"## {title}", "", *_table([row for row in rows if (row.range, row.vm) == (range_name, vm)]), ""]
     reasons = [f"- {panel}: {reason}" for panel, reason in sorted(left_out.items())]
     return "\n".join([*lines, "## Not compared", "", *reasons, ""])
 

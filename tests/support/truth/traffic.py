@@ -6,7 +6,7 @@ which it was scraped, so that what happens there would be in the range or not by
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 RANGES = {"5m": 5 * MINUTE, "6h": 6 * HOUR, "7d": 7 * DAY}
@@ -15,21 +15,27 @@ ASKED_AT = 1_767_960_002
 # How long nothing ends before and after the end of a range: longer than a step of the recorded series and two scrapes.
 QUIET_S = 75
 CHAT = "/v1/chat/completions"
-VM = "local"
+VMS = LOCAL, REMOTE = "local", "remote"
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine: its name, kind, model and price of an hour."""
+    """An engine: its name, kind, model, price of an hour, and VM."""
 
     name: str
     kind: str
     model: str
     usd_per_hour: float
+    vm: str = LOCAL
 
 
-ENGINES = (Engine("gpu-1", "vllm", "large", 0.8), Engine("cpu-1", "llama_cpp", "small", 0.2))
-BY_MODEL = {engine.model: engine for engine in ENGINES}
+# Two VMs may have the same names of engines and models.
+ENGINES = (
+    Engine("gpu-1", "vllm", "large", 0.8), Engine("cpu-1", "llama_cpp", "small", 0.2),
+    Engine("gpu-1", "vllm", "large", 0.5, REMOTE),
+)  # fmt: skip
+MODELS = tuple(dict.fromkeys(engine.model for engine in ENGINES))
+_SERVING = {(engine.vm, engine.model): engine for engine in ENGINES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,8 @@ class Request:
         generating: seconds from its first to its last token, or None.
         tokens: input, output, cached input and reasoning tokens; None without usage.
         events: with tokens, that were received.
+        phase: of a timeout.
+        vm: whose gateway got it.
     """
 
     started: float
@@ -60,6 +68,12 @@ class Request:
     tokens: tuple[int, int, int, int] | None = None
     events: int = 0
     phase: str = ""
+    vm: str = LOCAL
+
+    @property
+    def engine(self) -> Engine | None:
+        """That of its model."""
+        return _SERVING.get((self.vm, self.model))
 
     @property
     def duration(self) -> float:
@@ -68,7 +82,7 @@ class Request:
     @property
     def cost(self) -> float:
         """Dollars: an eighth of the engine's time."""
-        engine = BY_MODEL.get(self.model)
+        engine = self.engine
         return engine.usd_per_hour / HOUR * self.duration / 8 if engine and self.tokens else 0.0
 
     @property
@@ -79,17 +93,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """An engine in another state than ready, from `start` until `end`."""
+    """An engine in another state than ready, from `start` until `end`; a process that is `down` starts anew then."""
 
     engine: str
     state: str
     start: float
     end: float
+    vm: str = LOCAL
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The gateway is away from `start` until `end`, and nginx answers some requests itself with 502."""
+    """The local gateway is away from `start` until `end`, and nginx answers some requests itself with 502."""
 
     start: float
     end: float
@@ -104,12 +119,15 @@ def _ago(days: float = 0, hours: float = 0, minutes: float = 0) -> float:
 OUTAGES = (
     Outage("cpu-1", "down", _ago(days=2, hours=3), _ago(days=2, hours=3) + 6 * MINUTE),
     Outage("gpu-1", "ejected", _ago(hours=4), _ago(hours=4) + 2 * MINUTE),
+    Outage("gpu-1", "down", _ago(hours=1, minutes=30), _ago(hours=1, minutes=30) + 90, REMOTE),
 )
 RESTARTS = (
     Restart(_ago(days=5), _ago(days=5) + 2 * MINUTE, 7), Restart(_ago(hours=3), _ago(hours=3) + 20, 3),
 )  # fmt: skip
 # Of twelve requests at once, an engine with four slots lets eight wait.
 QUEUE_AT, QUEUE_S, QUEUED, SLOTS = _ago(days=3, hours=1), 3 * MINUTE, 12, 4
+# Clients that bypass the gateways: so many requests to an engine, and their input and output tokens.
+DIRECT_AT, DIRECT, DIRECT_TOKENS = _ago(hours=2, minutes=10), 8, (100, 50)
 # Keys: when they are added. "sudden" has its first burst at once, "newcomer" after a minute.
 KEYS = {
     "daily": _ago(days=8), "batch": _ago(days=8), "early": _ago(days=4), "newcomer": _ago(hours=5, minutes=31),
@@ -120,7 +138,7 @@ BURST = 10
 # Of requests that reached an engine, how the attempt ended; else it was not reachable.
 ATTEMPTS = {"ok": "ok", "cancelled": "cancelled", "timeout": "timeout", "stream_error": "broken"}
 REFUSED = (400, 429)
-UNAUTHORIZED = 401
+UNAUTHORIZED, UNREACHABLE = 401, 503
 
 # Outcome, status, weight: of the requests of a day.
 _OUTCOMES = (
@@ -135,12 +153,13 @@ def requests(days: float) -> list[Request]:
     found = [*_daily(dice), *_named(dice)]
     start = _ago(days=days)
     return sorted(
-        (request for request in found if request.started > start and not _is_quiet(request)),
+        (request for request in found if request.started > start and not is_quiet(request)),
         key=lambda request: request.ended,
     )
 
 
-def _is_quiet(request: Request) -> bool:
+def is_quiet(request: Request) -> bool:
+    """Whether it would end where what is scraped of it depends on the second, and is left out."""
     ends = [ASKED_AT, *(ASKED_AT - length for length in RANGES.values())]
     starts = [restart.start for restart in RESTARTS]
     ended = request.ended
@@ -148,7 +167,17 @@ def _is_quiet(request: Request) -> bool:
         # What no scrape saw before the gateway left is lost, as are requests that it did not get.
         ended > start - 2 * MINUTE and request.started < start + 4 * MINUTE
         for start in starts
-    )
+    ) or _is_lost(request)  # fmt: skip
+
+
+def _is_lost(request: Request) -> bool:
+    """Whether a restarted engine would have lost what it counted, or direct requests could not be told apart."""
+    near_direct = abs(request.ended - DIRECT_AT) < 7 * MINUTE and request.route == CHAT
+    return near_direct or any(
+        outage.state == "down" and request.code != UNREACHABLE
+        and outage.start - 2 * MINUTE < request.ended and request.started < outage.end + 2 * MINUTE
+        for outage in OUTAGES
+    )  # fmt: skip
 
 
 def _daily(dice: random.Random) -> Iterator[Request]:
@@ -158,7 +187,8 @@ def _daily(dice: random.Random) -> Iterator[Request]:
         hour = at // HOUR % 24
         if not 1 <= hour < 5 and dice.random() < 0.6:
             for _ in range(dice.randint(4, 20)):
-                yield _request(dice, at + dice.random() * 2 * MINUTE, dice.choice(("daily", "batch")))
+                vm = REMOTE if dice.random() < 0.3 else LOCAL
+                yield _request(dice, at + dice.random() * 2 * MINUTE, dice.choice(("daily", "batch")), vm)
         at += 10 * MINUTE
 
 
@@ -169,8 +199,9 @@ def _named(dice: random.Random) -> Iterator[Request]:
     for number in range(QUEUED):
         yield _answered(dice, QUEUE_AT + number / 10, QUEUE_S, "batch", "large", stream=True)
     # In the last five minutes, between the quiet ends of the range.
-    for _ in range(24):
-        yield _request(dice, _ago(minutes=3.4) + dice.random() * 100, "daily", longest=8)
+    for number in range(32):
+        vm = REMOTE if number % 4 == 0 else LOCAL
+        yield _request(dice, _ago(minutes=3.4) + dice.random() * 100, "daily", vm, longest=8)
     # With a wrong key, for an hour.
     for number in range(30):
         start = _ago(hours=5, minutes=10) + 2 * MINUTE * number + dice.random()
@@ -179,12 +210,18 @@ def _named(dice: random.Random) -> Iterator[Request]:
     for outage in OUTAGES:
         model = next(engine.model for engine in ENGINES if engine.name == outage.engine)
         for _ in range(6):
-            start = outage.start + dice.random() * 100
-            yield Request(start, start + 0.4, "daily", model, CHAT, False, "engine_error", 503)
+            start = outage.start + dice.random() * min(100, outage.end - outage.start - 1)
+            yield Request(
+                start, start + 0.4, "daily", model, CHAT, False, "engine_error", UNREACHABLE, vm=outage.vm
+            )  # fmt: skip
 
 
-def _request(dice: random.Random, start: float, key: str, longest: float = 40) -> Request:
-    model = dice.choice(("large", "large", "small"))
+def _request(dice: random.Random, start: float, key: str, vm: str, longest: float = 40) -> Request:
+    model = dice.choice(("large", "large", "small")) if vm == LOCAL else "large"
+    return replace(_any_request(dice, start, key, model, longest), vm=vm)
+
+
+def _any_request(dice: random.Random, start: float, key: str, model: str, longest: float) -> Request:
     stream = dice.random() < 0.7
     ((outcome, code, _),) = dice.choices(_OUTCOMES, [weight for *_, weight in _OUTCOMES])
     # Many are fast, few are slow.

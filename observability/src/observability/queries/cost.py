@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from observability import downsampling, settings
 from observability.promql import Scope, share, total
-from observability.queries.gateway import JOB, history
+from observability.queries.gateway import JOB
 
 PARTS = ("requests", "idle", "lost")
 STEP_SECONDS = 60  # seven days of shorter steps cost more than they show
@@ -19,6 +19,8 @@ STEP_SECONDS = 60  # seven days of shorter steps cost more than they show
 ENGINE_COST = "engine:gateway_cost_usd:increase1m"
 MODEL_COST = "model:gateway_cost_usd:increase1m"
 MODEL_TOKENS = "model:gateway_output_equivalent_tokens:increase1m"
+# Recorded with the dollars, since the steps of another group are up to a minute apart.
+MODEL_REQUESTS = "model:gateway_finished_requests:increase1m"
 _OF_REQUESTS = 'part="requests"'
 _HOUR, _THOUSAND, _MILLION = 3600, 1_000, 1_000_000
 
@@ -78,7 +80,8 @@ def total_cost_per_million_tokens(scope: Scope) -> str:
 
 def cost_per_thousand_requests(scope: Scope, *labels: str) -> str:
     """Dollars per thousand finished requests, failed ones included."""
-    return f"{share(_per_second(scope, MODEL_COST, *labels), history.request_rate(scope, *labels))} * {_THOUSAND}"
+    requests = _per_second(scope, MODEL_REQUESTS, *labels)
+    return f"{share(_per_second(scope, MODEL_COST, *labels), requests)} * {_THOUSAND}"
 
 
 def hourly_cost(scope: Scope) -> str:

@@ -3,7 +3,7 @@
 from observability import settings
 from observability.promql import Scope, increase_between_evaluations, total
 from observability.queries import cost, keys
-from observability.queries.gateway import JOB
+from observability.queries.gateway import JOB, requests
 from observability.recording.group import Group
 
 _SCOPE = Scope("1m")
@@ -12,7 +12,7 @@ _LONGEST_GAP = "15m"
 
 
 def group() -> Group:
-    """Dollars, and the tokens that share them out, by engine, model and key; requests and latency by key.
+    """Dollars by engine, model and key, with the tokens and requests that share them out; latency by key.
 
     Of the many outcomes of a key, those that did not happen are not recorded.
     """
@@ -20,6 +20,7 @@ def group() -> Group:
     models = {
         cost.MODEL_COST: cost.model_series(_SCOPE, "model_cost_usd_total"),
         cost.MODEL_TOKENS: cost.model_series(_SCOPE, "output_equivalent_tokens_total"),
+        cost.MODEL_REQUESTS: requests.requests(_SCOPE),
     }
     sums = {
         keys.COST: "cost_usd_total",
@@ -28,15 +29,15 @@ def group() -> Group:
         keys.TTFT_SUM: "time_to_first_token_seconds_sum",
         keys.TTFT_COUNT: "time_to_first_token_seconds_count",
     }
-    requests, tokens = (keys.series(_SCOPE, name) for name in ("requests_total", "tokens_total"))
+    by_outcome, by_type = (keys.series(_SCOPE, name) for name in ("requests_total", "tokens_total"))
     return Group(
         "glasshouse-cost",
         cost.STEP_SECONDS,
         {
             cost.ENGINE_COST: _increase(engines, "engine", "part"),
             **{name: _increase(counters, "model") for name, counters in models.items()},
-            keys.REQUESTS: f"{_increase(requests, 'key', 'outcome')} > 0",
-            keys.TOKENS: _increase(tokens, "key", "type"),
+            keys.REQUESTS: f"{_increase(by_outcome, 'key', 'outcome')} > 0",
+            keys.TOKENS: _increase(by_type, "key", "type"),
             **{name: _increase(keys.series(_SCOPE, counter), "key") for name, counter in sums.items()},
         },
     )

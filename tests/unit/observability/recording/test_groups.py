@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from tests.support.generated_files import ROOT, generated_yaml
 
-from observability import recording
+from observability import dashboards, downsampling, recording
 from observability.recording import downsampled
 
 FILE = "prometheus/rules/recording.yml"
@@ -37,6 +37,27 @@ def test_a_rule_uses_only_the_rules_of_its_group_that_come_before_it() -> None:
         for name, expr in group.series.items():
             assert set(_USED.findall(expr)) & recording.series().keys() <= before, name
             before.add(name)
+
+
+def test_a_query_reads_the_steps_of_a_single_group() -> None:
+    """Those of two groups are up to a step apart: their ratio would be wrong where traffic comes and goes."""
+    *groups, _ = recording.all_groups()
+    group_of = {name: group.name for group in groups for short in group.series for name in _with_long_steps(short)}
+    several = set()
+    for dashboard in dashboards.all_dashboards():
+        for panel in dashboard.panels:
+            for query in panel.queries:
+                if len({group_of[name] for name in _USED.findall(query.expr) if name in group_of}) > 1:
+                    several.add(panel.title)
+    # A difference of two medians of the same stretch, and no ratio of what came in it.
+    assert several == {"Latency added by the gateway"}
+
+
+def _with_long_steps(name: str) -> list[str]:
+    if not downsampling.is_downsampled(name):
+        return [name]
+    of_all = [downsampling.of_all_models(name)] if downsampling.is_by_model(name) else []
+    return [name, downsampling.long_steps(name), *of_all]
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")

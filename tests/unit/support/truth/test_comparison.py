@@ -1,11 +1,15 @@
 """A number that lies is found, and one within its resolution is not."""
 
+from dataclasses import replace
+
 import pytest
 from tests.support.truth import amounts as a
+from tests.support.truth import combined
 from tests.support.truth import measures as m
 from tests.support.truth.asking import Answer, Timing
 from tests.support.truth.comparison import Compared, Comparison, Row
-from tests.support.truth.measures import Measure, Truth
+from tests.support.truth.events import Truth
+from tests.support.truth.measures import Measure
 from tests.support.truth.traffic import ASKED_AT, CHAT, Request
 
 HOUR = Timing(range=3600, step=60, scrape=5, points=700)
@@ -79,3 +83,28 @@ def test_a_model_that_has_no_line_is_found() -> None:
     row = Comparison(TRUTH, compared, HOUR).row("panel", "1h", [], instant=True)
     assert len(row.wrong) == 1
     assert "large" in row.wrong[0]
+
+
+def test_what_a_graph_leaves_out_is_not_missing_in_its_sum() -> None:
+    rates = _true_rates()
+    shown = {at: rate for at, rate in rates.items() if rate * 60 >= 50}
+    compared = Compared(combined.at_least(50, m.total(), m.total()), "step", recorded=True, per_second=True)
+    row = Comparison(TRUTH, compared, HOUR).row("panel", "1h", [Answer({}, tuple(shown.items()))], instant=False)
+    assert row.wrong == ()
+    assert 0 < (row.shown or 0) < 100
+    assert row.shown == pytest.approx(row.truth)
+
+
+def test_the_inverse_of_a_short_time_has_no_upper_bound() -> None:
+    speed = combined.inverse(m.quantile(0.95, lambda _: 0.001, (0.01, 0.1)))
+    assert _tile(speed, 105).wrong == ()
+    assert len(_tile(speed, 99).wrong) == 1
+
+
+@pytest.mark.parametrize(("shown", "late", "wrong"), [(100, 300, 0), (85, 300, 0), (85, 0, 1), (60, 300, 1)])
+def test_windows_that_reach_over_the_ends_of_the_range_count_a_part(shown: float, late: int, wrong: int) -> None:
+    # Of the requests from 450 to 351 s before the end, a fifth came after a window that ends 370 s before it.
+    truth = Truth([replace(request, ended=request.ended + 1350) for request in _requests(100)], TRUTH.times)
+    compared = Compared(m.total(), "range", recorded=True, late=late)
+    answer = Answer({}, ((float(ASKED_AT), shown),))
+    assert len(Comparison(truth, compared, HOUR).row("panel", "1h", [answer], instant=True).wrong) == wrong

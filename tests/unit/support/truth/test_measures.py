@@ -4,7 +4,7 @@ import pytest
 from tests.support.truth import amounts as a
 from tests.support.truth import conditions as c
 from tests.support.truth import measures as m
-from tests.support.truth.measures import Truth
+from tests.support.truth.events import Truth
 from tests.support.truth.traffic import CHAT, Request
 
 START = 1_000_000.0
@@ -62,5 +62,5 @@ def test_the_peak_in_flight_is_that_of_the_scrapes() -> None:
 
 def test_dollars_of_requests_and_idle_time_are_the_price() -> None:
     parts = c.paid(by="part").values(TRUTH, START, START + 3600)
-    assert sum(parts.values()) == pytest.approx(1.0)
+    assert sum(parts.values()) == pytest.approx(1.5)
     assert parts["requests"] == pytest.approx(0.8 / 3600 * 32 / 8)

@@ -18,4 +18,3 @@ def test_what_is_compared_is_shown() -> None:
 def test_a_reason_belongs_to_a_panel_that_is_left_out() -> None:
     left_out = {panel.title for panel in run.panels() if not all(run.compared(panel, query) for query in panel.queries)}
     assert set(reasons.BY_TITLE) - left_out == set()
-    assert set(reasons.BY_DASHBOARD) <= {panel.dashboard for panel in run.panels()}
