@@ -19,15 +19,16 @@ _LABELS = {LABEL: f" {' '.join(INTERVALS)} "}
 # A series by model has long steps of all models together too, which are read where no model is chosen: sixteen models
 # have sixteen times the samples. This label is what Grafana then puts in place of `$model`.
 ALL_MODELS = "all_models"
-_BY_MODEL = re.compile(r"^model:(.*:increase)")
+_BY_MODEL = re.compile(r"^(model|route):(.*:increase)")
+_OF_ALL_MODELS = {"model": "vm", "route": "vm_route"}
 # For descriptions of panels.
 STEPS = "in steps of a minute, or of 15 minutes over ranges of days"
 # What the name of a recorded series ends with, and how long steps are made of its short ones.
 # Not those of 15 s that service levels count: alerts read them, and a label would be in their messages.
-_SUFFIX = re.compile(r":(increase|count|max|min)(1m|15s)(?<!:increase15s)$")
+_SUFFIX = re.compile(r":(increase|count|max|min|avg)(1m|15s)(?<!:increase15s)$")
 _LONG_SUFFIX = r":\g<1>15m"
 _SECONDS = {"15s": 15, "1m": 60}
-_MADE_BY = {"increase": "sum", "count": "sum", "max": "max", "min": "min"}
+_MADE_BY = {"increase": "sum", "count": "sum", "max": "max", "min": "min", "avg": "avg"}
 
 
 def is_downsampled(name: str) -> bool:
@@ -54,11 +55,11 @@ def is_by_model(name: str) -> bool:
 
 def of_all_models(name: str) -> str:
     """The name of the long steps of all models together."""
-    return _BY_MODEL.sub(r"vm:\1", long_steps(name))
+    return _BY_MODEL.sub(lambda match: f"{_OF_ALL_MODELS[match[1]]}:{match[2]}", long_steps(name))
 
 
 def made_by(name: str) -> str:
-    """What makes long steps of a series: sum, max or min."""
+    """What makes long steps of a series: sum, max, min or avg."""
     return _MADE_BY[_suffix(name)[1]]
 
 
@@ -98,6 +99,16 @@ def rate(scope: Scope, name: str, counters: str, *by: str, **labels: str) -> str
     return per_second(scope, name, by=by, **labels) if scope.interval else total(scope.rate(counters), *by)
 
 
+def gained(scope: Scope, name: str, counters: str, *by: str, **labels: str) -> str:
+    """What came in the window, as `rate`."""
+    return count(scope, name, by=by, **labels) if scope.interval else total(scope.increase(counters), *by)
+
+
+def gauge(scope: Scope, name: str, aggregation: str, values: str, **labels: str) -> str:
+    """A recorded gauge over time where the scope has an interval, else the values that it is made of, aggregated."""
+    return over_time(scope, name, aggregation, **labels) if scope.interval else f"{aggregation} ({values})"
+
+
 def recorded_seconds(scope: Scope, name: str, *by: str, **labels: str) -> str:
     """How many seconds of the window a series was recorded for: that by which its counts become rates."""
 
@@ -112,8 +123,8 @@ def quantile(scope: Scope, name: str, number: float, *matchers: str, by: tuple[s
     return f"histogram_quantile({number}, {count(scope, name, *matchers, by=('le', *by), **labels)}) >= 0"
 
 
-def extreme(scope: Scope, name: str, aggregation: str, *matchers: str, **labels: str) -> str:
-    """The highest or lowest value in the window of a recorded series of extremes, aggregated."""
+def over_time(scope: Scope, name: str, aggregation: str, *matchers: str, **labels: str) -> str:
+    """The highest, lowest or mean value in the window of a recorded gauge, aggregated."""
     function = f"{made_by(name)}_over_time"
 
     def aggregated(values: str, _: int) -> str:

@@ -39,7 +39,7 @@ def test_without_a_chosen_model_the_steps_of_all_models_are_read() -> None:
 
 
 def test_an_extreme_is_that_of_the_extremes_in_the_window() -> None:
-    assert downsampling.extreme(replace(SCOPE, filters={}), "a:min15s", "min by (vm)", vm="vm") == (
+    assert downsampling.over_time(replace(SCOPE, filters={}), "a:min15s", "min by (vm)", vm="vm") == (
         '(min by (vm) (min_over_time(a:min15s{downsampled_at!~".* $__interval .*"}[6h])) or '
         'min by (vm) (min_over_time(a:min15m{downsampled_at=~".* $__interval .*"}[6h])))'
     )

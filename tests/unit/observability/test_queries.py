@@ -94,7 +94,7 @@ def test_every_label_and_value_that_is_matched_exists() -> None:
 def _recorded_labels(name: str) -> set[str]:
     """The labels of a recorded series: those that its expression aggregates by first, or adds."""
     recorded = _RECORDED.get(name, "")
-    if source := re.match(r"(?:sum without \(model\) \()?(?:sum|max|min)_over_time\(([\w:]+)\{\}\[900s\]", recorded):
+    if source := re.match(r"(?:sum without \(model\) \()?(?:sum|max|min|avg)_over_time\(([\w:]+)\{\}\[900s\]", recorded):
         return _recorded_labels(source[1])
     (labels,) = re.findall(r"^(?:1 - )?(?:sum|max|min) by \(([^)]*)\)", recorded) or [""]
     added = re.findall(r', "(\w+)", "[^"]*", "", ""\)', recorded)

@@ -46,4 +46,4 @@ def test_both_steps_have_the_label_by_which_they_are_selected() -> None:
         assert rule.get("labels", {}) == downsampling.labels(rule["record"])
     # Long steps keep it: nothing is aggregated, or only the models.
     for name in downsampled.group().series.values():
-        assert re.match(r"(sum without \(model\) \()?(sum|max|min)_over_time\([\w:]+\{\}", name)
+        assert re.match(r"(sum without \(model\) \()?(sum|max|min|avg)_over_time\([\w:]+\{\}", name)
