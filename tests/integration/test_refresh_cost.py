@@ -29,8 +29,8 @@ TITLES = tuple(dashboard.title for dashboard in dashboards.all_dashboards())
 COARSE_SECONDS, COARSE_KEYS = 300, 3
 # As many as have series of their own by default.
 KEYS = 60
-# Of a series of long steps, and what the windows of neighbouring points have in common.
-MOST_SAMPLES_OF_A_SERIES = 1.1 * SECONDS / downsampling.LONG_STEP_SECONDS
+# Of a series of long steps, twice where the windows of neighbouring points overlap: a third of a raw one's.
+MOST_SAMPLES_OF_A_SERIES = 2.1 * SECONDS / downsampling.LONG_STEP_SECONDS
 # Of a refresh, on the small history.
 MOST_SAMPLES = {"Overview": 0, "Gateway": 0, "Engine": 0, "GPU": 0, "Cost and keys": 0}
 REFRESHES = 7

@@ -19,6 +19,8 @@ END = 1_790_000_000 // 86400 * 86400
 DAY = 86400
 # Long enough for the longest window of a query of now, and for what Prometheus looks back.
 _RECENT_SECONDS = 1200
+# Outcomes of a key that did not happen are not recorded, and few of them do.
+_UNUSUAL = r'outcome="(client_error|rate_limited|queue_full|timeout|stream_error|internal_error)"'
 # Values repeat after so many samples: cheap to write, and no constant, which would be cheap to read.
 _PERIOD = 97
 
@@ -51,11 +53,11 @@ class _Counted:
             yield line
 
 
-def _lines(
-    everything: Iterable[Labelled], scrape_seconds: int, keys: int, days: Mapping[str, int]
-) -> Iterator[str]:
+def _lines(everything: Iterable[Labelled], scrape_seconds: int, keys: int, days: Mapping[str, int]) -> Iterator[str]:
     for series in everything:
         step = max(_steps().get(series.name, settings.SCRAPE_INTERVAL_SECONDS), scrape_seconds)
+        if series.name.startswith("key:") and re.search(_UNUSUAL, series.labels):
+            continue
         begin = END - days.get(series.name, 0) * DAY - _RECENT_SECONDS
         for each in _repeated(series, keys):
             yield _samples(each, range(begin, END + 1, step))

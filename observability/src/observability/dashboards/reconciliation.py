@@ -41,8 +41,8 @@ def _counts() -> Panel:
     return table(
         "Token reconciliation",
         "Do the engines and the gateways count the same?",
-        f"llama.cpp does not count requests. Counted {downsampling.STEPS}; the edges of the time range are five minutes "
-        f"soft. Tokens are not split by model or key. {_EVERYTHING}",
+        f"llama.cpp does not count requests. Counted {downsampling.STEPS}; the edges of the time range are five "
+        f"minutes soft. Tokens are not split by model or key. {_EVERYTHING}",
         "short",
         10,
         (

@@ -43,6 +43,6 @@ def group() -> Group:
     for name in names:
         steps = f"{downsampling.made_by(name)}_over_time({name}{{}}{window})"
         series[downsampling.long_steps(name)] = steps
-        if downsampling.is_by_model(name):
-            series[downsampling.of_all_models(name)] = f"sum without (model) ({steps})"
+        if variable := downsampling.split_by(name):
+            series[downsampling.of_all(name)] = f"sum without ({variable}) ({steps})"
     return Group("glasshouse-long-steps", downsampling.LONG_STEP_SECONDS, series)
