@@ -25,7 +25,7 @@ _UNUSUAL = r'outcome="(client_error|rate_limited|queue_full|timeout|stream_error
 _PERIOD = 97
 
 
-def write(directory: Path, scrape_seconds: int, keys: int, days: Mapping[str, int]) -> int:
+def write(directory: Path, scrape_seconds: int, keys: int, days: Mapping[str, int], block: str = "54h") -> int:
     """Writes a history; returns how many samples it has.
 
     Args:
@@ -33,11 +33,13 @@ def write(directory: Path, scrape_seconds: int, keys: int, days: Mapping[str, in
         scrape_seconds: the shortest time between two samples. The stack's own is 5.
         keys: how many keys have series of their own.
         days: how many there are of a metric; of the others there is what a query of now needs.
+        block: the longest block, each of which takes a while to write. A Prometheus that keeps samples for 15 days has
+            blocks of up to 36 hours.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     scraped = exported()
     counted = _Counted(_lines([*scraped, *recorded(directory.parent, scraped)], scrape_seconds, keys, days))
-    history.write_lines(directory, counted)
+    history.write_lines(directory, counted, block)
     return counted.samples
 
 

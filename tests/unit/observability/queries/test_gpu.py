@@ -100,12 +100,12 @@ def test_recorded_steps_have_the_peaks_the_means_and_what_counters_gained(tmp_pa
     evaluate(tmp_path, gauges, expected, at=_SECONDS - 1, group=recorded.group())
     counters: dict[str, Values] = {
         f"up{{{target}}}": [1.0 for _ in _SAMPLES],
-        # Held back for six seconds.
-        f"DCGM_FI_DEV_THERMAL_VIOLATION{{{of_gpu}}}": counter(_SECONDS, (300, 6e9)),
+        # Held back for 4.8 seconds.
+        f"DCGM_FI_DEV_THERMAL_VIOLATION{{{of_gpu}}}": counter(_SECONDS, (300, 4.8e9)),
         f'gpu_xid_errors_total{{{of_gpu}, xid="79"}}': counter(_SECONDS, (300, 1)),
     }
     gained = {
-        gpu.throttled_time(scope, "THERMAL"): {labels: 6 / 480},
+        gpu.throttled_time(scope, "THERMAL"): {labels: 4.8 / 480},
         gpu.xids(scope): {'{gpu="0", vm="local", xid="79"}': 1},
     }
     evaluate(tmp_path, counters, gained, at=_SECONDS - 1, group=recorded.counters())
