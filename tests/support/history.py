@@ -34,13 +34,13 @@ def write(directory: Path, series: Iterable[Series], times: range) -> None:
     write_lines(directory, _lines(series, times))
 
 
-def write_lines(directory: Path, lines: Iterable[str]) -> None:
+def write_lines(directory: Path, lines: Iterable[str], block: str = _BLOCK) -> None:
     """Writes blocks of samples, given as lines of the text format, each with its time in seconds."""
     file = directory.with_suffix(".openmetrics")
     with file.open("w", encoding="ascii") as text:
         text.writelines(lines)
         text.write("# EOF\n")
-    command = ("promtool", "tsdb", "create-blocks-from", f"--max-block-duration={_BLOCK}", "--quiet", "openmetrics")
+    command = ("promtool", "tsdb", "create-blocks-from", f"--max-block-duration={block}", "--quiet", "openmetrics")
     subprocess.run([*command, str(file), str(directory)], check=True, timeout=_TIMEOUT_S, capture_output=True)
     file.unlink()
 

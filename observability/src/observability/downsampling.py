@@ -16,18 +16,19 @@ LONG_STEP_SECONDS = 900
 # Grafana rounds the interval between two points to one of these, or to a shorter one.
 INTERVALS = ("15m", "20m", "30m", "1h", "2h", "3h", "6h", "12h", "1d", "7d", "30d", "1y")
 _LABELS = {LABEL: f" {' '.join(INTERVALS)} "}
-# A series by model has long steps of all models together too, which are read where no model is chosen: sixteen models
-# have sixteen times the samples. This label is what Grafana then puts in place of `$model`.
-ALL_MODELS = "all_models"
-_BY_MODEL = re.compile(r"^model:(.*:increase)")
+# A series by model or by key has long steps of all models or keys together too, which are read where none is chosen:
+# sixteen models have sixteen times the samples. How its name begins: the variable, which is also a label of it, and how
+# the name of all together begins.
+_SPLIT = {"model": ("model", "vm"), "route": ("model", "vm_route"), "key": ("key", "all_keys")}
+_SPLIT_NAME = re.compile(rf"^({'|'.join(_SPLIT)}):(.*:increase)")
 # For descriptions of panels.
 STEPS = "in steps of a minute, or of 15 minutes over ranges of days"
 # What the name of a recorded series ends with, and how long steps are made of its short ones.
 # Not those of 15 s that service levels count: alerts read them, and a label would be in their messages.
-_SUFFIX = re.compile(r":(increase|count|max|min)(1m|15s)(?<!:increase15s)$")
+_SUFFIX = re.compile(r":(increase|count|max|min|avg)(1m|15s)(?<!:increase15s)$")
 _LONG_SUFFIX = r":\g<1>15m"
 _SECONDS = {"15s": 15, "1m": 60}
-_MADE_BY = {"increase": "sum", "count": "sum", "max": "max", "min": "min"}
+_MADE_BY = {"increase": "sum", "count": "sum", "max": "max", "min": "min", "avg": "avg"}
 
 
 def is_downsampled(name: str) -> bool:
@@ -44,21 +45,26 @@ def labels(name: str) -> dict[str, str]:
     """The labels by which a series is selected, on its short steps; its long steps keep them."""
     if not is_downsampled(name):
         return {}
-    return _LABELS | ({ALL_MODELS: variables.ALL_VALUE} if is_by_model(name) else {})
+    return _LABELS | ({all_label(variable): variables.ALL_VALUE} if (variable := split_by(name)) else {})
 
 
-def is_by_model(name: str) -> bool:
-    """Whether a series of increases is recorded of all models together too."""
-    return bool(_BY_MODEL.match(name))
+def split_by(name: str) -> str:
+    """The variable of whose values a series of increases is recorded together too: model, key, or empty for none."""
+    return _SPLIT[match[1]][0] if (match := _SPLIT_NAME.match(name)) else ""
 
 
-def of_all_models(name: str) -> str:
-    """The name of the long steps of all models together."""
-    return _BY_MODEL.sub(r"vm:\1", long_steps(name))
+def all_label(variable: str) -> str:
+    """The label that selects the series of all values of a variable: its value is what Grafana puts in its place."""
+    return f"all_{variable}s"
+
+
+def of_all(name: str) -> str:
+    """The name of the long steps of all models or keys together."""
+    return _SPLIT_NAME.sub(lambda match: f"{_SPLIT[match[1]][1]}:{match[2]}", long_steps(name))
 
 
 def made_by(name: str) -> str:
-    """What makes long steps of a series: sum, max or min."""
+    """What makes long steps of a series: sum, max, min or avg."""
     return _MADE_BY[_suffix(name)[1]]
 
 
@@ -98,6 +104,16 @@ def rate(scope: Scope, name: str, counters: str, *by: str, **labels: str) -> str
     return per_second(scope, name, by=by, **labels) if scope.interval else total(scope.rate(counters), *by)
 
 
+def gained(scope: Scope, name: str, counters: str, *by: str, **labels: str) -> str:
+    """What came in the window, as `rate`."""
+    return count(scope, name, by=by, **labels) if scope.interval else total(scope.increase(counters), *by)
+
+
+def gauge(scope: Scope, name: str, aggregation: str, values: str, **labels: str) -> str:
+    """A recorded gauge over time where the scope has an interval, else the values that it is made of, aggregated."""
+    return over_time(scope, name, aggregation, **labels) if scope.interval else f"{aggregation} ({values})"
+
+
 def recorded_seconds(scope: Scope, name: str, *by: str, **labels: str) -> str:
     """How many seconds of the window a series was recorded for: that by which its counts become rates."""
 
@@ -112,8 +128,8 @@ def quantile(scope: Scope, name: str, number: float, *matchers: str, by: tuple[s
     return f"histogram_quantile({number}, {count(scope, name, *matchers, by=('le', *by), **labels)}) >= 0"
 
 
-def extreme(scope: Scope, name: str, aggregation: str, *matchers: str, **labels: str) -> str:
-    """The highest or lowest value in the window of a recorded series of extremes, aggregated."""
+def over_time(scope: Scope, name: str, aggregation: str, *matchers: str, **labels: str) -> str:
+    """The highest, lowest or mean value in the window of a recorded gauge, aggregated."""
     function = f"{made_by(name)}_over_time"
 
     def aggregated(values: str, _: int) -> str:
@@ -131,12 +147,12 @@ def _read(
     listed = f'~".* {scope.interval} .*"'
     short = scope.recorded(name, f"{LABEL}!{listed}", *matchers, **labels)
     long = [scope.recorded(long_steps(name), f"{LABEL}={listed}", *matchers, **labels)]
-    if is_by_model(name) and "model" in scope.filters and "model" not in by:
-        chosen, of_all = f"{LABEL}={listed}", {key: label for key, label in labels.items() if key != "model"}
-        model = scope.filters["model"]
+    if (variable := split_by(name)) and variable in scope.filters and variable not in by:
+        interval, value, label = f"{LABEL}={listed}", scope.filters[variable], all_label(variable)
+        others = {key: of_series for key, of_series in labels.items() if key != variable}
         long = [
-            scope.recorded(of_all_models(name), chosen, f'{ALL_MODELS}="{model}"', *matchers, **of_all),
-            scope.recorded(long_steps(name), chosen, f'{ALL_MODELS}!="{model}"', *matchers, **labels),
+            scope.recorded(of_all(name), interval, f'{label}="{value}"', *matchers, **others),
+            scope.recorded(long_steps(name), interval, f'{label}!="{value}"', *matchers, **labels),
         ]
     return f"({query(short, step_seconds(name))} or {' or '.join(query(each, LONG_STEP_SECONDS) for each in long)})"
 

@@ -11,9 +11,9 @@ DATASOURCE: Json = {"type": "prometheus", "uid": variables.DATASOURCE_UID}
 # Soft maximum of an axis by unit: without one Grafana draws a row of zeros on an axis up to 100, and puts fractions
 # beside counts.
 _SOFT_MAX = {"reqps": 0.1, "ops": 0.1, "percentunit": 0.01, "short": 5, "tokens/s": 1, "events/s": 1, "x": 1}
-# Points of a graph: one for every two or three pixels of a wide screen is as many as the eye tells apart, and each one
-# more is paid for in each query of each refresh.
-_POINTS_PER_COLUMN, _SPARKLINE_POINTS = 25, 50
+# Points of a graph: about a hundred in a third of the screen, one for every four or five pixels of a wide one. Each is
+# paid for in each query of each refresh. Twice as many would have the same two minutes between them over six hours.
+_POINTS_PER_COLUMN, _SPARKLINE_POINTS = 13, 50
 # Of a single number they decide, with its range, which recorded series it reads (see `downsampling`): those of long
 # steps from two and a half days on.
 _NUMBER_POINTS = 300

@@ -44,8 +44,7 @@ class Scope:
 
         `job` is a name, or a regular expression that matches several.
         """
-        job_matcher = f'job="{job}"' if _PLAIN_JOB.fullmatch(job) else f'job=~"{job}"'
-        return name + "{" + ", ".join([job_matcher, *matchers, *self._filters(labels)]) + "}"
+        return name + "{" + ", ".join([_job(job), *matchers, *self._filters(labels)]) + "}"
 
     def recorded(self, name: str, *matchers: str, **labels: str) -> str:
         """A selector of a recorded series, which has no job."""
@@ -161,7 +160,7 @@ def increase_between_evaluations(selector: str, job: str, interval_s: int, delay
 
     Args:
         selector: the counters.
-        job: their job.
+        job: their job, or a regular expression that matches several.
         interval_s: how often the rule is evaluated.
         delay_s: how old a sample must be, at least as long as a scrape takes. A sample is stored under the time at
             which its scrape began: a younger one may be missing now and be too old at the next evaluation.
@@ -171,6 +170,11 @@ def increase_between_evaluations(selector: str, job: str, interval_s: int, delay
     now, highest = f"last_over_time{latest}", f"max_over_time{latest}"
     earlier = f"offset {interval_s + delay_s}s"
     before = f"last_over_time({selector}[{gap}] {earlier})"
-    new = f'{now} and on (job, instance, vm) (up{{job="{job}"}} {earlier}) == 1'
+    new = f"{now} and on (job, instance, vm) (up{{{_job(job)}}} {earlier}) == 1"
     # Where it fell: its highest value, which it had before it fell, and what it has now.
     return f"{now} - ({before} <= {now} or clamp_max({before} - {highest}, 0) or 0 * ({new}))"
+
+
+def _job(job: str) -> str:
+    """The matcher of a job, by its name or by a regular expression."""
+    return f'job="{job}"' if _PLAIN_JOB.fullmatch(job) else f'job=~"{job}"'

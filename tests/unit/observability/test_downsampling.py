@@ -32,14 +32,25 @@ def test_without_a_chosen_model_the_steps_of_all_models_are_read() -> None:
         f'sum(sum_over_time(model:a:increase15m{{{chosen}, all_models!="$model", model=~"$model"}}[6h])))'
     )
     by_model = downsampling.count(scope, "model:a:increase1m", by=("model",), model="model")
-    assert downsampling.ALL_MODELS not in by_model
+    assert "all_models" not in by_model
     assert (
         variables.variables_json(("model",))[1]["allValue"] == downsampling.labels("model:a:increase1m")["all_models"]
     )
 
 
+def test_without_a_chosen_key_the_steps_of_all_keys_are_read() -> None:
+    scope = Scope("6h", {"key": "$key"}, interval="$__interval")
+    chosen = 'downsampled_at=~".* $__interval .*"'
+    assert f'sum_over_time(all_keys:a:increase15m{{{chosen}, all_keys="$key"}}[6h])' in downsampling.count(
+        scope, NAME, key="key"
+    )
+    assert downsampling.labels(NAME)["all_keys"] == ".*"
+    names = {"model:a:increase1m": "vm:a:increase15m", "route:a:increase1m": "vm_route:a:increase15m"}
+    assert {name: downsampling.of_all(name) for name in names} == names
+
+
 def test_an_extreme_is_that_of_the_extremes_in_the_window() -> None:
-    assert downsampling.extreme(replace(SCOPE, filters={}), "a:min15s", "min by (vm)", vm="vm") == (
+    assert downsampling.over_time(replace(SCOPE, filters={}), "a:min15s", "min by (vm)", vm="vm") == (
         '(min by (vm) (min_over_time(a:min15s{downsampled_at!~".* $__interval .*"}[6h])) or '
         'min by (vm) (min_over_time(a:min15m{downsampled_at=~".* $__interval .*"}[6h])))'
     )
@@ -100,6 +111,6 @@ def test_every_series_that_panels_read_by_the_interval_is_recorded_of_both_steps
                 read |= set(re.findall(rf"([\w:]+)\{{{downsampling.LABEL}", expr))
     assert read
     # Long steps are made of series that have the label, and keep it.
-    of_all_models = {downsampling.of_all_models(name) for name in labelled if downsampling.is_by_model(name)}
-    assert read <= labelled | {downsampling.long_steps(name) for name in labelled} | of_all_models
+    of_all = {downsampling.of_all(name) for name in labelled if downsampling.split_by(name)}
+    assert read <= labelled | {downsampling.long_steps(name) for name in labelled} | of_all
     assert labelled <= recording.series().keys()

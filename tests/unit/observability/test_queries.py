@@ -94,7 +94,9 @@ def test_every_label_and_value_that_is_matched_exists() -> None:
 def _recorded_labels(name: str) -> set[str]:
     """The labels of a recorded series: those that its expression aggregates by first, or adds."""
     recorded = _RECORDED.get(name, "")
-    if source := re.match(r"(?:sum without \(model\) \()?(?:sum|max|min)_over_time\(([\w:]+)\{\}\[900s\]", recorded):
+    if source := re.match(
+        r"(?:sum without \((?:model|key)\) \()?(?:sum|max|min|avg)_over_time\(([\w:]+)\{\}\[900s\]", recorded
+    ):
         return _recorded_labels(source[1])
     (labels,) = re.findall(r"^(?:1 - )?(?:sum|max|min) by \(([^)]*)\)", recorded) or [""]
     added = re.findall(r', "(\w+)", "[^"]*", "", ""\)', recorded)
@@ -179,7 +181,7 @@ def test_bucket_bounds_are_written_as_exposed() -> None:
     assert asked
     assert {name for name, _ in asked} == {
         "gateway_time_to_first_token_seconds_bucket", "gateway_time_per_output_token_seconds_bucket", history.TTFT,
-        downsampling.long_steps(history.TTFT), downsampling.of_all_models(history.TTFT),
+        downsampling.long_steps(history.TTFT), downsampling.of_all(history.TTFT),
     }  # fmt: skip
     assert {value for _, value in asked} <= exposed
     assert set(variables.OBJECTIVES["ttft_objective"]) <= exposed

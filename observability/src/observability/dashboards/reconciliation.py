@@ -1,10 +1,14 @@
 """Panels of the Cost dashboard: do the gateways and the engines count the same tokens and requests?"""
 
-from observability import settings
+from dataclasses import replace
+
+from observability import downsampling, settings
 from observability.dashboards.palette import CAUSES
 from observability.panel import Key, Panel, Query, Thresholds, graph, table
 from observability.queries import reconciliation
+from observability.variables import Variables
 
+_FULL_RANGE = Variables().full_range
 _EVERYTHING = "Covers all engines, gateways and VMs, whatever is selected above."
 
 
@@ -17,7 +21,7 @@ def drift() -> Panel:
         f"gateways count more: an engine is not scraped. {_EVERYTHING}",
         "percentunit",
         14,
-        (Query(reconciliation.drift("1h"), "{{of}}"),),
+        (Query(reconciliation.drift_over_range(replace(_FULL_RANGE, window="1h")), "{{of}}"),),
         thresholds=Thresholds.limit(settings.DRIFT_LIMIT),
         minimum=None,
         action="runbook, TokenReconciliationDrift.",
@@ -37,15 +41,15 @@ def _counts() -> Panel:
     return table(
         "Token reconciliation",
         "Do the engines and the gateways count the same?",
-        "llama.cpp does not count requests. The edges of the time range are five minutes soft. Tokens are not split by "
-        f"model or key. {_EVERYTHING}",
+        f"llama.cpp does not count requests. Counted {downsampling.STEPS}; the edges of the time range are five "
+        f"minutes soft. Tokens are not split by model or key. {_EVERYTHING}",
         "short",
         10,
         (
-            Query(reconciliation.over_range("engines", "$__range"), "Engines"),
-            Query(reconciliation.over_range("gateways", "$__range"), "Gateways"),
-            Query(reconciliation.over_range("unfinished", "$__range"), "Discarded"),
-            Query(reconciliation.drift("$__range"), "Drift", "percentunit"),
+            Query(reconciliation.over_range("engines", _FULL_RANGE), "Engines"),
+            Query(reconciliation.over_range("gateways", _FULL_RANGE), "Gateways"),
+            Query(reconciliation.over_range("unfinished", _FULL_RANGE), "Discarded"),
+            Query(reconciliation.drift_over_range(_FULL_RANGE), "Drift", "percentunit"),
         ),
         keys=(Key("of", "Of"),),
         minimum=None,

@@ -10,7 +10,7 @@ to the step, where `increase` extrapolates.
 from dataclasses import replace
 
 from observability import downsampling, settings
-from observability.promql import Scope, share, total
+from observability.promql import Scope, share
 from observability.queries.gateway import JOB
 
 PARTS = ("requests", "idle", "lost")
@@ -21,6 +21,8 @@ MODEL_COST = "model:gateway_cost_usd:increase1m"
 MODEL_TOKENS = "model:gateway_output_equivalent_tokens:increase1m"
 # Recorded with the dollars, since the steps of another group are up to a minute apart.
 MODEL_REQUESTS = "model:gateway_finished_requests:increase1m"
+# The highest in each minute (`recording.extremes`).
+HOURLY_PRICE = "engine:gateway_hourly_price_usd:max1m"
 _OF_REQUESTS = 'part="requests"'
 _HOUR, _THOUSAND, _MILLION = 3600, 1_000, 1_000_000
 
@@ -35,9 +37,11 @@ def model_series(scope: Scope, name: str, *matchers: str) -> str:
     return scope.series(f"gateway_{name}", JOB, *matchers, model="model", vm="vm")
 
 
-def hourly_price(scope: Scope) -> str:
-    """The hourly price of all engines."""
-    return total(engine_series(scope, "hourly_price_usd"))
+def hourly_price(scope: Scope, *by: str) -> str:
+    """The hourly price of all engines; over time the highest of each."""
+    prices = scope.highest(engine_series(scope, "hourly_price_usd"))
+    aggregation = f"sum by ({', '.join(by)})" if by else "sum"
+    return downsampling.gauge(scope, HOURLY_PRICE, aggregation, prices, engine="engine", vm="vm")
 
 
 def spent(scope: Scope, *matchers: str) -> str:

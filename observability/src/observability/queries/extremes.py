@@ -28,44 +28,44 @@ _VLLM = {"model": "model_name", "instance": "instance", "vm": "vm"}
 
 def engine_state(scope: Scope) -> str:
     """The worst state of each engine in the window, as `engines.state_code`."""
-    return downsampling.extreme(scope, ENGINE_STATE, "max by (engine, vm)", engine="engine", vm="vm")
+    return downsampling.over_time(scope, ENGINE_STATE, "max by (engine, vm)", engine="engine", vm="vm")
 
 
 def in_flight(scope: Scope) -> str:
     """The sum of each model's peak of requests that have started and not finished."""
-    return downsampling.extreme(scope, IN_FLIGHT, "sum", model="model", vm="vm")
+    return downsampling.over_time(scope, IN_FLIGHT, "sum", model="model", vm="vm")
 
 
 def vllm(scope: Scope, name: str, *matchers: str) -> str:
     """The sum of the peaks of vLLM's servers; `name` is one of the recorded series."""
-    return downsampling.extreme(scope, name, "sum", *matchers, **_VLLM)
+    return downsampling.over_time(scope, name, "sum", *matchers, **_VLLM)
 
 
 def kv_cache_used(scope: Scope) -> str:
     """The share of KV cache blocks in use of each vLLM server at the fullest moment."""
-    return downsampling.extreme(scope, KV_CACHE, "max by (instance, vm)", **_VLLM)
+    return downsampling.over_time(scope, KV_CACHE, "max by (instance, vm)", **_VLLM)
 
 
 def launcher_state(scope: Scope) -> str:
     """The worst state of each launcher's engine in the window, as `launchers.state_code`."""
-    return downsampling.extreme(scope, LAUNCHER_STATE, "max by (job, vm)", vm="vm")
+    return downsampling.over_time(scope, LAUNCHER_STATE, "max by (job, vm)", vm="vm")
 
 
 def llamacpp(scope: Scope, name: str) -> str:
     """The sum of the peaks of llama.cpp's servers; `name` is one of the recorded series."""
-    return downsampling.extreme(scope, name, "sum", instance="instance", vm="vm")
+    return downsampling.over_time(scope, name, "sum", instance="instance", vm="vm")
 
 
 def memory_used(scope: Scope) -> str:
     """The highest share of main memory that was not available."""
-    return downsampling.extreme(scope, MEMORY_USED, "max by (vm)", vm="vm")
+    return downsampling.over_time(scope, MEMORY_USED, "max by (vm)", vm="vm")
 
 
 def disk_free(scope: Scope) -> str:
     """The lowest free share of each disk."""
-    return downsampling.extreme(scope, DISK_FREE, "min by (mountpoint, vm)", vm="vm")
+    return downsampling.over_time(scope, DISK_FREE, "min by (mountpoint, vm)", vm="vm")
 
 
 def gpu_memory(scope: Scope, kind: str) -> str:
     """MiB of each GPU at the fullest moment; kind is USED, RESERVED or FREE."""
-    return downsampling.extreme(scope, GPU_MEMORY[kind], "max by (gpu, vm)", gpu="gpu", vm="vm")
+    return downsampling.over_time(scope, GPU_MEMORY[kind], "max by (gpu, vm)", gpu="gpu", vm="vm")

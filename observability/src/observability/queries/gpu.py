@@ -1,6 +1,6 @@
 """What the GPU exporter reports, under DCGM's names and in its units: MiB, MHz, millijoules, percent from 0 to 100."""
 
-from observability import settings
+from observability import downsampling, settings
 from observability.promql import Scope, share, total
 from observability.queries import node, vllm
 
@@ -9,6 +9,19 @@ GPU_LABELS = ("gpu", "vm")  # every VM numbers its GPUs from 0
 INSTANCE_LABELS = ("GPU_I_PROFILE", "GPU_I_ID")
 # What throttles a GPU unintentionally. The power limit is left out: an L4 under load is always at it.
 _THROTTLE_EVENTS = "hw_slowdown|hw_thermal|hw_power_brake|sw_thermal"
+# Fields that Prometheus records of each GPU (`recording.gpu`): the highest values, the means, what counters gained.
+HIGHEST = ("PCIE_RX_THROUGHPUT", "PCIE_TX_THROUGHPUT", "GPU_TEMP", "MEMORY_TEMP")
+MEANS = (
+    *("GPU_UTIL", "MEM_COPY_UTIL", "SM_CLOCK", "MEM_CLOCK", "POWER_USAGE", "ENFORCED_POWER_LIMIT"),
+    *("ENC_UTIL", "DEC_UTIL"),
+)
+COUNTERS = ("PCIE_REPLAY_COUNTER", "POWER_VIOLATION", "THERMAL_VIOLATION", "TOTAL_ENERGY_CONSUMPTION")
+CLOCK_EVENTS = "gpu:clock_event_active:max15s"
+COLLECT_SECONDS = "vm:gpu_collect_duration_seconds:max15s"
+XIDS = "gpu:xid_errors:increase1m"
+DATA_AGE, CLOCK_SKEW = "vm:gpu_data_age_seconds:max15s", "vm:gpu_clock_skew_seconds:avg15s"
+STEP_SECONDS, COUNTER_STEP_SECONDS = settings.EVALUATION_INTERVAL_SECONDS, 60
+_LABELS = {"gpu": "gpu", "vm": "vm"}
 _THOUSAND, _MILLION, _BILLION = 1_000, 1_000_000, 1_000_000_000
 
 
@@ -17,15 +30,32 @@ def field(scope: Scope, name: str) -> str:
     return scope.series(f"DCGM_FI_DEV_{name}", JOB, vm="vm", gpu="gpu")
 
 
+def recorded(name: str) -> str:
+    """The series that is recorded of a field of HIGHEST, MEANS or COUNTERS.
+
+    Raises:
+        ValueError: the field is not recorded.
+    """
+    kinds = ((HIGHEST, "max15s"), (MEANS, "avg15s"), (COUNTERS, "increase1m"))
+    for names, kind in kinds:
+        if name in names:
+            return f"gpu:{name.lower()}:{kind}"
+    raise ValueError(f"{name} is not recorded.")
+
+
 def per_gpu(scope: Scope, name: str, *by: str) -> str:
     """A field of each GPU; over time, its highest value."""
-    return f"max by ({', '.join((*GPU_LABELS, *by))}) ({scope.highest(field(scope, name))})"
+    if scope.interval:
+        return downsampling.over_time(scope, recorded(name), _of_each_gpu(), **_LABELS)
+    return f"{_of_each_gpu(*by)} ({scope.highest(field(scope, name))})"
 
 
 def mean_per_gpu(scope: Scope, name: str, *by: str) -> str:
     """A field of each GPU; over time, its mean."""
+    if scope.interval:
+        return downsampling.over_time(scope, recorded(name), _of_each_gpu(), **_LABELS)
     value = f"avg_over_time({scope.over(field(scope, name))})" if scope.extremes else field(scope, name)
-    return f"max by ({', '.join((*GPU_LABELS, *by))}) ({value})"
+    return f"{_of_each_gpu(*by)} ({value})"
 
 
 def pcie_bytes_per_second(scope: Scope, direction: str) -> str:
@@ -35,7 +65,7 @@ def pcie_bytes_per_second(scope: Scope, direction: str) -> str:
 
 def pcie_replays(scope: Scope) -> str:
     """PCIe packets per second that were sent again."""
-    return f"max by ({', '.join(GPU_LABELS)}) ({scope.rate(field(scope, 'PCIE_REPLAY_COUNTER'))})"
+    return downsampling.per_second(scope, recorded("PCIE_REPLAY_COUNTER"), by=GPU_LABELS, **_LABELS)
 
 
 def instance_memory(scope: Scope, kind: str) -> str:
@@ -73,7 +103,7 @@ def hertz(scope: Scope, clock: str, *by: str) -> str:
 
 def throttled_time(scope: Scope, cause: str) -> str:
     """The share of time in which a GPU ran below the requested clock; cause is POWER or THERMAL."""
-    return f"max by (gpu, vm) ({scope.rate(field(scope, f'{cause}_VIOLATION'))}) / {_BILLION}"
+    return f"{downsampling.per_second(scope, recorded(f'{cause}_VIOLATION'), by=GPU_LABELS, **_LABELS)} / {_BILLION}"
 
 
 def throttled_share(scope: Scope) -> str:
@@ -85,7 +115,7 @@ def throttled_share(scope: Scope) -> str:
 def clock_events(scope: Scope) -> str:
     """1 while a clock event throttles a GPU; over time, if it did at all."""
     active = scope.highest(_exporter(scope, "gpu_clock_event_active", gpu="gpu"))
-    return f"max by (gpu, vm, clock_event) ({active})"
+    return downsampling.gauge(scope, CLOCK_EVENTS, "max by (gpu, vm, clock_event)", active, **_LABELS)
 
 
 def missing(scope: Scope) -> str:
@@ -110,12 +140,16 @@ def data_age(scope: Scope) -> str:
 
     Without node-exporter nobody knows that clock: below 0 it is then ahead of Prometheus' clock.
     """
+    if scope.interval:
+        return downsampling.over_time(scope, DATA_AGE, "max by (vm)", vm="vm")
     age = age_at_scrape(scope)
     return f"{age} + on (vm) ({clock_skew(scope)}) or {age}"
 
 
 def clock_skew(scope: Scope) -> str:
-    """Seconds by which the clock of a VM with GPUs is ahead of Prometheus' clock."""
+    """Seconds by which the clock of a VM with GPUs is ahead of Prometheus' clock; over time, the mean."""
+    if scope.interval:
+        return downsampling.over_time(scope, CLOCK_SKEW, "max by (vm)", vm="vm")
     return f"{node.clock_skew(scope)} and on (vm) {_exporter(scope, 'gpu_exporter_replay')}"
 
 
@@ -131,13 +165,18 @@ def age_at_scrape(scope: Scope) -> str:
 
 def collect_seconds(scope: Scope) -> str:
     """How long reading all GPUs takes; over time, the longest."""
-    return f"max by (vm) ({scope.highest(_exporter(scope, 'gpu_exporter_collect_duration_seconds'))})"
+    seconds = scope.highest(_exporter(scope, "gpu_exporter_collect_duration_seconds"))
+    return downsampling.gauge(scope, COLLECT_SECONDS, "max by (vm)", seconds, vm="vm")
 
 
 def xids(scope: Scope) -> str:
     """XID errors in the window by code; empty when there were none."""
-    errors = _exporter(scope, "gpu_xid_errors_total", gpu="gpu")
-    return f"{total(f'increase({errors}[{scope.window}])', *GPU_LABELS, 'xid')} > 0"
+    return f"{downsampling.gained(scope, XIDS, xid_errors(scope), *GPU_LABELS, 'xid', **_LABELS)} > 0"
+
+
+def xid_errors(scope: Scope) -> str:
+    """Counters of XID errors."""
+    return _exporter(scope, "gpu_xid_errors_total", gpu="gpu")
 
 
 def critical_xids(scope: Scope) -> str:
@@ -155,7 +194,8 @@ def processes(scope: Scope) -> str:
 
 def watts(scope: Scope) -> str:
     """Power of all GPUs, from their energy counters: no peak between two scrapes is missed."""
-    return f"{total(scope.rate(field(scope, 'TOTAL_ENERGY_CONSUMPTION')))} / {_THOUSAND}"
+    counters = field(scope, "TOTAL_ENERGY_CONSUMPTION")
+    return f"{downsampling.rate(scope, recorded('TOTAL_ENERGY_CONSUMPTION'), counters, **_LABELS)} / {_THOUSAND}"
 
 
 def joules_per_token(scope: Scope, at_least: int) -> str:
@@ -165,17 +205,20 @@ def joules_per_token(scope: Scope, at_least: int) -> str:
         scope: the window.
         at_least: how many tokens are enough.
     """
-    tokens = total(scope.rate(scope.series("vllm:generation_tokens_total", vllm.JOB, vm="vm")))
+    tokens = vllm.generated(scope)
     return f"{share(f'({watts(scope)})', tokens)} and on () {tokens_of_users(scope)} >= {at_least}"
 
 
 def tokens_of_users(scope: Scope) -> str:
     """Tokens that vLLM generated in the window beyond each request's first, so that a probe counts for nothing."""
     generated, first = (
-        total(scope.increase(scope.series(f"vllm:{counter}", vllm.JOB, vm="vm")))
-        for counter in ("generation_tokens_total", "time_to_first_token_seconds_count")
+        vllm.gained(scope, counter) for counter in ("generation_tokens_total", "time_to_first_token_seconds_count")
     )
     return f"({generated} - {first})"
+
+
+def _of_each_gpu(*by: str) -> str:
+    return f"max by ({', '.join((*GPU_LABELS, *by))})"
 
 
 def _exporter(scope: Scope, name: str, *matchers: str, **labels: str) -> str:

@@ -1,9 +1,10 @@
 """What node-exporter reports of each VM beyond its capacity: input and output, killed processes."""
 
+from observability import downsampling
 from observability.promql import Scope, total
 from observability.queries.node import JOB
 
-CPU_BUSY = "vm:node_cpu_busy:ratio_rate1m"
+CPU_BUSY = "vm:node_cpu_busy:avg1m"
 # Loops and RAM disks hold no data; partitions are counted in their disk.
 _DISKS = 'device!~"(loop|ram|zram|dm-).*"'
 # Between containers, and to oneself.
@@ -16,7 +17,7 @@ def _series(scope: Scope, name: str, *matchers: str) -> str:
 
 def cpu_busy(scope: Scope) -> str:
     """The busy share of CPU time, from a recorded series."""
-    return f"avg_over_time({scope.over(scope.recorded(CPU_BUSY, vm='vm'))})"
+    return downsampling.over_time(scope, CPU_BUSY, "max by (vm)", vm="vm")
 
 
 def disk_bytes(scope: Scope, direction: str) -> str:

@@ -1,9 +1,14 @@
 """What engine launchers report: state, start phases and starts."""
 
+from observability import downsampling
 from observability.promql import Scope, total
 
 STATES = ("ready", "starting", "draining", "failed")
-_LAUNCHER = ".+-launcher"
+JOBS = ".+-launcher"
+# Recorded (`recording.launchers`).
+STARTS = "job:launcher_start_attempts:increase1m"
+CAPACITY = "job:launcher_capacity:max1m"
+STEP_SECONDS = 60
 
 
 def state_code(scope: Scope) -> str:
@@ -18,9 +23,14 @@ def phase_seconds(scope: Scope) -> str:
     return f"max by (job, vm, phase) ({_launcher(scope, 'launcher_phase_seconds')})"
 
 
+def start_attempts(scope: Scope) -> str:
+    """Counters of attempts to start an engine."""
+    return _launcher(scope, "launcher_start_attempts_total")
+
+
 def starts(scope: Scope) -> str:
     """Starts of each engine in the window."""
-    return total(f"increase({_launcher(scope, 'launcher_start_attempts_total')}[{scope.window}])", "job")
+    return downsampling.gained(scope, STARTS, start_attempts(scope), "job", vm="vm")
 
 
 def starts_by_cause(scope: Scope) -> str:
@@ -41,18 +51,22 @@ def ready_seconds(scope: Scope) -> str:
     return f"time() - min by (job) ({_launcher(scope, 'launcher_up_since_timestamp_seconds')})"
 
 
-def capacity(scope: Scope, engine: str, kind: str, *by: str) -> str:
-    """A limit that engines were configured with, over all of them or each.
+def capacities(scope: Scope) -> str:
+    """The limits that the engines of a launcher were configured with, by `kind`."""
+    return total(scope.highest(_launcher(scope, "launcher_capacity")), "job", "vm", "kind")
+
+
+def capacity(scope: Scope, kind: str, *by: str) -> str:
+    """A limit that engines were configured with, over all of them or each, from a recorded series.
 
     Args:
         scope: the window.
-        engine: the engines' job, vllm or llamacpp.
-        kind: such as slots or max_num_seqs.
+        kind: slots and slot_context_tokens of llama.cpp, max_num_seqs of vLLM.
         by: labels of the result.
     """
-    limits = scope.series("launcher_capacity", f"{engine}-launcher", f'kind="{kind}"', vm="vm")
-    return total(scope.highest(limits), *by)
+    aggregation = f"sum by ({', '.join(by)})" if by else "sum"
+    return downsampling.over_time(scope, CAPACITY, aggregation, f'kind="{kind}"', vm="vm")
 
 
 def _launcher(scope: Scope, name: str, *matchers: str) -> str:
-    return scope.series(name, _LAUNCHER, *matchers, vm="vm")
+    return scope.series(name, JOBS, *matchers, vm="vm")

@@ -16,7 +16,7 @@ measured; docs/decisions/0033 has it:
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from observability import settings
+from observability import downsampling, settings
 from observability.promql import Scope, share, total
 from observability.queries import llamacpp, vllm
 from observability.queries.gateway import JOB, requests
@@ -26,6 +26,8 @@ WINDOW = "5m"
 WINDOW_SECONDS = 300
 # Every evaluation covers the window, so that each token is counted in this many of them.
 EVALUATIONS_PER_WINDOW = WINDOW_SECONDS // settings.RECONCILIATION_INTERVAL_SECONDS
+# What panels add up over days: recorded of long steps too.
+PARTS = ("engines", "gateways", "unfinished", "drift")
 CAUSES = ("probe", "unfinished", "retry", "restart", "direct", "unattributed")
 _SCOPE = Scope(WINDOW, without_drill=True)
 _VLLM_MODEL = served_models(_SCOPE, 'kind="vllm"')
@@ -62,6 +64,10 @@ class Quantity:
     def series(self, part: str) -> str:
         """The name of a recorded series of it."""
         return f"reconciliation:{self.name}_{part}:increase{WINDOW}"
+
+    def steps(self, part: str) -> str:
+        """The name of the series of one of PARTS by the minute: a window's share of each of its evaluations."""
+        return f"reconciliation:{self.name}_{part}:increase1m"
 
 
 def quantities() -> tuple[Quantity, ...]:
@@ -143,9 +149,16 @@ def relayed_requests() -> str:
 # ---- For panels and alerts
 
 
-def over_range(part: str, window: str) -> str:
-    """A recorded part of each quantity, summed over a window, with the quantity's title as `of`."""
-    return _each(lambda quantity: f"{_summed(quantity.series(part), window)} / {EVALUATIONS_PER_WINDOW}")
+def over_range(part: str, scope: Scope) -> str:
+    """A recorded part of each quantity in the window, one of PARTS, with the quantity's title as `of`."""
+    return _each(lambda quantity: downsampling.count(scope, quantity.steps(part)))
+
+
+def drift_over_range(scope: Scope) -> str:
+    """The drift in the window: as `drift`, for panels."""
+    return _each(
+        lambda quantity: share(*(downsampling.count(scope, quantity.steps(part)) for part in ("drift", "engines")))
+    )
 
 
 def residual(name: str) -> str:

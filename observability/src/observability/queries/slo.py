@@ -143,12 +143,12 @@ def burn_rate(name: str, window: str) -> str:
 
 def burn_rates(scope: Scope, name: str) -> str:
     """The highest burn rates in the scope's window, by VM and, under the label WINDOW, the window that they cover."""
-    return downsampling.extreme(scope, burn_rates_series(name), f"max by ({WINDOW}, vm)", vm="vm")
+    return downsampling.over_time(scope, burn_rates_series(name), f"max by ({WINDOW}, vm)", vm="vm")
 
 
 def budgets_left(scope: Scope) -> str:
     """The lowest share of each error budget that was left in the scope's window, by VM and OBJECTIVE."""
-    return downsampling.extreme(scope, BUDGETS_LEFT, f"min by ({OBJECTIVE}, vm)", vm="vm")
+    return downsampling.over_time(scope, BUDGETS_LEFT, f"min by ({OBJECTIVE}, vm)", vm="vm")
 
 
 def burn_rates_series(name: str) -> str:

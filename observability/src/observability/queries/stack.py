@@ -18,6 +18,10 @@ _ANY = ".+"
 # Health checks of each step, recorded (`recording.dashboards`).
 PROBES = "instance:probes:count1m"
 PROBES_PASSED = "instance:probes_passed:count1m"
+# Recorded (`recording.nginx`).
+NGINX_REQUESTS = "vm:nginx_http_requests:increase1m"
+NGINX_STATES = {state: f"vm:nginx_connections_{state}:max1m" for state in ("reading", "writing", "waiting")}
+NGINX_ACCEPTED, NGINX_HANDLED = (f"vm:nginx_connections_{kind}:increase1m" for kind in ("accepted", "handled"))
 
 
 def targets_up(scope: Scope) -> str:
@@ -102,7 +106,7 @@ def certificate_seconds_left(scope: Scope) -> str:
 
 def nginx_requests(scope: Scope) -> str:
     """Requests per second at nginx, including those to Grafana and those that it rejects."""
-    return total(scope.rate(scope.series("nginx_http_requests_total", NGINX_JOB, vm="vm")))
+    return downsampling.per_second(scope, NGINX_REQUESTS, vm="vm")
 
 
 def nginx_own_responses(scope: Scope) -> str:
@@ -115,18 +119,22 @@ def nginx_own_responses_by_code(scope: Scope) -> str:
     return f"round({total(f'increase({nginx_own_responses(scope)}[{scope.window}])', 'vm', 'code')})"
 
 
-def nginx_connections(scope: Scope, state: str) -> str:
-    """Connections to nginx by state: reading, writing or waiting."""
-    return total(scope.series(f"nginx_connections_{state}", NGINX_JOB, vm="vm"))
+def nginx_connections(scope: Scope, state: str, *by: str) -> str:
+    """Connections to nginx by state, reading, writing or waiting; over time the sum of each VM's peak."""
+    aggregation = f"sum by ({', '.join(by)})" if by else "sum"
+    connections = scope.highest(nginx_series(scope, f"nginx_connections_{state}"))
+    return downsampling.gauge(scope, NGINX_STATES[state], aggregation, connections, vm="vm")
 
 
 def nginx_dropped(scope: Scope) -> str:
     """Connections per second that nginx dropped because its limit was reached."""
-    accepted, handled = (
-        total(scope.rate(scope.series(f"nginx_connections_{kind}", NGINX_JOB, vm="vm")))
-        for kind in ("accepted", "handled")
-    )
+    accepted, handled = (downsampling.per_second(scope, name, vm="vm") for name in (NGINX_ACCEPTED, NGINX_HANDLED))
     return f"{accepted} - {handled}"
+
+
+def nginx_series(scope: Scope, name: str) -> str:
+    """A selector of one of nginx's metrics."""
+    return scope.series(name, NGINX_JOB, vm="vm")
 
 
 def vram_free(scope: Scope) -> str:

@@ -3,7 +3,21 @@
 from typing import NotRequired, TypedDict
 
 from observability import downsampling
-from observability.recording import cost, dashboards, downsampled, events, extremes, gateway, reconciliation, slo, vllm
+from observability.recording import (
+    cost,
+    dashboards,
+    downsampled,
+    events,
+    extremes,
+    gateway,
+    gpu,
+    launchers,
+    llamacpp,
+    nginx,
+    reconciliation,
+    slo,
+    vllm,
+)
 from observability.recording.group import Group
 
 
@@ -33,7 +47,8 @@ def all_groups() -> tuple[Group, ...]:
     """All groups. Prometheus evaluates the rules of one in order, and the groups independently of one another."""
     return (
         slo.group(), extremes.group(), extremes.machines(), dashboards.group(), gateway.group(), vllm.group(),
-        cost.group(), reconciliation.group(), events.group(), downsampled.group(),
+        llamacpp.group(), launchers.group(), gpu.group(), gpu.counters(), nginx.group(), cost.group(),
+        reconciliation.group(), events.group(), downsampled.group(),
     )  # fmt: skip
 
 

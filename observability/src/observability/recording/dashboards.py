@@ -19,6 +19,7 @@ def group() -> Group:
         history.TOKENS: (requests.all_tokens(_SCOPE), ("type",)),
         history.TTFT: (requests.first_token_buckets(_SCOPE), ("le",)),
         history.TPOT: (requests.per_token_buckets(_SCOPE), ("le",)),
+        history.DISCARDED: (requests.wasted_tokens(_SCOPE), ("reason",)),
     }
     recorded = {name: _increase(counters, JOB, "vm", "model", *by) for name, (counters, by) in by_gateway.items()}
     # Of all routes: a fraction of the series, for most panels.

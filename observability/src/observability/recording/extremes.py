@@ -1,8 +1,8 @@
 """The extremes of gauges that dashboards show over long ranges (`queries.extremes`)."""
 
 from observability.promql import Scope
-from observability.queries import extremes, gpu, launchers, llamacpp, node, vllm
-from observability.queries.gateway import engines, requests
+from observability.queries import cost, extremes, gpu, launchers, llamacpp, node, vllm
+from observability.queries.gateway import engines, process, requests
 from observability.recording.group import Group
 
 # Longer than a step: a sample is stored under the time at which its scrape began, and may be missing until it ends.
@@ -26,18 +26,24 @@ def group() -> Group:
             extremes.LAUNCHER_STATE: launchers.state_code(_SCOPE),
             extremes.LLAMACPP_RUNNING: llamacpp.running(_SCOPE, *_LLAMACPP),
             extremes.LLAMACPP_WAITING: llamacpp.waiting(_SCOPE, *_LLAMACPP),
+            process.WORKERS: process.workers(_SCOPE, "vm"),
+            process.SCRAPE_SECONDS: process.scrape_seconds(_SCOPE),
         },
     )
 
 
 def machines() -> Group:
-    """Memory and disks of machines, and memory of GPUs."""
+    """Memory and disks of machines, memory of GPUs and of the gateway, and what is configured."""
     return Group(
         "glasshouse-machines",
         extremes.MACHINE_STEP_SECONDS,
         {
             extremes.MEMORY_USED: node.memory_used(_MACHINE_SCOPE),
             extremes.DISK_FREE: node.disk_free(_MACHINE_SCOPE),
+            process.MEMORY: process.resident_bytes(_MACHINE_SCOPE),
+            process.WORKERS_EXPECTED: process.workers_expected(_MACHINE_SCOPE, "vm"),
+            engines.SERVED_BY_OTHERS: engines.served_by_others(_MACHINE_SCOPE),
+            cost.HOURLY_PRICE: cost.hourly_price(_MACHINE_SCOPE, "engine", "vm"),
             **{name: gpu.memory(_MACHINE_SCOPE, kind) for kind, name in extremes.GPU_MEMORY.items()},
         },
     )

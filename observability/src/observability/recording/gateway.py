@@ -16,6 +16,9 @@ _COUNTERS = (
     (requests.TIMEOUTS, "timeouts_total", ("phase",)),
     (process.AUTH_FAILURES, "auth_failures_total", ("reason",)),
     (process.LABEL_OVERFLOW, "label_overflow_total", ("metric",)),
+    (engines.EJECTIONS, "engine_ejections_total", ("engine",)),
+    (process.CPU_SECONDS, "process_cpu_seconds_total", ()),
+    (process.LOG_LINES_LOST, "log_lines_lost_total", ()),
     (process.LOOP_LAG, "event_loop_lag_seconds_bucket", ("le",)),
 )
 

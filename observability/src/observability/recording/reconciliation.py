@@ -18,7 +18,16 @@ def group() -> Group:
     # Requests last to first: whether there were direct requests decides what a drift of tokens is called.
     for quantity in reversed(reconciliation.quantities()):
         series |= _series(quantity)
-    return Group("glasshouse-reconciliation", settings.RECONCILIATION_INTERVAL_SECONDS, series | _nginx())
+    return Group("glasshouse-reconciliation", settings.RECONCILIATION_INTERVAL_SECONDS, series | _steps() | _nginx())
+
+
+def _steps() -> dict[str, str]:
+    """What panels add up: every evaluation covers the window, so that each token is counted in several of them."""
+    return {
+        quantity.steps(part): f"{quantity.series(part)}{{}} / {reconciliation.EVALUATIONS_PER_WINDOW}"
+        for quantity in reconciliation.quantities()
+        for part in reconciliation.PARTS
+    }
 
 
 def _series(quantity: Quantity) -> dict[str, str]:

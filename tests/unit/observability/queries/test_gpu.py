@@ -9,6 +9,7 @@ from tests.support.promtool import Values, counter, evaluate
 from observability import settings
 from observability.promql import TOO_LITTLE, Scope, or_too_little
 from observability.queries import gpu
+from observability.recording import gpu as recorded
 
 pytestmark = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)"
@@ -78,3 +79,33 @@ def test_memory_of_mig_instances(tmp_path: Path) -> None:
     peak = Scope("10m", _NOW.filters, extremes=True)
     expected = {gpu.instance_memory(_NOW, "USED"): {labels: 100}, gpu.instance_memory(peak, "USED"): {labels: 900}}
     evaluate(tmp_path, series, expected, at=_SECONDS)
+
+
+def test_recorded_steps_have_the_peaks_the_means_and_what_counters_gained(tmp_path: Path) -> None:
+    target = 'job="gpu-exporter", instance="gpu-exporter:9400", vm="local"'
+    of_gpu = f'{target}, gpu="0"'
+    hot = [40.0] * 60 + [91.0] + [40.0] * 60
+    busy = [0.0] * 61 + [100.0] * 60
+    # Of the minutes that are recorded: the first has nothing before it.
+    scope = Scope("8m", {"vm": ".*", "gpu": ".*"}, interval="1m")
+    gauges: dict[str, Values] = {
+        f"DCGM_FI_DEV_GPU_TEMP{{{of_gpu}}}": hot,
+        f"DCGM_FI_DEV_GPU_UTIL{{{of_gpu}}}": busy,
+    }
+    labels = '{gpu="0", vm="local"}'
+    expected = {
+        gpu.per_gpu(scope, "GPU_TEMP"): {labels: 91},
+        f"round({gpu.mean_per_gpu(scope, 'GPU_UTIL')})": {labels: 58},
+    }
+    evaluate(tmp_path, gauges, expected, at=_SECONDS - 1, group=recorded.group())
+    counters: dict[str, Values] = {
+        f"up{{{target}}}": [1.0 for _ in _SAMPLES],
+        # Held back for 4.8 seconds.
+        f"DCGM_FI_DEV_THERMAL_VIOLATION{{{of_gpu}}}": counter(_SECONDS, (300, 4.8e9)),
+        f'gpu_xid_errors_total{{{of_gpu}, xid="79"}}': counter(_SECONDS, (300, 1)),
+    }
+    gained = {
+        gpu.throttled_time(scope, "THERMAL"): {labels: 4.8 / 480},
+        gpu.xids(scope): {'{gpu="0", vm="local", xid="79"}': 1},
+    }
+    evaluate(tmp_path, counters, gained, at=_SECONDS - 1, group=recorded.counters())

@@ -8,6 +8,7 @@ from tests.support.promtool import Values, counter, evaluate, every
 
 from observability.promql import Scope
 from observability.queries import llamacpp
+from observability.recording import llamacpp as recorded
 
 pytestmark = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)"
@@ -87,3 +88,29 @@ def test_an_engine_that_no_gateway_probes_is_shown_as_it_is(tmp_path: Path) -> N
 def test_probes_of_another_kind_of_engine_are_not_subtracted(tmp_path: Path) -> None:
     series = {name.replace("llama_cpp", "vllm"): values for name, values in _stack((1800,)).items()}
     evaluate(tmp_path, series, {llamacpp.prefix_cache_hit_ratio(Scope("1m")): {"{}": 12 / 16}}, at=1825)
+
+
+@pytest.mark.parametrize("window", ["1m", "20m", "1h"])
+def test_recorded_steps_show_no_probes(window: str, tmp_path: Path) -> None:
+    nothing: dict[str, dict[str, float]] = {expression: {} for expression in _shown(Scope(window, interval="1m"))}
+    for skew in (0, 5):
+        evaluate(tmp_path, _stack(skew=skew), nothing, at=_SECONDS, group=recorded.group())
+
+
+def test_recorded_steps_show_a_single_request_among_probes(tmp_path: Path) -> None:
+    scope = Scope("20m", interval="1m")
+    expected = {
+        llamacpp.generation_speed(scope): {"{}": 28 / (0.27 + 60 * 0.000001)},
+        llamacpp.prefix_cache_hit_ratio(scope): {"{}": 12 / 13},
+        # All that it generated, the tokens of probes included.
+        llamacpp.of_users(scope, llamacpp.generated(scope)): {"{}": (28 + 60) / 1200},
+    }
+    evaluate(tmp_path, _stack((_SECONDS - 90,)), expected, at=_SECONDS - 1, group=recorded.group())
+
+
+def test_recorded_steps_of_an_engine_that_no_gateway_probes(tmp_path: Path) -> None:
+    series = {name: values for name, values in _stack((1800,)).items() if name.startswith("llamacpp:")}
+    scope = Scope("1m", interval="1m")
+    evaluate(
+        tmp_path, series, {llamacpp.prefix_cache_hit_ratio(scope): {"{}": 12 / 16}}, at=1865, group=recorded.group()
+    )

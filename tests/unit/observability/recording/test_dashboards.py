@@ -9,7 +9,7 @@ from tests.support.generated_files import recording_groups
 
 from observability import settings
 from observability.promql import Scope
-from observability.queries import stack
+from observability.queries import host, stack
 from observability.queries.gateway import history
 from observability.recording import dashboards
 
@@ -51,7 +51,7 @@ def test_the_names_of_recorded_series_say_their_step() -> None:
             continue
         step = re.fullmatch(r".*:increase(\d+)m", name)
         if step is None:
-            assert ":ratio_rate" in name
+            assert name == host.CPU_BUSY
             continue
         seconds = int(step[1]) * 60
         assert seconds == group.interval_seconds

@@ -29,8 +29,8 @@ def test_long_steps_hold_what_the_short_ones_do(tmp_path: Path) -> None:
 def test_every_series_of_short_steps_has_long_ones() -> None:
     group = downsampled.group()
     short = [name for name in recording.series() if downsampling.is_downsampled(name)]
-    of_all_models = {downsampling.of_all_models(name) for name in short if downsampling.is_by_model(name)}
-    assert group.series.keys() == {downsampling.long_steps(name) for name in short} | of_all_models
+    of_all = {downsampling.of_all(name) for name in short if downsampling.split_by(name)}
+    assert group.series.keys() == {downsampling.long_steps(name) for name in short} | of_all
 
 
 def test_no_short_step_is_in_two_long_ones_or_in_none() -> None:
@@ -44,6 +44,6 @@ def test_no_short_step_is_in_two_long_ones_or_in_none() -> None:
 def test_both_steps_have_the_label_by_which_they_are_selected() -> None:
     for rule in (rule for group in recording.rules()["groups"] for rule in group["rules"]):
         assert rule.get("labels", {}) == downsampling.labels(rule["record"])
-    # Long steps keep it: nothing is aggregated, or only the models.
+    # Long steps keep it: nothing is aggregated, or only the models or the keys.
     for name in downsampled.group().series.values():
-        assert re.match(r"(sum without \(model\) \()?(sum|max|min)_over_time\([\w:]+\{\}", name)
+        assert re.match(r"(sum without \((model|key)\) \()?(sum|max|min|avg)_over_time\([\w:]+\{\}", name)

@@ -7,7 +7,7 @@ from observability.variables import Variables
 
 def row(variables: Variables) -> tuple[Panel, ...]:
     """How fast prompts are processed, and how long requests are."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "llama.cpp prefill throughput",
@@ -15,9 +15,9 @@ def row(variables: Variables) -> tuple[Panel, ...]:
             "tokens by processing time, without idle time; unlike its own averages, which cover its whole uptime.",
             "tokens/s",
             12,
-            (Query(llamacpp.prompt_speed(interval), "prefill"),),
+            (Query(llamacpp.prompt_speed(cell), "prefill"),),
             no_value="No traffic, or not scraped",
-            smooth=True,
+            step_seconds=llamacpp.STEP_SECONDS,
         ),
         graph(
             "llama.cpp max sequence length",
@@ -27,12 +27,12 @@ def row(variables: Variables) -> tuple[Panel, ...]:
             "tokens",
             12,
             (
-                Query(llamacpp.longest_sequence(interval), "{{instance}} {{vm}}"),
+                Query(llamacpp.longest_sequence(cell), "{{instance}} {{vm}}"),
                 Query(
-                    launchers.capacity(interval, llamacpp.JOB, "slot_context_tokens", "job", "vm"), "slot {{vm}}",
-                    dashed=True, colour=RED,
+                    launchers.capacity(cell, "slot_context_tokens", "job", "vm"), "slot {{vm}}", dashed=True, colour=RED
                 ),
             ),
             no_value="No llama.cpp scraped",
+            step_seconds=llamacpp.STEP_SECONDS,
         ),
     )  # fmt: skip

@@ -50,20 +50,20 @@ def states(variables: Variables) -> tuple[Panel, ...]:
 
 def attempts(variables: Variables) -> tuple[Panel, ...]:
     """Which engine fails, and how the gateway reacts."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "Upstream requests by result",
             "How do attempts at engines end?",
             "a retried request counts twice. rejected: invalid for the engine; busy: the engine is full.",
-            "reqps", 6, (Query(engines.attempts_by_result(variables.per_cell), "{{result}}"),),
+            "reqps", 6, (Query(engines.attempts_by_result(cell), "{{result}}"),),
             no_value=_NO_GATEWAY, colours=palette.ATTEMPTS, stacked=True, step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Upstream error rate by engine",
             "Which engine is at fault?",
             "a share of the attempts at that engine; excludes client errors and cancelled requests.",
-            "percentunit", 6, (Query(engines.failed_attempt_share(variables.per_cell), "{{engine}}"),),
+            "percentunit", 6, (Query(engines.failed_attempt_share(cell), "{{engine}}"),),
             no_value="No data: no traffic, or the gateway is not scraped",
             thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT), step_seconds=history.STEP_SECONDS,
         ),
@@ -71,14 +71,15 @@ def attempts(variables: Variables) -> tuple[Panel, ...]:
             "Upstream retries by engine",
             "How many requests were retried on another engine?",
             "by the engine that failed. Only before the first byte, and within the retry budget.",
-            "reqps", 6, (Query(engines.retries(variables.per_cell), "{{engine}}"),), no_value=_NO_GATEWAY,
+            "reqps", 6, (Query(engines.retries(cell), "{{engine}}"),), no_value=_NO_GATEWAY,
             step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Upstream outlier ejections",
             "Which engine is ejected repeatedly?",
             "the number within the window, not the duration: see Engine states.",
-            "short", 6, (Query(engines.ejections(interval), "{{engine}}"),), no_value=_NO_GATEWAY,
+            "short", 6, (Query(engines.ejections(cell), "{{engine}}"),), no_value=_NO_GATEWAY,
+            step_seconds=history.STEP_SECONDS,
         ),
     )  # fmt: skip
 

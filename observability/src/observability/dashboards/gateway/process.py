@@ -3,14 +3,14 @@
 from observability import settings
 from observability.dashboards import palette
 from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, Panel, Query, Thresholds, graph
-from observability.queries import stack
+from observability.queries import extremes, stack
 from observability.queries.gateway import history, process, requests
 from observability.variables import Variables
 
 
 def losses(variables: Variables) -> tuple[Panel, ...]:
     """Cancellations, timeouts, wasted output."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "Cancellations by phase",
@@ -18,7 +18,7 @@ def losses(variables: Variables) -> tuple[Panel, ...]:
             "a cancelled request and a broken connection look the same. Not by model.",
             "reqps",
             8,
-            (Query(requests.cancellations(variables.per_cell), "{{phase}}"),),
+            (Query(requests.cancellations(cell), "{{phase}}"),),
             step_seconds=history.STEP_SECONDS,
             no_value="Gateway not scraped",
             colours=palette.PHASES,
@@ -31,7 +31,7 @@ def losses(variables: Variables) -> tuple[Panel, ...]:
             "shows the phase; Upstream error rate by engine shows the engine.",
             "reqps",
             8,
-            (Query(requests.timeouts(variables.per_cell), "{{phase}}"),),
+            (Query(requests.timeouts(cell), "{{phase}}"),),
             step_seconds=history.STEP_SECONDS,
             no_value="Gateway not scraped",
             colours=palette.PHASES,
@@ -45,17 +45,17 @@ def losses(variables: Variables) -> tuple[Panel, ...]:
             "counted in events, since an unfinished stream reports no usage: an event can be several tokens.",
             "percentunit",
             8,
-            (Query(requests.wasted_share(interval), "discarded"),),
+            (Query(history.discarded_share(cell), "discarded"),),
             no_value="No data: no traffic, or the gateway is not scraped",
             colours=(("discarded", ORANGE),),
-            smooth=True,
+            step_seconds=history.STEP_SECONDS,
         ),
     )
 
 
 def workers(variables: Variables) -> tuple[Panel, ...]:
     """Workers, event loop, and the cost of scraping."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "Workers",
@@ -64,11 +64,12 @@ def workers(variables: Variables) -> tuple[Panel, ...]:
             "short",
             8,
             (
-                Query(process.workers(interval), "live"),
-                Query(process.workers_expected(interval), "expected", dashed=True),
+                Query(process.workers(cell), "live"),
+                Query(process.workers_expected(cell), "expected", dashed=True),
             ),
             no_value="Gateway not scraped",
             colours=(("live", GREEN), ("expected", GREY)),
+            step_seconds=extremes.STEP_SECONDS,
         ),
         graph(
             "Event loop lag",
@@ -76,7 +77,7 @@ def workers(variables: Variables) -> tuple[Panel, ...]:
             "measured twice a second in each worker: shorter stalls are usually missed. A busy machine looks the same.",
             "s",
             8,
-            tuple(Query(process.loop_lag(variables.per_cell, q), name) for q, name in palette.QUANTILE_NUMBERS),
+            tuple(Query(process.loop_lag(cell, q), name) for q, name in palette.QUANTILE_NUMBERS),
             no_value="Gateway not scraped",
             thresholds=Thresholds.limit(settings.LOOP_LAG_LIMIT_SECONDS),
             colours=palette.QUANTILES,
@@ -88,16 +89,17 @@ def workers(variables: Variables) -> tuple[Panel, ...]:
             "measured by Prometheus, network time included. A scrape that takes longer than the limit fails.",
             "s",
             8,
-            (Query(process.scrape_seconds(interval), "{{vm}}"),),
+            (Query(process.scrape_seconds(cell), "{{vm}}"),),
             no_value="Gateway not scraped",
             thresholds=Thresholds.limit(settings.SCRAPE_TIMEOUT_SECONDS),
+            step_seconds=extremes.STEP_SECONDS,
         ),
     )
 
 
 def resources(variables: Variables) -> tuple[Panel, ...]:
     """What the gateway itself uses."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "Gateway CPU usage",
@@ -106,11 +108,12 @@ def resources(variables: Variables) -> tuple[Panel, ...]:
             "cores",
             8,
             (
-                Query(process.cpu_cores(interval), "{{vm}}"),
-                Query(process.workers_expected(interval), "workers (one core each)", dashed=True, colour=GREY),
+                Query(process.cpu_cores(cell), "{{vm}}"),
+                Query(process.workers_expected(cell), "workers (one core each)", dashed=True, colour=GREY),
             ),
             no_value="Gateway not scraped",
             soft_max=0.5,
+            step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Gateway memory",
@@ -118,8 +121,9 @@ def resources(variables: Variables) -> tuple[Panel, ...]:
             "resident, all processes together: pages that they share count once for each.",
             "bytes",
             8,
-            (Query(process.resident_bytes(interval), "{{vm}}"),),
+            (Query(process.resident_bytes(cell), "{{vm}}"),),
             no_value="Gateway not scraped",
+            step_seconds=extremes.MACHINE_STEP_SECONDS,
         ),
         graph(
             "Lost log lines",
@@ -127,16 +131,17 @@ def resources(variables: Variables) -> tuple[Panel, ...]:
             "lines that could not be written: their reader has left, or the disk is full.",
             "events/s",
             8,
-            (Query(process.log_lines_lost(interval), "lost"),),
+            (Query(process.log_lines_lost(cell), "lost"),),
             no_value="Gateway not scraped",
             colours=(("lost", RED),),
+            step_seconds=history.STEP_SECONDS,
         ),
     )
 
 
 def ingress(variables: Variables) -> tuple[Panel, ...]:
     """nginx, rejected keys, and label values beyond the limit."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "nginx vs gateway requests",
@@ -145,8 +150,8 @@ def ingress(variables: Variables) -> tuple[Panel, ...]:
             "reqps",
             6,
             (
-                Query(stack.nginx_requests(interval), "nginx"),
-                Query(history.request_rate(variables.per_cell), "gateway"),
+                Query(stack.nginx_requests(cell), "nginx"),
+                Query(history.request_rate(cell), "gateway"),
             ),
             no_value="Neither nginx-exporter nor gateway scraped",
             colours=(("nginx", GREY), ("gateway", BLUE)),
@@ -155,17 +160,18 @@ def ingress(variables: Variables) -> tuple[Panel, ...]:
         graph(
             "nginx connections",
             "How many connections are open, and does nginx drop any?",
-            "the value at each scrape. dropped is per second: the connection limit was reached.",
+            "the highest in each interval. dropped is per second: the connection limit was reached.",
             "short",
             6,
             (
-                Query(stack.nginx_connections(interval, "reading"), "reading"),
-                Query(stack.nginx_connections(interval, "writing"), "writing"),
-                Query(stack.nginx_connections(interval, "waiting"), "idle"),
-                Query(stack.nginx_dropped(interval), "dropped"),
+                Query(stack.nginx_connections(cell, "reading"), "reading"),
+                Query(stack.nginx_connections(cell, "writing"), "writing"),
+                Query(stack.nginx_connections(cell, "waiting"), "idle"),
+                Query(stack.nginx_dropped(cell), "dropped"),
             ),
             no_value="nginx-exporter not scraped",
             colours=(("reading", ORANGE), ("writing", BLUE), ("idle", GREY), ("dropped", RED)),
+            step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Authentication failures",
@@ -173,7 +179,7 @@ def ingress(variables: Variables) -> tuple[Panel, ...]:
             "addresses are only in nginx' log.",
             "reqps",
             6,
-            (Query(process.auth_failures(variables.per_cell), "{{reason}}"),),
+            (Query(process.auth_failures(cell), "{{reason}}"),),
             step_seconds=history.STEP_SECONDS,
             no_value="Gateway not scraped",
         ),
@@ -183,7 +189,7 @@ def ingress(variables: Variables) -> tuple[Panel, ...]:
             "they are counted as `other`: totals are right, their own series are missing.",
             "reqps",
             6,
-            (Query(process.label_overflow(variables.per_cell), "{{metric}}"),),
+            (Query(process.label_overflow(cell), "{{metric}}"),),
             step_seconds=history.STEP_SECONDS,
             no_value="Gateway not scraped",
         ),

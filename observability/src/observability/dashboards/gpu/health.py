@@ -1,5 +1,6 @@
 """Rows of the GPU dashboard on throttling and faults."""
 
+from observability import downsampling
 from observability.panel import COUNT, GREEN, ORANGE, Key, Panel, Query, graph, table, timeline
 from observability.queries import gpu
 from observability.variables import Variables
@@ -9,7 +10,7 @@ _NO_GPU = "gpu-exporter not scraped"
 
 def throttling(variables: Variables) -> tuple[Panel, ...]:
     """Clock events, and the time they took."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         timeline(
             "Clock throttle reasons",
@@ -18,10 +19,11 @@ def throttling(variables: Variables) -> tuple[Panel, ...]:
             "events are not.",
             "none",
             12,
-            (Query(gpu.clock_events(interval), "{{clock_event}} GPU {{gpu}} {{vm}}"),),
+            (Query(gpu.clock_events(cell), "{{clock_event}} GPU {{gpu}} {{vm}}"),),
             no_value=_NO_GPU,
             value_mappings=((0, "not active", GREEN), (1, "throttled", ORANGE)),
             minimum=None,
+            step_seconds=gpu.STEP_SECONDS,
             action="hw_thermal, hw_slowdown, hw_power_brake: the machine's cooling or power supply; contact the "
             "provider.",
         ),
@@ -32,12 +34,12 @@ def throttling(variables: Variables) -> tuple[Panel, ...]:
             "percentunit",
             12,
             (
-                Query(gpu.throttled_time(interval, "POWER"), "{{vm}} GPU {{gpu}}: power"),
-                Query(gpu.throttled_time(interval, "THERMAL"), "{{vm}} GPU {{gpu}}: heat"),
+                Query(gpu.throttled_time(cell, "POWER"), "{{vm}} GPU {{gpu}}: power"),
+                Query(gpu.throttled_time(cell, "THERMAL"), "{{vm}} GPU {{gpu}}: heat"),
             ),
             no_value=_NO_GPU,
             maximum=1,
-            smooth=True,
+            step_seconds=gpu.COUNTER_STEP_SECONDS,
         ),
     )
 
@@ -58,7 +60,7 @@ def faults(variables: Variables) -> tuple[Panel, ...]:
         table(
             "XID errors",
             "Which errors did the driver report, in the selected time range?",
-            "only errors while the exporter runs; an estimate where the time range starts between two scrapes.",
+            f"only errors while the exporter runs; counted {downsampling.STEPS}.",
             COUNT,
             7,
             (Query(gpu.xids(full_range), "Times"),),

@@ -4,7 +4,7 @@ from observability import links, settings
 from observability.dashboards import palette
 from observability.panel import RED, YELLOW, Key, Panel, Query, Thresholds, graph, table
 from observability.promql import Scope
-from observability.queries import gpu
+from observability.queries import extremes, gpu
 from observability.variables import Variables
 
 _NO_GPU = "gpu-exporter not scraped"
@@ -13,13 +13,13 @@ _NO_MIG = "No partitioned GPU"
 
 def load(variables: Variables) -> tuple[Panel, ...]:
     """Utilisation, memory, clocks."""
-    interval = variables.per_interval
-    return (_utilisation(interval), _memory(interval), _clocks(interval))
+    cell = variables.per_cell
+    return (_utilisation(cell), _memory(cell), _clocks(cell))
 
 
 def power(variables: Variables) -> tuple[Panel, ...]:
     """Power, temperature, and energy per token."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "Power usage (% of limit)",
@@ -28,9 +28,10 @@ def power(variables: Variables) -> tuple[Panel, ...]:
             "normal for an L4, and lowers its clocks.",
             "percentunit",
             8,
-            (Query(gpu.power_share(interval), "{{vm}} GPU {{gpu}}"),),
+            (Query(gpu.power_share(cell), "{{vm}} GPU {{gpu}}"),),
             no_value=_NO_GPU,
             maximum=1.2,
+            step_seconds=gpu.STEP_SECONDS,
         ),
         graph(
             "Temperature",
@@ -39,9 +40,10 @@ def power(variables: Variables) -> tuple[Panel, ...]:
             "throttle.",
             "celsius",
             8,
-            (Query(gpu.temperatures(interval), "{{vm}} GPU {{gpu}}: {{sensor}}"),),
+            (Query(gpu.temperatures(cell), "{{vm}} GPU {{gpu}}: {{sensor}}"),),
             no_value=_NO_GPU,
             thresholds=Thresholds("text", ((settings.GPU_HOT_CELSIUS, YELLOW),)),
+            step_seconds=gpu.STEP_SECONDS,
             action="an L4 has no fan of its own: check the machine's airflow and neighbouring cards.",
         ),
         graph(
@@ -51,16 +53,16 @@ def power(variables: Variables) -> tuple[Panel, ...]:
             f"No line for fewer than {settings.MIN_TOKENS_PER_INTERVAL} tokens in an interval.",
             "joule",
             8,
-            (Query(gpu.joules_per_token(interval, settings.MIN_TOKENS_PER_INTERVAL), "energy per token"),),
+            (Query(gpu.joules_per_token(cell, settings.MIN_TOKENS_PER_INTERVAL), "energy per token"),),
             no_value="Too little traffic to vLLM, or not scraped",
-            smooth=True,
+            step_seconds=gpu.COUNTER_STEP_SECONDS,
         ),
     )
 
 
 def input_and_output(variables: Variables) -> tuple[Panel, ...]:
     """PCIe, and the video engines, which language models leave alone."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "PCIe throughput",
@@ -70,11 +72,12 @@ def input_and_output(variables: Variables) -> tuple[Panel, ...]:
             "binBps",
             10,
             (
-                Query(gpu.pcie_bytes_per_second(interval, "RX"), "{{vm}} GPU {{gpu}}: received"),
-                Query(gpu.pcie_bytes_per_second(interval, "TX"), "{{vm}} GPU {{gpu}}: sent"),
+                Query(gpu.pcie_bytes_per_second(cell, "RX"), "{{vm}} GPU {{gpu}}: received"),
+                Query(gpu.pcie_bytes_per_second(cell, "TX"), "{{vm}} GPU {{gpu}}: sent"),
             ),
             no_value="Not reported by this GPU",
             drilldown=links.ENGINE,
+            step_seconds=gpu.STEP_SECONDS,
         ),
         graph(
             "PCIe replays",
@@ -82,8 +85,9 @@ def input_and_output(variables: Variables) -> tuple[Panel, ...]:
             "packets that were sent again; a few are normal.",
             "ops",
             7,
-            (Query(gpu.pcie_replays(interval), "{{vm}} GPU {{gpu}}"),),
+            (Query(gpu.pcie_replays(cell), "{{vm}} GPU {{gpu}}"),),
             no_value="Not reported by this GPU",
+            step_seconds=gpu.COUNTER_STEP_SECONDS,
             action="many: reseat the card, or move to another machine.",
         ),
         graph(
@@ -93,11 +97,12 @@ def input_and_output(variables: Variables) -> tuple[Panel, ...]:
             "percent",
             7,
             (
-                Query(gpu.mean_per_gpu(interval, "ENC_UTIL"), "{{vm}} GPU {{gpu}}: encoder"),
-                Query(gpu.mean_per_gpu(interval, "DEC_UTIL"), "{{vm}} GPU {{gpu}}: decoder"),
+                Query(gpu.mean_per_gpu(cell, "ENC_UTIL"), "{{vm}} GPU {{gpu}}: encoder"),
+                Query(gpu.mean_per_gpu(cell, "DEC_UTIL"), "{{vm}} GPU {{gpu}}: decoder"),
             ),
             no_value="Not reported by this GPU",
             maximum=100,
+            step_seconds=gpu.STEP_SECONDS,
         ),
     )
 
@@ -138,7 +143,7 @@ def instances(variables: Variables) -> tuple[Panel, ...]:
 
 def processes(variables: Variables) -> tuple[Panel, ...]:
     """Processes, and the exporter itself."""
-    interval, now = variables.per_interval, variables.now
+    cell, now = variables.per_cell, variables.now
     return (
         table(
             "Processes on the GPU",
@@ -158,13 +163,14 @@ def processes(variables: Variables) -> tuple[Panel, ...]:
             "s",
             7,
             (
-                Query(gpu.data_age(interval), "{{vm}} age"),
-                Query(gpu.clock_skew(interval), "{{vm}} clock skew", dashed=True),
+                Query(gpu.data_age(cell), "{{vm}} age"),
+                Query(gpu.clock_skew(cell), "{{vm}} clock skew", dashed=True),
             ),
             no_value="gpu-exporter not scraped, or a recording",
             minimum=None,
             soft_max=10,
             thresholds=Thresholds("text", ((60, RED),)),
+            step_seconds=gpu.STEP_SECONDS,
         ),
         graph(
             "Collection duration",
@@ -172,13 +178,14 @@ def processes(variables: Variables) -> tuple[Panel, ...]:
             "the longest in each interval. One that hangs shows in Metrics age.",
             "s",
             7,
-            (Query(gpu.collect_seconds(interval), "{{vm}}"),),
+            (Query(gpu.collect_seconds(cell), "{{vm}}"),),
             no_value=_NO_GPU,
+            step_seconds=gpu.STEP_SECONDS,
         ),
     )
 
 
-def _utilisation(interval: Scope) -> Panel:
+def _utilisation(cell: Scope) -> Panel:
     return graph(
         "Utilisation of GPU and memory",
         "How busy is the GPU, and is it limited by compute or by memory?",
@@ -187,16 +194,17 @@ def _utilisation(interval: Scope) -> Panel:
         "percent",
         8,
         (
-            Query(gpu.mean_per_gpu(interval, "GPU_UTIL"), "{{vm}} GPU {{gpu}}: compute"),
-            Query(gpu.mean_per_gpu(interval, "MEM_COPY_UTIL"), "{{vm}} GPU {{gpu}}: memory"),
+            Query(gpu.mean_per_gpu(cell, "GPU_UTIL"), "{{vm}} GPU {{gpu}}: compute"),
+            Query(gpu.mean_per_gpu(cell, "MEM_COPY_UTIL"), "{{vm}} GPU {{gpu}}: memory"),
         ),
         no_value=_NO_GPU,
         maximum=100,
         drilldown=links.ENGINE,
+        step_seconds=gpu.STEP_SECONDS,
     )
 
 
-def _memory(interval: Scope) -> Panel:
+def _memory(cell: Scope) -> Panel:
     return graph(
         "GPU memory",
         "How much GPU memory is free?",
@@ -204,16 +212,17 @@ def _memory(interval: Scope) -> Panel:
         "mbytes",
         8,
         tuple(
-            Query(gpu.memory(interval, kind), f"{{{{vm}}}} GPU {{{{gpu}}}} {kind.lower()}")
+            Query(extremes.gpu_memory(cell, kind), f"{{{{vm}}}} GPU {{{{gpu}}}} {kind.lower()}")
             for kind in ("USED", "RESERVED", "FREE")
         ),
         no_value=_NO_GPU,
         stacked=True,
         colours=palette.MEMORY,
+        step_seconds=extremes.MACHINE_STEP_SECONDS,
     )
 
 
-def _clocks(interval: Scope) -> Panel:
+def _clocks(cell: Scope) -> Panel:
     return graph(
         "Clocks",
         "Does the GPU run at full clock speed?",
@@ -221,8 +230,9 @@ def _clocks(interval: Scope) -> Panel:
         "hertz",
         8,
         (
-            Query(gpu.hertz(interval, "SM"), "{{vm}} GPU {{gpu}}: SM"),
-            Query(gpu.hertz(interval, "MEM"), "{{vm}} GPU {{gpu}}: memory"),
+            Query(gpu.hertz(cell, "SM"), "{{vm}} GPU {{gpu}}: SM"),
+            Query(gpu.hertz(cell, "MEM"), "{{vm}} GPU {{gpu}}: memory"),
         ),
         no_value=_NO_GPU,
+        step_seconds=gpu.STEP_SECONDS,
     )

@@ -21,8 +21,8 @@ def traffic(variables: Variables) -> tuple[Panel, ...]:
 
 def losses(variables: Variables) -> tuple[Panel, ...]:
     """Cancellations, timeouts, discarded output."""
-    interval = variables.per_interval
-    return (_cancellations(interval), _timeouts(interval), _discarded(interval))
+    cell = variables.per_cell
+    return (_cancellations(cell), _timeouts(cell), _discarded(cell))
 
 
 def _outcomes(cell: Scope) -> Panel:
@@ -75,31 +75,31 @@ def _tokens(cell: Scope) -> Panel:
     )  # fmt: skip
 
 
-def _cancellations(interval: Scope) -> Panel:
+def _cancellations(cell: Scope) -> Panel:
     return graph(
         "Cancellations",
         "Do clients cancel, and before or after the first token?",
         "a cancelled request and a broken connection look the same. Not by model.",
-        "reqps", 8, (Query(requests.cancellations(interval), "{{phase}}"),),
-        no_value="Gateway not scraped", colours=palette.PHASES, stacked=True,
+        "reqps", 8, (Query(requests.cancellations(cell), "{{phase}}"),),
+        no_value="Gateway not scraped", colours=palette.PHASES, stacked=True, step_seconds=history.STEP_SECONDS,
     )  # fmt: skip
 
 
-def _timeouts(interval: Scope) -> Panel:
+def _timeouts(cell: Scope) -> Panel:
     return graph(
         "Timeouts",
         "Where do requests hang?",
         "shows the phase, not the engine.",
-        "reqps", 8, (Query(requests.timeouts(interval), "{{phase}}"),),
-        no_value="Gateway not scraped", colours=palette.PHASES, stacked=True,
+        "reqps", 8, (Query(requests.timeouts(cell), "{{phase}}"),),
+        no_value="Gateway not scraped", colours=palette.PHASES, stacked=True, step_seconds=history.STEP_SECONDS,
     )  # fmt: skip
 
 
-def _discarded(interval: Scope) -> Panel:
+def _discarded(cell: Scope) -> Panel:
     return graph(
         "Discarded output",
         "How much output did nobody read to the end?",
         "counted in events, since an unfinished stream reports no usage: an event can be several tokens.",
-        "events/s", 8, (Query(requests.wasted_tokens(interval), "{{reason}}"),),
-        no_value="Gateway not scraped", colours=palette.OUTCOMES, stacked=True,
+        "events/s", 8, (Query(history.discarded(cell, "reason"), "{{reason}}"),),
+        no_value="Gateway not scraped", colours=palette.OUTCOMES, stacked=True, step_seconds=history.STEP_SECONDS,
     )  # fmt: skip

@@ -7,6 +7,10 @@ from observability.queries.gateway import JOB
 # Recorded (`recording.gateway`): what came in each minute.
 RETRIES = "engine:gateway_engine_retries:increase1m"
 ATTEMPTS = "engine:gateway_engine_requests:increase1m"
+EJECTIONS = "engine:gateway_engine_ejections:increase1m"
+# Whether an engine of another kind than vLLM serves a model (`recording.extremes`).
+SERVED_BY_OTHERS = "model:gateway_served_by_others:max1m"
+_NO_VLLM = 'kind!="vllm"'
 STATES = ("ready", "starting", "draining", "ejected", "down", "failed")
 # Two numbers in one, since a tile shows one: see `ready_of_all`.
 ENGINES_FACTOR = 100
@@ -37,6 +41,13 @@ def ready_of_all(scope: Scope) -> str:
 def served_models(scope: Scope, *matchers: str) -> str:
     """1 for each model that an engine serves, 0 for one that it no longer serves."""
     return scope.series("gateway_engine_model", JOB, *matchers, engine="engine", model="model", vm="vm")
+
+
+def served_by_others(scope: Scope) -> str:
+    """1 for each model that an engine of another kind than vLLM serves, 0 for one that it no longer serves."""
+    served = scope.highest(served_models(scope, _NO_VLLM))
+    labels = "model" if scope.interval else "model, vm"
+    return downsampling.gauge(scope, SERVED_BY_OTHERS, f"max by ({labels})", served, model="model", vm="vm")
 
 
 def models_by_engine(scope: Scope) -> str:
@@ -72,7 +83,8 @@ def retries(scope: Scope) -> str:
 
 def ejections(scope: Scope) -> str:
     """Ejections of each engine in the window."""
-    return total(scope.increase(_series(scope, "ejections_total")), "engine")
+    counters = _series(scope, "ejections_total")
+    return downsampling.gained(scope, EJECTIONS, counters, "engine", engine="engine", vm="vm")
 
 
 def probes(scope: Scope) -> str:

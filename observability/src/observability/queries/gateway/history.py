@@ -21,9 +21,9 @@ DURATION_BY_ROUTE = "route:gateway_request_duration_seconds_bucket:increase1m"
 DURATION = "model:gateway_request_duration_seconds_bucket:increase1m"
 TTFT = "model:gateway_time_to_first_token_seconds_bucket:increase1m"
 TPOT = "model:gateway_time_per_output_token_seconds_bucket:increase1m"
+DISCARDED = "model:gateway_wasted_tokens:increase1m"
 
 _LABELS = {"model": "model", "vm": "vm"}
-_NO_VLLM = 'kind!="vllm"'
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
 _ACCEPTED = f'outcome!~"{"|".join(requests.REFUSED_OUTCOMES)}"'
@@ -86,6 +86,17 @@ def token_rate(scope: Scope, kind: str, *by: str) -> str:
     return _per_second(scope, TOKENS, f'type="{kind}"', by=by)
 
 
+def discarded(scope: Scope, *by: str) -> str:
+    """Events per second of streams that nobody read to the end."""
+    return _per_second(scope, DISCARDED, by=by)
+
+
+def discarded_share(scope: Scope) -> str:
+    """The share of output that nobody read to the end: events, relative to tokens and events."""
+    wasted = discarded(scope)
+    return share(wasted, f"({token_rate(scope, 'output')} + {wasted})")
+
+
 def latency(scope: Scope, histogram: str, number: float, *by: str, stream: str = "") -> str:
     """A quantile of one of the recorded histograms, in seconds.
 
@@ -103,7 +114,7 @@ def added_latency(scope: Scope) -> str:
     engine = vllm.histogram_quantile(scope, "time_to_first_token_seconds", 0.5, "model_name")
     renamed = f'label_replace({engine}, "model", "$1", "model_name", "(.+)")'
     gateway = latency(scope, TTFT, 0.5, "model")
-    others = f"max by (model) ({engines.served_models(scope, _NO_VLLM)} == 1)"
+    others = f"{engines.served_by_others(scope)} == 1"
     return f"sum by (model) ({gateway}) - sum by (model) ({renamed}) unless on (model) ({others})"
 
 

@@ -9,20 +9,28 @@ from observability.queries.gateway.requests import in_flight
 LOOP_LAG = "vm:gateway_event_loop_lag_seconds_bucket:increase1m"
 AUTH_FAILURES = "vm:gateway_auth_failures:increase1m"
 LABEL_OVERFLOW = "vm:gateway_label_overflow:increase1m"
+CPU_SECONDS = "vm:gateway_process_cpu_seconds:increase1m"
+LOG_LINES_LOST = "vm:gateway_log_lines_lost:increase1m"
+# Recorded (`recording.extremes`).
+WORKERS = "vm:gateway_worker_up:min15s"
+WORKERS_EXPECTED = "vm:gateway_workers_expected:max1m"
+SCRAPE_SECONDS = "vm:gateway_scrape_duration_seconds:max15s"
+MEMORY = "vm:gateway_process_resident_memory_bytes:max1m"
 
 
 def _series(scope: Scope, name: str) -> str:
     return scope.series(f"gateway_{name}", JOB, vm="vm")
 
 
-def workers(scope: Scope) -> str:
+def workers(scope: Scope, *by: str) -> str:
     """Live workers; over time the fewest."""
-    return total(scope.lowest(_series(scope, "worker_up")))
+    return downsampling.gauge(scope, WORKERS, _sum(*by), scope.lowest(_series(scope, "worker_up")), vm="vm")
 
 
-def workers_expected(scope: Scope) -> str:
-    """Configured workers."""
-    return total(_series(scope, "workers_expected"))
+def workers_expected(scope: Scope, *by: str) -> str:
+    """Configured workers; over time the most."""
+    configured = scope.highest(_series(scope, "workers_expected"))
+    return downsampling.gauge(scope, WORKERS_EXPECTED, _sum(*by), configured, vm="vm")
 
 
 def workers_missing(scope: Scope) -> str:
@@ -73,19 +81,25 @@ def label_overflow(scope: Scope) -> str:
 
 def scrape_seconds(scope: Scope) -> str:
     """How long Prometheus' scrape of the gateway takes."""
-    return f"max by (vm) ({scope.highest(scope.series('scrape_duration_seconds', JOB, vm='vm'))})"
+    seconds = scope.highest(scope.series("scrape_duration_seconds", JOB, vm="vm"))
+    return downsampling.gauge(scope, SCRAPE_SECONDS, "max by (vm)", seconds, vm="vm")
 
 
 def cpu_cores(scope: Scope) -> str:
     """CPU cores used by the gateway's processes."""
-    return total(scope.rate(_series(scope, "process_cpu_seconds_total")), "vm")
+    return downsampling.rate(scope, CPU_SECONDS, _series(scope, "process_cpu_seconds_total"), "vm", vm="vm")
 
 
 def resident_bytes(scope: Scope) -> str:
     """Memory of the gateway's processes; over time the most."""
-    return total(scope.highest(_series(scope, "process_resident_memory_bytes")), "vm")
+    resident = scope.highest(_series(scope, "process_resident_memory_bytes"))
+    return downsampling.gauge(scope, MEMORY, _sum("vm"), resident, vm="vm")
 
 
 def log_lines_lost(scope: Scope) -> str:
     """Log lines per second that could not be written."""
-    return total(scope.rate(_series(scope, "log_lines_lost_total")))
+    return downsampling.rate(scope, LOG_LINES_LOST, _series(scope, "log_lines_lost_total"), vm="vm")
+
+
+def _sum(*by: str) -> str:
+    return f"sum by ({', '.join(by)})" if by else "sum"

@@ -165,11 +165,5 @@ def output_tokens(scope: Scope, *labels: str) -> str:
 
 
 def wasted_tokens(scope: Scope) -> str:
-    """Events per second of streams that nobody read to the end, by reason."""
-    return total(scope.rate(_by_model(scope, "wasted_tokens_total")), "reason")
-
-
-def wasted_share(scope: Scope) -> str:
-    """The share of output that nobody read to the end: events, relative to tokens and events."""
-    wasted = total(scope.rate(_by_model(scope, "wasted_tokens_total")))
-    return share(wasted, f"({output_tokens(scope)} + {wasted})")
+    """Counters of the events of streams that nobody read to the end."""
+    return _by_model(scope, "wasted_tokens_total")
