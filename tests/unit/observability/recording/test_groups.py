@@ -56,7 +56,7 @@ def test_a_query_reads_the_steps_of_a_single_group() -> None:
 def _with_long_steps(name: str) -> list[str]:
     if not downsampling.is_downsampled(name):
         return [name]
-    of_all = [downsampling.of_all_models(name)] if downsampling.is_by_model(name) else []
+    of_all = [downsampling.of_all(name)] if downsampling.split_by(name) else []
     return [name, downsampling.long_steps(name), *of_all]
 
 
