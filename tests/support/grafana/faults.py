@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -146,7 +147,7 @@ def _nothing() -> None:
     """Of a fault that another begins or ends, or that ends by itself."""
 
 
-class Repeated:
+class Repeated(ABC):
     """Threads that do the same again and again, until `end`."""
 
     pause_s, threads = 0.5, 1
@@ -169,9 +170,9 @@ class Repeated:
         while not self._stopped.wait(self.pause_s):
             self.once()
 
+    @abstractmethod
     def once(self) -> None:
         """What is repeated."""
-        raise NotImplementedError
 
 
 class Clients(Repeated):
