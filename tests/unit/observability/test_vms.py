@@ -18,7 +18,7 @@ SERIES = {
     'model:gateway_requests:increase1m{{vm="{vm}", model="m", outcome="ok"}}': {"a": 60, "b": 180},
     'gateway_inflight_requests{{job="gateway", instance="api:9091", vm="{vm}", model="m"}}': {"a": 2, "b": 5},
     'gateway_engine_state{{job="gateway", vm="{vm}", engine="vllm", state="ready"}}': {"a": 1, "b": 1},
-    'DCGM_FI_DEV_FB_USED{{job="gpu-exporter", vm="{vm}", gpu="0"}}': {"a": 100, "b": 200},
+    'gpu:memory_used:max1m{{vm="{vm}", gpu="0"}}': {"a": 100, "b": 200},
 }
 
 

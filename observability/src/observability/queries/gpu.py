@@ -15,7 +15,8 @@ MEANS = (
     *("GPU_UTIL", "MEM_COPY_UTIL", "SM_CLOCK", "MEM_CLOCK", "POWER_USAGE", "ENFORCED_POWER_LIMIT"),
     *("ENC_UTIL", "DEC_UTIL"),
 )
-COUNTERS = ("PCIE_REPLAY_COUNTER", "POWER_VIOLATION", "THERMAL_VIOLATION", "TOTAL_ENERGY_CONSUMPTION")
+ENERGY = "TOTAL_ENERGY_CONSUMPTION"
+COUNTERS = ("PCIE_REPLAY_COUNTER", "POWER_VIOLATION", "THERMAL_VIOLATION", ENERGY)
 CLOCK_EVENTS = "gpu:clock_event_active:max15s"
 COLLECT_SECONDS = "vm:gpu_collect_duration_seconds:max15s"
 XIDS = "gpu:xid_errors:increase1m"
@@ -194,8 +195,8 @@ def processes(scope: Scope) -> str:
 
 def watts(scope: Scope) -> str:
     """Power of all GPUs, from their energy counters: no peak between two scrapes is missed."""
-    counters = field(scope, "TOTAL_ENERGY_CONSUMPTION")
-    return f"{downsampling.rate(scope, recorded('TOTAL_ENERGY_CONSUMPTION'), counters, **_LABELS)} / {_THOUSAND}"
+    counters = field(scope, ENERGY)
+    return f"{downsampling.rate(scope, recorded(ENERGY), counters, **_LABELS)} / {_THOUSAND}"
 
 
 def joules_per_token(scope: Scope, at_least: int) -> str:

@@ -26,10 +26,15 @@ def group() -> Group:
 
 
 def counters() -> Group:
-    """What the counters of each GPU gained."""
-    gained = {gpu.recorded(name): _increase(gpu.field(_COUNTERS, name)) for name in gpu.COUNTERS}
+    """What the counters of each GPU gained, but for its energy."""
+    gained = {gpu.recorded(name): _increase(gpu.field(_COUNTERS, name)) for name in gpu.COUNTERS if name != gpu.ENERGY}
     errors = _increase(gpu.xid_errors(_COUNTERS), "xid")
     return Group("glasshouse-gpu-counters", gpu.COUNTER_STEP_SECONDS, {**gained, gpu.XIDS: errors})
+
+
+def energy() -> dict[str, str]:
+    """The energy of each GPU: recorded in the group of vLLM's tokens, by which it is divided."""
+    return {gpu.recorded(gpu.ENERGY): _increase(gpu.field(_COUNTERS, gpu.ENERGY))}
 
 
 def _increase(counters: str, *by: str) -> str:

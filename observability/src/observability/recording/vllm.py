@@ -3,6 +3,7 @@
 from observability import settings
 from observability.promql import Scope, increase_between_evaluations, total
 from observability.queries import vllm
+from observability.recording import gpu
 from observability.recording.group import Group
 
 _SCOPE = Scope("1m")
@@ -11,12 +12,9 @@ _LONGEST_GAP = "15m"
 
 
 def group() -> Group:
-    """Those that the Engine dashboard and the Gateway dashboard show."""
-    return Group(
-        "glasshouse-vllm",
-        vllm.STEP_SECONDS,
-        {vllm.recorded(metric): _increase(metric, *labels) for metric, labels in vllm.RECORDED.items()},
-    )
+    """Those that the Engine dashboard and the Gateway dashboard show, and the energy that the tokens took."""
+    gained = {vllm.recorded(metric): _increase(metric, *labels) for metric, labels in vllm.RECORDED.items()}
+    return Group("glasshouse-vllm", vllm.STEP_SECONDS, gained | gpu.energy())
 
 
 def _increase(metric: str, *labels: str) -> str:

@@ -104,7 +104,7 @@ def test_recorded_steps_have_the_peaks_the_means_and_what_counters_gained(tmp_pa
         f"DCGM_FI_DEV_THERMAL_VIOLATION{{{of_gpu}}}": counter(_SECONDS, (300, 4.8e9)),
         f'gpu_xid_errors_total{{{of_gpu}, xid="79"}}': counter(_SECONDS, (300, 1)),
     }
-    gained = {
+    gained: dict[str, dict[str, float]] = {
         gpu.throttled_time(scope, "THERMAL"): {labels: 4.8 / 480},
         gpu.xids(scope): {'{gpu="0", vm="local", xid="79"}': 1},
     }
