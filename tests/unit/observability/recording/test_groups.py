@@ -49,7 +49,7 @@ def test_a_query_reads_the_steps_of_a_single_group() -> None:
             for query in panel.queries:
                 if len({group_of[name] for name in _USED.findall(query.expr) if name in group_of}) > 1:
                     several.add(panel.title)
-    # A difference of two medians of the same stretch, and what came in it over a price, which stays: no ratio of two counts.
+    # No ratios of two counts: a difference of medians, and what came in a stretch over a price, which stays.
     assert several == {"Latency added by the gateway", "Cost accounted for"}
 
 
