@@ -12,6 +12,7 @@ import yaml
 BLOCK_S = 54 * 3600
 _BLOCK = f"{BLOCK_S // 3600}h"
 _TIMEOUT_S = 600
+_RULE_FILE = "recording.yml"
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,15 @@ def record(directory: Path, url: str, rules: dict[str, Any], times: range, block
         times: from when until when.
         block: shorter for rules that are evaluated more often.
     """
-    file = directory.with_suffix(".rules.yml")
+    file = directory.with_name(_RULE_FILE)
     file.write_text(yaml.safe_dump(rules), encoding="utf-8")
     command = (
         "promtool", "tsdb", "create-blocks-from", f"--max-block-duration={block}", "rules",
-        f"--start={times.start}", f"--end={times.stop}", f"--url={url}", f"--output-dir={directory}", str(file),
+        f"--start={times.start}", f"--end={times.stop}", f"--url={url}", f"--output-dir={directory.name}", file.name,
     )  # fmt: skip
-    subprocess.run(command, check=True, timeout=_TIMEOUT_S, capture_output=True)
+    # When in its interval a group is evaluated, Prometheus derives from its name and from the path of the file as it
+    # is given: a path of each run's own would be another second in each.
+    subprocess.run(command, check=True, timeout=_TIMEOUT_S, capture_output=True, cwd=directory.parent)
 
 
 def _lines(series: Iterable[Series], times: range) -> Iterator[str]:

@@ -193,10 +193,9 @@ def processes(scope: Scope) -> str:
     return total(_exporter(scope, "gpu_process_memory_bytes", gpu="gpu"), *GPU_LABELS, "name", "pid")
 
 
-def watts(scope: Scope) -> str:
-    """Power of all GPUs, from their energy counters: no peak between two scrapes is missed."""
-    counters = field(scope, ENERGY)
-    return f"{downsampling.rate(scope, recorded(ENERGY), counters, **_LABELS)} / {_THOUSAND}"
+def joules(scope: Scope) -> str:
+    """Energy of all GPUs in the window, from their counters: no peak between two scrapes is missed."""
+    return f"{downsampling.gained(scope, recorded(ENERGY), field(scope, ENERGY), **_LABELS)} / {_THOUSAND}"
 
 
 def joules_per_token(scope: Scope, at_least: int) -> str:
@@ -206,8 +205,8 @@ def joules_per_token(scope: Scope, at_least: int) -> str:
         scope: the window.
         at_least: how many tokens are enough.
     """
-    tokens = vllm.generated(scope)
-    return f"{share(f'({watts(scope)})', tokens)} and on () {tokens_of_users(scope)} >= {at_least}"
+    tokens = vllm.gained(scope, "generation_tokens_total")
+    return f"{share(f'({joules(scope)})', tokens)} and on () {tokens_of_users(scope)} >= {at_least}"
 
 
 def tokens_of_users(scope: Scope) -> str:

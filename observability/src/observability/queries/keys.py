@@ -5,7 +5,7 @@ to the step, where `increase` extrapolates.
 """
 
 from observability import downsampling, settings
-from observability.promql import Scope, share
+from observability.promql import Scope, per_scalar, share
 from observability.queries.gateway import JOB
 
 REQUESTS = "key:gateway_requests:increase1m"
@@ -61,20 +61,28 @@ def mean_first_token(scope: Scope, *by: str) -> str:
 
 def hourly_cost(scope: Scope) -> str:
     """Dollars per hour of each key's requests."""
-    return f"{downsampling.per_second(scope, COST, by=('key',), **_LABELS)} * {_HOUR}"
+    return f"{_per_second(scope, COST)} * {_HOUR}"
 
 
 def token_rate(scope: Scope) -> str:
     """Tokens per second of each key, input and output."""
-    return downsampling.per_second(scope, TOKENS, by=("key",), **_LABELS)
+    return _per_second(scope, TOKENS)
 
 
 def failure_rate(scope: Scope) -> str:
     """Requests per second of each key that failed on the server's side."""
-    # What did not happen is not recorded: a mean of the steps that are there would be too high.
-    seconds = downsampling.recorded_seconds(scope, DURATION_COUNT, "key", **_LABELS)
-    failed = _count(scope, REQUESTS, _FAILED, by=("key",))
-    return share(f"({failed} or 0 * {seconds})", f"({seconds})")
+    # What did not happen is not recorded: without failures it is 0 of what there was.
+    used = _count(scope, DURATION_COUNT, by=("key",))
+    return _by_seconds(scope, f"({_count(scope, REQUESTS, _FAILED, by=('key',))} or 0 * {used})")
+
+
+def _per_second(scope: Scope, name: str) -> str:
+    return _by_seconds(scope, _count(scope, name, by=("key",)))
+
+
+def _by_seconds(scope: Scope, counts: str) -> str:
+    """Rates from counts of the window: by the seconds recorded of any key, since a new key has fewer."""
+    return per_scalar(counts, "/", downsampling.recorded_seconds(scope, DURATION_COUNT, vm="vm"))
 
 
 def _count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...]) -> str:

@@ -5,9 +5,9 @@ from observability.promql import Scope, total
 
 STATES = ("ready", "starting", "draining", "failed")
 JOBS = ".+-launcher"
-# Recorded (`recording.launchers`).
+# Recorded (`recording.launchers`, `recording.extremes`).
 STARTS = "job:launcher_start_attempts:increase1m"
-CAPACITY = "job:launcher_capacity:max1m"
+CAPACITY = "job:launcher_capacity:max15s"
 STEP_SECONDS = 60
 
 

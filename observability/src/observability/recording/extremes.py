@@ -12,7 +12,7 @@ _LLAMACPP = ("vm", "instance")
 
 
 def group() -> Group:
-    """States of engines, and requests in progress and waiting."""
+    """States of engines and workers, requests in progress and waiting, and the limits beside them."""
     return Group(
         "glasshouse-extremes",
         extremes.STEP_SECONDS,
@@ -27,13 +27,15 @@ def group() -> Group:
             extremes.LLAMACPP_RUNNING: llamacpp.running(_SCOPE, *_LLAMACPP),
             extremes.LLAMACPP_WAITING: llamacpp.waiting(_SCOPE, *_LLAMACPP),
             process.WORKERS: process.workers(_SCOPE, "vm"),
+            process.WORKERS_EXPECTED: process.workers_expected(_SCOPE, "vm"),
+            launchers.CAPACITY: launchers.capacities(_SCOPE),
             process.SCRAPE_SECONDS: process.scrape_seconds(_SCOPE),
         },
     )
 
 
 def machines() -> Group:
-    """Memory and disks of machines, memory of GPUs and of the gateway, and what is configured."""
+    """Memory and disks of machines, memory of GPUs and of the gateway, and what changes seldom."""
     return Group(
         "glasshouse-machines",
         extremes.MACHINE_STEP_SECONDS,
@@ -41,7 +43,6 @@ def machines() -> Group:
             extremes.MEMORY_USED: node.memory_used(_MACHINE_SCOPE),
             extremes.DISK_FREE: node.disk_free(_MACHINE_SCOPE),
             process.MEMORY: process.resident_bytes(_MACHINE_SCOPE),
-            process.WORKERS_EXPECTED: process.workers_expected(_MACHINE_SCOPE, "vm"),
             engines.SERVED_BY_OTHERS: engines.served_by_others(_MACHINE_SCOPE),
             cost.HOURLY_PRICE: cost.hourly_price(_MACHINE_SCOPE, "engine", "vm"),
             **{name: gpu.memory(_MACHINE_SCOPE, kind) for kind, name in extremes.GPU_MEMORY.items()},

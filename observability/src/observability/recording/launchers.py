@@ -1,4 +1,4 @@
-"""How often launchers started an engine, and the limits that they set (`queries.launchers`)."""
+"""How often launchers started an engine (`queries.launchers`)."""
 
 from observability import settings
 from observability.promql import Scope, increase_between_evaluations, total
@@ -6,18 +6,13 @@ from observability.queries import launchers
 from observability.recording.group import Group
 
 _SCOPE = Scope("1m")
-_GAUGES = Scope("70s", extremes=True)
 # A launcher that could not be scraped for so long has its starts counted when it can.
 _LONGEST_GAP = "15m"
 
 
 def group() -> Group:
     """By the launcher's job."""
-    return Group(
-        "glasshouse-launchers",
-        launchers.STEP_SECONDS,
-        {launchers.STARTS: _starts(), launchers.CAPACITY: launchers.capacities(_GAUGES)},
-    )
+    return Group("glasshouse-launchers", launchers.STEP_SECONDS, {launchers.STARTS: _starts()})
 
 
 def _starts() -> str:

@@ -53,6 +53,21 @@ def test_a_query_reads_the_steps_of_a_single_group() -> None:
     assert several == {"Latency added by the gateway", "Cost accounted for"}
 
 
+def test_no_graph_has_points_between_the_steps_of_what_it_shows() -> None:
+    """A point whose interval has no step is empty, and the line is dotted or gone."""
+    too_short = {
+        f"{panel.title}: {name}"
+        for dashboard in dashboards.all_dashboards()
+        for panel in dashboard.panels
+        for query in panel.queries
+        for name in _USED.findall(query.expr)
+        if "[$__interval]" in query.expr and downsampling.is_downsampled(name)
+        if name in recording.series() and downsampling.step_seconds(name) > panel.step_seconds
+        if panel.kind != "heatmap"  # whose columns are a minute wide at least
+    }
+    assert too_short == set()
+
+
 def _with_long_steps(name: str) -> list[str]:
     if not downsampling.is_downsampled(name):
         return [name]

@@ -13,7 +13,7 @@ CPU_SECONDS = "vm:gateway_process_cpu_seconds:increase1m"
 LOG_LINES_LOST = "vm:gateway_log_lines_lost:increase1m"
 # Recorded (`recording.extremes`).
 WORKERS = "vm:gateway_worker_up:min15s"
-WORKERS_EXPECTED = "vm:gateway_workers_expected:max1m"
+WORKERS_EXPECTED = "vm:gateway_workers_expected:max15s"
 SCRAPE_SECONDS = "vm:gateway_scrape_duration_seconds:max15s"
 MEMORY = "vm:gateway_process_resident_memory_bytes:max1m"
 
