@@ -7,7 +7,7 @@ Nothing else writes to the client once the first byte is out. Before it, a faile
 from collections.abc import Iterator
 
 from gateway.attempt import Timeouts, UpstreamResponse, next_events
-from gateway.deadline import RequestDeadline
+from gateway.deadline import DeadlineTimer, RequestDeadline
 from gateway.dialects.base import Endpoint, StreamDecoder, UsageScanner
 from gateway.dispatch import Dispatcher
 from gateway.engines import Engine, Fleet
@@ -43,6 +43,7 @@ class Relay:
         self._uploads = Uploads(_MAX_LARGEST_BODIES * max_body)
         self._recorder = recorder
         self._dispatcher = Dispatcher(fleet, timeouts, recorder)
+        self._deadlines = DeadlineTimer()
 
     async def serve(self, endpoint: Endpoint, exchange: Exchange) -> None:
         """Serves one request. The caller answers it when this raises, and finishes its observation.
@@ -50,7 +51,7 @@ class Relay:
         Raises:
             GatewayError: The request failed; part of an answer may have been sent.
         """
-        exchange.deadline = deadline = RequestDeadline(total=self._timeouts.total)
+        exchange.deadline = deadline = RequestDeadline(self._deadlines, total=self._timeouts.total)
         try:
             with deadline:
                 await self._handle(endpoint, exchange, deadline)
@@ -66,7 +67,7 @@ class Relay:
         observation = exchange.observation
         observation.stream = request.stream
         observation.begin(self._fleet.label(request.model))
-        deadline.watch_disconnect(exchange.wait_for_disconnect)
+        deadline.watch_disconnect(exchange.on_disconnect)
         async with self._dispatcher.open(exchange, request, key) as (engine, response):
             with deadline:
                 if response.stream is not None:

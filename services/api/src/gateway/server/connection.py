@@ -10,12 +10,14 @@ import math
 from collections import deque
 from typing import cast
 
+from gateway.asgi_exchange import Scope
 from gateway.errors import BodyTooLarge, GatewayError, RequestTimeout, TooManyConnections
-from gateway.exchange import Header, Scope
+from gateway.exchange import Header
 from gateway.server.descriptors import has_unread_data
 from gateway.server.owner import ConnectionOwner
 from gateway.server.reader import RequestReader
-from gateway.server.scope import Scopes
+from gateway.server.relayed import RelayedExchange
+from gateway.server.scope import Scopes, parse_target
 from gateway.server.uvicorn_internals import Cycle, FlowControl, Output
 
 # Bytes parsed at a time: thousands of small requests in one packet do not all begin before the first is answered.
@@ -28,6 +30,8 @@ _DRAIN_S = 5.0
 # destroy the answer.
 _LINGER_S = 2.0
 _RECHECK_DELAY_S = 0.25
+
+AnyCycle = Cycle | RelayedExchange
 
 
 class Connection(asyncio.Protocol):
@@ -45,9 +49,9 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader(self._begin, self._body, self._end)
-        self._running: Cycle | None = None
-        self._latest: Cycle | None = None
-        self._queue: deque[Cycle] = deque()
+        self._running: AnyCycle | None = None
+        self._latest: AnyCycle | None = None
+        self._queue: deque[AnyCycle] = deque()
         self._buffered = bytearray()
         self._ignores_input = self._closing = self._half_closed = self._head_timed = self._is_final = False
         self._idle_since, self._last_unsent = 0.0, 0
@@ -174,9 +178,21 @@ class Connection(asyncio.Protocol):
                 "Please try again.",
                 retry_after=1,
             )
-        scope = self._scopes.request(method, target, version, headers)
-        self._is_final = not self._reader.keep_alive
-        self._enqueue(scope, expects_continue=self._reader.expects_continue, keep_alive=self._reader.keep_alive)
+        parsed = parse_target(target)
+        endpoint = self._server.app.endpoint(parsed.path)
+        expects_continue, keep_alive = self._reader.expects_continue, self._reader.keep_alive
+        self._is_final = not keep_alive
+        if endpoint is None:
+            scope = self._scopes.request(method, parsed, version, headers)
+            self._enqueue(self._cycle(scope, expects_continue=expects_continue, keep_alive=keep_alive))
+        else:
+            self._enqueue(
+                RelayedExchange(
+                    *(endpoint, method, headers, self._output, self._flow),
+                    is_http_1_0=version == "1.0", expects_continue=expects_continue, keep_alive=keep_alive,
+                    ended=self._on_answered, abort=self._abort,
+                )
+            )  # fmt: skip
 
     def _body(self, piece: bytes) -> None:
         cycle = self._latest
@@ -193,11 +209,13 @@ class Connection(asyncio.Protocol):
 
     # Requests in order
 
-    def _enqueue(self, scope: Scope, *, expects_continue: bool = False, keep_alive: bool = True) -> None:
-        cycle = Cycle(
+    def _cycle(self, scope: Scope, *, expects_continue: bool, keep_alive: bool) -> Cycle:
+        return Cycle(
             scope, self._output, self._flow,
             expects_continue=expects_continue, keep_alive=keep_alive, ended=self._on_answered,
         )  # fmt: skip
+
+    def _enqueue(self, cycle: AnyCycle) -> None:
         cycle.half_closed = self._half_closed
         self._latest = cycle
         if self._running is None:
@@ -207,7 +225,7 @@ class Connection(asyncio.Protocol):
             self._running.keep_alive = True  # it would have announced the end, but another request follows
         self._queue.append(cycle)
 
-    def _start(self, cycle: Cycle) -> None:
+    def _start(self, cycle: AnyCycle) -> None:
         self._running = cycle
         self._head_timed = False
         self.deadline = math.inf
@@ -215,7 +233,7 @@ class Connection(asyncio.Protocol):
             self._announce_close(cycle)
         self._server.run_task(cycle.run(self._server.app))
 
-    def _announce_close(self, cycle: Cycle) -> None:
+    def _announce_close(self, cycle: AnyCycle) -> None:
         """Makes the answer say `connection: close`, unless it has begun or more requests are waiting."""
         if not (self._queue or self._buffered or cycle.response_started):
             cycle.keep_alive = False
@@ -291,8 +309,9 @@ class Connection(asyncio.Protocol):
         self._flow.resume_reading()
         latest = self._latest
         if latest is None or not latest.more_body:
-            self._enqueue(self._scopes.refused(error, self._reader.headers), keep_alive=False)
+            scope = self._scopes.refused(error, self._reader.headers)
+            self._enqueue(self._cycle(scope, expects_continue=False, keep_alive=False))
         elif latest.response_complete:
             self.close()
         else:
-            latest.fail(error)
+            latest.fail_body(error)

@@ -4,8 +4,26 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from gateway.exchange import App
+from gateway.asgi_exchange import Receive, Scope, Send
+from gateway.dialects.base import Endpoint
+from gateway.exchange import Exchange
 from gateway.server.limits import Limits
+
+
+class Application(Protocol):
+    """What serves the requests: an ASGI application that relays some of them without ASGI."""
+
+    def endpoint(self, path: str) -> Endpoint | None:
+        """The relayed path that this is, if it is one."""
+        ...
+
+    def relay(self, exchange: Exchange, endpoint: Endpoint) -> Coroutine[Any, Any, None]:
+        """Serves a request to a relayed path, to its end."""
+        ...
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """See the ASGI specification."""
+        ...
 
 
 class ConnectionOwner(Protocol):
@@ -21,7 +39,7 @@ class ConnectionOwner(Protocol):
     stopping: bool
 
     @property
-    def app(self) -> App:
+    def app(self) -> Application:
         """The application that serves the requests."""
         ...
 
