@@ -97,7 +97,8 @@ class Attempt:
             self._upstream = upstream = await engine.upstream.request(
                 b"POST", request.endpoint.engine_path, body, headers
             )
-            await _check_head(upstream, dialect)
+            if upstream.status != _OK or b"content-encoding" in upstream.headers:
+                await _check_head(upstream, dialect)
             if stream is None:
                 response = await _read_plain(upstream, dialect)
             else:

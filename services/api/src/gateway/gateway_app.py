@@ -29,6 +29,9 @@ class GatewayApp:
         fallback: The rest of the API, and the lifespan.
         recorder: Where each request is counted and logged when it ends.
         cors: Which pages of other sites may read the answers.
+
+    Attributes:
+        relayed: The relayed paths, as they are in a request's target.
     """
 
     def __init__(
@@ -40,16 +43,12 @@ class GatewayApp:
         recorder: Recorder,
         cors: Cors,
     ) -> None:
-        self._endpoints = endpoints
+        self.relayed = {path.encode(): endpoint for path, endpoint in endpoints.items()}
         self._dialect = dialect
         self._relay = relay
         self._fallback = fallback
         self._recorder = recorder
         self._cors = cors
-
-    def endpoint(self, path: str) -> Endpoint | None:
-        """The relayed path that this is, if it is one."""
-        return self._endpoints.get(path)
 
     async def relay(self, exchange: Exchange, endpoint: Endpoint) -> None:
         """Serves a request to a relayed path, to its end."""

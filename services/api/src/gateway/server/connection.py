@@ -178,21 +178,24 @@ class Connection(asyncio.Protocol):
                 "Please try again.",
                 retry_after=1,
             )
-        parsed = parse_target(target)
-        endpoint = self._server.app.endpoint(parsed.path)
-        expects_continue, keep_alive = self._reader.expects_continue, self._reader.keep_alive
+        reader, relayed = self._reader, self._server.app.relayed
+        expects_continue, keep_alive = reader.expects_continue, reader.keep_alive
         self._is_final = not keep_alive
+        endpoint = relayed.get(target)
         if endpoint is None:
-            scope = self._scopes.request(method, parsed, version, headers)
-            self._enqueue(self._cycle(scope, expects_continue=expects_continue, keep_alive=keep_alive))
-        else:
-            self._enqueue(
-                RelayedExchange(
-                    *(endpoint, method, headers, self._output, self._flow),
-                    is_http_1_0=version == "1.0", expects_continue=expects_continue, keep_alive=keep_alive,
-                    ended=self._on_answered, abort=self._abort,
-                )
-            )  # fmt: skip
+            parsed = parse_target(target)
+            endpoint = relayed.get(parsed.path.encode())
+            if endpoint is None:
+                scope = self._scopes.request(method, parsed, version, headers)
+                self._enqueue(self._cycle(scope, expects_continue=expects_continue, keep_alive=keep_alive))
+                return
+        self._enqueue(
+            RelayedExchange(
+                *(endpoint, method, headers, self._output, self._flow),
+                is_http_1_0=version == "1.0", expects_continue=expects_continue, keep_alive=keep_alive,
+                ended=self._on_answered, abort=self._abort,
+            )
+        )  # fmt: skip
 
     def _body(self, piece: bytes) -> None:
         cycle = self._latest

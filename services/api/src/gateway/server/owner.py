@@ -1,7 +1,7 @@
 """What a connection needs of the server that it belongs to."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from gateway.asgi_exchange import Receive, Scope, Send
@@ -11,11 +11,13 @@ from gateway.server.limits import Limits
 
 
 class Application(Protocol):
-    """What serves the requests: an ASGI application that relays some of them without ASGI."""
+    """What serves the requests: an ASGI application that relays some of them without ASGI.
 
-    def endpoint(self, path: str) -> Endpoint | None:
-        """The relayed path that this is, if it is one."""
-        ...
+    Attributes:
+        relayed: The relayed paths, as they are in a request's target.
+    """
+
+    relayed: Mapping[bytes, Endpoint]
 
     def relay(self, exchange: Exchange, endpoint: Endpoint) -> Coroutine[Any, Any, None]:
         """Serves a request to a relayed path, to its end."""

@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from functools import cached_property
 from typing import Any, cast
 
 from uvicorn.config import STARTUP_FAILURE, Config
@@ -150,7 +151,7 @@ class BaseServer(Server):
         self._make = make
         self._listeners: list[socket.socket] = []
 
-    @property
+    @cached_property
     def app(self) -> Application:
         """The application."""
         return cast(Application, self.config.loaded_app)

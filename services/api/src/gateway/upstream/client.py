@@ -5,7 +5,7 @@ import errno
 import socket
 import ssl
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -83,7 +83,7 @@ class Upstream:
         connection = self._take_idle()
         if connection is not None:
             try:
-                await _or_abort(connection, connection.send(request))
+                await connection.send(request)
             except EngineReset as error:
                 if error.has_begun:
                     raise
@@ -95,7 +95,7 @@ class Upstream:
         while True:
             connection, connect_s = await self._connect(request)
             try:
-                await _or_abort(connection, connection.wait_for_head())
+                await connection.wait_for_head()
             except EngineReset as error:
                 if is_retry or error.has_begun or connect_s < _SLOW_CONNECT_S:
                     raise
@@ -177,13 +177,3 @@ class Upstream:
         self._idle.append(connection)
         if len(self._idle) > _MAX_IDLE:
             self._idle.popleft().abort()
-
-
-async def _or_abort(connection: Connection, head: Coroutine[None, None, None]) -> None:
-    """Waits for the head of an answer; aborts the connection if none arrives."""
-    try:
-        await head
-    except BaseException:
-        # Whatever it was, even a cancellation: nobody waits for this answer any more.
-        connection.abort()
-        raise

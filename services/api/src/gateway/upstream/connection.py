@@ -128,9 +128,17 @@ class Connection(asyncio.Protocol):
         await self.wait_for_head()
 
     async def wait_for_head(self) -> None:
-        """Waits for the head of the answer to the request that was sent; raises as `send` does."""
-        while not self._head:
-            await self._wait()
+        """Waits for the head of the answer to the request that was sent; raises as `send` does.
+
+        Without a head, whatever the reason, even a cancellation, the connection is aborted: nobody waits for it any
+        more.
+        """
+        try:
+            while not self._head:
+                await self._wait()
+        except BaseException:
+            self.abort()
+            raise
 
     async def chunk(self) -> bytes:
         """See `Response`."""
