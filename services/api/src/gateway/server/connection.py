@@ -10,15 +10,13 @@ import math
 from collections import deque
 from typing import cast
 
-from gateway.asgi_exchange import Scope
 from gateway.errors import BodyTooLarge, GatewayError, RequestTimeout, TooManyConnections
 from gateway.exchange import Header
+from gateway.server.cycles import AnyCycle, Cycles
 from gateway.server.descriptors import has_unread_data
 from gateway.server.owner import ConnectionOwner
 from gateway.server.reader import RequestReader
-from gateway.server.relayed import RelayedExchange
-from gateway.server.scope import Scopes, parse_target
-from gateway.server.uvicorn_internals import Cycle, FlowControl, Output
+from gateway.server.uvicorn_internals import FlowControl
 
 # Bytes parsed at a time: thousands of small requests in one packet do not all begin before the first is answered.
 _MAX_READ = 16_384
@@ -30,8 +28,6 @@ _DRAIN_S = 5.0
 # destroy the answer.
 _LINGER_S = 2.0
 _RECHECK_DELAY_S = 0.25
-
-AnyCycle = Cycle | RelayedExchange
 
 
 class Connection(asyncio.Protocol):
@@ -61,10 +57,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not derive from asyncio's
-        self._output = Output(self._transport, self.close)
         self._flow = FlowControl(self._transport)
-        address, client = (transport.get_extra_info(name) for name in ("sockname", "peername"))
-        self._scopes = Scopes(address, client, self._abort, self._server.state)
+        self._cycles = Cycles(
+            *(self._server, self._transport, self._flow), close=self.close, abort=self._abort, ended=self._on_answered
+        )
         self._is_admitted = self._server.register(self)
         self._idle_since = self._loop.time()
         self.deadline = self._idle_since + self._server.limits.header_timeout
@@ -79,7 +75,9 @@ class Connection(asyncio.Protocol):
         self._buffered.clear()
         self._running = self._latest = None
         self._flow.resume_writing()
+        # What refers back to this object goes now: the collector, which would find it, seldom looks.
         self._reader.close()
+        del self._cycles
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
@@ -178,24 +176,12 @@ class Connection(asyncio.Protocol):
                 "Please try again.",
                 retry_after=1,
             )
-        reader, relayed = self._reader, self._server.app.relayed
-        expects_continue, keep_alive = reader.expects_continue, reader.keep_alive
-        self._is_final = not keep_alive
-        endpoint = relayed.get(target)
-        if endpoint is None:
-            parsed = parse_target(target)
-            endpoint = relayed.get(parsed.path.encode())
-            if endpoint is None:
-                scope = self._scopes.request(method, parsed, version, headers)
-                self._enqueue(self._cycle(scope, expects_continue=expects_continue, keep_alive=keep_alive))
-                return
-        self._enqueue(
-            RelayedExchange(
-                *(endpoint, method, headers, self._output, self._flow),
-                is_http_1_0=version == "1.0", expects_continue=expects_continue, keep_alive=keep_alive,
-                ended=self._on_answered, abort=self._abort,
-            )
-        )  # fmt: skip
+        reader = self._reader
+        cycle = self._cycles.request(
+            *(method, target, version, headers), expects_continue=reader.expects_continue, keep_alive=reader.keep_alive
+        )
+        self._is_final = not reader.keep_alive
+        self._enqueue(cycle)
 
     def _body(self, piece: bytes) -> None:
         cycle = self._latest
@@ -211,12 +197,6 @@ class Connection(asyncio.Protocol):
             self._become_idle()
 
     # Requests in order
-
-    def _cycle(self, scope: Scope, *, expects_continue: bool, keep_alive: bool) -> Cycle:
-        return Cycle(
-            scope, self._output, self._flow,
-            expects_continue=expects_continue, keep_alive=keep_alive, ended=self._on_answered,
-        )  # fmt: skip
 
     def _enqueue(self, cycle: AnyCycle) -> None:
         cycle.half_closed = self._half_closed
@@ -312,8 +292,7 @@ class Connection(asyncio.Protocol):
         self._flow.resume_reading()
         latest = self._latest
         if latest is None or not latest.more_body:
-            scope = self._scopes.refused(error, self._reader.headers)
-            self._enqueue(self._cycle(scope, expects_continue=False, keep_alive=False))
+            self._enqueue(self._cycles.refused(error, self._reader.headers))
         elif latest.response_complete:
             self.close()
         else:

@@ -84,8 +84,8 @@ class RequestReader:
                 raise MalformedRequest("The framing of the chunked body is larger than the body.")
 
     def close(self) -> None:
-        """Releases the parser, which refers back to this object."""
-        del self._parser
+        """Releases the parser, which refers back to this object, and the callbacks."""
+        del self._parser, self._begin, self._body, self._end
 
     def on_message_begin(self) -> None:
         """See httptools."""
