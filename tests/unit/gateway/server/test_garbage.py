@@ -53,4 +53,3 @@ async def test_connections_leave_no_garbage(gateway: Gateway) -> None:
             await client.message()
     await asyncio.sleep(0.1)
     assert garbage() == []
-
