@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,9 +17,10 @@ from tests.support import history
 from tests.support.history import Series
 from tests.support.program import HOST, Program, free_port, until
 
-from observability import dashboards
+from observability import dashboards, downsampling, recording
 from observability.queries.gateway import history as queries
 from observability.recording import dashboards as recorded
+from observability.recording import downsampled
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed"),
@@ -78,15 +80,24 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], fl
     directory = tmp_path_factory.mktemp("prometheus")
     data = directory / "data"
     history.write(data, _gateway(), TIMES)
-    with _running(directory) as url:
-        groups = [
-            {"name": group.name, "interval": f"{group.interval_seconds}s", "rules": rules}
-            for group in (recorded.group(),)
-            if (rules := [{"record": n, "expr": e} for n, e in group.series.items() if 'job="gateway"' in e])
-        ]
-        history.record(data, url, {"groups": groups}, range(TIMES.start, ASKED_AT, MINUTE))
+    of_counters, of_routes, long_steps = _rules()
+    # What a rule reads must be there before: it does not see what was recorded together with it.
+    for rules in (of_counters, of_routes, long_steps):
+        with _running(directory) as url:
+            history.record(data, url, {"groups": [rules]}, range(TIMES.start, ASKED_AT, MINUTE))
     with _running(directory) as url:
         yield lambda expression: _value(url, expression)
+
+
+def _rules() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The recording rules that read the gateway's counters, those that read what these record, and long steps."""
+    groups = {group["name"]: group for group in recording.rules()["groups"]}
+    steps, long_steps = groups[recorded.group().name], groups[downsampled.group().name]
+    of_counters = [rule for rule in steps["rules"] if 'job="gateway"' in rule["expr"]]
+    of_routes = [rule for rule in steps["rules"] if "(route:" in rule["expr"]]
+    names = tuple(f"({rule['record']}{{" for rule in (*of_counters, *of_routes))
+    of_both = [rule for rule in long_steps["rules"] if any(name in rule["expr"] for name in names)]
+    return {**steps, "rules": of_counters}, {**steps, "rules": of_routes}, {**long_steps, "rules": of_both}
 
 
 def _running(directory: Path) -> "_Running":
@@ -152,10 +163,33 @@ def test_a_range_shows_what_happened_in_it(ask: Callable[[str], float], window: 
         ("Overview", "TTFT p95 (range)"): 1 + 1.5 * (0.95 * 57 - 50) / 7,
     }
     for (dashboard, title), expected in truth.items():
-        expression = _panel(dashboard, title).replace("$__range", window).replace("$ttft_objective", "1.0")
-        for variable in ("vm", "model", "engine"):
-            expression = expression.replace(f"${variable}", ".*")
-        assert ask(expression) == pytest.approx(expected, rel=1e-6), f"{dashboard} / {title}, {window}"
+        shown = ask(_filled(_panel(dashboard, title), window, "1m"))
+        assert shown == pytest.approx(expected, rel=1e-6), f"{dashboard} / {title}, {window}"
+
+
+def test_seven_days_of_long_steps_are_right_but_for_the_steps_at_both_ends(ask: Callable[[str], float]) -> None:
+    """As Grafana asks, with an interval of half an hour between two points."""
+    per_step = sum(PER_MINUTE.values()) * downsampling.LONG_STEP_SECONDS // MINUTE
+    truth = sum(PER_MINUTE.values()) * _busy_minutes(ASKED_AT - RANGES["7d"], ASKED_AT)
+    shown = ask(_filled(_panel("Gateway", "Requests (range)"), "7d", "30m"))
+    assert abs(shown - truth) <= 2 * per_step
+    assert shown % sum(PER_MINUTE.values()) == 0  # whole minutes, none of them estimated
+    shares = {
+        ("Overview", "Availability (range)"): 57 / 58,
+        ("Gateway", "Cancelled (range)"): 6 / 64,
+        ("Overview", "TTFT p95 (range)"): 1 + 1.5 * (0.95 * 57 - 50) / 7,
+    }
+    for (dashboard, title), expected in shares.items():
+        shown = ask(_filled(_panel(dashboard, title), "7d", "30m"))
+        assert shown == pytest.approx(expected, rel=1e-6), f"{dashboard} / {title}"
+
+
+def _filled(expression: str, window: str, interval: str) -> str:
+    """The expression with Grafana's variables."""
+    variables = {"$__range": window, "$__interval": interval, "$ttft_objective": "1.0"}
+    for variable, value in (variables | {f"${name}": ".*" for name in ("vm", "model", "engine")}).items():
+        expression = expression.replace(variable, value)
+    return expression
 
 
 def test_increase_would_not_have_done(ask: Callable[[str], float], measured: Callable[[str], None]) -> None:

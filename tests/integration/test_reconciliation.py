@@ -152,12 +152,16 @@ def settle(prometheus: Prometheus, engine: Engine, gateways: dict[str, Gateway])
     with engine.http as http:
         until(lambda: engine.busy(http) == 0, 30, "the engine is idle")
     at_rest = time.time()
-    until(lambda: _recorded(prometheus) > at_rest, 120, "the rules have seen the last counts")
+    until(lambda: oldest(prometheus, "up") > at_rest, 120, "the last counts are scraped")
+    scraped = time.time()
+    # In the order of evaluation; nginx does not run here.
+    *_, last = (name for name in rules.group().series if not name.startswith("reconciliation:nginx"))
+    until(lambda: oldest(prometheus, last) > scraped, 120, "the rules have seen them")
 
 
-def _recorded(prometheus: Prometheus) -> float:
-    """When the older of the latest scrapes was, if rules have been evaluated since."""
-    found = prometheus.ask("min(timestamp(up)) < timestamp(reconciliation:output_tokens_engines:increase5m)")
+def oldest(prometheus: Prometheus, series: str) -> float:
+    """When the oldest of the latest samples of some series is from; 0 without any."""
+    found = prometheus.ask(f"min(timestamp({series}))")
     return float(found[0]["value"][1]) if found else 0.0
 
 

@@ -51,6 +51,11 @@ def generated_yaml(path: str) -> Json:
     return document
 
 
+def recording_groups(*names: str) -> Json:
+    """The rule file with only these groups: promtool evaluates every rule of a file at every step of every case."""
+    return {"groups": [group for group in recording.rules()["groups"] if group["name"] in names]}
+
+
 def expressions() -> dict[str, str]:
     """Every expression of a panel, annotation, alert or recording rule, with variables filled in."""
     expressions = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-# Long ones: promtool reads the file once for each block, and asks for at most 11 000 points of a rule in one.
+# Long ones: promtool reads the file once for each block, and asks for all points of a rule in one, 11 000 at most.
 _BLOCK = "54h"
 _TIMEOUT_S = 600
 
@@ -30,20 +30,34 @@ class Series:
 
 def write(directory: Path, series: Iterable[Series], times: range) -> None:
     """Writes blocks of samples into Prometheus' data directory."""
+    write_lines(directory, _lines(series, times))
+
+
+def write_lines(directory: Path, lines: Iterable[str]) -> None:
+    """Writes blocks of samples, given as lines of the text format, each with its time in seconds."""
     file = directory.with_suffix(".openmetrics")
     with file.open("w", encoding="ascii") as text:
-        text.writelines(_lines(series, times))
+        text.writelines(lines)
+        text.write("# EOF\n")
     command = ("promtool", "tsdb", "create-blocks-from", f"--max-block-duration={_BLOCK}", "--quiet", "openmetrics")
     subprocess.run([*command, str(file), str(directory)], check=True, timeout=_TIMEOUT_S, capture_output=True)
     file.unlink()
 
 
-def record(directory: Path, url: str, rules: dict[str, Any], times: range) -> None:
-    """Writes what rules would have recorded of the history that a running Prometheus has."""
+def record(directory: Path, url: str, rules: dict[str, Any], times: range, block: str = _BLOCK) -> None:
+    """Writes what rules would have recorded of the history that a running Prometheus has.
+
+    Args:
+        directory: of its data.
+        url: of the running Prometheus, which sees the result after a restart.
+        rules: a rule file; none of its rules may read what another one records.
+        times: from when until when.
+        block: shorter for rules that are evaluated more often.
+    """
     file = directory.with_suffix(".rules.yml")
     file.write_text(yaml.safe_dump(rules), encoding="utf-8")
     command = (
-        "promtool", "tsdb", "create-blocks-from", f"--max-block-duration={_BLOCK}", "rules",
+        "promtool", "tsdb", "create-blocks-from", f"--max-block-duration={block}", "rules",
         f"--start={times.start}", f"--end={times.stop}", f"--url={url}", f"--output-dir={directory}", str(file),
     )  # fmt: skip
     subprocess.run(command, check=True, timeout=_TIMEOUT_S, capture_output=True)
@@ -53,5 +67,4 @@ def _lines(series: Iterable[Series], times: range) -> Iterator[str]:
     for each in series:
         for time in times:
             if (value := each.value(time)) is not None:
-                yield f"{each.name}{{{each.labels}}} {value:g} {time}\n"
-    yield "# EOF\n"
+                yield f"{each.name}{{{each.labels}}} {value!r} {time}\n"

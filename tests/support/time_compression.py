@@ -6,7 +6,6 @@ are, so that tests exercise what runs. Windows are never shorter than MIN_SECOND
 
 import re
 from dataclasses import replace
-from typing import Any
 
 from observability import recording, settings
 from observability.alerts.alert import Alert
@@ -32,9 +31,9 @@ def compress_expression(expr: str, divisor: int) -> str:
     return _OFFSET.sub(lambda offset: _divided(offset[0], divisor, 0), shorter)
 
 
-def compressed_recording_rules(divisor: int) -> dict[str, Any]:
+def compressed_recording_rules(divisor: int) -> recording.Rules:
     """Prometheus' recording rules with shorter windows."""
-    rules: dict[str, Any] = recording.rules()
+    rules = recording.rules()
     for group in rules["groups"]:
         group["interval"] = _divided(group["interval"], divisor, 0)
         for rule in group["rules"]:

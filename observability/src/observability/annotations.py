@@ -59,7 +59,7 @@ def _annotation_json(annotation: Annotation) -> Json:
         "hide": False,
         "iconColor": annotation.colour,
         "expr": annotation.expr,
-        "step": "5m" if annotation.value_is_time else "60s",
+        "step": "5m" if annotation.value_is_time else "60s",  # for as long as each is recorded, or less
         "titleFormat": annotation.name,
         "textFormat": annotation.text,
         "tagKeys": "",

@@ -53,6 +53,7 @@ class Dashboard:
         rows: from top to bottom.
         variables: what its reader can filter by.
         part: the part of the stack without which there is no such dashboard; empty for the parts of every shape.
+        refresh_seconds: how often it reads its numbers again, unless its reader chooses otherwise.
 
     Raises:
         ValueError: a row does not fill the width, two panels have the same title, or the uid is too long.
@@ -66,8 +67,10 @@ class Dashboard:
         rows: tuple[Row, ...],
         variables: Variables | None = None,
         part: Part = "",
+        *,
+        refresh_seconds: int = settings.DETAILS_REFRESH_SECONDS,
     ) -> None:
-        self.variables, self.part = variables or Variables(), part
+        self.variables, self.part, self.refresh_seconds = variables or Variables(), part, refresh_seconds
         self.uid, self.title, self.description, self.rows = uid, title, description, rows
         self.panels = tuple(panel for row in rows for panel in row.panels)
         titles = [panel.title for panel in self.panels]
@@ -104,7 +107,7 @@ class Dashboard:
             "version": 1,
             "editable": True,
             "graphTooltip": 1,
-            "refresh": f"{settings.REFRESH_SECONDS}s",
+            "refresh": grafana_json.duration(self.refresh_seconds),
             "time": {"from": "now-1h", "to": "now"},
             "timezone": "browser",
             "annotations": {"list": annotations.annotations_json(self.variables.per_interval)},

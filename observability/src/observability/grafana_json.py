@@ -11,7 +11,12 @@ DATASOURCE: Json = {"type": "prometheus", "uid": variables.DATASOURCE_UID}
 # Soft maximum of an axis by unit: without one Grafana draws a row of zeros on an axis up to 100, and puts fractions
 # beside counts.
 _SOFT_MAX = {"reqps": 0.1, "ops": 0.1, "percentunit": 0.01, "short": 5, "tokens/s": 1, "events/s": 1, "x": 1}
-_SPARKLINE_POINTS = 100
+# Points of a graph: one for every two or three pixels of a wide screen is as many as the eye tells apart, and each one
+# more is paid for in each query of each refresh.
+_POINTS_PER_COLUMN, _SPARKLINE_POINTS = 25, 50
+# Of a single number they decide, with its range, which recorded series it reads (see `downsampling`): those of long
+# steps from two and a half days on.
+_NUMBER_POINTS = 300
 _HEATMAP_COLUMNS, _HEATMAP_MIN_INTERVAL = 120, "1m"
 _FORMATS = {"table": "table", "heatmap": "heatmap"}
 
@@ -26,6 +31,7 @@ def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variable_n
         "datasource": DATASOURCE,
         "gridPos": grid_pos,
         "targets": _targets(panel),
+        "maxDataPoints": _points(panel),
         "fieldConfig": {
             "defaults": _defaults(panel),
             "overrides": [*_overrides(panel), *tables.column_overrides(panel, variable_names)],
@@ -38,12 +44,16 @@ def panel_json(panel: Panel, panel_id: int, grid_pos: dict[str, int], variable_n
         document["links"] = [_link(panel.drilldown)]
     if panel.sparkline:
         document["transformations"] = [{"id": "merge", "options": {}}]
-        document["maxDataPoints"] = _SPARKLINE_POINTS
     if panel.kind == "heatmap":
-        document |= {"interval": _HEATMAP_MIN_INTERVAL, "maxDataPoints": _HEATMAP_COLUMNS}
+        document["interval"] = _HEATMAP_MIN_INTERVAL
     if panel.smooth and panel.kind not in INSTANT_KINDS:
         document["interval"] = f"{settings.SMOOTH_INTERVAL_SECONDS}s"
     return document
+
+
+def duration(seconds: int) -> str:
+    """As Grafana's list of refresh intervals has it: whole minutes in minutes."""
+    return f"{seconds}s" if seconds % 60 else f"{seconds // 60}m"
 
 
 def row_json(title: str, row_id: int, y: int, collapsed_panels: list[Json] | None = None) -> Json:
@@ -56,6 +66,14 @@ def row_json(title: str, row_id: int, y: int, collapsed_panels: list[Json] | Non
         "gridPos": {"x": 0, "y": y, "w": 24, "h": 1},
         "panels": collapsed_panels or [],
     }
+
+
+def _points(panel: Panel) -> int:
+    if panel.kind == "heatmap":
+        return _HEATMAP_COLUMNS
+    if panel.kind in INSTANT_KINDS:
+        return _SPARKLINE_POINTS if panel.sparkline else _NUMBER_POINTS
+    return _POINTS_PER_COLUMN * panel.width
 
 
 def _targets(panel: Panel) -> list[Json]:

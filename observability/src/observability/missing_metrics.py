@@ -29,7 +29,7 @@ class MetricUse:
     """One metric in one expression.
 
     Attributes:
-        used_by: the panel, annotation, alert or recording rule.
+        used_by: the panel, annotation or alert.
         metric: its name.
         job: a regular expression that matches the jobs that are queried.
         labels: the labels that are matched.
@@ -54,7 +54,7 @@ def parse_exposition(scrape: str) -> Exposition:
 
 
 def expressions() -> Iterable[tuple[str, str]]:
-    """Every expression, after the name of what uses it."""
+    """Every expression, after the name of what uses it; what is recorded is in those that read it."""
     for dashboard in dashboards.all_dashboards():
         for panel in dashboard.panels:
             if panel.needs in _CONFIGURED:
@@ -65,24 +65,33 @@ def expressions() -> Iterable[tuple[str, str]]:
             yield f"{dashboard.title} / annotation {annotation.name}", annotation.expr
     for alert in alerts.all_alerts():
         yield f"alert {alert.name}", alert.expr
-    for name, expression in recording.series().items():
-        yield f"recorded {name}", expression
 
 
 def metric_uses() -> Iterable[MetricUse]:
     """Every use of a metric."""
+    recorded = recording.series()
     for used_by, expression in expressions():
-        for metric, matchers in _SELECTOR.findall(expression):
-            found = _MATCHER.findall(matchers)
-            jobs = [value for label, _, value in found if label == "job"]
-            labels = tuple(label for label, *_ in found if label not in _TARGET_LABELS)
-            yield MetricUse(used_by, metric, jobs[0] if jobs else ".*", labels)
+        yield from _uses(used_by, expression, recorded, set())
+
+
+def _uses(used_by: str, expression: str, recorded: dict[str, str], seen: set[str]) -> Iterable[MetricUse]:
+    """The uses of what targets export: those of a recorded series are the uses of its own expression."""
+    for metric, matchers in _SELECTOR.findall(expression):
+        if metric in recorded:
+            if metric not in seen:
+                seen.add(metric)
+                yield from _uses(used_by, recorded[metric], recorded, seen)
+            continue
+        found = _MATCHER.findall(matchers)
+        jobs = [value for label, _, value in found if label == "job"]
+        labels = tuple(label for label, *_ in found if label not in _TARGET_LABELS)
+        yield MetricUse(used_by, metric, jobs[0] if jobs else ".*", labels)
 
 
 def find_missing(job: str, scrape: str) -> dict[str, list[str]]:
     """For each metric, or label of a metric, that is missing from the job's scrape: what uses it."""
     exported = parse_exposition(scrape)
-    not_from_targets = _TARGET_METRICS | _RULE_METRICS | recording.series().keys()
+    not_from_targets = _TARGET_METRICS | _RULE_METRICS
     missing: dict[str, list[str]] = {}
     for use in metric_uses():
         if use.metric in not_from_targets or not re.fullmatch(use.job, job):

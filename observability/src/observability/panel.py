@@ -183,18 +183,19 @@ def stat(
     drilldown: str = "",
     needs: Needs = "",
     width: int = STAT_WIDTH,
-    sparkline: bool = False,
+    sparkline: str = "",
+    step_seconds: int = 0,
     part: Part = "",
     job: str = "",
 ) -> Panel:
     """A single number, coloured by its thresholds; the title of one over the selected time range says so.
 
-    `sparkline` draws its course behind the number. With `job`, it says that this job is not scraped where that is why
-    there is no number: "No traffic" would read as if nobody were there.
+    `sparkline` is PromQL of its course, drawn behind the number; `step_seconds` how often that is recorded. With `job`,
+    it says that this job is not scraped where that is why there is no number: "No traffic" would read as if nobody were
+    there.
     """
     if "$__range" in expr and not title.endswith(RANGE_SUFFIX):
         title += RANGE_SUFFIX
-    measured = expr
     if job:
         expr = or_not_scraped(expr, job, Variables("vm").now)
         value_mappings = (*value_mappings, (NOT_SCRAPED, f"{job} not scraped", RED))
@@ -218,7 +219,8 @@ def stat(
         action=action,
         drilldown=drilldown,
         needs=needs,
-        sparkline=measured if sparkline else "",
+        sparkline=sparkline,
+        step_seconds=step_seconds,
         part=part,
     )
 

@@ -27,6 +27,8 @@ class Scope:
         offset: how long before the evaluated time the window ends, such as 1d; empty for none.
         extremes: a gauge is represented by its highest or lowest value in the window. Without it, by its latest
             sample: then a graph over seven days shows one sample in ten minutes, and misses what is shorter.
+        interval: Grafana's interval between two points, by which series of short or of long steps are read (see
+            `downsampling`); empty for short steps.
         without_drill: whether the series that `make drill` adds are left out, as on dashboards.
     """
 
@@ -34,6 +36,7 @@ class Scope:
     filters: dict[str, str] = field(default_factory=dict)
     offset: str = ""
     extremes: bool = False
+    interval: str = ""
     without_drill: bool = False
 
     def series(self, name: str, job: str, *matchers: str, **labels: str) -> str:

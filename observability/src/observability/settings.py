@@ -106,4 +106,6 @@ MIN_TOKENS = 1_000
 MIN_TOKENS_PER_INTERVAL = 50
 
 REFRESH_SECONDS = 10
+# Of dashboards with details: over seven days each of their refreshes costs Prometheus seconds of CPU time.
+DETAILS_REFRESH_SECONDS = 60
 SMOOTH_INTERVAL_SECONDS = 30

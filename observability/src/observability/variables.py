@@ -7,7 +7,9 @@ Json = dict[str, object]
 
 # A variable, so that a dashboard can be imported into a Grafana whose Prometheus has another uid.
 DATASOURCE_UID = "${datasource}"
-_ALL_VALUE = ".*"
+ALL_VALUE = ".*"
+# Between two points. Grafana makes it from the range and the number of points, and gives it to single numbers too.
+_INTERVAL = "$__interval"
 
 # Name → label, and the query of its values. The VM comes first: it filters the other lists.
 _VARIABLES = {
@@ -36,13 +38,13 @@ class Variables:
         # Gauges by their extremes, so that no peak between two points is missed.
         self.per_interval = Scope("$__rate_interval", filters, extremes=True, without_drill=True)
         # Stats with thresholds: the whole time range that the reader has chosen.
-        self.full_range = Scope("$__range", filters, without_drill=True)
+        self.full_range = Scope("$__range", filters, interval=_INTERVAL, without_drill=True)
         # Stats of the current value.
         self.now = Scope("1m", filters, without_drill=True)
         # Stats of the last five minutes: long enough for a ratio or a quantile of few requests.
         self.recent = Scope("5m", filters, without_drill=True)
         # Heatmaps: each cell counts the requests of its own interval.
-        self.per_cell = Scope("$__interval", filters, without_drill=True)
+        self.per_cell = Scope(_INTERVAL, filters, interval=_INTERVAL, without_drill=True)
 
 
 def variables_json(names: tuple[str, ...]) -> list[Json]:
@@ -80,7 +82,7 @@ def _label_variable(name: str, label: str, query: str) -> Json:
         "sort": 1,
         "multi": True,
         "includeAll": True,
-        "allValue": _ALL_VALUE,
+        "allValue": ALL_VALUE,
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "hide": 0,
         "options": [],

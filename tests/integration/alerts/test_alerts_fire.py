@@ -49,6 +49,8 @@ FIRING = (
 )
 # Tickets of the same faults, which resolve after days of good requests and not after seconds.
 SLOW = {"AvailabilityBudgetBurnSlow", "LatencyBudgetBurnSlow"}
+# Most of these engines are not scraped: the gateways count tokens that no engine does.
+UNSCRAPED = {"TokenReconciliationDrift"}
 _TIMEOUT_S = 90.0
 
 
@@ -66,7 +68,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Out
     directory = tmp_path_factory.mktemp("faults")
     with contextlib.ExitStack() as exits:
         services = Services(directory, exits)
-        mock, alone, lost = services.mock(), services.mock(name="alone"), services.mock(name="lost")
+        mock, alone = services.mock(), services.mock(name="alone")
+        lost = services.mock(name="lost", models=("lost",))
         llamacpp, gateway, starved = services.llamacpp(), services.gateway(mock, lost), services.gateway(mock)
         stack = FakeStack()
         exits.callback(stack.stop)
@@ -96,7 +99,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Out
         with ThreadPoolExecutor(len(threads)) as pool:
             for each in pool.map(lambda sequence: _inject(prometheus, sequence), threads):
                 found |= each
-        found |= {name: Outcome(None, None) for name in prometheus.fired() - found.keys() - SLOW}
+        found |= {name: Outcome(None, None) for name in prometheus.fired() - found.keys() - SLOW - UNSCRAPED}
         yield found
 
 

@@ -18,12 +18,20 @@ _POINTS, _INTERVAL_MS = 700, 5_000
 
 @dataclass(frozen=True)
 class PanelQueries:
-    """A panel of a dashboard's file, and its queries."""
+    """A panel of a dashboard's file, and its queries.
+
+    Attributes:
+        points: that Grafana asks for at most.
+        interval: the shortest time between two points; empty for the data source's own.
+    """
 
     dashboard: str
     title: str
     collapsed: bool
     queries: tuple[Json, ...]
+    unit: str = ""
+    points: int = 0
+    interval: str = ""
 
 
 def dashboards() -> list[Json]:
@@ -39,7 +47,9 @@ def panel_queries(dashboard: Json) -> list[PanelQueries]:
     panels = []
     for panel, collapsed in _flat(dashboard["panels"]):
         queries = [_query(target, values) for target in panel.get("targets", ()) if not target.get("hide")]
-        panels.append(PanelQueries(dashboard["uid"], panel["title"], collapsed, tuple(queries)))
+        unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit", "")
+        timing = (unit, panel["maxDataPoints"], panel.get("interval", ""))
+        panels.append(PanelQueries(dashboard["uid"], panel["title"], collapsed, tuple(queries), *timing))
     return panels
 
 

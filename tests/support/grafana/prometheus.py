@@ -1,7 +1,7 @@
 """The Prometheus of the stack under test: the shipped jobs and recording rules, with this machine's addresses."""
 
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class Prometheus:
             late.add_note(f"down: {missing()} of {self.targets}")
             raise
 
-    def _write(self, rules: Json, scrape_s: int, evaluate: str) -> None:
+    def _write(self, rules: Mapping[str, Any], scrape_s: int, evaluate: str) -> None:
         config = generated_yaml(_CONFIG)
         config["global"] = {"scrape_interval": f"{scrape_s}s", "evaluation_interval": evaluate}
         jobs = [job for job in config["scrape_configs"] if job["job_name"] in self.targets]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,11 @@ class Grafana:
         }
         command = (*installation.command, "--homepath", str(installation.path))
         self.program = Program("grafana", command, environment, directory)
-        self._client = httpx.Client(base_url=self.url, auth=("admin", PASSWORD), trust_env=False, timeout=30)
+        # A kept connection may be closed while a test computes, and the next request would fail.
+        single_use = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(
+            base_url=self.url, auth=("admin", PASSWORD), trust_env=False, timeout=30, limits=single_use
+        )
 
     def wait(self) -> None:
         """Waits until it answers and would send notifications: at first it has not loaded its contact points.
@@ -101,8 +106,13 @@ class Grafana:
         return health
 
     def query(self, queries: list[Json], seconds: int) -> Json:
-        """The results of queries over the last seconds by refId, from Grafana's query API."""
-        body = {"queries": queries, "from": f"now-{seconds}s", "to": "now"}
+        """The results of queries over the last seconds; see `query_between`."""
+        now = time.time()
+        return self.query_between(queries, now - seconds, now)
+
+    def query_between(self, queries: list[Json], start: float, end: float) -> Json:
+        """The results of queries by refId, from Grafana's query API; times are in seconds of the epoch."""
+        body = {"queries": queries, "from": str(round(start * 1000)), "to": str(round(end * 1000))}
         answer = self._client.post("/api/ds/query", json=body)
         results: Json = answer.json().get("results", {})
         assert results, answer.text

@@ -27,6 +27,7 @@ _FOREIGN_NAMES = frozenset(
         "NVIDIA_L4_GPUS",
         "PREEMPTIBLE_NVIDIA_L4_GPUS",
         "VLLM_ENABLE_CUDA_COMPATIBILITY",
+        "VLLM_LOGGING_LEVEL",
     }
 )
 

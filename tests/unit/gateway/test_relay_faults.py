@@ -170,8 +170,12 @@ async def test_an_error_of_the_engine_moves_on_to_another_engine(
 
 @BOTH
 @pytest.mark.parametrize("fault", BEFORE_THE_FIRST_BYTE)
-async def test_an_error_of_the_engine_with_no_other_engine(serve: Serve, alpha: Mock, fault: str, stream: bool) -> None:
-    gateway = await serve(alpha)
+async def test_an_error_of_the_engine_with_no_other_engine(
+    serve: Serve, alpha: Mock, monkeypatch: pytest.MonkeyPatch, fault: str, stream: bool
+) -> None:
+    # The probe's connection is there to be reused: no later poll has it at that moment, and none is too old.
+    monkeypatch.setattr("gateway.upstream.client._IDLE_LIMIT_S", 3600.0)
+    gateway = await serve(alpha, discovery_interval=60)
     answer = await gateway.chat(stream=stream, mock={"fault": fault})
     result, code, status = BEFORE_THE_FIRST_BYTE[fault]
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
@@ -179,7 +183,7 @@ async def test_an_error_of_the_engine_with_no_other_engine(serve: Serve, alpha: 
     await gateway.ended("rate_limited" if status == 429 else "engine_error", status, stream=stream)
     assert nonzero_samples(gateway.metrics.engine_requests) == {("alpha", result): 1}
     assert gateway.requests()[0]["error_code"] == code
-    # A probe, or the look before, may have left a connection: one that breaks before a byte is tried anew.
+    # A reused connection that breaks before a byte is tried anew.
     assert (await alpha.truth())["requests"] == (2 if fault == "reset" else 1)
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.support.generated_files import ROOT, dashboard_files, generated_yaml, panels
+from tests.support.generated_files import ROOT, dashboard_files, generated_yaml, panels, recording_groups
 
 from observability import rule_files, settings
 from observability.alerts import all_alerts
 from observability.alerts.alert import VALUE
 from observability.provisioning import DASHBOARD_FOLDER, DATASOURCE_UID
+from observability.recording import reconciliation, slo
 
 CASES = sorted((Path(__file__).parent / "alerts").glob("*.test.yml"))
 HEALTHY = Path(__file__).parent / "alerts/healthy.test.yml"
@@ -58,7 +59,8 @@ def rules_for(cases: dict[str, Any]) -> dict[str, Any]:
     if cases.pop("recorded", "true") == "true" and any(
         "slo:" in alert["expr"] or "reconciliation:" in alert["expr"] for alert in alerts
     ):
-        groups = generated_yaml("prometheus/rules/recording.yml")["groups"] + groups
+        recorded = recording_groups(slo.group().name, reconciliation.group().name)
+        groups = recorded["groups"] + groups
     return {"groups": groups}
 
 

@@ -106,7 +106,7 @@ def test_a_heatmap_reads_buckets_in_few_columns() -> None:
 
 
 def test_a_sparkline_is_merged_with_the_number_behind_it() -> None:
-    document = rendered(stat("T", "Q?", "b.", "s", 'm{job="j"}', sparkline=True))
+    document = rendered(stat("T", "Q?", "b.", "s", 'm{job="j"}', sparkline='c{job="j"}'))
     assert [(target["instant"], target["range"]) for target in document["targets"]] == [(False, True), (True, False)]
     assert document["options"]["graphMode"] == "area"
     # The last row is the number, also where it is NaN, which has a text.

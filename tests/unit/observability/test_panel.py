@@ -20,15 +20,15 @@ def test_a_tile_of_the_selected_time_range_says_so_in_its_title() -> None:
 
 
 def test_a_tile_says_that_its_target_is_not_scraped() -> None:
-    panel = stat("T", "Q?", "b.", "reqps", 'rate(a{job="gateway"}[5m])', job="gateway", sparkline=True)
+    panel = stat("T", "Q?", "b.", "reqps", 'rate(a{job="gateway"}[5m])', job="gateway", sparkline="recorded{}")
     (query,) = panel.queries
     assert query.expr == (
-        f'(rate(a{{job="gateway"}}[5m])) or on () (absent(up{{job="gateway", vm=~"$vm", vm!="drill"}} == 1) * {NOT_SCRAPED})'
-        " or on () vector(NaN)"
+        '(rate(a{job="gateway"}[5m])) or on () '
+        f'(absent(up{{job="gateway", vm=~"$vm", vm!="drill"}} == 1) * {NOT_SCRAPED}) or on () vector(NaN)'
     )
     assert panel.value_mappings == ((NOT_SCRAPED, "gateway not scraped", RED),)
     # The course has gaps instead.
-    assert panel.sparkline == 'rate(a{job="gateway"}[5m])'
+    assert panel.sparkline == "recorded{}"
 
 
 def test_a_table_of_the_largest_rows_limits_every_column_to_them() -> None:

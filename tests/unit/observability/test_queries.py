@@ -20,7 +20,7 @@ from tests.support.generated_files import (
 
 from gateway import gateway_app
 from gateway.telemetry import metrics
-from observability import promql, recording, settings, variables
+from observability import downsampling, promql, recording, settings, variables
 from observability.missing_metrics import parse_exposition
 from observability.queries import events, slo
 from observability.queries.gateway import engines, history
@@ -28,6 +28,7 @@ from observability.queries.gateway import engines, history
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 _EXPORTED = {scrape: golden(scrape) for scrape in goldens()}
+_RECORDED = recording.series()
 _VARIANTS = [(job, parse_exposition(scrape)) for job, scrape in variants()]
 
 
@@ -51,7 +52,7 @@ def _labels(name: str) -> dict[str, set[str]]:
 
 def test_every_metric_is_exported_by_the_job_that_is_queried() -> None:
     for used_by, name, matchers in selectors():
-        if name in recording.series() or name in RULE_METRICS:
+        if name in _RECORDED or name in RULE_METRICS:
             assert all(label != "job" for label, *_ in matchers), f"{used_by}: {name} has no job"
             continue
         assert matchers, f"{used_by}: {name} is queried from every job"
@@ -78,9 +79,8 @@ def test_every_label_and_value_that_is_matched_exists() -> None:
         for label, operator, value in matchers:
             if label in {"job", "instance", "vm"}:  # added by Prometheus
                 continue
-            if name in recording.series():
-                kept = _kept_labels(recording.series()[name])
-                assert label in kept, f"{used_by}: {name} is recorded without {label}"
+            if name in _RECORDED:
+                assert label in _recorded_labels(name), f"{used_by}: {name} is recorded without {label}"
                 continue
             known = _labels(name)
             assert label in known, f"{used_by}: {name} has no label {label}"
@@ -90,10 +90,15 @@ def test_every_label_and_value_that_is_matched_exists() -> None:
                 assert wanted in known[label] | unused_values, f"{used_by}: {name}{{{label}}} is never {wanted}"
 
 
-def _kept_labels(recorded: str) -> set[str]:
-    """The labels of a recorded series: those that its expression sums by first."""
-    (labels,) = re.findall(r"^sum by \(([^)]*)\)", recorded) or [""]
-    return set(labels.split(", "))
+@functools.cache
+def _recorded_labels(name: str) -> set[str]:
+    """The labels of a recorded series: those that its expression aggregates by first, or adds."""
+    recorded = _RECORDED.get(name, "")
+    if source := re.match(r"(?:sum without \(model\) \()?(?:sum|max|min)_over_time\(([\w:]+)\{\}\[900s\]", recorded):
+        return _recorded_labels(source[1])
+    (labels,) = re.findall(r"^(?:1 - )?(?:sum|max|min) by \(([^)]*)\)", recorded) or [""]
+    added = re.findall(r', "(\w+)", "[^"]*", "", ""\)', recorded)
+    return {*labels.split(", "), *added, *downsampling.labels(name)}
 
 
 def test_grouping_labels_exist_on_the_metrics() -> None:
@@ -101,7 +106,7 @@ def test_grouping_labels_exist_on_the_metrics() -> None:
         grouped = {label for labels in re.findall(r"by \(([^)]*)\)", expression) for label in labels.split(", ")}
         names = promql.metric_names(expression)
         known = {"job", "instance", "vm"} | {label for name in names for label in _labels(name)}
-        known |= {label for name in names for label in _kept_labels(recording.series().get(name, ""))}
+        known |= {label for name in names for label in _recorded_labels(name)}
         renamed = {"model"} if "label_replace" in expression else set()
         of_rules = {"alertname", "severity", events.SUBJECT, events.EXPLANATION} if RULE_METRICS & set(names) else set()
         assert grouped <= known | renamed | of_rules, f"{used_by}: {grouped - known}"
@@ -116,7 +121,7 @@ def test_every_metric_has_matchers() -> None:
         *("abs", "bool", "scalar", "NaN"),
     }
     for used_by, expression in expressions().items():
-        without_labels = re.sub(r"(by|on|ignoring|group_left) \([^)]*\)", "", expression)
+        without_labels = re.sub(r"(by|without|on|ignoring|group_left) \([^)]*\)", "", expression)
         bare = re.sub(r'"[^"]*"', "", re.sub(r"\{[^}]*\}|\[[^]]*\]|offset \w+", "", without_labels))
         named = set(re.findall(r"[A-Za-z_:][\w:]*", bare))
         assert named - functions == set(promql.metric_names(expression)), used_by
@@ -174,6 +179,7 @@ def test_bucket_bounds_are_written_as_exposed() -> None:
     assert asked
     assert {name for name, _ in asked} == {
         "gateway_time_to_first_token_seconds_bucket", "gateway_time_per_output_token_seconds_bucket", history.TTFT,
+        downsampling.long_steps(history.TTFT), downsampling.of_all_models(history.TTFT),
     }  # fmt: skip
     assert {value for _, value in asked} <= exposed
     assert set(variables.OBJECTIVES["ttft_objective"]) <= exposed

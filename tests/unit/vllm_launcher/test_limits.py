@@ -1,8 +1,9 @@
 from vllm_launcher import limits
+from vllm_launcher.options import Options
 
 
 def test_the_limits_are_those_that_the_options_set() -> None:
-    options = {"max-num-seqs": ("32",), "max-model-len": ("2048",), "dtype": ("float16",), "enable-lora": True}
+    options: Options = {"max-num-seqs": ("32",), "max-model-len": ("2048",), "dtype": ("float16",), "enable-lora": True}
 
     assert limits.of(options) == {"max_num_seqs": 32, "max_model_len": 2048}
 

@@ -9,9 +9,9 @@ to the step, where `increase` extrapolates.
 
 from dataclasses import replace
 
-from observability import settings
+from observability import downsampling, settings
 from observability.promql import Scope, share, total
-from observability.queries.gateway import JOB, requests
+from observability.queries.gateway import JOB, history
 
 PARTS = ("requests", "idle", "lost")
 STEP_SECONDS = 60  # seven days of shorter steps cost more than they show
@@ -19,6 +19,7 @@ STEP_SECONDS = 60  # seven days of shorter steps cost more than they show
 ENGINE_COST = "engine:gateway_cost_usd:increase1m"
 MODEL_COST = "model:gateway_cost_usd:increase1m"
 MODEL_TOKENS = "model:gateway_output_equivalent_tokens:increase1m"
+_OF_REQUESTS = 'part="requests"'
 _HOUR, _THOUSAND, _MILLION = 3600, 1_000, 1_000_000
 
 
@@ -39,7 +40,7 @@ def hourly_price(scope: Scope) -> str:
 
 def spent(scope: Scope, *matchers: str) -> str:
     """Dollars of engine time in the window."""
-    return total(scope.count(scope.recorded(ENGINE_COST, *matchers, engine="engine", vm="vm")))
+    return downsampling.count(scope, ENGINE_COST, *matchers, engine="engine", vm="vm")
 
 
 def spent_by_part(scope: Scope, part: str) -> str:
@@ -54,12 +55,12 @@ def share_of_part(scope: Scope, part: str) -> str:
 
 def spent_by_models(scope: Scope, *labels: str) -> str:
     """Dollars of the requests of models in the window."""
-    return total(scope.count(scope.recorded(MODEL_COST, model="model", vm="vm")), *labels)
+    return downsampling.count(scope, MODEL_COST, by=labels, model="model", vm="vm")
 
 
 def tokens_of_models(scope: Scope, *labels: str) -> str:
     """Output-equivalent tokens of models in the window."""
-    return total(scope.count(scope.recorded(MODEL_TOKENS, model="model", vm="vm")), *labels)
+    return downsampling.count(scope, MODEL_TOKENS, by=labels, model="model", vm="vm")
 
 
 def cost_per_million_tokens(scope: Scope) -> str:
@@ -77,42 +78,38 @@ def total_cost_per_million_tokens(scope: Scope) -> str:
 
 def cost_per_thousand_requests(scope: Scope, *labels: str) -> str:
     """Dollars per thousand finished requests, failed ones included."""
-    dollars = total(scope.rate(model_series(scope, "model_cost_usd_total")), *labels)
-    return f"{share(dollars, total(scope.rate(requests.requests(scope)), *labels))} * {_THOUSAND}"
+    return f"{share(_per_second(scope, MODEL_COST, *labels), history.request_rate(scope, *labels))} * {_THOUSAND}"
 
 
 def hourly_cost(scope: Scope) -> str:
     """Dollars per hour, idle time included."""
-    return f"{total(scope.rate(engine_series(scope, 'cost_usd_total')))} * {_HOUR}"
+    return f"{_engines_per_second(scope)} * {_HOUR}"
 
 
 def hourly_request_cost(scope: Scope) -> str:
     """Dollars of requests per hour."""
-    dollars = engine_series(scope, "cost_usd_total", 'part="requests"')
-    return f"{total(scope.rate(dollars))} * {_HOUR}"
+    return f"{_engines_per_second(scope, _OF_REQUESTS)} * {_HOUR}"
 
 
 def hourly_cost_by(scope: Scope, label: str) -> str:
     """Dollars per hour by part or engine."""
-    return f"{total(scope.rate(engine_series(scope, 'cost_usd_total')), label)} * {_HOUR}"
+    return f"{_engines_per_second(scope, by=(label,))} * {_HOUR}"
 
 
 def hourly_cost_by_model(scope: Scope) -> str:
     """Dollars per hour of each model's requests."""
-    return f"{total(scope.rate(model_series(scope, 'model_cost_usd_total')), 'model')} * {_HOUR}"
+    return f"{_per_second(scope, MODEL_COST, 'model')} * {_HOUR}"
 
 
 def token_price(scope: Scope, *labels: str) -> str:
     """Dollars of requests per million output-equivalent tokens around each point; empty where these are few."""
-    dollars = total(scope.rate(model_series(scope, "model_cost_usd_total")), *labels)
-    return f"{share(dollars, _enough_tokens(scope, *labels))} * {_MILLION}"
+    return f"{share(_per_second(scope, MODEL_COST, *labels), _enough_tokens(scope, *labels))} * {_MILLION}"
 
 
 def total_token_price(scope: Scope) -> str:
     """The same with idle and lost time, which every request pays in proportion to its own cost."""
     all_models = replace(scope, filters={"vm": scope.filters["vm"]})
-    of_requests = total(all_models.rate(engine_series(all_models, "cost_usd_total", 'part="requests"')))
-    surcharge = share(total(all_models.rate(engine_series(all_models, "cost_usd_total"))), of_requests)
+    surcharge = share(_engines_per_second(all_models), _engines_per_second(all_models, _OF_REQUESTS))
     return f"{token_price(scope)} * ({surcharge})"
 
 
@@ -122,7 +119,14 @@ def accounted_for(scope: Scope) -> str:
 
 
 def _enough_tokens(scope: Scope, *labels: str) -> str:
-    counters = model_series(scope, "output_equivalent_tokens_total")
     on = f"and on ({', '.join(labels)})"
-    enough = f"{total(scope.increase(counters), *labels)} >= {settings.MIN_TOKENS_PER_INTERVAL}"
-    return f"({total(scope.rate(counters), *labels)} {on} {enough})"
+    enough = f"{tokens_of_models(scope, *labels)} >= {settings.MIN_TOKENS_PER_INTERVAL}"
+    return f"({_per_second(scope, MODEL_TOKENS, *labels)} {on} {enough})"
+
+
+def _per_second(scope: Scope, name: str, *by: str) -> str:
+    return downsampling.per_second(scope, name, by=by, model="model", vm="vm")
+
+
+def _engines_per_second(scope: Scope, *matchers: str, by: tuple[str, ...] = ()) -> str:
+    return downsampling.per_second(scope, ENGINE_COST, *matchers, by=by, engine="engine", vm="vm")

@@ -5,6 +5,11 @@ from observability.queries.gateway import JOB
 
 # Parts that export their start time, one of each per machine; they start with the stack.
 _STARTED_WITH_STACK = "prometheus|node-exporter|nginx"
+# Recorded (`recording.events`).
+GATEWAY_STARTED = "vm:gateway_event_loop_lag_seconds_count:resets2m"
+ENGINE_READY = "job:launcher_up_since_timestamp_seconds:recent5m"
+DEPLOYED = "job:process_start_time_seconds:recent5m"
+_RECENT_SECONDS = 300
 # Written by Prometheus for each alert of its rule files. Some alerts have no label `vm`.
 _FIRING = 'ALERTS{alertstate="firing"}'
 _BUILDS = (
@@ -34,24 +39,41 @@ def pages() -> str:
 
 
 def gateway_started(scope: Scope) -> str:
-    """Positive for two minutes after a gateway's counters were reset, which only a new start does."""
-    count = scope.series("gateway_event_loop_lag_seconds_count", JOB, vm="vm")
-    return f"max by (vm) (resets({count}[2m])) > 0"
+    """Positive for two minutes after a gateway was started."""
+    return scope.recorded(GATEWAY_STARTED, vm="vm")
 
 
 def engine_ready(scope: Scope) -> str:
-    """When each engine became ready, in milliseconds."""
-    since = scope.series("launcher_up_since_timestamp_seconds", ".+-launcher", vm="vm")
-    return f"max by (job, vm) ({since}) * 1000"
+    """When each engine became ready, in milliseconds; for five minutes."""
+    return f"{scope.recorded(ENGINE_READY, vm='vm')} * 1000"
 
 
 def deployed(scope: Scope) -> str:
-    """When the stack's other parts were started, in milliseconds."""
-    since = scope.series("process_start_time_seconds", _STARTED_WITH_STACK, vm="vm")
-    return f"max by (job, vm) ({since}) * 1000"
+    """When the stack's other parts were started, in milliseconds; for five minutes."""
+    return f"{scope.recorded(DEPLOYED, vm='vm')} * 1000"
+
+
+def gateway_resets(scope: Scope) -> str:
+    """How often a gateway's counters were reset in the window, which only a new start does; empty for never."""
+    count = scope.series("gateway_event_loop_lag_seconds_count", JOB, vm="vm")
+    return f"max by (vm) (resets({scope.over(count)})) > 0"
+
+
+def engines_ready_since(scope: Scope) -> str:
+    """When engines became ready that did so recently, in seconds."""
+    return _recent(scope.series("launcher_up_since_timestamp_seconds", ".+-launcher", vm="vm"))
+
+
+def parts_started(scope: Scope) -> str:
+    """When other parts of the stack were started that were so recently, in seconds."""
+    return _recent(scope.series("process_start_time_seconds", _STARTED_WITH_STACK, vm="vm"))
 
 
 def versions(scope: Scope) -> str:
     """1 for each part and the version that runs."""
     builds = " or ".join(scope.series(name, job, vm="vm") for name, job in _BUILDS)
     return f"max by (job, version, vm) ({builds})"
+
+
+def _recent(times: str) -> str:
+    return f"max by (job, vm) ({times} > time() - {_RECENT_SECONDS})"

@@ -4,8 +4,8 @@ Over the selected range, what came in each step is added up, which Prometheus re
 to the step, where `increase` extrapolates.
 """
 
-from observability import settings
-from observability.promql import Scope, share, total
+from observability import downsampling, settings
+from observability.promql import Scope, share
 from observability.queries.gateway import JOB
 
 REQUESTS = "key:gateway_requests:increase1m"
@@ -18,6 +18,7 @@ TTFT_COUNT = "key:gateway_time_to_first_token_seconds_count:increase1m"
 
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
+_LABELS = {"key": "key", "vm": "vm"}
 _HOUR = 3600
 
 
@@ -60,24 +61,21 @@ def mean_first_token(scope: Scope, *by: str) -> str:
 
 def hourly_cost(scope: Scope) -> str:
     """Dollars per hour of each key's requests."""
-    return f"{total(scope.rate(series(scope, 'cost_usd_total')), 'key')} * {_HOUR}"
+    return f"{downsampling.per_second(scope, COST, by=('key',), **_LABELS)} * {_HOUR}"
 
 
 def token_rate(scope: Scope) -> str:
     """Tokens per second of each key, input and output."""
-    return total(scope.rate(series(scope, "tokens_total")), "key")
+    return downsampling.per_second(scope, TOKENS, by=("key",), **_LABELS)
 
 
 def failure_rate(scope: Scope) -> str:
     """Requests per second of each key that failed on the server's side."""
-    return total(scope.rate(series(scope, "requests_total", _FAILED)), "key")
-
-
-def latency(scope: Scope, summary: str) -> str:
-    """The mean of one of the gateway's summaries by key around each point, in seconds."""
-    whole, count = (total(scope.rate(series(scope, f"{summary}_{suffix}")), "key") for suffix in ("sum", "count"))
-    return share(whole, count)
+    # What did not happen is not recorded: a mean of the steps that are there would be too high.
+    seconds = downsampling.recorded_seconds(scope, DURATION_COUNT, "key", **_LABELS)
+    failed = _count(scope, REQUESTS, _FAILED, by=("key",))
+    return share(f"({failed} or 0 * {seconds})", f"({seconds})")
 
 
 def _count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...]) -> str:
-    return total(scope.count(scope.recorded(name, *matchers, key="key", vm="vm")), *by)
+    return downsampling.count(scope, name, *matchers, by=by, **_LABELS)

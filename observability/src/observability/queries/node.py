@@ -8,7 +8,7 @@ _NO_DISK = 'fstype!~"tmpfs|ramfs|overlay|squashfs|iso9660|fuse.*"'
 
 
 def disk_free(scope: Scope) -> str:
-    """The free share of each disk."""
+    """The free share of each disk; over time, the lowest."""
     return f"min by (mountpoint, vm) ({_free(scope)})"
 
 
@@ -36,9 +36,9 @@ def cpu_busy(scope: Scope) -> str:
 
 
 def memory_used(scope: Scope) -> str:
-    """The share of main memory that is not available."""
+    """The share of main memory that is not available; over time, the highest."""
     available, whole = (scope.series(f"node_memory_Mem{kind}_bytes", JOB, vm="vm") for kind in ("Available", "Total"))
-    return f"1 - max by (vm) ({share(available, whole)})"
+    return f"1 - max by (vm) ({share(scope.lowest(available), whole)})"
 
 
 def clock_skew(scope: Scope) -> str:
@@ -48,7 +48,7 @@ def clock_skew(scope: Scope) -> str:
 
 
 def _free(scope: Scope) -> str:
-    return share(_filesystem(scope, "avail"), _filesystem(scope, "size"))
+    return share(scope.lowest(_filesystem(scope, "avail")), _filesystem(scope, "size"))
 
 
 def _filesystem(scope: Scope, kind: str) -> str:

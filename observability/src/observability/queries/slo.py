@@ -7,7 +7,7 @@ Ratios are empty without traffic.
 
 from dataclasses import dataclass
 
-from observability import settings
+from observability import downsampling, settings
 from observability.promql import Scope, increase_between_evaluations, share, share_of_each, total
 from observability.queries import stack
 from observability.queries.gateway import JOB, models, requests
@@ -19,6 +19,12 @@ EVALUATIONS_PER_BUDGET_WINDOW = int(BUDGET_WINDOW.removesuffix("d")) * 86400 // 
 LIVED = f"slo:window_lived:ratio{BUDGET_WINDOW}"
 # The requests of each evaluation by outcome, from which availability is recorded.
 ANSWERED = f"slo:answered_requests:increase{STEP}"
+# The error budgets that are left, recorded for graphs.
+BUDGETS_LEFT = f"slo:budget_left:min{STEP}"
+# The windows of the burn rates that alert; of each rate one.
+GRAPH_WINDOWS = ("5m", "1h", "6h", "3d")
+# Labels of what is recorded for graphs: the window of a burn rate, the objective of a budget.
+WINDOW, OBJECTIVE = "window", "objective"
 # A gateway that could not be scraped for so long has its requests counted when it can.
 _LONGEST_GAP = "15m"
 # Of a drill only the windows of the fastest burn rate are recorded: longer ones would hold its failures for hours.
@@ -32,6 +38,7 @@ class ServiceLevel:
 
     Attributes:
         name: as in `slo:<name>_objective`.
+        title: as people call it.
         fault: what makes a request bad, as in `slo:<name>_<fault>:ratio_rate1h`.
         objective: the ratio of good requests to achieve, 0..1.
         judged: PromQL: the requests of each VM that counted since the last evaluation.
@@ -39,6 +46,7 @@ class ServiceLevel:
     """
 
     name: str
+    title: str
     fault: str
     objective: float
     judged: str
@@ -80,9 +88,11 @@ def all_service_levels() -> tuple[ServiceLevel, ...]:
     scope = Scope(STEP)
     streams = total(_increase(requests.first_tokens(scope), JOB), "vm")
     fast = total(_increase(requests.first_tokens_within(scope, settings.TTFT_SLOW_SECONDS), JOB), "vm")
+    # By VM only: what is recorded has a label more (see `downsampling`).
+    judged_streams = total(f"slo:ttft_judged:increase{STEP}{{}}", "vm")
     return (
-        ServiceLevel("availability", "errors", settings.AVAILABILITY_OBJECTIVE, judged, failed),
-        ServiceLevel("ttft", "slow", settings.TTFT_OBJECTIVE, streams, f"slo:ttft_judged:increase{STEP}{{}} - {fast}"),
+        ServiceLevel("availability", "availability", "errors", settings.AVAILABILITY_OBJECTIVE, judged, failed),
+        ServiceLevel("ttft", "TTFT", "slow", settings.TTFT_OBJECTIVE, streams, f"{judged_streams} - {fast}"),
     )
 
 
@@ -129,6 +139,21 @@ def burn_rate(name: str, window: str) -> str:
     """The burn rate, without drills: at 1 the error budget is spent exactly. Empty without traffic."""
     recorded = f"{service_level(name).ratio_series(_recorded(window))}{{{NOT_A_DRILL}}}"
     return share_of_each(recorded, f"(1 - {objective(name)})")
+
+
+def burn_rates(scope: Scope, name: str) -> str:
+    """The highest burn rates in the scope's window, by VM and, under the label WINDOW, the window that they cover."""
+    return downsampling.extreme(scope, burn_rates_series(name), f"max by ({WINDOW}, vm)", vm="vm")
+
+
+def budgets_left(scope: Scope) -> str:
+    """The lowest share of each error budget that was left in the scope's window, by VM and OBJECTIVE."""
+    return downsampling.extreme(scope, BUDGETS_LEFT, f"min by ({OBJECTIVE}, vm)", vm="vm")
+
+
+def burn_rates_series(name: str) -> str:
+    """The recorded burn rates of a service level, for graphs."""
+    return f"slo:{name}_burn_rate:max{STEP}"
 
 
 def budget(name: str) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from observability import settings
-from observability.promql import Scope, total
+from observability import downsampling, settings
+from observability.promql import Scope, share, total
 
 # Jobs of every VM with a composed stack. A job that is missing from the configuration has no `up` series.
 JOBS_OF_A_STACK = ("gateway", "nginx", "node-exporter", "probe")
@@ -15,6 +15,9 @@ EXPECTED_JOBS = (*JOBS_OF_A_STACK, *JOBS_OF_PROMETHEUS)
 _ENGINES = "vllm|llamacpp"
 NGINX_JOB = "nginx"
 _ANY = ".+"
+# Health checks of each step, recorded (`recording.dashboards`).
+PROBES = "instance:probes:count1m"
+PROBES_PASSED = "instance:probes_passed:count1m"
 
 
 def targets_up(scope: Scope) -> str:
@@ -73,12 +76,23 @@ def _slow() -> str:
 
 def endpoint_up(scope: Scope) -> str:
     """1 while nginx answers /healthz with 200 over TLS."""
-    return f"min by (instance, vm) ({scope.lowest(scope.series('probe_success', 'probe', vm='vm'))})"
+    return f"min by (instance, vm) ({scope.lowest(_health_checks(scope))})"
 
 
 def endpoint_up_share(scope: Scope) -> str:
-    """The share of health checks that passed, of the worst endpoint."""
-    return f"min(avg_over_time({scope.over(scope.series('probe_success', 'probe', vm='vm'))}))"
+    """The share of health checks that passed, of the worst endpoint, from recorded counts."""
+    passed, all_probes = (_probes(scope, name) for name in (PROBES_PASSED, PROBES))
+    return f"min({share(passed, all_probes)})"
+
+
+def probes_passed(scope: Scope) -> str:
+    """How many health checks of each endpoint passed in the window."""
+    return total(f"sum_over_time({scope.over(_health_checks(scope))})", "instance", "vm")
+
+
+def probes(scope: Scope) -> str:
+    """How many health checks of each endpoint there were in the window."""
+    return total(f"count_over_time({scope.over(_health_checks(scope))})", "instance", "vm")
 
 
 def certificate_seconds_left(scope: Scope) -> str:
@@ -115,11 +129,14 @@ def nginx_dropped(scope: Scope) -> str:
     return f"{accepted} - {handled}"
 
 
-def vram(scope: Scope, kind: str) -> str:
-    """MiB of each GPU; kind is USED, FREE, RESERVED or TOTAL."""
-    return total(scope.series(f"DCGM_FI_DEV_FB_{kind}", "gpu-exporter", vm="vm", gpu="gpu"), "gpu", "vm")
-
-
 def vram_free(scope: Scope) -> str:
     """Free MiB of each GPU."""
     return f"min by (gpu, vm) ({scope.series('DCGM_FI_DEV_FB_FREE', 'gpu-exporter', vm='vm', gpu='gpu')})"
+
+
+def _health_checks(scope: Scope) -> str:
+    return scope.series("probe_success", "probe", vm="vm")
+
+
+def _probes(scope: Scope, name: str) -> str:
+    return downsampling.count(scope, name, by=("instance", "vm"), vm="vm")

@@ -1,12 +1,45 @@
 """What vLLM reports. Names as of vLLM 0.32; tests/unit/observability/golden contains a scrape."""
 
+from observability import downsampling
 from observability.promql import Scope, mean, quantile, share, total
 
 JOB = "vllm"
 # The labels of a server: two VMs may use the same instance name.
 SERVER = ("instance", "vm")
+_LABELS = {"model": "model_name", "instance": "instance", "vm": "vm"}
+# Counters and histograms that Prometheus records (`recording.vllm`), and their labels beyond those of a server. They
+# are read where the scope has an interval between two points; by each scrape otherwise.
+_HISTOGRAMS = (
+    *("time_to_first_token_seconds", "inter_token_latency_seconds", "e2e_request_latency_seconds"),
+    *("request_queue_time_seconds", "request_time_per_output_token_seconds"),
+)
+_SUMMARIES = (
+    *(*_HISTOGRAMS, "request_prefill_time_seconds", "request_decode_time_seconds", "request_generation_tokens"),
+    "iteration_tokens_total",
+)
+RECORDED: dict[str, tuple[str, ...]] = {
+    **{f"{histogram}_bucket": ("le",) for histogram in _HISTOGRAMS},
+    **{f"{summary}_{suffix}": () for summary in _SUMMARIES for suffix in ("sum", "count")},
+    **{f"{tokens}_tokens_total": () for tokens in ("generation", "prompt")},
+    **{f"prefix_cache_{what}_total": () for what in ("hits", "queries")},
+    "num_preemptions_total": (),
+    "prompt_tokens_by_source_total": ("source",),
+    "admission_rejections_total": ("reason",),
+}
+STEP_SECONDS = 60
 # A prompt of the gateway's probe, "1", is a token or two; users' prompts are longer.
 _PROBE_PROMPT_TOKENS = 4
+
+
+def recorded(metric: str) -> str:
+    """The series of what a metric of RECORDED gained in each minute, for graphs and ranges.
+
+    Raises:
+        ValueError: the metric is not recorded.
+    """
+    if metric not in RECORDED:
+        raise ValueError(f"vllm:{metric} is not recorded.")
+    return f"server:vllm_{metric.removesuffix('_total')}:increase1m"
 
 
 def series(scope: Scope, name: str, *matchers: str) -> str:
@@ -16,16 +49,29 @@ def series(scope: Scope, name: str, *matchers: str) -> str:
 
 def counter_rate(scope: Scope, counter: str, *by: str) -> str:
     """A counter per second."""
+    if scope.interval:
+        return downsampling.per_second(scope, recorded(counter), by=by, **_LABELS)
     return total(scope.rate(series(scope, counter)), *by)
+
+
+def gained(scope: Scope, counter: str, *by: str) -> str:
+    """What a counter gained in the window."""
+    if scope.interval:
+        return downsampling.count(scope, recorded(counter), by=by, **_LABELS)
+    return total(scope.increase(series(scope, counter)), *by)
 
 
 def histogram_quantile(scope: Scope, histogram: str, number: float, *by: str) -> str:
     """A quantile of a histogram."""
+    if scope.interval:
+        return downsampling.quantile(scope, recorded(f"{histogram}_bucket"), number, by=by, **_LABELS)
     return quantile(number, scope.rate(series(scope, f"{histogram}_bucket")), *by)
 
 
 def histogram_mean(scope: Scope, histogram: str, *by: str) -> str:
     """The mean of a histogram over the window."""
+    if scope.interval:
+        return share(gained(scope, f"{histogram}_sum", *by), gained(scope, f"{histogram}_count", *by))
     return mean(scope, f"vllm:{histogram}", JOB, *by, model="model_name", instance="instance", vm="vm")
 
 
@@ -41,7 +87,7 @@ def of_users(scope: Scope, expression: str, *by: str) -> str:
         by: the labels of each result; none for one result.
     """
     generated_tokens, first_tokens, prompt_tokens, finished = (
-        total(scope.increase(series(scope, counter)), *by)
+        gained(scope, counter, *by)
         for counter in (
             *("generation_tokens_total", "time_to_first_token_seconds_count"),
             *("prompt_tokens_total", "e2e_request_latency_seconds_count"),
@@ -66,9 +112,9 @@ def waiting(scope: Scope, *by: str) -> str:
     return total(scope.highest(series(scope, "num_requests_waiting")), *by)
 
 
-def waiting_by_reason(scope: Scope, reason: str) -> str:
-    """Requests that wait for one reason: capacity (the batch or its memory is full) or deferred."""
-    return total(scope.highest(series(scope, "num_requests_waiting_by_reason", f'reason="{reason}"')))
+def waiting_by_reason(scope: Scope, *by: str) -> str:
+    """Requests that wait, by `reason`: capacity (the batch or its memory is full) or deferred."""
+    return total(scope.highest(series(scope, "num_requests_waiting_by_reason")), *by, "reason")
 
 
 def kv_cache_used(scope: Scope, *by: str) -> str:

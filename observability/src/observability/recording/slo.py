@@ -32,7 +32,14 @@ def _series() -> dict[str, str]:
         allowed = share_of_each(f"(1 - {level.objective_series}{{}})", f"{slo.LIVED}{{}}")
         judged = f"{level.judged_series(slo.BUDGET_WINDOW)}{{}}"
         expressions[level.budget_series] = per_scalar(judged, "*", f"({allowed})")
-    return expressions
+        rates = {window: slo.burn_rate(level.name, window) for window in slo.GRAPH_WINDOWS}
+        expressions[slo.burn_rates_series(level.name)] = _labelled(slo.WINDOW, rates)
+    left = {level.title: slo.budget_left(level.name) for level in slo.all_service_levels()}
+    return expressions | {slo.BUDGETS_LEFT: _labelled(slo.OBJECTIVE, left)}
+
+
+def _labelled(label: str, expressions: dict[str, str]) -> str:
+    return " or ".join(f'label_replace({expr}, "{label}", "{value}", "", "")' for value, expr in expressions.items())
 
 
 def _lived() -> str:

@@ -72,9 +72,8 @@ async def test_a_turn_is_given_back_once(monkeypatch: pytest.MonkeyPatch) -> Non
     await asyncio.gather(*slow, return_exceptions=True)
     await asyncio.sleep(0.3)  # longer than any turn
     opening.open_now = 0
-    monkeypatch.setattr(
-        connect_limit, "_MAX_HELD_S", 3600.0
-    )  # the later ones keep theirs, however slow this machine is
+    # The later ones keep theirs, however slow this machine is.
+    monkeypatch.setattr(connect_limit, "_MAX_HELD_S", 3600.0)
     later = [asyncio.create_task(opening.open()) for _ in range(2 * MAX_CONNECTING)]
     await settle()
     assert opening.open_now == MAX_CONNECTING

@@ -45,7 +45,7 @@ def test_costs_of_a_range(tmp_path: Path) -> None:
     }
     few = or_too_little(cost.cost_per_million_tokens(_of("b")), cost.tokens_of_models(_of("b")))
     none = or_too_little(cost.cost_per_million_tokens(_of("c")), cost.tokens_of_models(_of("c")))
-    expected = {
+    expected: dict[str, dict[str, float]] = {
         cost.spent(_HOUR): {"{}": 0.18},
         cost.share_of_part(_HOUR, "idle"): {"{}": 0.12 / 0.18},
         cost.spent_by_models(_HOUR, "model"): {'{model="a"}': 0.05, '{model="b"}': 0.01},
@@ -72,7 +72,7 @@ def test_a_new_keys_first_burst_is_counted(tmp_path: Path) -> None:
         f'gateway_key_request_duration_seconds_sum{{{_TARGET}, key="new"}}': _born(1200, 25),
         f'gateway_key_request_duration_seconds_count{{{_TARGET}, key="new"}}': _born(1200, 10),
     }
-    expected = {
+    expected: dict[str, dict[str, float]] = {
         keys.finished(_HOUR, "key"): {'{key="new"}': 10, '{key="old"}': 44},
         keys.failed_share(_HOUR, "key"): {'{key="new"}': 0, '{key="old"}': 0.25},
         keys.failed_share(_HOUR): {"{}": 1 / 14},

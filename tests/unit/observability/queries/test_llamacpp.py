@@ -61,7 +61,9 @@ def _shown(scope: Scope) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("skew", [0, 5])
 def test_probes_alone_are_no_traffic(skew: int, tmp_path: Path) -> None:
-    nothing = {expression: {} for window in _WINDOWS for expression in _shown(Scope(window))}
+    nothing: dict[str, dict[str, float]] = {
+        expression: {} for window in _WINDOWS for expression in _shown(Scope(window))
+    }
     for at in (_SECONDS - 15, _SECONDS - 10, _SECONDS - 5, _SECONDS):
         evaluate(tmp_path, _stack(skew=skew), nothing, at=at)
 

@@ -61,7 +61,9 @@ def _shown(scope: Scope) -> tuple[str, ...]:
 
 
 def test_probes_alone_are_no_traffic(tmp_path: Path) -> None:
-    nothing = {expression: {} for window in _WINDOWS for expression in _shown(Scope(window))}
+    nothing: dict[str, dict[str, float]] = {
+        expression: {} for window in _WINDOWS for expression in _shown(Scope(window))
+    }
     for at in (_SECONDS - 15, _SECONDS - 5):
         evaluate(tmp_path, _server("demo", 20, 8, ()), nothing, at=at)
 

@@ -3,7 +3,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support.generated_files import ROOT
+import yaml
+from tests.support.generated_files import recording_groups
 
 from observability import settings
 from observability.queries import reconciliation
@@ -16,13 +17,14 @@ CASES = Path(__file__).parent / "reconciliation.test.yml"
 def test_residuals_by_cause(tmp_path: Path) -> None:
     text = CASES.read_text(encoding="utf-8")
     for place, value in {
-        "[RULES]": f'["{ROOT / "prometheus/rules/recording.yml"}"]',
+        "[RULES]": '["rules.yml"]',
         "DRIFT": reconciliation.drift("5m").replace('"', r"\""),
     }.items():
         assert place in text
         text = text.replace(place, value)
     file = tmp_path / "reconciliation.test.yml"
     file.write_text(text, encoding="utf-8")
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(recording_groups(rules.group().name)), encoding="utf-8")
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

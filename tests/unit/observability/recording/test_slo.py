@@ -3,9 +3,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support.generated_files import ROOT
+import yaml
+from tests.support.generated_files import recording_groups
 
-from observability import settings
+from observability import downsampling, settings
+from observability.alerts import all_alerts
+from observability.promql import metric_names
 from observability.queries import slo
 from observability.recording import slo as slo_rules
 
@@ -16,7 +19,7 @@ CASES = Path(__file__).parent / "slo.test.yml"
 def test_recorded_ratios(tmp_path: Path) -> None:
     text = CASES.read_text(encoding="utf-8")
     for place, value in {
-        "[RULES]": f'["{ROOT / "prometheus/rules/recording.yml"}"]',
+        "[RULES]": '["rules.yml"]',
         "BURN_RATE_1H": slo.burn_rate("availability", "1h").replace('"', '\\"'),  # stands in double quotes
         "BUDGET_LEFT": slo.budget_left("availability"),
         "BAD_REQUESTS_1H": slo.bad_requests("availability", "1h"),
@@ -25,6 +28,7 @@ def test_recorded_ratios(tmp_path: Path) -> None:
         text = text.replace(place, value)
     file = tmp_path / "slo.test.yml"
     file.write_text(text, encoding="utf-8")
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(recording_groups(slo_rules.group().name)), encoding="utf-8")
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -55,3 +59,10 @@ def test_an_unknown_service_level_or_window_is_an_error() -> None:
         slo.burn_rate("beauty", "1h")
     with pytest.raises(ValueError, match="5m, 30m, 1h"):
         slo.ratio("availability", "7h")
+
+
+def test_what_alerts_read_has_no_label_that_selects_steps() -> None:
+    """It would be in every message."""
+    read_by_alerts = {name for alert in all_alerts() for name in metric_names(alert.expr)}
+    assert not {name for name in read_by_alerts if downsampling.is_downsampled(name)}
+    assert not any(downsampling.labels(level.bad_series(slo.STEP)) for level in slo.all_service_levels())

@@ -1,5 +1,6 @@
 """Rows of the Cost dashboard by engine: what the machines cost, used or not."""
 
+from observability import downsampling
 from observability.dashboards import palette
 from observability.panel import GREEN, GREY, RED, Panel, Query, Thresholds, graph, stat
 from observability.queries import cost
@@ -9,7 +10,7 @@ from observability.variables import Variables
 NO_PRICE = "No price set (ENGINE_PRICES)"
 NO_PRICE_OR_DATA = "No price set (ENGINE_PRICES), or the gateway is not scraped"
 DOLLARS = "currencyUSD"
-TO_THE_STEP = f"counted in steps of {cost.STEP_SECONDS} s, the last of which may still be missing."
+TO_THE_STEP = f"counted {downsampling.STEPS}, the last of which may still be missing."
 
 
 def tiles(variables: Variables) -> tuple[Panel, ...]:
@@ -62,23 +63,23 @@ def tiles(variables: Variables) -> tuple[Panel, ...]:
 
 def graphs(variables: Variables) -> tuple[Panel, ...]:
     """Where the dollars go, and whether they differ from other days."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "Cost per hour: requests, idle, lost",
             "Is the money spent on requests or on idle time?",
             "adds up to the hourly price, except for running requests. lost: a worker was killed. Follows VM and "
             "engine.",
-            DOLLARS, 8, (Query(cost.hourly_cost_by(interval, "part"), "{{part}}"),),
+            DOLLARS, 8, (Query(cost.hourly_cost_by(cell, "part"), "{{part}}"),),
             no_value=NO_PRICE_OR_DATA, colours=(("requests", GREEN), ("idle", GREY), ("lost", RED)),
-            stacked=True, smooth=True,
+            stacked=True, step_seconds=cost.STEP_SECONDS,
         ),
         graph(
             "Cost per hour by engine",
             "How much does each engine cost, used or not?",
             "engines without a price are counted as free. Follows VM and engine.",
-            DOLLARS, 8, (Query(cost.hourly_cost_by(interval, "engine"), "{{engine}}"),),
-            no_value=NO_PRICE_OR_DATA, stacked=True, smooth=True,
+            DOLLARS, 8, (Query(cost.hourly_cost_by(cell, "engine"), "{{engine}}"),),
+            no_value=NO_PRICE_OR_DATA, stacked=True, step_seconds=cost.STEP_SECONDS,
         ),
         graph(
             "Cost of requests per hour, compared",
@@ -86,15 +87,15 @@ def graphs(variables: Variables) -> tuple[Panel, ...]:
             "at the same time of day; dashed are the other days. Idle time is not included. Follows VM and engine.",
             DOLLARS, 8,
             (
-                Query(cost.hourly_request_cost(interval), "now"),
+                Query(cost.hourly_request_cost(cell), "now"),
                 Query(
-                    cost.hourly_request_cost(interval.before("1d")), "yesterday", dashed=True, colour=palette.OTHER_DAY
+                    cost.hourly_request_cost(cell.before("1d")), "yesterday", dashed=True, colour=palette.OTHER_DAY
                 ),
                 Query(
-                    cost.hourly_request_cost(interval.before("7d")), "last week", dashed=True, colour=palette.OTHER_WEEK
+                    cost.hourly_request_cost(cell.before("7d")), "last week", dashed=True, colour=palette.OTHER_WEEK
                 ),
             ),
-            no_value=NO_PRICE_OR_DATA, colours=(("now", GREEN),), smooth=True,
+            no_value=NO_PRICE_OR_DATA, colours=(("now", GREEN),), step_seconds=cost.STEP_SECONDS,
         ),
     )  # fmt: skip
 
@@ -108,8 +109,8 @@ def accounted_for(variables: Variables) -> Panel:
         "its counters are missing. Follows VM and engine.",
         "percentunit",
         10,
-        (Query(cost.accounted_for(variables.per_interval), "of the hourly cost"),),
+        (Query(cost.accounted_for(variables.per_cell), "of the hourly cost"),),
         no_value=NO_PRICE_OR_DATA,
         thresholds=Thresholds.limit(1),
-        smooth=True,
+        step_seconds=cost.STEP_SECONDS,
     )

@@ -50,39 +50,40 @@ def tiles(variables: Variables) -> tuple[Panel, ...]:
 
 def graphs(variables: Variables) -> tuple[Panel, ...]:
     """What it costs over time, by model."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     few = f"No line for fewer than {settings.MIN_TOKENS_PER_INTERVAL} tokens in an interval."
     return (
         graph(
             "Cost per hour by model",
             "How much does each model cost?",
             "requests only; idle time belongs to no model. Follows VM and model.",
-            DOLLARS, 6, (Query(cost.hourly_cost_by_model(interval), "{{model}}"),),
-            no_value=NO_PRICE_OR_DATA, stacked=True, smooth=True,
+            DOLLARS, 6, (Query(cost.hourly_cost_by_model(cell), "{{model}}"),),
+            no_value=NO_PRICE_OR_DATA, stacked=True, step_seconds=cost.STEP_SECONDS,
         ),
         graph(
             "Cost per 1M tokens",
             "Do tokens get cheaper under load?",
             f"output-equivalent tokens. The distance between the lines is idle time. {few} Follows VM and model.",
             DOLLARS, 6,
-            (Query(cost.token_price(interval), "excl. idle"), Query(cost.total_token_price(interval), "incl. idle")),
+            (Query(cost.token_price(cell), "excl. idle"), Query(cost.total_token_price(cell), "incl. idle")),
             no_value="Too little traffic, or no price set", colours=(("excl. idle", GREEN), ("incl. idle", ORANGE)),
-            smooth=True, drilldown=links.ENGINE,
+            step_seconds=cost.STEP_SECONDS, drilldown=links.ENGINE,
         ),
         graph(
             "Cost per 1M tokens by model",
             "Which model's tokens are expensive?",
             f"by the share of engine time that its requests used; idle time is not included. {few} Follows VM and "
             "model.",
-            DOLLARS, 6, (Query(cost.token_price(interval, "model"), "{{model}}"),),
-            no_value="Too little traffic, or no price set", smooth=True,
+            DOLLARS, 6, (Query(cost.token_price(cell, "model"), "{{model}}"),),
+            no_value="Too little traffic, or no price set", step_seconds=cost.STEP_SECONDS,
         ),
         graph(
             "Cost per 1,000 requests by model",
             "What do the requests of each model cost?",
             "a mean over all finished requests, failed and cancelled ones included. The log has each one's cost_usd. "
+            "Dollars and requests are recorded up to a minute apart: around a burst, points are too high or too low. "
             "Follows VM and model.",
-            DOLLARS, 6, (Query(cost.cost_per_thousand_requests(interval, "model"), "{{model}}"),),
-            no_value="No traffic, or no price set", smooth=True,
+            DOLLARS, 6, (Query(cost.cost_per_thousand_requests(cell, "model"), "{{model}}"),),
+            no_value="No traffic, or no price set", step_seconds=cost.STEP_SECONDS,
         ),
     )  # fmt: skip

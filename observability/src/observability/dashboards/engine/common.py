@@ -4,9 +4,9 @@ from observability import links
 from observability.dashboards import palette
 from observability.panel import GREEN, RED, STAT_WIDTH, Panel, Query, Thresholds, graph, stat
 from observability.promql import NOT_SCRAPED, or_down, or_zero_while_up
-from observability.queries import launchers, llamacpp, vllm
+from observability.queries import extremes, launchers, llamacpp, vllm
 from observability.queries.gateway import JOB as GATEWAY_JOB
-from observability.queries.gateway import requests
+from observability.queries.gateway import history
 from observability.variables import Variables
 
 _NO_ENGINE = "No engine scraped"
@@ -59,14 +59,14 @@ class CommonRows:
             stat(
                 "TPOT p95", "Is the text fast enough for a reader, in the selected time range?",
                 "measured by the gateway as the mean of each request; streams only. Interpolated between buckets.",
-                "s", requests.time_per_output_token(full_range, 0.95), palette.TPOT, drilldown=links.GATEWAY,
+                "s", history.latency(full_range, history.TPOT, 0.95), palette.TPOT, drilldown=links.GATEWAY,
                 job=GATEWAY_JOB,
             ),
         )  # fmt: skip
 
     def load(self) -> tuple[Panel, ...]:
         """Is it full?"""
-        interval = self.variables.per_interval
+        cell = self.variables.per_cell
         return (
             graph(
                 "Requests running and waiting",
@@ -77,20 +77,17 @@ class CommonRows:
                 "short",
                 12,
                 (
-                    Query(vllm.running(interval), "vLLM running"),
-                    Query(vllm.waiting_by_reason(interval, "capacity"), "vLLM waiting"),
-                    Query(vllm.waiting_by_reason(interval, "deferred"), "vLLM deferred"),
-                    Query(llamacpp.running(interval), "llama.cpp running"),
-                    Query(llamacpp.waiting(interval), "llama.cpp waiting"),
-                    Query(
-                        launchers.capacity(interval, vllm.JOB, "max_num_seqs"), "max_num_seqs", dashed=True, colour=RED
-                    ),
-                    Query(
-                        launchers.capacity(interval, llamacpp.JOB, "slots"), "slots", dashed=True, colour=palette.PINK
-                    ),
+                    Query(extremes.vllm(cell, extremes.VLLM_RUNNING), "vLLM running"),
+                    Query(extremes.vllm(cell, extremes.VLLM_WAITING_BY_REASON, 'reason="capacity"'), "vLLM waiting"),
+                    Query(extremes.vllm(cell, extremes.VLLM_WAITING_BY_REASON, 'reason="deferred"'), "vLLM deferred"),
+                    Query(extremes.llamacpp(cell, extremes.LLAMACPP_RUNNING), "llama.cpp running"),
+                    Query(extremes.llamacpp(cell, extremes.LLAMACPP_WAITING), "llama.cpp waiting"),
+                    Query(launchers.capacity(cell, vllm.JOB, "max_num_seqs"), "max_num_seqs", dashed=True, colour=RED),
+                    Query(launchers.capacity(cell, llamacpp.JOB, "slots"), "slots", dashed=True, colour=palette.PINK),
                 ),
                 no_value=_NO_ENGINE,
                 colours=palette.LOAD,
+                step_seconds=extremes.STEP_SECONDS,
                 action="if they wait for long: shorter answers, a smaller model, more slots (LLAMACPP_PARALLEL), or a "
                 "second VM.",
             ),
@@ -102,19 +99,19 @@ class CommonRows:
                 "tokens",
                 12,
                 (
-                    Query(vllm.of_users(interval, vllm.histogram_mean(interval, "iteration_tokens_total")), "vLLM"),
-                    Query(llamacpp.tokens_per_step(interval), "llama.cpp"),
+                    Query(vllm.of_users(cell, vllm.histogram_mean(cell, "iteration_tokens_total")), "vLLM"),
+                    Query(llamacpp.tokens_per_step(cell), "llama.cpp"),
                 ),
                 no_value=_IDLE,
                 colours=palette.ENGINES,
-                smooth=True,
+                step_seconds=vllm.STEP_SECONDS,
             ),
         )
 
     def work(self) -> tuple[Panel, ...]:
         """What does it work on?"""
-        interval = self.variables.per_interval
-        by_source = vllm.counter_rate(interval, "prompt_tokens_by_source_total", "source")
+        cell = self.variables.per_cell
+        by_source = vllm.counter_rate(cell, "prompt_tokens_by_source_total", "source")
         return (
             graph(
                 "Prompt and generated tokens by source",
@@ -124,15 +121,16 @@ class CommonRows:
                 "tokens/s",
                 12,
                 (
-                    Query(vllm.of_users(interval, by_source), "vLLM {{source}}"),
-                    Query(vllm.of_users(interval, vllm.generated(interval)), "vLLM output"),
-                    Query(llamacpp.of_users(interval, llamacpp.prompt_tokens(interval)), "llama.cpp computed"),
-                    Query(llamacpp.of_users(interval, llamacpp.cached_prompt_tokens(interval)), "llama.cpp cached"),
-                    Query(llamacpp.of_users(interval, llamacpp.generated(interval)), "llama.cpp output"),
+                    Query(vllm.of_users(cell, by_source), "vLLM {{source}}"),
+                    Query(vllm.of_users(cell, vllm.generated(cell)), "vLLM output"),
+                    Query(llamacpp.of_users(cell, llamacpp.prompt_tokens(cell)), "llama.cpp computed"),
+                    Query(llamacpp.of_users(cell, llamacpp.cached_prompt_tokens(cell)), "llama.cpp cached"),
+                    Query(llamacpp.of_users(cell, llamacpp.generated(cell)), "llama.cpp output"),
                 ),
                 no_value=_IDLE,
                 colours=palette.SOURCES,
                 stacked=True,
+                step_seconds=vllm.STEP_SECONDS,
             ),
             graph(
                 "Output throughput by model and server",
@@ -142,22 +140,23 @@ class CommonRows:
                 12,
                 (
                     Query(
-                        vllm.of_users(interval, vllm.generated(interval, *_PER_MODEL), *_PER_MODEL),
+                        vllm.of_users(cell, vllm.generated(cell, *_PER_MODEL), *_PER_MODEL),
                         "{{model_name}} {{instance}} {{vm}}",
                     ),
                     Query(
-                        llamacpp.of_users(interval, llamacpp.generated(interval, *vllm.SERVER), *vllm.SERVER),
+                        llamacpp.of_users(cell, llamacpp.generated(cell, *vllm.SERVER), *vllm.SERVER),
                         "llama.cpp {{instance}} {{vm}}",
                     ),
                 ),
                 no_value=_IDLE,
                 stacked=True,
+                step_seconds=vllm.STEP_SECONDS,
             ),
         )
 
     def speed(self) -> tuple[Panel, ...]:
         """How fast is a single request served?"""
-        interval = self.variables.per_interval
+        cell = self.variables.per_cell
         return (
             graph(
                 "Per-request decode speed",
@@ -167,13 +166,13 @@ class CommonRows:
                 "tokens/s",
                 8,
                 (
-                    Query(vllm.decode_speed(interval), "vLLM mean"),
-                    Query(vllm.slowest_decode_speed(interval), "vLLM slowest 5 %"),
-                    Query(llamacpp.generation_speed(interval), "llama.cpp mean"),
+                    Query(vllm.decode_speed(cell), "vLLM mean"),
+                    Query(vllm.slowest_decode_speed(cell), "vLLM slowest 5 %"),
+                    Query(llamacpp.generation_speed(cell), "llama.cpp mean"),
                 ),
                 no_value=_IDLE,
                 colours=(("vLLM mean", "blue"), ("vLLM slowest 5 %", "orange"), ("llama.cpp mean", GREEN)),
-                smooth=True,
+                step_seconds=vllm.STEP_SECONDS,
             ),
             graph(
                 "Decode speed by model and server",
@@ -181,9 +180,9 @@ class CommonRows:
                 "means of finished requests, after the first token.",
                 "tokens/s",
                 8,
-                (Query(vllm.decode_speed(interval, *_PER_MODEL), "{{model_name}} {{instance}} {{vm}}"),),
+                (Query(vllm.decode_speed(cell, *_PER_MODEL), "{{model_name}} {{instance}} {{vm}}"),),
                 no_value=_IDLE,
-                smooth=True,
+                step_seconds=vllm.STEP_SECONDS,
                 part="vllm",
             ),
             graph(
@@ -194,13 +193,13 @@ class CommonRows:
                 "percentunit",
                 8,
                 (
-                    Query(vllm.of_users(interval, vllm.prefix_cache_hit_ratio(interval)), "vLLM"),
-                    Query(llamacpp.prefix_cache_hit_ratio(interval), "llama.cpp"),
+                    Query(vllm.of_users(cell, vllm.prefix_cache_hit_ratio(cell)), "vLLM"),
+                    Query(llamacpp.prefix_cache_hit_ratio(cell), "llama.cpp"),
                 ),
                 no_value=_IDLE,
                 colours=palette.ENGINES,
                 maximum=1,
-                smooth=True,
+                step_seconds=vllm.STEP_SECONDS,
             ),
         )
 

@@ -8,12 +8,12 @@ from observability.dashboards.engine.common import CommonRows
 from observability.dashboards.engine.vllm import VllmRows
 from observability.dashboards.engine.vllm_latency import LatencyRows
 from observability.panel import Panel, Query, graph, timeline
-from observability.queries import launchers
-from observability.queries.gateway import engines
+from observability.queries import extremes, launchers
+from observability.queries.gateway import engines, history
 from observability.variables import Variables
 
 VARIABLES = Variables("vm", "model", "instance")
-_INTERVAL = VARIABLES.per_interval
+_CELL = VARIABLES.per_cell
 
 
 def dashboard() -> Dashboard:
@@ -49,12 +49,13 @@ def _states() -> Panel:
         "shows whether the gateway reaches it.",
         "none",
         7,
-        (Query(launchers.state_code(_INTERVAL), "{{job}} {{vm}}"),),
+        (Query(extremes.launcher_state(_CELL), "{{job}} {{vm}}"),),
         no_value="No launcher scraped",
         value_mappings=tuple(
             (code, state, palette.STATES[state]) for code, state in enumerate(launchers.STATES, start=1)
         ),
         minimum=None,
+        step_seconds=extremes.STEP_SECONDS,
         action="`failed`: the launcher's /status and its log say what to change.",
     )
 
@@ -81,8 +82,9 @@ def _unfinished() -> Panel:
         "a retried request counts twice. Not by model.",
         "reqps",
         7,
-        (Query(engines.unfinished_attempts(_INTERVAL), "{{result}}"),),
+        (Query(engines.unfinished_attempts(_CELL), "{{result}}"),),
         no_value="None, or the gateway is not scraped",
         colours=palette.ATTEMPTS[1:],
+        step_seconds=history.STEP_SECONDS,
         drilldown=links.GATEWAY,
     )

@@ -3,7 +3,7 @@
 from observability import links, settings
 from observability.dashboards import palette
 from observability.panel import ORANGE, Key, Panel, Query, Thresholds, graph, heatmap, largest, table
-from observability.queries import vllm
+from observability.queries import extremes, vllm
 from observability.variables import Variables
 
 _NO_VLLM = "vLLM not scraped"
@@ -31,7 +31,7 @@ class VllmRows:
 
     def memory(self) -> tuple[Panel, ...]:
         """Is there room for the requests?"""
-        interval = self.variables.per_interval
+        cell = self.variables.per_cell
         return (
             graph(
                 "vLLM KV cache usage",
@@ -40,10 +40,11 @@ class VllmRows:
                 "under load; waiting requests and preemptions at the same time are not.",
                 "percentunit",
                 8,
-                (Query(vllm.kv_cache_used(interval, *vllm.SERVER), "{{instance}} {{vm}}"),),
+                (Query(extremes.kv_cache_used(cell), "{{instance}} {{vm}}"),),
                 no_value=_NO_VLLM,
                 thresholds=Thresholds("text", ((settings.KV_CACHE_WARN, ORANGE),)),
                 maximum=1,
+                step_seconds=extremes.STEP_SECONDS,
             ),
             graph(
                 "vLLM preemptions",
@@ -51,8 +52,9 @@ class VllmRows:
                 "shows how often, not which requests; a preempted request is computed again.",
                 "ops",
                 8,
-                (Query(vllm.counter_rate(interval, "num_preemptions_total", *vllm.SERVER), "{{instance}} {{vm}}"),),
+                (Query(vllm.counter_rate(cell, "num_preemptions_total", *vllm.SERVER), "{{instance}} {{vm}}"),),
                 no_value=_NO_VLLM,
+                step_seconds=vllm.STEP_SECONDS,
                 action="lower max_num_seqs or max_model_len in the model's file, or raise gpu_memory_utilization.",
             ),
             graph(
@@ -62,8 +64,9 @@ class VllmRows:
                 "of a server.",
                 "reqps",
                 8,
-                (Query(vllm.counter_rate(interval, "admission_rejections_total", "reason"), "{{reason}}"),),
+                (Query(vllm.counter_rate(cell, "admission_rejections_total", "reason"), "{{reason}}"),),
                 no_value=_NO_VLLM,
+                step_seconds=vllm.STEP_SECONDS,
             ),
         )
 

@@ -21,7 +21,7 @@ class LatencyRows:
 
     def first_token_and_phases(self) -> tuple[Panel, ...]:
         """Where does the time go?"""
-        interval = self.variables.per_interval
+        cell = self.variables.per_cell
         return (
             self.quantiles(
                 "vLLM TTFT",
@@ -39,13 +39,13 @@ class LatencyRows:
                 "s",
                 8,
                 tuple(
-                    Query(vllm.of_users(interval, vllm.histogram_mean(interval, f"request_{part}_time_seconds")), part)
+                    Query(vllm.of_users(cell, vllm.histogram_mean(cell, f"request_{part}_time_seconds")), part)
                     for part in ("queue", "prefill", "decode")
                 ),
                 no_value=_IDLE,
                 colours=(("queue", palette.CYAN), ("prefill", palette.PURPLE), ("decode", BLUE)),
                 stacked=True,
-                smooth=True,
+                step_seconds=vllm.STEP_SECONDS,
                 action="queue: check whether it is full. Prefill: long prompts, or prompts that the prefix cache "
                 "cannot help. Decode: long answers, or a batch too large for the GPU.",
             ),
@@ -88,7 +88,7 @@ class LatencyRows:
         self, title: str, question: str, blind_spot: str, histogram: str, limit: float | None = None
     ) -> Panel:
         """p50, p95, p99 and the mean of a histogram in seconds, with a red line at `limit`, a bound of a bucket."""
-        interval = self.variables.per_interval
+        cell = self.variables.per_cell
         return graph(
             title,
             question,
@@ -97,13 +97,13 @@ class LatencyRows:
             8,
             (
                 *(
-                    Query(vllm.of_users(interval, vllm.histogram_quantile(interval, histogram, q)), name)
+                    Query(vllm.of_users(cell, vllm.histogram_quantile(cell, histogram, q)), name)
                     for q, name in palette.QUANTILE_NUMBERS
                 ),
-                Query(vllm.of_users(interval, vllm.histogram_mean(interval, histogram)), "mean"),
+                Query(vllm.of_users(cell, vllm.histogram_mean(cell, histogram)), "mean"),
             ),
             no_value=_IDLE,
             thresholds=Thresholds.limit(limit) if limit else Thresholds(),
             colours=palette.QUANTILES_AND_MEAN,
-            smooth=True,
+            step_seconds=vllm.STEP_SECONDS,
         )

@@ -1,6 +1,6 @@
 """Gateway: who is served well, what fails, and is the gateway itself healthy?"""
 
-from observability import links, settings
+from observability import downsampling, links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards import privacy
 from observability.dashboards.gateway import engines as engines_rows
@@ -9,11 +9,12 @@ from observability.dashboards.gateway import models as models_rows
 from observability.dashboards.gateway import process as process_rows
 from observability.dashboards.gateway import requests as requests_rows
 from observability.panel import GREEN, RED, Panel, Thresholds, stat
+from observability.queries import extremes
 from observability.queries.gateway import JOB, history, process, requests
 from observability.variables import Variables
 
 VARIABLES = Variables("vm", "model", "engine", "ttft_objective")
-_FULL_RANGE, _NOW, _RECENT = VARIABLES.full_range, VARIABLES.now, VARIABLES.recent
+_FULL_RANGE, _CELL, _NOW, _RECENT = VARIABLES.full_range, VARIABLES.per_cell, VARIABLES.now, VARIABLES.recent
 
 
 def dashboard() -> Dashboard:
@@ -55,7 +56,8 @@ def _now() -> tuple[Panel, ...]:
             "Request rate (5m)",
             "How many requests finished per second in the last five minutes?",
             "a long stream counts when it ends.",
-            "reqps", requests.finished(_RECENT), job=JOB, sparkline=True,
+            "reqps", requests.finished(_RECENT), job=JOB,
+            sparkline=history.request_rate(_CELL), step_seconds=history.STEP_SECONDS,
         ),
         stat(
             "Error rate (5m)",
@@ -63,14 +65,16 @@ def _now() -> tuple[Panel, ...]:
             "excludes client errors, cancelled requests and what nginx answered itself.",
             "percentunit", requests.failed_share(_RECENT),
             Thresholds.high_is_bad(1 - settings.AVAILABILITY_OBJECTIVE, settings.ERROR_RATIO_LIMIT),
-            job=JOB, decimals=2, sparkline=True,
+            job=JOB, decimals=2,
+            sparkline=history.failed_share(_CELL), step_seconds=history.STEP_SECONDS,
             action="Outcomes shows how they fail; the gateway logs each request with its engine.",
         ),
         stat(
             "Requests in flight",
             "How many requests are in progress?",
             "the value at the latest scrape.",
-            "short", requests.in_flight(_NOW), job=JOB, sparkline=True,
+            "short", requests.in_flight(_NOW), job=JOB,
+            sparkline=extremes.in_flight(_CELL), step_seconds=extremes.STEP_SECONDS,
         ),
         stat(
             "Event loop lag p99 (5m)",
@@ -78,7 +82,7 @@ def _now() -> tuple[Panel, ...]:
             "measured twice a second in each worker: shorter stalls are usually missed.",
             "s", process.loop_lag(_RECENT, 0.99),
             Thresholds.high_is_bad(settings.LOOP_LAG_WARN_SECONDS, settings.LOOP_LAG_LIMIT_SECONDS),
-            job=JOB, sparkline=True,
+            job=JOB, sparkline=process.loop_lag(_CELL, 0.99), step_seconds=history.STEP_SECONDS,
             action="more workers (WORKERS); or another process takes the CPU: check the VM.",
         ),
         stat(
@@ -99,7 +103,7 @@ def _now() -> tuple[Panel, ...]:
 
 def _selected_range() -> tuple[Panel, ...]:
     to_the_step = "Counted by the minute; the last one may still be missing."
-    to_the_minute = "By the minute, the last of which may still be missing"
+    to_the_minute = f"Counted {downsampling.STEPS}, the last of which may still be missing"
     return (
         stat(
             "Requests",

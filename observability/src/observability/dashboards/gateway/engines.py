@@ -3,7 +3,8 @@
 from observability import links, settings
 from observability.dashboards import palette
 from observability.panel import GREEN, GREY, Key, Panel, Query, Thresholds, graph, table, timeline
-from observability.queries.gateway import engines
+from observability.queries import extremes
+from observability.queries.gateway import engines, history
 from observability.variables import Variables
 
 # The values of `engines.state_code`.
@@ -13,15 +14,15 @@ _NO_GATEWAY = "Gateway not scraped"
 
 def states(variables: Variables) -> tuple[Panel, ...]:
     """Whether engines can answer, what they serve, and how the load is spread."""
-    interval = variables.per_interval
     return (
         timeline(
             "Engine states",
             "Which engines can answer, and since when?",
             "as the gateway sees them through its one-token probe; the launcher's /status says why one failed. Over "
             "long ranges each bar shows the worst state in it.",
-            "none", 7, (Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
+            "none", 7, (Query(extremes.engine_state(variables.per_cell), "{{engine}} {{vm}}"),),
             no_value=_NO_GATEWAY, value_mappings=STATE_MAPPINGS, minimum=None, drilldown=links.ENGINE,
+            step_seconds=extremes.STEP_SECONDS,
         ),
         table(
             "Models by engine",
@@ -41,8 +42,8 @@ def states(variables: Variables) -> tuple[Panel, ...]:
             "Upstream requests by engine",
             "How is the load spread over the engines?",
             "the number of requests, not their size: one engine may have the long ones.",
-            "reqps", 7, (Query(engines.attempts_by_engine(interval), "{{engine}}"),),
-            no_value=_NO_GATEWAY, stacked=True,
+            "reqps", 7, (Query(engines.attempts_by_engine(variables.per_cell), "{{engine}}"),),
+            no_value=_NO_GATEWAY, stacked=True, step_seconds=history.STEP_SECONDS,
         ),
     )  # fmt: skip
 
@@ -55,22 +56,23 @@ def attempts(variables: Variables) -> tuple[Panel, ...]:
             "Upstream requests by result",
             "How do attempts at engines end?",
             "a retried request counts twice. rejected: invalid for the engine; busy: the engine is full.",
-            "reqps", 6, (Query(engines.attempts_by_result(interval), "{{result}}"),),
-            no_value=_NO_GATEWAY, colours=palette.ATTEMPTS, stacked=True,
+            "reqps", 6, (Query(engines.attempts_by_result(variables.per_cell), "{{result}}"),),
+            no_value=_NO_GATEWAY, colours=palette.ATTEMPTS, stacked=True, step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Upstream error rate by engine",
             "Which engine is at fault?",
             "a share of the attempts at that engine; excludes client errors and cancelled requests.",
-            "percentunit", 6, (Query(engines.failed_attempt_share(interval), "{{engine}}"),),
+            "percentunit", 6, (Query(engines.failed_attempt_share(variables.per_cell), "{{engine}}"),),
             no_value="No data: no traffic, or the gateway is not scraped",
-            thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT), smooth=True,
+            thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT), step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Upstream retries by engine",
             "How many requests were retried on another engine?",
             "by the engine that failed. Only before the first byte, and within the retry budget.",
-            "reqps", 6, (Query(engines.retries(interval), "{{engine}}"),), no_value=_NO_GATEWAY,
+            "reqps", 6, (Query(engines.retries(variables.per_cell), "{{engine}}"),), no_value=_NO_GATEWAY,
+            step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Upstream outlier ejections",

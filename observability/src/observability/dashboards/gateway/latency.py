@@ -1,12 +1,12 @@
 """Latency of requests, on the Gateway dashboard and on the Overview: quantiles over time, and distributions."""
 
-from observability import links, settings
+from observability import downsampling, links, settings
 from observability.dashboards import palette
 from observability.panel import Panel, Query, Thresholds, graph, heatmap
 from observability.queries.gateway import history
 from observability.variables import Variables
 
-_MINUTES = "By the minute; interpolated within buckets."
+_MINUTES = f"Counted {downsampling.STEPS}; interpolated within buckets."
 _NO_DATA = "No data: no traffic, or the gateway is not scraped"
 _YESTERDAY = "1d"
 

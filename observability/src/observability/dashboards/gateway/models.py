@@ -1,12 +1,12 @@
 """Models on the Gateway dashboard: a table of all, and each over time."""
 
-from observability import links, settings
+from observability import downsampling, links, settings
 from observability.panel import Key, Panel, Query, Thresholds, graph, table
 from observability.queries.gateway import history, requests
 from observability.variables import Variables
 
 _NO_DATA = "No data: no traffic, or the gateway is not scraped"
-_MINUTES = "By the minute; interpolated within buckets."
+_MINUTES = f"Counted {downsampling.STEPS}; interpolated within buckets."
 
 
 def models(variables: Variables) -> Panel:

@@ -4,7 +4,7 @@ from observability import settings
 from observability.dashboards import palette
 from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, Panel, Query, Thresholds, graph
 from observability.queries import stack
-from observability.queries.gateway import process, requests
+from observability.queries.gateway import history, process, requests
 from observability.variables import Variables
 
 
@@ -18,7 +18,8 @@ def losses(variables: Variables) -> tuple[Panel, ...]:
             "a cancelled request and a broken connection look the same. Not by model.",
             "reqps",
             8,
-            (Query(requests.cancellations(interval), "{{phase}}"),),
+            (Query(requests.cancellations(variables.per_cell), "{{phase}}"),),
+            step_seconds=history.STEP_SECONDS,
             no_value="Gateway not scraped",
             colours=palette.PHASES,
             stacked=True,
@@ -30,7 +31,8 @@ def losses(variables: Variables) -> tuple[Panel, ...]:
             "shows the phase; Upstream error rate by engine shows the engine.",
             "reqps",
             8,
-            (Query(requests.timeouts(interval), "{{phase}}"),),
+            (Query(requests.timeouts(variables.per_cell), "{{phase}}"),),
+            step_seconds=history.STEP_SECONDS,
             no_value="Gateway not scraped",
             colours=palette.PHASES,
             stacked=True,
@@ -74,11 +76,11 @@ def workers(variables: Variables) -> tuple[Panel, ...]:
             "measured twice a second in each worker: shorter stalls are usually missed. A busy machine looks the same.",
             "s",
             8,
-            tuple(Query(process.loop_lag(interval, q), name) for q, name in palette.QUANTILE_NUMBERS),
+            tuple(Query(process.loop_lag(variables.per_cell, q), name) for q, name in palette.QUANTILE_NUMBERS),
             no_value="Gateway not scraped",
             thresholds=Thresholds.limit(settings.LOOP_LAG_LIMIT_SECONDS),
             colours=palette.QUANTILES,
-            smooth=True,
+            step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "Scrape duration",
@@ -142,9 +144,13 @@ def ingress(variables: Variables) -> tuple[Panel, ...]:
             "nginx counts everything: Grafana, health checks, rejections. Only its log shows which.",
             "reqps",
             6,
-            (Query(stack.nginx_requests(interval), "nginx"), Query(requests.finished(interval), "gateway")),
+            (
+                Query(stack.nginx_requests(interval), "nginx"),
+                Query(history.request_rate(variables.per_cell), "gateway"),
+            ),
             no_value="Neither nginx-exporter nor gateway scraped",
             colours=(("nginx", GREY), ("gateway", BLUE)),
+            step_seconds=history.STEP_SECONDS,
         ),
         graph(
             "nginx connections",
@@ -167,7 +173,8 @@ def ingress(variables: Variables) -> tuple[Panel, ...]:
             "addresses are only in nginx' log.",
             "reqps",
             6,
-            (Query(process.auth_failures(interval), "{{reason}}"),),
+            (Query(process.auth_failures(variables.per_cell), "{{reason}}"),),
+            step_seconds=history.STEP_SECONDS,
             no_value="Gateway not scraped",
         ),
         graph(
@@ -176,7 +183,8 @@ def ingress(variables: Variables) -> tuple[Panel, ...]:
             "they are counted as `other`: totals are right, their own series are missing.",
             "reqps",
             6,
-            (Query(process.label_overflow(interval), "{{metric}}"),),
+            (Query(process.label_overflow(variables.per_cell), "{{metric}}"),),
+            step_seconds=history.STEP_SECONDS,
             no_value="Gateway not scraped",
         ),
     )

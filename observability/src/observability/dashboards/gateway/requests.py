@@ -5,7 +5,7 @@ from observability.dashboards import palette
 from observability.dashboards.gateway import latency as latency_panels
 from observability.panel import BLUE, GREEN, ORANGE, Panel, Query, Thresholds, graph
 from observability.promql import Scope
-from observability.queries.gateway import history, requests
+from observability.queries.gateway import history
 from observability.variables import Variables
 
 _NO_DATA = "No data: no traffic, or the gateway is not scraped"
@@ -13,14 +13,14 @@ _NO_DATA = "No data: no traffic, or the gateway is not scraped"
 
 def by_route(variables: Variables) -> tuple[Panel, ...]:
     """Which part of the API is used, fails or is slow."""
-    interval = variables.per_interval
-    return (_by_route(interval), _failed_by_route(interval), _duration_by_route(interval))
+    cell = variables.per_cell
+    return (_by_route(cell), _failed_by_route(cell), _duration_by_route(cell))
 
 
 def outcomes(variables: Variables) -> tuple[Panel, ...]:
     """How requests end."""
-    interval = variables.per_interval
-    return (_outcomes(variables.per_cell), _codes(interval), _duration(interval))
+    cell = variables.per_cell
+    return (_outcomes(cell), _codes(cell), _duration(cell))
 
 
 def latency(variables: Variables) -> tuple[Panel, ...]:
@@ -37,41 +37,42 @@ def added_latency(variables: Variables) -> Panel:
         "and vLLM includes requests without streaming: a few milliseconds below zero are noise.",
         "s",
         8,
-        (Query(requests.added_latency(variables.per_interval), "{{model}}"),),
+        (Query(history.added_latency(variables.per_cell), "{{model}}"),),
         no_value="No model served only by vLLM",
         thresholds=Thresholds.limit(settings.ADDED_LATENCY_LIMIT_SECONDS),
         minimum=None,
-        smooth=True,
+        step_seconds=history.STEP_SECONDS,
         part="vllm",
     )
 
 
-def _by_route(interval: Scope) -> Panel:
+def _by_route(cell: Scope) -> Panel:
     return graph(
         "Requests by route",
         "Which part of the API is used?",
         "counted when a request ends; health checks are excluded.",
-        "reqps", 8, (Query(f"{requests.finished(interval, 'route')} > 0", "{{route}}"),),
-        no_value=_NO_DATA, stacked=True,
+        "reqps", 8, (Query(f"{history.request_rate(cell, 'route')} > 0", "{{route}}"),),
+        no_value=_NO_DATA, stacked=True, step_seconds=history.STEP_SECONDS,
     )  # fmt: skip
 
 
-def _failed_by_route(interval: Scope) -> Panel:
+def _failed_by_route(cell: Scope) -> Panel:
     return graph(
         "Error rate by route",
         "Which part of the API fails?",
         "a share of successes and server-side failures: at low traffic a single request weighs a lot.",
-        "percentunit", 8, (Query(requests.failed_share(interval, "route"), "{{route}}"),),
-        no_value=_NO_DATA, thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT), smooth=True,
+        "percentunit", 8, (Query(history.failed_share(cell, "route"), "{{route}}"),),
+        no_value=_NO_DATA, thresholds=Thresholds.limit(settings.ERROR_RATIO_LIMIT), step_seconds=history.STEP_SECONDS,
     )  # fmt: skip
 
 
-def _duration_by_route(interval: Scope) -> Panel:
+def _duration_by_route(cell: Scope) -> Panel:
     return graph(
         "E2E latency by route, p95",
         "Which part of the API is slow?",
         "to the last byte: long answers take long by themselves. Interpolated within buckets up to 300 s.",
-        "s", 8, (Query(requests.duration(interval, 0.95, "route"), "{{route}}"),), no_value=_NO_DATA, smooth=True,
+        "s", 8, (Query(history.latency(cell, history.DURATION_BY_ROUTE, 0.95, "route"), "{{route}}"),),
+        no_value=_NO_DATA, step_seconds=history.STEP_SECONDS,
     )  # fmt: skip
 
 
@@ -85,24 +86,24 @@ def _outcomes(cell: Scope) -> Panel:
     )  # fmt: skip
 
 
-def _codes(interval: Scope) -> Panel:
+def _codes(cell: Scope) -> Panel:
     return graph(
         "Responses by status code",
         "Which status codes do clients get?",
         "a stream that breaks has already sent 200: see its outcome. 499: the client cancelled before the response.",
-        "reqps", 8, (Query(requests.by_code(interval), "{{code}}"),),
-        no_value=_NO_DATA, colours=palette.CODES, stacked=True,
+        "reqps", 8, (Query(history.request_rate(cell, "code"), "{{code}}"),),
+        no_value=_NO_DATA, colours=palette.CODES, stacked=True, step_seconds=history.STEP_SECONDS,
     )  # fmt: skip
 
 
-def _duration(interval: Scope) -> Panel:
+def _duration(cell: Scope) -> Panel:
     return graph(
         "E2E latency, streaming and non-streaming",
         "How long does a complete answer take?",
         "to the last byte: long answers take long by themselves. Interpolated within buckets up to 300 s.",
         "s", 8,
         tuple(
-            Query(requests.duration(interval, q, stream=stream), f"{kind} {name}")
+            Query(history.latency(cell, history.DURATION_BY_ROUTE, q, stream=stream), f"{kind} {name}")
             for kind, stream in (("streaming", "true"), ("non-streaming", "false"))
             for q, name in palette.QUANTILE_NUMBERS[:2]
         ),
@@ -110,5 +111,5 @@ def _duration(interval: Scope) -> Panel:
             ("streaming p50", BLUE), ("streaming p95", palette.PURPLE),
             ("non-streaming p50", GREEN), ("non-streaming p95", ORANGE),
         ),
-        no_value=_NO_DATA, smooth=True, drilldown=links.ENGINE,
+        no_value=_NO_DATA, step_seconds=history.STEP_SECONDS, drilldown=links.ENGINE,
     )  # fmt: skip

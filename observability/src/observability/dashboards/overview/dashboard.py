@@ -1,6 +1,6 @@
 """Overview: is the service healthy, and if not, which part is at fault?"""
 
-from observability import links
+from observability import links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards.gateway import latency
 from observability.dashboards.gateway.models import model_columns
@@ -26,7 +26,7 @@ def dashboard() -> Dashboard:
             Row("Traffic", 8, requests.traffic(VARIABLES)),
             Row("Engines", 8, infrastructure.engines_row(VARIABLES)),
             Row("Service levels", 4, service_levels.tiles()),
-            Row("", 8, service_levels.graphs()),
+            Row("", 8, service_levels.graphs(VARIABLES)),
             Row("Machines", 8, infrastructure.machines(VARIABLES)),
             # Collapsed rows are not queried until they are opened: over seven days theirs are the most samples.
             Row("Models", 7, (_models(),), collapsed=True),
@@ -37,6 +37,7 @@ def dashboard() -> Dashboard:
             Row("Machine I/O, OOM kills and clocks", 7, infrastructure.machine_io(VARIABLES), collapsed=True),
         ),
         VARIABLES,
+        refresh_seconds=settings.REFRESH_SECONDS,
     )
 
 

@@ -5,8 +5,8 @@ from observability.dashboards import palette
 from observability.dashboards.gateway.engines import STATE_MAPPINGS
 from observability.panel import BLUE, GREEN, GREY, ORANGE, RED, Key, Panel, Query, Thresholds, graph, table, timeline
 from observability.promql import Scope
-from observability.queries import events, host, llamacpp, node, stack, vllm
-from observability.queries.gateway import engines, history, requests
+from observability.queries import events, extremes, host, node, stack, vllm
+from observability.queries.gateway import history
 from observability.variables import Variables
 
 _NO_NODE_EXPORTER = "node-exporter not scraped"
@@ -15,8 +15,7 @@ _SECONDS_OF_SKEW = 2
 
 def engines_row(variables: Variables) -> tuple[Panel, ...]:
     """Whether engines can answer, and how full they are."""
-    interval = variables.per_interval
-    return (_engine_states(interval), _load(interval))
+    return (_engine_states(variables.per_cell), _load(variables.per_cell))
 
 
 def queue_time(variables: Variables) -> tuple[Panel, ...]:
@@ -26,7 +25,7 @@ def queue_time(variables: Variables) -> tuple[Panel, ...]:
 
 def machines(variables: Variables) -> tuple[Panel, ...]:
     """CPU and memory, disks, and GPU memory of each VM."""
-    interval = variables.per_interval
+    cell = variables.per_cell
     return (
         graph(
             "CPU and memory usage",
@@ -34,8 +33,8 @@ def machines(variables: Variables) -> tuple[Panel, ...]:
             "over all CPUs: one busy and seven idle CPUs read 13 %. Memory used as file cache counts as free.",
             "percentunit", 8,
             (
-                Query(host.cpu_busy(variables.per_cell), "{{vm}} CPU"),
-                Query(node.memory_used(interval), "{{vm}} memory"),
+                Query(host.cpu_busy(cell), "{{vm}} CPU"),
+                Query(extremes.memory_used(cell), "{{vm}} memory"),
             ),
             no_value=_NO_NODE_EXPORTER, colours=(("/ CPU$/", BLUE), ("/ memory$/", palette.PURPLE)), maximum=1,
             step_seconds=history.STEP_SECONDS,
@@ -44,8 +43,9 @@ def machines(variables: Variables) -> tuple[Panel, ...]:
             "Free disk space",
             "Is a disk filling up?",
             "excludes filesystems in memory. Prometheus and model caches fill disks; Docker rotates logs.",
-            "percentunit", 8, (Query(node.disk_free(interval), "{{vm}} {{mountpoint}}"),),
+            "percentunit", 8, (Query(extremes.disk_free(cell), "{{vm}} {{mountpoint}}"),),
             no_value=_NO_NODE_EXPORTER, thresholds=Thresholds("text", ((settings.DISK_FREE_LIMIT, RED),)), maximum=1,
+            step_seconds=extremes.MACHINE_STEP_SECONDS,
             action="docker system df; du -xh --max-depth 2 / | sort -h | tail.",
         ),
         graph(
@@ -54,10 +54,11 @@ def machines(variables: Variables) -> tuple[Panel, ...]:
             "vLLM reserves its share at start, whatever the load; its KV cache metrics show how much of it is used.",
             "mbytes", 8,
             tuple(
-                Query(stack.vram(interval, kind), f"{{{{vm}}}} GPU {{{{gpu}}}} {kind.lower()}")
+                Query(extremes.gpu_memory(cell, kind), f"{{{{vm}}}} GPU {{{{gpu}}}} {kind.lower()}")
                 for kind in ("USED", "RESERVED", "FREE")
             ),
             no_value="gpu-exporter not scraped", colours=palette.MEMORY, stacked=True, drilldown=links.GPU, part="gpu",
+            step_seconds=extremes.MACHINE_STEP_SECONDS,
         ),
     )  # fmt: skip
 
@@ -140,33 +141,34 @@ def targets(variables: Variables) -> tuple[Panel, ...]:
     )  # fmt: skip
 
 
-def _engine_states(interval: Scope) -> Panel:
+def _engine_states(cell: Scope) -> Panel:
     return timeline(
         "Engine states",
         "Which engines can answer, and since when?",
         "as the gateway sees them through its one-token probe; the launcher's /status and log say why one failed. Over "
         "long ranges each bar shows the worst state in it.",
-        "none", 12, (Query(engines.state_code(interval), "{{engine}} {{vm}}"),),
+        "none", 12, (Query(extremes.engine_state(cell), "{{engine}} {{vm}}"),),
         no_value="Gateway not scraped", value_mappings=STATE_MAPPINGS, minimum=None, drilldown=links.ENGINE,
+        step_seconds=extremes.STEP_SECONDS,
     )  # fmt: skip
 
 
-def _load(interval: Scope) -> Panel:
+def _load(cell: Scope) -> Panel:
     return graph(
         "Requests in flight and waiting",
         "How many requests are in flight, and where do they wait?",
-        "the peak of the scrapes around each point: shorter bursts are missed. The gateway's number includes requests "
-        "that wait in an engine.",
+        "the peaks of the scrapes around each point: shorter bursts are missed. Peaks of models and servers are added "
+        "up, even if they were at different times. The gateway's number includes requests that wait in an engine.",
         "short", 12,
         (
-            Query(requests.in_flight(interval), "gateway in flight"),
-            Query(vllm.running(interval), "vLLM running"),
-            Query(vllm.waiting(interval), "vLLM waiting"),
-            Query(llamacpp.running(interval), "llama.cpp running"),
-            Query(llamacpp.waiting(interval), "llama.cpp waiting"),
+            Query(extremes.in_flight(cell), "gateway in flight"),
+            Query(extremes.vllm(cell, extremes.VLLM_RUNNING), "vLLM running"),
+            Query(extremes.vllm(cell, extremes.VLLM_WAITING), "vLLM waiting"),
+            Query(extremes.llamacpp(cell, extremes.LLAMACPP_RUNNING), "llama.cpp running"),
+            Query(extremes.llamacpp(cell, extremes.LLAMACPP_WAITING), "llama.cpp waiting"),
         ),
         no_value="Neither gateway nor engine scraped",
-        colours=(("gateway in flight", GREY), *palette.LOAD),
+        colours=(("gateway in flight", GREY), *palette.LOAD), step_seconds=extremes.STEP_SECONDS,
     )  # fmt: skip
 
 

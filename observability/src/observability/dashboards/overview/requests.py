@@ -1,14 +1,14 @@
 """Rows of the Overview on requests: latency, traffic, losses, distributions."""
 
-from observability import links
+from observability import downsampling, links
 from observability.dashboards import palette
 from observability.panel import BLUE, GREEN, Panel, Query, graph
 from observability.promql import Scope
 from observability.queries.gateway import history, requests
 from observability.variables import Variables
 
-_STEPS = "By the minute"
-_MINUTES = "By the minute; interpolated within buckets."
+_STEPS = f"Counted {downsampling.STEPS}"
+_MINUTES = f"Counted {downsampling.STEPS}; interpolated within buckets."
 _NO_DATA = "No data: no traffic, or the gateway is not scraped"
 _YESTERDAY, _LAST_WEEK = "1d", "7d"
 

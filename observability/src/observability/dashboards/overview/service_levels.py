@@ -1,12 +1,16 @@
 """Service levels on the Overview: the error budgets that are left, and their burn rates."""
 
+from dataclasses import replace
+
 from observability import links, settings
 from observability.panel import BLUE, GREEN, ORANGE, RED, YELLOW, Panel, Query, Thresholds, graph, stat
 from observability.queries import slo
+from observability.variables import Variables
 
 _ALL = "of all models of a VM: the variables above do not filter it; of several VMs the worst."
 _YOUNG = "Not enough data"
 # Burn rates above which an alert fires.
+_WINDOW_COLOURS = tuple(zip(slo.GRAPH_WINDOWS, (RED, ORANGE, YELLOW, BLUE), strict=True))
 _FAST_BURN, _SLOW_BURN = settings.FAST_BURNS[0][0], settings.SLOW_BURN[0]
 
 
@@ -62,41 +66,41 @@ def tiles() -> tuple[Panel, ...]:
     )  # fmt: skip
 
 
-def graphs() -> tuple[Panel, ...]:
+def graphs(variables: Variables) -> tuple[Panel, ...]:
     """Burn rates over the windows of the alerts, and the budgets over time."""
-    windows = (("5m", RED), ("1h", ORANGE), ("6h", YELLOW), ("3d", BLUE))
+    cell = replace(variables.per_cell, filters={})  # objectives hold for all models of a VM
+    failures, slow = ("How fast do failures burn the error budget?", "How fast do slow first tokens burn it?")
     return (
-        _burning("Availability burn rate", "availability", "How fast do failures burn the error budget?", windows),
-        _burning("TTFT burn rate", "ttft", "How fast do slow first tokens burn the error budget?", windows),
+        _burning("Availability burn rate", slo.burn_rates(cell, "availability"), failures),
+        _burning("TTFT burn rate", slo.burn_rates(cell, "ttft"), slow),
         graph(
             "Error budgets left",
             "How much of the error budgets is left?",
             f"over the last {slo.BUDGET_WINDOW}, so that old failures drop out; {_ALL}",
             "percentunit",
             8,
-            (
-                Query(slo.budget_left("availability"), "availability {{vm}}"),
-                Query(slo.budget_left("ttft"), "TTFT {{vm}}"),
-            ),
+            (Query(slo.budgets_left(cell), f"{{{{{slo.OBJECTIVE}}}}} {{{{vm}}}}"),),
             colours=(("/^availability /", GREEN), ("/^TTFT /", BLUE)),
             no_value="No traffic, or the rules are not evaluated",
             minimum=None,
             maximum=1,
             thresholds=Thresholds("text", ((0, "text"),)),
+            step_seconds=settings.EVALUATION_INTERVAL_SECONDS,
         ),
     )
 
 
-def _burning(title: str, level: str, question: str, windows: tuple[tuple[str, str], ...]) -> Panel:
+def _burning(title: str, burn_rates: str, question: str) -> Panel:
     return graph(
         title,
         f"{question} At 1 it is spent exactly.",
         f"empty without traffic; {_ALL}",
         "x",
         8,
-        tuple(Query(slo.burn_rate(level, window), f"{window} {{{{vm}}}}") for window, _ in windows),
+        (Query(burn_rates, f"{{{{{slo.WINDOW}}}}} {{{{vm}}}}"),),
         thresholds=Thresholds("text", ((_SLOW_BURN, ORANGE), (_FAST_BURN, RED))),
-        colours=tuple((f"/^{window} /", colour) for window, colour in windows),
+        colours=tuple((f"/^{window} /", colour) for window, colour in _WINDOW_COLOURS),
+        step_seconds=settings.EVALUATION_INTERVAL_SECONDS,
         no_value="No traffic, or the rules are not evaluated",
         action="high in 5m and 1h: a page, act now. Above 1 in 6h and 3d: a ticket for the next day.",
     )

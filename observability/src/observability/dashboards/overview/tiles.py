@@ -2,7 +2,7 @@
 
 from observability import links, settings
 from observability.panel import GREEN, ORANGE, RED, Panel, Thresholds, stat
-from observability.queries import stack
+from observability.queries import extremes, stack
 from observability.queries.gateway import JOB, engines, history, requests
 from observability.variables import Variables
 
@@ -15,7 +15,7 @@ _ERRORS = Thresholds.high_is_bad(1 - settings.AVAILABILITY_OBJECTIVE, settings.E
 
 def clients(variables: Variables) -> tuple[Panel, ...]:
     """What clients get now."""
-    recent = variables.recent
+    recent, cell = variables.recent, variables.per_cell
     return (
         stat(
             "HTTPS health check",
@@ -37,47 +37,53 @@ def clients(variables: Variables) -> tuple[Panel, ...]:
             "Request rate (5m)",
             "How many requests finished per second in the last five minutes?",
             "a long stream counts when it ends. Excludes what nginx rejected.",
-            "reqps", requests.finished(recent), job=JOB, drilldown=links.GATEWAY, sparkline=True,
+            "reqps", requests.finished(recent), job=JOB, drilldown=links.GATEWAY,
+            sparkline=history.request_rate(cell), step_seconds=history.STEP_SECONDS,
         ),
         stat(
             "Error rate (5m)",
             "What share of requests failed on the server's side in the last five minutes?",
             "excludes client errors, cancelled requests and what nginx answered itself.",
             "percentunit", requests.failed_share(recent), _ERRORS,
-            job=JOB, drilldown=links.GATEWAY, sparkline=True, decimals=2,
+            job=JOB, drilldown=links.GATEWAY, decimals=2,
+            sparkline=history.failed_share(cell), step_seconds=history.STEP_SECONDS,
             action="Requests by outcome shows how they fail; the alert's section in docs/runbook.md what to do.",
         ),
         stat(
             "E2E latency p95 (5m)",
             "How long did the slowest 5 % of requests take at least, in the last five minutes?",
             "to the last byte: long answers take long by themselves. Interpolated within buckets up to 300 s.",
-            "s", requests.duration(recent, 0.95), job=JOB, drilldown=links.GATEWAY, sparkline=True,
+            "s", requests.duration(recent, 0.95), job=JOB, drilldown=links.GATEWAY,
+            sparkline=history.latency(cell, history.DURATION, 0.95), step_seconds=history.STEP_SECONDS,
         ),
         stat(
             "TTFT p95 (5m)",
             "How long did the slowest 5 % of streams wait for the first token, in the last five minutes?",
             "streams only; interpolated within buckets.",
             "s", requests.time_to_first_token(recent, 0.95), _TTFT,
-            job=JOB, drilldown=links.ENGINE, sparkline=True,
+            job=JOB, drilldown=links.ENGINE,
+            sparkline=history.latency(cell, history.TTFT, 0.95), step_seconds=history.STEP_SECONDS,
         ),
     )  # fmt: skip
 
 
 def parts(variables: Variables) -> tuple[Panel, ...]:
     """The state of the parts now."""
-    now = variables.now
+    now, cell = variables.now, variables.per_cell
     return (
         stat(
             "Requests in flight",
             "How many requests are in progress?",
             "the value at the latest scrape; includes those that wait in an engine.",
-            "short", requests.in_flight(now), job=JOB, drilldown=links.GATEWAY, sparkline=True,
+            "short", requests.in_flight(now), job=JOB, drilldown=links.GATEWAY,
+            sparkline=extremes.in_flight(cell), step_seconds=extremes.STEP_SECONDS,
         ),
         stat(
             "Output throughput (tok/s)",
             "How many output tokens per second were there in the last minute?",
             "counted when a request ends: a long answer shows as nothing, and then all at once.",
-            "tokens/s", requests.output_tokens(now), job=JOB, drilldown=links.ENGINE, sparkline=True,
+            "tokens/s", requests.output_tokens(now), job=JOB, drilldown=links.ENGINE,
+            sparkline=history.token_rate(cell, "output"), step_seconds=history.STEP_SECONDS,
         ),
         stat(
             "Scrape targets down",
@@ -91,7 +97,8 @@ def parts(variables: Variables) -> tuple[Panel, ...]:
             "What share of requests did clients cancel in the last five minutes?",
             "does not show why: impatience, a closed tab and a client's timeout look the same. Without client errors.",
             "percentunit", requests.cancelled_share(variables.recent), Thresholds.warn(settings.CANCELLED_SHARE_WARN),
-            job=JOB, drilldown=links.GATEWAY, sparkline=True, decimals=1,
+            job=JOB, drilldown=links.GATEWAY, decimals=1,
+            sparkline=history.cancelled_share(cell), step_seconds=history.STEP_SECONDS,
         ),
         stat(
             "Free GPU memory",

@@ -1,8 +1,12 @@
 """Engines as the gateway sees them: their states and models, and the results of its attempts."""
 
+from observability import downsampling
 from observability.promql import Scope, share, total
 from observability.queries.gateway import JOB
 
+# Recorded (`recording.gateway`): what came in each minute.
+RETRIES = "engine:gateway_engine_retries:increase1m"
+ATTEMPTS = "engine:gateway_engine_requests:increase1m"
 STATES = ("ready", "starting", "draining", "ejected", "down", "failed")
 # Two numbers in one, since a tile shows one: see `ready_of_all`.
 ENGINES_FACTOR = 100
@@ -42,29 +46,28 @@ def models_by_engine(scope: Scope) -> str:
 
 def attempts_by_result(scope: Scope) -> str:
     """Attempts per second by result."""
-    return total(scope.rate(_series(scope, "requests_total")), "result")
+    return _attempts(scope, by="result")
 
 
 def attempts_by_engine(scope: Scope) -> str:
     """Attempts per second by engine: how the load is spread."""
-    return total(scope.rate(_series(scope, "requests_total")), "engine")
+    return _attempts(scope, by="engine")
 
 
 def unfinished_attempts(scope: Scope) -> str:
     """Attempts per second that did not complete, by result."""
-    return total(scope.rate(_series(scope, "requests_total", 'result!="ok"')), "result")
+    return _attempts(scope, 'result!="ok"', by="result")
 
 
 def failed_attempt_share(scope: Scope) -> str:
     """The share of each engine's attempts that failed through its own fault."""
-    faults = _series(scope, "requests_total", 'result!~"ok|cancelled|rejected|busy"')
-    failed = total(scope.rate(faults), "engine")
-    return share(failed, total(scope.rate(_series(scope, "requests_total")), "engine"))
+    failed = _attempts(scope, 'result!~"ok|cancelled|rejected|busy"', by="engine")
+    return share(failed, _attempts(scope, by="engine"))
 
 
 def retries(scope: Scope) -> str:
     """Retries per second on another engine, by the engine that failed."""
-    return total(scope.rate(_series(scope, "retries_total")), "engine")
+    return downsampling.rate(scope, RETRIES, _series(scope, "retries_total"), "engine", engine="engine", vm="vm")
 
 
 def ejections(scope: Scope) -> str:
@@ -75,3 +78,7 @@ def ejections(scope: Scope) -> str:
 def probes(scope: Scope) -> str:
     """One-token probes per minute by engine and result; they are no requests of clients."""
     return f"{total(scope.rate(_series(scope, 'probes_total')), 'engine', 'result')} * 60"
+
+
+def _attempts(scope: Scope, *matchers: str, by: str) -> str:
+    return downsampling.per_second(scope, ATTEMPTS, *matchers, by=(by,), engine="engine", vm="vm")

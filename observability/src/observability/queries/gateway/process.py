@@ -1,8 +1,14 @@
 """The gateway's own processes: workers, event loop, lost requests, rejected keys."""
 
+from observability import downsampling
 from observability.promql import Scope, quantile, total
 from observability.queries.gateway import JOB
 from observability.queries.gateway.requests import in_flight
+
+# Recorded (`recording.gateway`): what came in each minute.
+LOOP_LAG = "vm:gateway_event_loop_lag_seconds_bucket:increase1m"
+AUTH_FAILURES = "vm:gateway_auth_failures:increase1m"
+LABEL_OVERFLOW = "vm:gateway_label_overflow:increase1m"
 
 
 def _series(scope: Scope, name: str) -> str:
@@ -32,6 +38,8 @@ def workers_missing_by_instance(scope: Scope) -> str:
 
 def loop_lag(scope: Scope, number: float, *by: str) -> str:
     """How late the event loop's timers fire, in seconds."""
+    if scope.interval:
+        return downsampling.quantile(scope, LOOP_LAG, number, by=by, vm="vm")
     return quantile(number, scope.rate(_series(scope, "event_loop_lag_seconds_bucket")), *by)
 
 
@@ -55,12 +63,12 @@ def auth_failures_by_vm(scope: Scope) -> str:
 
 def auth_failures(scope: Scope) -> str:
     """Requests per second with a missing or invalid key, by reason."""
-    return total(scope.rate(_series(scope, "auth_failures_total")), "reason")
+    return downsampling.rate(scope, AUTH_FAILURES, _series(scope, "auth_failures_total"), "reason", vm="vm")
 
 
 def label_overflow(scope: Scope) -> str:
     """Requests per second counted as `other`, because the limit of label values was reached."""
-    return total(scope.rate(_series(scope, "label_overflow_total")), "metric")
+    return downsampling.rate(scope, LABEL_OVERFLOW, _series(scope, "label_overflow_total"), "metric", vm="vm")
 
 
 def scrape_seconds(scope: Scope) -> str:

@@ -1,11 +1,12 @@
 """The gateway's requests: how many, how they end, how long they take, how many tokens they produce."""
 
-from observability import settings
+from observability import downsampling, settings
 from observability.promql import Scope, quantile, share, total
-from observability.queries import vllm
 from observability.queries.gateway import JOB
-from observability.queries.gateway.engines import served_models
 
+# Recorded (`recording.gateway`): what came in each minute.
+CANCELLATIONS = "vm:gateway_cancellations:increase1m"
+TIMEOUTS = "vm:gateway_timeouts:increase1m"
 NO_HEALTH_CHECK = f'route!~"{"|".join(settings.HEALTH_ROUTES)}"'
 _FAILED = f'outcome=~"{"|".join(settings.FAILED_OUTCOMES)}"'
 _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
@@ -13,7 +14,6 @@ _JUDGED = f'outcome=~"{"|".join(("ok", *settings.FAILED_OUTCOMES))}"'
 REFUSED_OUTCOMES = ("client_error", "rate_limited")
 _ACCEPTED = f'outcome!~"{"|".join(REFUSED_OUTCOMES)}"'
 _ANSWERED = "|".join(("ok", "cancelled", *settings.FAILED_OUTCOMES))
-_NO_VLLM = 'kind!="vllm"'
 
 
 def _by_model(scope: Scope, name: str, *matchers: str) -> str:
@@ -93,16 +93,6 @@ def cancelled_share_of_many(scope: Scope, minimum: int) -> str:
     return f"{share(cancelled, answered)} and {cancelled} >= {minimum}"
 
 
-def by_outcome(scope: Scope) -> str:
-    """Finished requests per second by outcome."""
-    return finished(scope, "outcome")
-
-
-def by_code(scope: Scope) -> str:
-    """Responses per second by status code."""
-    return finished(scope, "code")
-
-
 def in_flight(scope: Scope, *labels: str) -> str:
     """Requests that have started and not finished; over time, the sum of each model's peak."""
     return total(scope.highest(_by_model(scope, "inflight_requests")), *labels)
@@ -110,20 +100,20 @@ def in_flight(scope: Scope, *labels: str) -> str:
 
 def cancellations(scope: Scope) -> str:
     """Cancelled requests per second by phase."""
-    return total(scope.rate(_unfiltered(scope, "cancellations_total")), "phase")
+    return downsampling.rate(scope, CANCELLATIONS, _unfiltered(scope, "cancellations_total"), "phase", vm="vm")
 
 
 def timeouts(scope: Scope) -> str:
     """Timed-out requests per second by phase."""
-    return total(scope.rate(_unfiltered(scope, "timeouts_total")), "phase")
+    return downsampling.rate(scope, TIMEOUTS, _unfiltered(scope, "timeouts_total"), "phase", vm="vm")
 
 
 # ---- Latency
 
 
-def duration_buckets(scope: Scope, *matchers: str) -> str:
+def duration_buckets(scope: Scope) -> str:
     """Buckets of the time from the request's first byte to the response's last."""
-    return _by_model(scope, "request_duration_seconds_bucket", NO_HEALTH_CHECK, *matchers)
+    return _by_model(scope, "request_duration_seconds_bucket", NO_HEALTH_CHECK)
 
 
 def first_token_buckets(scope: Scope) -> str:
@@ -136,10 +126,9 @@ def per_token_buckets(scope: Scope) -> str:
     return _by_model(scope, "time_per_output_token_seconds_bucket")
 
 
-def duration(scope: Scope, number: float, *by: str, stream: str = "") -> str:
-    """Seconds from the request's first byte to the response's last; `stream` is true, false, or empty for both."""
-    matchers = (f'stream="{stream}"',) if stream else ()
-    return quantile(number, scope.rate(duration_buckets(scope, *matchers)), *by)
+def duration(scope: Scope, number: float, *by: str) -> str:
+    """Seconds from the request's first byte to the response's last."""
+    return quantile(number, scope.rate(duration_buckets(scope)), *by)
 
 
 def time_to_first_token(scope: Scope, number: float, *by: str) -> str:
@@ -150,18 +139,6 @@ def time_to_first_token(scope: Scope, number: float, *by: str) -> str:
 def time_per_output_token(scope: Scope, number: float, *by: str) -> str:
     """Seconds between output tokens, as the mean of each request; streams only."""
     return quantile(number, scope.rate(per_token_buckets(scope)), *by)
-
-
-def added_latency(scope: Scope) -> str:
-    """Median time to first token at the gateway minus vLLM's own for the same model.
-
-    Empty for a model that an engine of another kind serves too: the gateway's metrics by model include both.
-    """
-    engine = vllm.histogram_quantile(scope, "time_to_first_token_seconds", 0.5, "model_name")
-    renamed = f'label_replace({engine}, "model", "$1", "model_name", "(.+)")'
-    gateway = time_to_first_token(scope, 0.5, "model")
-    others = f"max by (model) ({served_models(scope, _NO_VLLM)} == 1)"
-    return f"sum by (model) ({gateway}) - sum by (model) ({renamed}) unless on (model) ({others})"
 
 
 # ---- Tokens

@@ -39,7 +39,8 @@ def test_an_interrupt_starts_them_again(repository: Repository, number: signal.S
 def test_what_is_saved_is_what_composes_files_name(repository: Repository) -> None:
     data = ComposeData(repository.settings, "cpu")
     assert [each.name for each in data.components()] == [
-        *("secrets", "secrets/engine", "secrets/gateway", "secrets/grafana", "secrets/hub", "secrets/tls"),
+        *("secrets", "secrets/engine", "secrets/gateway", "secrets/grafana", "secrets/hub"),
+        *("secrets/privacy-canary", "secrets/tls"),
         *("volumes/prometheus-data", "volumes/grafana-data"),
     ]
     for unknown in ("volumes/other", "secrets/other", "keys", "secretsX", "volumes/model-cache"):

@@ -126,7 +126,7 @@ class _ReplacedError(Exception):
 
 
 class _Layout:
-    """The entries of one file, in blocks: each series and the offset of its value, in doubles.
+    """The entries of one file, in blocks.
 
     Args:
         name: The file's.
@@ -140,7 +140,7 @@ class _Layout:
         self.end = _FIRST_ENTRY
         self._name = name
         self._inode = inode
-        self._blocks: list[list[tuple[Sum, int]]] = []
+        self._blocks: list[_Block] = []
         self._data = b""
         self._last = slice(0), b""
 
@@ -151,10 +151,10 @@ class _Layout:
 
     def add(self, key: bytes, offset: int, series: Sum) -> None:
         """Adds the next entry."""
-        if not self._blocks or len(self._blocks[-1]) == _BLOCK:
-            self._blocks.append([])
-        self._blocks[-1].append((series, offset // _ALIGNMENT))
-        self.end = offset + _VALUE.size
+        if not self._blocks or len(self._blocks[-1].series) == _BLOCK:
+            self._blocks.append(_Block(offset))
+        self._blocks[-1].series.append((series, offset // _ALIGNMENT))
+        self._blocks[-1].end = self.end = offset + _VALUE.size
         start = offset - _ALIGNMENT + (len(key) + _USED.size) % _ALIGNMENT - len(key)
         self._last = slice(start, start + len(key)), key
 
@@ -163,15 +163,27 @@ class _Layout:
         before = self._data
         if data == before:
             return
-        values, old, name = memoryview(data).cast("d"), memoryview(before).cast("d"), self._name
-        known = len(old)
+        old_bytes = memoryview(before)
+        values, old, name = memoryview(data).cast("d"), old_bytes.cast("d"), self._name
+        size, known = len(old_bytes), len(old)
         for block in self._blocks:
-            part = slice(block[0][1] * _ALIGNMENT, (block[-1][1] + 1) * _ALIGNMENT)
-            if data[part] != before[part]:
-                for series, position in block:
-                    if position >= known or values[position] != old[position]:
-                        series.update(name, values[position])
+            # Compares without a copy.
+            if block.end <= size and data.startswith(old_bytes[block.start : block.end], block.start):
+                continue
+            for series, position in block.series:
+                if position >= known or values[position] != old[position]:
+                    series.update(name, values[position])
         self._data = data
+
+
+class _Block:
+    """Neighbouring entries of a file: where they are, in bytes, and each series with its value's offset in doubles."""
+
+    __slots__ = ("end", "series", "start")
+
+    def __init__(self, start: int) -> None:
+        self.start = self.end = start
+        self.series: list[tuple[Sum, int]] = []
 
 
 def _read_file(path: Path) -> tuple[int, bytes]:

@@ -1,6 +1,7 @@
 """The metrics of an exposition, with their series as lines of text. What has not changed is not written again."""
 
 from collections.abc import Callable
+from functools import partial
 
 Labels = dict[str, str]
 
@@ -13,14 +14,13 @@ class Sum:
         mark_stale: Called when its value has changed, once until it is read again.
     """
 
-    __slots__ = ("_line", "_mark_stale", "_parts", "_prefix", "_value")
+    __slots__ = ("_mark_stale", "_parts", "_prefix", "_value")
 
     def __init__(self, prefix: str, mark_stale: Callable[[], None]) -> None:
         self._prefix = prefix
         self._mark_stale = mark_stale
         self._parts: dict[str, float] = {}
         self._value: float | None = None  # until it is added up
-        self._line = ""
 
     def update(self, file: str, value: float) -> None:
         """Sets its value in one file."""
@@ -34,15 +34,11 @@ class Sum:
         """The sum."""
         if self._value is None:
             self._value = sum(self._parts.values())
-            self._line = ""
         return self._value
 
     def line(self) -> str:
         """Its line."""
-        value = self.value
-        if not self._line:
-            self._line = f"{self._prefix} {value!r}\n"
-        return self._line
+        return f"{self._prefix} {self.value!r}\n"
 
 
 class SumFamily:
@@ -55,25 +51,27 @@ class SumFamily:
     """
 
     def __init__(self, name: str, kind: str, help_text: str) -> None:
-        self._head = head(name, kind, help_text)
+        self._lines = [head(name, kind, help_text).encode()]
         self._series: list[Sum] = []
+        self._stale: list[int] = []
         self._text = b""
 
     def add(self, name: str, labels: Labels) -> Sum:
         """A new series."""
-        series = Sum(prefix(name, labels), self.mark_stale)
+        position = len(self._series)
+        series = Sum(prefix(name, labels), partial(self._stale.append, position))
         self._series.append(series)
-        self.mark_stale()
+        self._lines.append(b"")
+        self._stale.append(position)
         return series
-
-    def mark_stale(self) -> None:
-        """A series has changed."""
-        self._text = b""
 
     def text(self) -> bytes:
         """Its part of the exposition."""
-        if not self._text:
-            self._text = "".join((self._head, *(series.line() for series in self._series))).encode()
+        if self._stale:
+            for position in self._stale:
+                self._lines[1 + position] = self._series[position].line().encode()
+            self._stale.clear()
+            self._text = b"".join(self._lines)
         return self._text
 
 
