@@ -7,8 +7,6 @@
 #include "json.h"
 #include "token.h"
 
-#define CHOICE "{\"index\":0,\"delta\":{\"%scontent\":\"%s\"},\"logprobs\":null,\"finish_reason\":%s}"
-
 /* Words are what spaces and escaped line ends separate. */
 static long count_words(const char *text, size_t size) {
     long words = size > 0 && *text != ' ' && *text != '\\';
@@ -40,13 +38,16 @@ static void read_field(void *context, const struct json_value *value) {
     if (!strcmp(path, "mock.tokens")) generation->tokens = (long)json_number(value);
     if (!strcmp(path, "mock.ttft_s")) generation->ttft_s = json_number(value);
     if (!strcmp(path, "mock.interval_s")) generation->interval_s = json_number(value);
-    if (value->string && (!strcmp(path, "messages.*.content") || !strcmp(path, "messages.*.content.*.text")))
-        generation->prompt_tokens += count_words(value->text, value->size);
+    const char *const prompts[] = {"prompt", "messages.*.content", "messages.*.content.*.text"};
+    for (size_t index = generation->chat; value->string && index < (generation->chat ? 3 : 1); index++)
+        if (!strcmp(path, prompts[index]))
+            generation->prompt_tokens += count_words(value->text, value->size);
 }
 
-bool generation_parse(const struct buffer *body, const struct behaviour *behaviour, struct generation *generation) {
+bool generation_parse(const struct buffer *body, bool chat, const struct behaviour *behaviour,
+                      struct generation *generation) {
     *generation = (struct generation){
-        .tokens = behaviour->tokens, .ttft_s = behaviour->ttft_s, .interval_s = behaviour->interval_s};
+        .chat = chat, .tokens = behaviour->tokens, .ttft_s = behaviour->ttft_s, .interval_s = behaviour->interval_s};
     struct reading reading = {generation, 0};
     if (!json_read(body->data, body->size, read_field, &reading)) return false;
     if (generation->model[0] == 0) snprintf(generation->model, MODEL_SIZE, "%s", behaviour->model);
@@ -67,10 +68,12 @@ static void print_usage(struct buffer *out, const struct generation *generation)
                  generation->prompt_tokens, generation->prompt_tokens + generation->tokens, generation->tokens);
 }
 
+/* What every answer and event begins with; `chat` is the kind of object in a chat. */
 static void print_opening(struct buffer *out, const struct generation *generation, const char *prefix,
-                          const char *kind) {
-    buffer_print(out, "%s{\"id\":\"chatcmpl-mock-%ld\",\"object\":\"%s\",\"created\":%lld,\"model\":\"%s\","
-                 "\"choices\":[", prefix, generation->number, kind, (long long)time(NULL), generation->model);
+                          const char *chat) {
+    buffer_print(out, "%s{\"id\":\"%s-mock-%ld\",\"object\":\"%s\",\"created\":%lld,\"model\":\"%s\",\"choices\":["
+                 "{\"index\":0,", prefix, generation->chat ? "chatcmpl" : "cmpl", generation->number,
+                 generation->chat ? chat : "text_completion", (long long)time(NULL), generation->model);
 }
 
 static const char *finish_reason(const struct generation *generation) {
@@ -81,13 +84,14 @@ void generation_answer(const struct generation *generation, struct buffer *out) 
     static struct buffer body;
     body.size = 0;
     print_opening(&body, generation, "", "chat.completion");
-    buffer_print(&body, "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"");
+    buffer_print(&body, generation->chat ? "\"message\":{\"role\":\"assistant\",\"content\":\"" : "\"text\":\"");
     for (long token = 0; token < generation->tokens; token++) {
         char text[TOKEN_SIZE];
         token_print(text, token);
         buffer_append(&body, text, TOKEN_SIZE);
     }
-    buffer_print(&body, "\"},\"logprobs\":null,\"finish_reason\":%s}],", finish_reason(generation));
+    buffer_print(&body, "%s,\"logprobs\":null,\"finish_reason\":%s}],", generation->chat ? "\"}" : "\"",
+                 finish_reason(generation));
     print_usage(&body, generation);
     buffer_append(&body, "}", 1);
     respond(out, "200 OK", "application/json", &body);
@@ -105,7 +109,9 @@ static int print_choice(struct buffer *out, const struct generation *generation,
                         const char *reason) {
     struct buffer event = {0};
     print_opening(&event, generation, "data: ", "chat.completion.chunk");
-    buffer_print(&event, CHOICE "]}\n\n", role, token, reason);
+    if (generation->chat) buffer_print(&event, "\"delta\":{%s\"content\":\"%s\"}", role, token);
+    else buffer_print(&event, "\"text\":\"%s\"", token);
+    buffer_print(&event, ",\"logprobs\":null,\"finish_reason\":%s}]}\n\n", reason);
     int events = chunk(out, &event);
     buffer_free(&event);
     return events;
@@ -121,7 +127,7 @@ int generation_begin(struct generation *generation, struct buffer *out) {
     print_choice(&generation->event, generation, "", " w000", "null");
     const char *found = memmem(generation->event.data, generation->event.size, " w000\"", 6);
     generation->token_at = (size_t)(found - generation->event.data);
-    return print_choice(out, generation, "\"role\":\"assistant\",", "", "null");
+    return generation->chat ? print_choice(out, generation, "\"role\":\"assistant\",", "", "null") : 0;
 }
 
 int generation_token(struct generation *generation, long token, struct buffer *out) {
@@ -138,6 +144,7 @@ int generation_end(const struct generation *generation, struct buffer *out) {
     if (generation->include_usage) {
         struct buffer event = {0};
         print_opening(&event, generation, "data: ", "chat.completion.chunk");
+        event.size -= strlen("{\"index\":0,"); /* it has no choice */
         buffer_print(&event, "],");
         print_usage(&event, generation);
         buffer_print(&event, "}\n\n");

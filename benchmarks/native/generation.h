@@ -1,4 +1,4 @@
-/* What the mock engine generates for one chat request, byte for byte as tools/mock_engine does. */
+/* What the mock engine generates for a chat or a completion, byte for byte as tools/mock_engine does. */
 #ifndef GENERATION_H
 #define GENERATION_H
 
@@ -17,7 +17,7 @@ struct behaviour {
 
 struct generation {
     char model[MODEL_SIZE]; /* "" where the request names none */
-    bool stream, include_usage, probe, cut; /* cut: max_tokens ends it */
+    bool chat, stream, include_usage, probe, cut; /* cut: max_tokens ends it */
     long number, tokens, prompt_tokens;
     double ttft_s, interval_s;
     struct buffer event; /* an event in which the token is to be filled in */
@@ -25,11 +25,12 @@ struct generation {
 };
 
 /* Parse a request's body; false when it is not an object of JSON. */
-bool generation_parse(const struct buffer *body, const struct behaviour *behaviour, struct generation *generation);
+bool generation_parse(const struct buffer *body, bool chat, const struct behaviour *behaviour,
+                      struct generation *generation);
 /* Append a whole response that is not streamed. */
 void generation_answer(const struct generation *generation, struct buffer *out);
-/* Append the head of a stream; its first event; that of a token, counted from 0; and its end. They return how many events
- * they have appended. */
+/* Append the head of a stream; its first event; that of a token, counted from 0; and its end. They return how many
+ * events they have appended. */
 void generation_stream_head(struct buffer *out);
 int generation_begin(struct generation *generation, struct buffer *out);
 int generation_token(struct generation *generation, long token, struct buffer *out);

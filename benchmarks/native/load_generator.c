@@ -1,10 +1,10 @@
 /* The load generator: one thread that keeps connections busy with one request and checks every answer.
  *
  *     load-generator --port 8000 --requests 20000 --connections 32 --tokens 16 [--stream] [--usage] [--tls]
- *                    [--spread SECONDS] [--timeout SECONDS] <REQUEST
+ *                    [--seconds SECONDS] [--spread SECONDS] [--timeout SECONDS] <REQUEST
  *
- * REQUEST is a whole HTTP request. The connections begin within the seconds of `--spread`. Prints what it has measured
- * as JSON.
+ * REQUEST is a whole HTTP request. The connections begin within the seconds of `--spread`; after `--seconds` no request
+ * is begun, and after `--timeout` what is left fails. Prints what it has measured as JSON.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -36,7 +36,7 @@ struct connection {
 static struct {
     int port;
     long requests, connections; /* `requests`: still to be sent */
-    double spread, timeout;
+    double spread, seconds, timeout;
     struct expectation expected;
 } plan = {.requests = 1, .connections = 1, .timeout = 60, .expected.tokens = 16};
 
@@ -204,6 +204,7 @@ static void run(void) {
     double start = now(), deadline = start + plan.timeout;
     long begun = 0;
     while (now() < deadline) {
+        if (plan.seconds > 0 && now() >= start + plan.seconds) plan.requests = 0, begun = plan.connections;
         double next = begin_connections(start, &begun);
         if (begun == plan.connections && open_connections == 0) break;
         double until = begun < plan.connections && next < deadline ? next : deadline;
@@ -220,7 +221,7 @@ static bool parse_options(int count, char **arguments) {
     static const struct option options[] = {
         {"port", 1, 0, 'p'}, {"requests", 1, 0, 'r'}, {"connections", 1, 0, 'c'}, {"tokens", 1, 0, 'n'},
         {"stream", 0, 0, 's'}, {"usage", 0, 0, 'u'}, {"tls", 0, 0, 't'}, {"spread", 1, 0, 'd'},
-        {"timeout", 1, 0, 'o'}, {0}};
+        {"timeout", 1, 0, 'o'}, {"seconds", 1, 0, 'l'}, {0}};
     for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1; ) switch (option) {
         case 'p': plan.port = atoi(optarg); break;
         case 'r': plan.requests = atol(optarg); break;
@@ -231,6 +232,7 @@ static bool parse_options(int count, char **arguments) {
         case 't': transport_enable_tls(); break;
         case 'd': plan.spread = atof(optarg); break;
         case 'o': plan.timeout = atof(optarg); break;
+        case 'l': plan.seconds = atof(optarg); break;
         default: return false;
         }
     return plan.port > 0 && plan.requests > 0 && plan.connections > 0 && plan.expected.tokens > 0;

@@ -2,8 +2,8 @@
  *
  *     mock-engine [--port 18200] [--model mock]
  *
- * GET /health, /v1/models, /metrics; POST /v1/chat/completions; GET /mock returns counters, POST /mock changes the
- * behaviour. It injects no faults: tests use tools/mock_engine.
+ * GET /health, /v1/models, /metrics; POST /v1/chat/completions and /v1/completions; GET /mock returns counters, POST
+ * /mock changes the behaviour. It injects no faults: tests use tools/mock_engine.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -138,10 +138,10 @@ static void on_writable(struct connection *connection) {
 }
 
 /* Begin to answer; true when the answer is complete. */
-static bool generate(struct connection *connection) {
+static bool generate(struct connection *connection, bool chat) {
     struct buffer body = {.data = connection->in.data + connection->head_size, .size = connection->body_size};
     struct generation *generation = &connection->generation;
-    if (!generation_parse(&body, &behaviour, generation)) {
+    if (!generation_parse(&body, chat, &behaviour, generation)) {
         bad_request(&connection->out);
         return true;
     }
@@ -174,7 +174,8 @@ static bool generate(struct connection *connection) {
 static bool answer(struct connection *connection) {
     struct buffer body = {.data = connection->in.data + connection->head_size, .size = connection->body_size};
     const struct head *head = &connection->head;
-    if (!strcmp(head->method, "POST") && !strcmp(head->path, "/v1/chat/completions")) return generate(connection);
+    if (!strcmp(head->method, "POST") && !strcmp(head->path, "/v1/chat/completions")) return generate(connection, true);
+    if (!strcmp(head->method, "POST") && !strcmp(head->path, "/v1/completions")) return generate(connection, false);
     respond_to_endpoint(&connection->out, head, &body, &behaviour, &statistics);
     return true;
 }
