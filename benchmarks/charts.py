@@ -8,9 +8,11 @@ import pygal
 from pygal.style import Style
 
 from benchmarks import plan, report
+from benchmarks.targets.engine import DIRECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from xml.etree.ElementTree import Element  # a type only: nothing is parsed
 
     from benchmarks.report import Figure, Results
 
@@ -20,7 +22,7 @@ ROW_PX, FRAME_PX, WIDTH_PX = 46, 150, 900
 
 def charts(results: Results) -> dict[str, str]:
     """Return SVG by the name of the file."""
-    names = [name for name in results["targets"] if name != report.DIRECT]
+    names = [name for name in results["targets"] if name != DIRECT]
 
     def of(scenario: str, read: report.Reader) -> list[Figure | None]:
         return [report.over_rounds(results, name, scenario, read) for name in names]
@@ -56,9 +58,18 @@ def _bars(title: str, labels: Sequence[str], series: Mapping[str, Sequence[Figur
         print_values_position="top", legend_at_bottom=True, show_legend=len(series) > 1, width=WIDTH_PX,
         height=FRAME_PX + ROW_PX * len(labels), value_formatter=lambda value: report.number(value) if value else "",
     )  # fmt: skip
+    chart.add_xml_filter(_without_scripts)
     chart.title = title
     chart.x_labels = list(reversed(labels))
     for name, figures in series.items():
         chart.add(name, [None if figure is None else figure.median for figure in reversed(figures)])
     drawn: str = chart.render(is_unicode=True)
     return drawn
+
+
+def _without_scripts(root: Element) -> Element:
+    """Remove the configuration of pygal's own scripts, which are not there."""
+    for parent in list(root.iter()):
+        for script in [child for child in parent if str(child.tag).rpartition("}")[2] == "script"]:
+            parent.remove(script)
+    return root

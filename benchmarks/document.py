@@ -17,9 +17,9 @@ PAGE = """\
 Gateways in front of one mock engine, measured in turn in one run. `make bench` wrote this page;
 [benchmarks](../benchmarks/README.md) says what is measured, and how to read it.
 
-{when}, {cpus} CPUs, load {load:.1f} before the run, Python {python}; {rounds} rounds, {starts} starts of each. Figures are
-medians over the rounds, with the least and the most in brackets. CPU is the gateway's own, summed over its processes. Only
-figures of one table compare: other machines have others.
+{when}, {cpus} CPUs, load {load:.1f} before the run, Python {python}; {rounds} rounds, {starts} starts of each. Figures
+are medians over the rounds, with the least and the most in brackets. CPU is the gateway's own, summed over its
+processes. Compare figures of one run only: on another machine all of them differ.
 
 ![CPU seconds per plain request and per streamed event](pictures/benchmarks/cost.svg)
 
@@ -29,8 +29,8 @@ figures of one table compare: other machines have others.
 
 A plain request is a chat of 16 tokens without a stream. Paced events are those of {streams} streams of {tokens} tokens,
 {interval:.0f} ms apart, so that each read has one event, as with a real engine. What a gateway does for each request
-beside relaying it is as it was started here: routers and proxies without keys and usage do less work. A start takes until
-the first answered chat.
+beside relaying it is as it was started here: routers and proxies without keys and usage do less work. A start takes
+until the first answered chat.
 
 ## What it adds
 

@@ -144,9 +144,9 @@ def run(program: Path, endpoint: Endpoint, load: Load) -> Outcome:
 def start(program: Path, endpoint: Endpoint, load: Load) -> subprocess.Popen[bytes]:
     """Start a load; its outcome comes on standard output."""
     command = [
-        str(program), "--port", str(endpoint.port), "--requests", str(load.requests), "--connections", str(load.connections),
-        "--tokens", str(load.tokens), "--spread", str(load.spread_s), "--timeout", str(load.timeout_s),
-        "--seconds", str(load.seconds),
+        str(program), "--port", str(endpoint.port), "--requests", str(load.requests),
+        "--connections", str(load.connections), "--tokens", str(load.tokens), "--seconds", str(load.seconds),
+        "--spread", str(load.spread_s), "--timeout", str(load.timeout_s),
     ]  # fmt: skip
     flags = {"--stream": load.stream, "--usage": load.usage, "--tls": endpoint.tls}
     process = subprocess.Popen(

@@ -100,7 +100,7 @@ def added(results: Results, target: str, scenario: str, kind: str, percent: str)
 def memory_mb(results: Results, target: str) -> float:
     """Return the most resident memory after any load, in megabytes."""
     rounds = (sample["rss_mb"] for samples in results["targets"][target]["samples"].values() for sample in samples)
-    return max(rounds, default=results["targets"][target]["idle_rss_mb"])
+    return float(max(rounds, default=results["targets"][target]["idle_rss_mb"]))
 
 
 def failures(results: Results) -> dict[str, Counter[str]]:
@@ -215,8 +215,8 @@ def number(value: float) -> str:
     """Return a number to three significant figures, with separators and without an exponent."""
     if value == 0:
         return "0"
-    digits = max(2 - math.floor(math.log10(abs(value))), 0)
-    return f"{round(value, 2 - math.floor(math.log10(abs(value)))):,.{min(digits, 4)}f}"
+    places = 2 - math.floor(math.log10(abs(value)))
+    return f"{round(value, places):,.{max(places, 0)}f}"
 
 
 def _pair(values: Sequence[Figure | None]) -> str:

@@ -72,10 +72,9 @@ def start(workspace: Workspace, names: Iterable[str], starts: int = 1) -> tuple[
         for name in names:
             print(f"starting {name} …", file=sys.stderr, flush=True)
             try:
-                for _ in range(starts - 1):
-                    took.setdefault(name, []).append(_start_and_stop(CATALOGUE[name], workspace))
+                earlier = [_start_and_stop(CATALOGUE[name], workspace) for _ in range(starts - 1)]
                 running.append(CATALOGUE[name].start(workspace))
-                took.setdefault(name, []).append(running[-1].started_s)
+                took[name] = [*earlier, running[-1].started_s]
             except UnavailableError as error:
                 missing[name] = str(error)
                 print(f"{name} is left out: {error}", file=sys.stderr, flush=True)

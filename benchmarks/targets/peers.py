@@ -17,7 +17,7 @@ from benchmarks.targets.target import ROOT, Target, UnavailableError, Workspace,
 LOCKS = ROOT / "benchmarks" / "peers"
 ENVIRONMENTS = ROOT / ".venv-bench"  # which git ignores
 INSTALL_TIMEOUT_S = 900
-LAST_LINES = 3  # of what uv said
+LAST_LINES = 8  # of what uv said
 
 
 def install(name: str) -> Path:
@@ -118,10 +118,7 @@ def start_litellm(workspace: Workspace) -> Target:
 
 
 def _run(*command: str) -> None:
-    environment = {"UV_SYSTEM_CERTS": "1"} | os.environ
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=environment, timeout=INSTALL_TIMEOUT_S, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False)
     if done.returncode != 0:
         said = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])
         raise UnavailableError(f"it cannot be installed: {said}")

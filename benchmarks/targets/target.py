@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.native_programs import NativePrograms
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 300.0  # LiteLLM takes two minutes on a busy machine
 PORTS = 200  # how many a run may choose from, from its first one
 PROBE_TIMEOUT_S = 5.0
 PROBE_PAUSE_S = 0.02

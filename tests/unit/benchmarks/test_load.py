@@ -181,7 +181,11 @@ def test_every_event_of_a_stream_is_checked(run: Run, body: bytes, reason: str) 
 @pytest.mark.parametrize("size", [1, 7, 100, 10_000])
 def test_an_answer_may_come_in_any_pieces(run: Run, size: int) -> None:
     chunks = b"".join(b"%x;a=b\r\n%b\r\n" % (len(piece), piece) for piece in _pieces(GOOD_STREAM, 50))
-    framed = b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nTrailer: x\r\n\r\n"
+    framed = (
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + chunks
+        + b"0\r\nTrailer: x\r\n\r\n"
+    )
     for answer in (_whole(GOOD_STREAM), framed, b"HTTP/1.0 200 OK\r\n\r\n" + GOOD_STREAM):
         with _serving(*_pieces(answer, size)) as port:
             outcome = run(port, STREAMS, requests=2, connections=1, tokens=3)

@@ -1,0 +1,159 @@
+"""Guards the gateway's cost: CPU per plain request and per streamed event, as ratios to nginx's in the same run.
+
+    python benchmarks/guard.py              compare with baseline.json
+    python benchmarks/guard.py --runs 10    show how much the ratios differ from run to run
+    python benchmarks/guard.py --write      make the present ratios the baseline (make bench-baseline)
+
+CPU time does not contain the wait for a core. What a busy machine still changes, caches and the size of batches, it
+changes for nginx too: the two are measured in turn, and each round has a ratio of its own, of which the median counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if __name__ == "__main__":  # run as a script: make its package importable
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import orjson
+
+from benchmarks import native_programs, targets
+from benchmarks.load import Load
+from benchmarks.measure import sample
+from benchmarks.targets.gateway import start_gateway
+from benchmarks.targets.nginx import start_nginx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmarks.measure import Sample
+
+BASELINE = Path(__file__).with_name("baseline.json")
+TOLERANCE = 0.25  # above the baseline
+ROUNDS = 9
+FIRST_PORT = 18_400
+LOADS = {
+    "plain request": Load(3_000),
+    "streamed event": Load(100, 100, tokens=25, stream=True, interval_s=0.02, spread_s=0.5),
+}
+Ratios = dict[str, float]
+"""Of the gateway's CPU time to nginx's, by what it is spent on: the names of `LOADS`."""
+
+
+class WrongAnswersError(Exception):
+    """Requests failed, so that the figures mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two measurements of the same load, one directly after the other."""
+
+    nginx: Sample
+    gateway: Sample
+
+    def ratio(self, unit: str) -> float:
+        """Return the ratio of their CPU times per request or per event.
+
+        Raises:
+            WrongAnswersError: a request failed.
+        """
+        if failures := self.nginx.failures + self.gateway.failures:
+            raise WrongAnswersError(f"{unit}: {dict(failures)}")
+        count = (self.nginx.tokens, self.gateway.tokens) if LOADS[unit].stream else (self.nginx.done, self.gateway.done)
+        return (self.gateway.cpu_s / count[1]) / (self.nginx.cpu_s / count[0])
+
+
+def medians(pairs: Mapping[str, Sequence[Pair]]) -> Ratios:
+    """Return the median ratio of each load.
+
+    Raises:
+        WrongAnswersError: a request failed.
+    """
+    return {unit: statistics.median(pair.ratio(unit) for pair in measured) for unit, measured in pairs.items()}
+
+
+def regressions(ratios: Ratios, baseline: Ratios) -> list[str]:
+    """Return a sentence for each ratio that is too far above its baseline."""
+    return [
+        f"A {unit} costs {ratios[unit]:.2f} times nginx's CPU, {ratios[unit] / expected - 1:.0%} more than the "
+        f"{expected:.2f} of benchmarks/{BASELINE.name}; {TOLERANCE:.0%} is allowed. If it is meant: make bench-baseline"
+        for unit, expected in baseline.items()
+        if ratios[unit] > expected * (1 + TOLERANCE)
+    ]
+
+
+def read_baseline(path: Path = BASELINE) -> Ratios:
+    """Return the committed ratios."""
+    ratios: Ratios = orjson.loads(path.read_bytes())
+    return ratios
+
+
+def measure(directory: Path, first_port: int = FIRST_PORT, runs: int = 1, rounds: int = ROUNDS) -> list[Ratios]:
+    """Start the engine, nginx and a gateway, and measure so many times.
+
+    Raises:
+        UnavailableError: nginx or the gateway cannot be started.
+        CompilerError: the mock engine cannot be compiled.
+        WrongAnswersError: a request failed.
+    """
+    workspace = targets.Workspace(directory, first_port, native_programs.build())
+    workspace.directory.chmod(0o711)  # nginx's worker is another user when this runs as root
+    running: list[targets.Target] = []
+    try:
+        engine = targets.Engine.start(workspace)
+        running.append(engine.target)
+        running.append(start_nginx(workspace))
+        running.append(start_gateway(workspace, 1))
+        _, nginx, gateway = running
+        for target in (nginx, gateway):
+            for load in LOADS.values():
+                sample(target, engine, workspace, load)  # discarded: connections open, caches fill
+        return [medians(_pairs(nginx, gateway, engine, workspace, rounds)) for _ in range(runs)]
+    finally:
+        targets.stop(running)
+
+
+def _pairs(
+    nginx: targets.Target, gateway: targets.Target, engine: targets.Engine, workspace: targets.Workspace, rounds: int
+) -> dict[str, list[Pair]]:
+    """Measure both in turn; who is first changes from round to round."""
+    pairs: dict[str, list[Pair]] = {unit: [] for unit in LOADS}
+    for number in range(rounds):
+        for unit, load in LOADS.items():
+            order = (nginx, gateway) if number % 2 else (gateway, nginx)
+            samples = {target.name: sample(target, engine, workspace, load) for target in order}
+            pairs[unit].append(Pair(samples[nginx.name], samples[gateway.name]))
+    return pairs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line and run; 1 when the gateway has become too dear."""
+    parser = argparse.ArgumentParser(description="Guard the gateway's CPU cost as a ratio to nginx's.")
+    parser.add_argument("--runs", type=int, default=1, help="how often to measure [1]")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of each run [{ROUNDS}]")
+    parser.add_argument("--write", action="store_true", help=f"write the medians to {BASELINE.name}")
+    parser.add_argument("--first-port", type=int, default=FIRST_PORT, help="uses up to 200 ports from this one")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="glasshouse-bench-", dir="/dev/shm") as directory:
+        measured = measure(Path(directory), given.first_port, given.runs, given.rounds)
+    ratios = {unit: statistics.median(run[unit] for run in measured) for unit in LOADS}
+    for unit, ratio in ratios.items():
+        runs = ", ".join(f"{run[unit]:.2f}" for run in measured)
+        print(f"{unit}: {ratio:.2f} times nginx's CPU" + (f" (median of {runs})" if given.runs > 1 else ""))
+    if given.write:
+        rounded = {unit: round(ratio, 2) for unit, ratio in ratios.items()}
+        BASELINE.write_bytes(orjson.dumps(rounded, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        return 0
+    found = regressions(ratios, read_baseline())
+    print("\n".join(found) or "within the tolerance of the baseline")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
