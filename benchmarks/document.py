@@ -14,12 +14,12 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = """\
 # Benchmarks
 
-Gateways in front of one mock engine, measured in turn in one run. `make bench` wrote this page;
+Gateways in front of one mock engine, measured in turn in one run. `make bench` writes this page;
 [benchmarks](../benchmarks/README.md) says what is measured, and how to read it.
 
-{when}, {cpus} CPUs, load {load:.1f} before the run, Python {python}; {rounds} rounds, {starts} starts of each. Figures
-are medians over the rounds, with the least and the most in brackets. CPU is the gateway's own, summed over its
-processes. Compare figures of one run only: on another machine all of them differ.
+`{command}`, {when}, {cpus} CPUs, load {load:.1f} before the run, Python {python}; rounds: {rounds}, starts of
+each: {starts}. Figures are medians over the rounds, with the least and the most in brackets. CPU is the gateway's own,
+summed over its processes. Compare figures of one run only: on another machine all of them differ.
 
 ![CPU seconds per plain request and per streamed event](pictures/benchmarks/cost.svg)
 
@@ -66,6 +66,7 @@ def page(results: Results) -> str:
     lines = [f"- {name}: {count} times {reason}" for name in failed for reason, count in failed[name].most_common()]
     lines += [f"- {name} is left out: {' '.join(reason.split())}" for name, reason in results["left_out"].items()]
     return PAGE.format(
+        command=results["command"],
         when=results["when"][:10],
         cpus=results["machine"]["cpus"],
         load=results["machine"]["load_before"],

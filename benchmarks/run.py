@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shlex
 import signal
 import sys
 import tempfile
@@ -38,7 +39,7 @@ FIRST_PORT = 18_200
 LIBRARIES = ("gunicorn", "uvicorn", "uvloop", "httptools", "orjson", "fastapi")
 
 
-def run(given: plan.Plan, names: Sequence[str], first_port: int) -> dict[str, Any]:
+def run(given: plan.Plan, names: Sequence[str], first_port: int, command: str) -> dict[str, Any]:
     """Start the targets, measure and stop them; return everything about the run, as it is written to a file."""
     load_before = os.getloadavg()[0]
     cpus = os.cpu_count() or 1
@@ -62,6 +63,7 @@ def run(given: plan.Plan, names: Sequence[str], first_port: int) -> dict[str, An
     catalogue = targets.CATALOGUE
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
         "machine": {
             "cpus": cpus,
             "load_before": load_before,
@@ -110,7 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: a shell starts background jobs with it ignored
         signal.signal(number, _interrupt)
     try:
-        results = orjson.loads(given.source.read_bytes()) if given.source else run(chosen, names, given.first_port)
+        if given.source:
+            results = orjson.loads(given.source.read_bytes())
+        else:
+            command = shlex.join(["python", "benchmarks/run.py", *(sys.argv[1:] if arguments is None else arguments)])
+            results = run(chosen, names, given.first_port, command)
     except native_programs.CompilerError as error:
         print(error, file=sys.stderr)
         return 2

@@ -36,6 +36,7 @@ Starts = dict[str, list[float]]
 
 _EVERYTHING = "API key, usage and cost, metrics, one log line"
 _ROUTER = "metrics"
+_CODED = "decodes and encodes each answer and event anew"
 
 
 def _peer(name: str, start: Callable[[Workspace], Target], does: str) -> Entry:
@@ -54,8 +55,8 @@ CATALOGUE: dict[str, Entry] = {
     "vllm-router": _peer("vllm-router", peers.start_vllm_router, _ROUTER),
     "smg": _peer("smg", peers.start_smg, _ROUTER),
     "sglang-router": _peer("sglang-router", peers.start_sglang_router, _ROUTER),
-    "tensorzero": _peer("tensorzero", peers.start_tensorzero, "metrics"),
-    "litellm": _peer("litellm", peers.start_litellm, "API key, cost"),
+    "tensorzero": _peer("tensorzero", peers.start_tensorzero, _CODED),
+    "litellm": _peer("litellm", peers.start_litellm, f"API key; {_CODED}"),
 }
 
 

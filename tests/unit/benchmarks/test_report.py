@@ -32,6 +32,7 @@ def results() -> dict[str, Any]:
     loads = {name: {"connections": 100, "tokens": 50, "interval_s": 0.02} for name in plan.WARM_UP}
     return {
         "when": "2026-11-27T10:00:00+00:00",
+        "command": "python benchmarks/run.py --short",
         "machine": {"cpus": 2, "load_before": 0.1, "python": "3.11.7"},
         "plan": {"rounds": 3, "starts": 3, "loads": loads},
         "left_out": {},
@@ -134,7 +135,7 @@ def test_the_page_and_its_charts_are_written(results: dict[str, Any], tmp_path: 
     document.publish(results, tmp_path)
     page = (tmp_path / "benchmarks.md").read_text()
     assert "Every answer of every gateway was complete and correct." in page
-    assert "2026-11-27, 2 CPUs, load 0.1 before the run" in page
+    assert "`python benchmarks/run.py --short`, 2026-11-27, 2 CPUs, load 0.1 before the run" in page
     for name, drawn in charts.charts(results).items():
         assert f"pictures/benchmarks/{name}" in page
         written = (tmp_path / "pictures" / "benchmarks" / name).read_text()
