@@ -5,7 +5,8 @@
     python benchmarks/guard.py --write      make the present ratios the baseline (make bench-baseline)
 
 CPU time does not contain the wait for a core. What a busy machine still changes, caches and the size of batches, it
-changes for nginx too: the two are measured in turn, and each round has a ratio of its own, of which the median counts.
+changes for nginx too: each round measures nginx before and after the gateway, and the median of the rounds' ratios
+counts.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ BASELINE = Path(__file__).with_name("baseline.json")
 TOLERANCE = 0.25  # above the baseline
 ROUNDS = 9
 FIRST_PORT = 18_400
-NGINX_REQUESTS = 4  # times as many, since each is so cheap that a few would be all noise
+NGINX_REQUESTS = 2  # times as many, since each is so cheap that a few would be all noise
 LOADS = {
     "plain request": Load(3_000),
     "streamed event": Load(100, 100, tokens=25, stream=True, interval_s=0.02, spread_s=0.5),
@@ -52,10 +53,15 @@ class WrongAnswersError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """Two measurements of the same load, one directly after the other."""
+class Round:
+    """Measurements of the same kind of load, one directly after the other.
 
-    nginx: Sample
+    Args:
+        nginx: before and after the gateway.
+        gateway: between these.
+    """
+
+    nginx: tuple[Sample, Sample]
     gateway: Sample
 
     def ratio(self, unit: str) -> float:
@@ -64,19 +70,20 @@ class Pair:
         Raises:
             WrongAnswersError: a request failed.
         """
-        if failures := self.nginx.failures + self.gateway.failures:
+        first, last = self.nginx
+        if failures := first.failures + self.gateway.failures + last.failures:
             raise WrongAnswersError(f"{unit}: {dict(failures)}")
-        count = (self.nginx.tokens, self.gateway.tokens) if LOADS[unit].stream else (self.nginx.done, self.gateway.done)
-        return (self.gateway.cpu_s / count[1]) / (self.nginx.cpu_s / count[0])
+        counts = [one.tokens if LOADS[unit].stream else one.done for one in (first, self.gateway, last)]
+        return (self.gateway.cpu_s / counts[1]) / ((first.cpu_s + last.cpu_s) / (counts[0] + counts[2]))
 
 
-def medians(pairs: Mapping[str, Sequence[Pair]]) -> Ratios:
+def medians(rounds: Mapping[str, Sequence[Round]]) -> Ratios:
     """Return the median ratio of each load.
 
     Raises:
         WrongAnswersError: a request failed.
     """
-    return {unit: statistics.median(pair.ratio(unit) for pair in measured) for unit, measured in pairs.items()}
+    return {unit: statistics.median(one.ratio(unit) for one in measured) for unit, measured in rounds.items()}
 
 
 def regressions(ratios: Ratios, baseline: Ratios) -> list[str]:
@@ -115,27 +122,26 @@ def measure(directory: Path, first_port: int = FIRST_PORT, runs: int = 1, rounds
         for target in (nginx, gateway):
             for load in LOADS.values():
                 sample(target, engine, workspace, load)  # discarded: connections open, caches fill
-        return [medians(_pairs(nginx, gateway, engine, workspace, rounds)) for _ in range(runs)]
+        return [medians(_rounds(nginx, gateway, engine, workspace, rounds)) for _ in range(runs)]
     finally:
         targets.stop(running)
 
 
-def _pairs(
-    nginx: targets.Target, gateway: targets.Target, engine: targets.Engine, workspace: targets.Workspace, rounds: int
-) -> dict[str, list[Pair]]:
-    """Measure both in turn; who is first changes from round to round."""
-    pairs: dict[str, list[Pair]] = {unit: [] for unit in LOADS}
-    for number in range(rounds):
+def _rounds(
+    nginx: targets.Target, gateway: targets.Target, engine: targets.Engine, workspace: targets.Workspace, count: int
+) -> dict[str, list[Round]]:
+    """Measure both in turn, each load once per round."""
+    rounds: dict[str, list[Round]] = {unit: [] for unit in LOADS}
+    for _ in range(count):
         for unit, load in LOADS.items():
-            order = (nginx, gateway) if number % 2 else (gateway, nginx)
-            samples = {target.name: sample(target, engine, workspace, _load_of(target, load)) for target in order}
-            pairs[unit].append(Pair(samples[nginx.name], samples[gateway.name]))
-    return pairs
+            first = sample(nginx, engine, workspace, _for_nginx(load))
+            between = sample(gateway, engine, workspace, load)
+            rounds[unit].append(Round((first, sample(nginx, engine, workspace, _for_nginx(load))), between))
+    return rounds
 
 
-def _load_of(target: targets.Target, load: Load) -> Load:
-    more = target.name == "nginx" and not load.stream
-    return replace(load, requests=NGINX_REQUESTS * load.requests) if more else load
+def _for_nginx(load: Load) -> Load:
+    return load if load.stream else replace(load, requests=NGINX_REQUESTS * load.requests)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from benchmarks import guard
-from benchmarks.guard import Pair
+from benchmarks.guard import Round
 from benchmarks.measure import Sample
 
 if TYPE_CHECKING:
@@ -29,10 +29,13 @@ RECORDED = {
 }  # fmt: skip
 
 
-def _pair(unit: str, nginx_s: float, gateway_s: float) -> Pair:
+def _round(unit: str, nginx_s: float, gateway_s: float) -> Round:
+    """nginx takes `nginx_s` CPU seconds for as many requests as the gateway has."""
     load = guard.LOADS[unit]
     base = Sample(load.requests, load.requests * load.tokens, 0.0, 0.0, 0.0, 1.0, 10.0)
-    return Pair(replace(base, cpu_s=nginx_s), replace(base, cpu_s=gateway_s))
+    return Round(
+        (replace(base, cpu_s=0.8 * nginx_s), replace(base, cpu_s=1.2 * nginx_s)), replace(base, cpu_s=gateway_s)
+    )
 
 
 def _ratios(dearer: float = 1.0, *, worst: float = 1.0) -> guard.Ratios:
@@ -40,7 +43,7 @@ def _ratios(dearer: float = 1.0, *, worst: float = 1.0) -> guard.Ratios:
     return guard.medians(
         {
             unit: [
-                _pair(unit, nginx, gateway * dearer * (worst if number < 2 else 1))
+                _round(unit, nginx, gateway * dearer * (worst if number < 2 else 1))
                 for number, (nginx, gateway) in enumerate(rounds)
             ]
             for unit, rounds in RECORDED.items()
@@ -50,13 +53,13 @@ def _ratios(dearer: float = 1.0, *, worst: float = 1.0) -> guard.Ratios:
 
 def test_a_ratio_is_that_of_the_costs_per_unit() -> None:
     base = Sample(1_000, 16_000, 0.5, 0.0, 0.0, 1.0, 10.0)
-    pair = Pair(base, replace(base, done=500, tokens=4_000, cpu_s=1.0))
-    assert pair.ratio(PLAIN) == pytest.approx(4.0)
-    assert pair.ratio(EVENT) == pytest.approx(8.0)
+    one = Round((replace(base, cpu_s=0.3), replace(base, cpu_s=0.7)), replace(base, done=500, tokens=4_000, cpu_s=1.0))
+    assert one.ratio(PLAIN) == pytest.approx(4.0)
+    assert one.ratio(EVENT) == pytest.approx(8.0)
 
 
 def test_the_median_of_the_rounds_counts() -> None:
-    rounds = [_pair(PLAIN, 1.0, ratio) for ratio in (9.0, 2.0, 3.0, 1.0, 2.5)]
+    rounds = [_round(PLAIN, 1.0, ratio) for ratio in (9.0, 2.0, 3.0, 1.0, 2.5)]
     assert guard.medians({PLAIN: rounds}) == {PLAIN: pytest.approx(2.5)}
 
 
@@ -80,8 +83,8 @@ def test_a_regression_is_named_with_both_figures_and_the_remedy() -> None:
 
 
 def test_wrong_answers_are_no_figures() -> None:
-    pair = _pair(PLAIN, 1.0, 2.0)
-    broken = Pair(pair.nginx, replace(pair.gateway, failures=Counter({"wrong text": 3})))
+    good = _round(PLAIN, 1.0, 2.0)
+    broken = Round(good.nginx, replace(good.gateway, failures=Counter({"wrong text": 3})))
     with pytest.raises(guard.WrongAnswersError, match="wrong text"):
         broken.ratio(PLAIN)
 
