@@ -64,7 +64,7 @@ def page(results: Results) -> str:
     paced = given["loads"].get("streams, paced") or {"connections": 0, "tokens": 0, "interval_s": 0}
     failed = report.failures(results)
     lines = [f"- {name}: {count} times {reason}" for name in failed for reason, count in failed[name].most_common()]
-    lines += [f"- {name} is left out: {' '.join(reason.split())}" for name, reason in results["left_out"].items()]
+    lines += [f"- {name} is left out: {reason}" for name, reason in results["left_out"].items()]
     return PAGE.format(
         command=results["command"],
         when=results["when"][:10],

@@ -84,12 +84,20 @@ def measure(
     """Measure every target in every scenario; return the samples by target and scenario, in the order of the rounds."""
     for target in running:
         for scenario in WARMING:
-            sample(target, engine, workspace, plan.WARM_UP[scenario])
+            _sample_or_failure(target, engine, workspace, plan.WARM_UP[scenario])
     samples: dict[str, SamplesByScenario] = {target.name: {name: [] for name in given.loads} for target in running}
     for number in range(given.rounds):
         for scenario, requested in given.loads.items():
             for turn in range(len(running)):
                 target = running[(number + turn) % len(running)]
-                samples[target.name][scenario].append(sample(target, engine, workspace, requested))
+                samples[target.name][scenario].append(_sample_or_failure(target, engine, workspace, requested))
             print(f"round {number + 1} of {given.rounds}: {scenario} measured", file=sys.stderr, flush=True)
     return samples
+
+
+def _sample_or_failure(target: Target, engine: Engine, workspace: Workspace, given: Load) -> Sample:
+    """Go on without a target that has ended: its failures stand in the results."""
+    try:
+        return sample(target, engine, workspace, given)
+    except ProcessLookupError as error:
+        return Sample(0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, failures=Counter({str(error): 1}))

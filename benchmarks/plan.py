@@ -14,6 +14,7 @@ CONNECTIONS = (1, 32, 128, 512)
 PROMPTS_KB = (1, 20, 100)
 PACED, FLAT_OUT = "streams, paced", "streams, flat out"
 UNLIMITED = 1_000_000  # requests; the seconds of a load end it
+TIMEOUT_S = 60.0  # which a target that hangs costs, once per scenario and round
 STREAM_TOKENS, INTERVAL_S, STREAMS = 50, 0.02, 100
 
 
@@ -49,7 +50,7 @@ def scenarios(seconds: float, repeats: int) -> dict[str, Load]:
         seconds: that each load takes, but for the paced streams.
         repeats: of each paced stream, which takes one second.
     """
-    timed = Load(UNLIMITED, seconds=seconds)
+    timed = Load(UNLIMITED, seconds=seconds, timeout_s=TIMEOUT_S)
     streams = replace(timed, stream=True, tokens=STREAM_TOKENS)
     paced = replace(
         streams, requests=STREAMS * repeats, connections=STREAMS, interval_s=INTERVAL_S,

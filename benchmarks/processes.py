@@ -46,7 +46,7 @@ def usage(root: int) -> Usage:
     """
     processes = tree(root)
     if not processes:
-        raise ProcessLookupError(f"process {root} has ended")
+        raise ProcessLookupError("the process has ended")
     cpu_s = rss = 0.0
     for process in processes:
         # One that has just ended counts among its parent's children.
@@ -66,4 +66,4 @@ def own_cpu_s(pid: int) -> float:
     try:
         return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
     except OSError as error:
-        raise ProcessLookupError(f"process {pid} has ended") from error
+        raise ProcessLookupError("the process has ended") from error

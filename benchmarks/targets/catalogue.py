@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.targets import gateway, nginx, peers
-from benchmarks.targets.target import Target, UnavailableError, Workspace
+from benchmarks.targets.target import ROOT, Target, UnavailableError, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,6 +35,7 @@ Missing = dict[str, str]
 Starts = dict[str, list[float]]
 """By name, how many seconds each start of a target took."""
 
+REASON_CHARACTERS = 300  # of a target that is left out, for the results; all of it is shown during the run
 _EVERYTHING = "API key, usage and cost, metrics, one log line"
 _ROUTER = "metrics"
 _CODED = "decodes and encodes each answer and event anew"
@@ -77,7 +79,7 @@ def start(workspace: Workspace, names: Iterable[str], starts: int = 1) -> tuple[
                 running.append(CATALOGUE[name].start(workspace))
                 took[name] = [*earlier, running[-1].started_s]
             except UnavailableError as error:
-                missing[name] = str(error)
+                missing[name] = textwrap.shorten(str(error).replace(str(ROOT), "."), REASON_CHARACTERS)
                 print(f"{name} is left out: {error}", file=sys.stderr, flush=True)
     except BaseException:
         stop(running)
