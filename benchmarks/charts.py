@@ -61,8 +61,8 @@ def _bars(title: str, labels: Sequence[str], series: Mapping[str, Sequence[Figur
     chart.add_xml_filter(_without_scripts)
     chart.title = title
     chart.x_labels = list(reversed(labels))
-    for name, figures in series.items():
-        chart.add(name, [None if figure is None else figure.median for figure in reversed(figures)])
+    for name, row in series.items():
+        chart.add(name, [None if figure is None else figure.median for figure in reversed(row)])
     drawn: str = chart.render(is_unicode=True)
     return drawn
 
