@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import load, plan, processes
 from benchmarks.targets.engine import mismatches
@@ -49,6 +49,10 @@ class Sample:
     ttft_ms: Timing | None = None
     gap_ms: Timing | None = None
     failures: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for the results; `asdict` alone spoils a Counter before Python 3.12."""
+        return asdict(replace(self, failures=Counter())) | {"failures": dict(self.failures)}
 
 
 def sample(target: Target, engine: Engine, workspace: Workspace, given: Load) -> Sample:

@@ -14,7 +14,7 @@ CONNECTIONS = (1, 32, 128, 512)
 PROMPTS_KB = (1, 20, 100)
 PACED, FLAT_OUT = "streams, paced", "streams, flat out"
 UNLIMITED = 1_000_000  # requests; the seconds of a load end it
-TIMEOUT_S = 60.0  # which a target that hangs costs, once per scenario and round
+TIMEOUT_S = 120.0  # which a target that hangs costs, once per scenario and round
 STREAM_TOKENS, INTERVAL_S, STREAMS = 50, 0.02, 100
 
 

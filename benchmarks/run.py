@@ -79,7 +79,7 @@ def run(given: plan.Plan, names: Sequence[str], first_port: int, command: str) -
                 "version": None if target.name == DIRECT else catalogue[target.name].version(),
                 "starts_s": starts.get(target.name, []),
                 "idle_rss_mb": idle[target.name],
-                "samples": {name: [asdict(one) for one in ones] for name, ones in samples[target.name].items()},
+                "samples": {name: [one.as_json() for one in ones] for name, ones in samples[target.name].items()},
             }
             for target in running
         },

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DIRECT = "direct"
 MODEL = "mock"
-IDLE_TIMEOUT_S = 5.0
+IDLE_TIMEOUT_S = 30.0  # a gateway that is overloaded ends requests long after their clients have gone
 OK = 200
 
 

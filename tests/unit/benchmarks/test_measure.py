@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 from benchmarks import child, measure, plan, targets
-from benchmarks.load import Endpoint, Load
+from benchmarks.load import Endpoint, Load, Timing
 from benchmarks.targets.engine import mismatches
 from tests.support.program import free_port
 
@@ -70,6 +72,13 @@ def test_every_target_is_measured_once_per_scenario_and_round(
     }
     assert all(sample.failures == Counter() for ones in samples["direct"].values() for sample in ones)
     assert samples["dead"]["plain"][2].failures == Counter({"the process has ended": 1})
+
+
+def test_failures_are_in_the_results_by_their_reason() -> None:
+    sample = measure.Sample(1, 16, 0.5, 0.1, 0.1, 1.0, 10.0, Timing(1, 2, 3, 4), failures=Counter({"incomplete": 8}))
+    written = json.loads(orjson.dumps(sample.as_json()))
+    assert written["failures"] == {"incomplete": 8}
+    assert written["total_ms"] == {"p50": 1, "p90": 2, "p99": 3, "max": 4}
 
 
 def test_an_answer_that_the_engine_did_not_give_is_a_failure() -> None:
