@@ -67,3 +67,9 @@ def own_cpu_s(pid: int) -> float:
         return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
     except OSError as error:
         raise ProcessLookupError("the process has ended") from error
+
+
+def machine_cpu_s() -> float:
+    """Return the CPU seconds that all processes of the machine have used since it started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)

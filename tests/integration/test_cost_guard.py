@@ -26,8 +26,8 @@ def test_the_gateway_has_not_become_dearer(measured: Callable[[str], None]) -> N
     except native_programs.CompilerError as error:
         pytest.skip(str(error))
     with tempfile.TemporaryDirectory(prefix="glasshouse-test-", dir="/dev/shm") as directory:
-        (ratios,) = guard.measure(Path(directory), free_port())
+        (found,) = guard.measure(Path(directory), free_port())
     baseline = guard.read_baseline()
-    for unit, ratio in ratios.items():
-        measured(f"a {unit} costs {ratio:.2f} times nginx's CPU (baseline {baseline[unit]:.2f})")
-    assert guard.regressions(ratios, baseline) == []
+    for unit, ratio in found.ratios.items():
+        measured(f"a {unit} costs {ratio:.2f} times nginx's CPU, {baseline[unit]:.2f} in the baseline")
+    assert guard.regressions(found, baseline) == []
