@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pygal
@@ -61,10 +62,20 @@ def _bars(title: str, labels: Sequence[str], series: Mapping[str, Sequence[Figur
     chart.add_xml_filter(_without_scripts)
     chart.title = title
     chart.x_labels = list(reversed(labels))
+    values = [figure.median for row in series.values() for figure in row if figure is not None]
+    if values:
+        chart.y_labels = _decades(min(values), max(values))
+        chart.zero, chart.range = chart.y_labels[0], (chart.y_labels[0], chart.y_labels[-1])
     for name, row in series.items():
         chart.add(name, [None if figure is None else figure.median for figure in reversed(row)])
     drawn: str = chart.render(is_unicode=True)
     return drawn
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Return the powers of ten that enclose all values: a bar begins at the first."""
+    first, last = math.ceil(math.log10(low)) - 1, math.floor(math.log10(high)) + 1
+    return [10.0**exponent for exponent in range(first, last + 1)]
 
 
 def _without_scripts(root: Element) -> Element:

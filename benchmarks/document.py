@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from benchmarks.report import Results
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+BUSY = """
+
+**The machine was busy with other programs: CPU times are too high, those of large programs more than others, and times are
+mostly waits for a core.**"""
 PAGE = """\
 # Benchmarks
 
@@ -19,7 +23,7 @@ Gateways in front of one mock engine, measured in turn in one run. `make bench` 
 
 `{command}`, {when}, {cpus} CPUs, load {load:.1f} before the run, Python {python}; rounds: {rounds}, starts of
 each: {starts}. Figures are medians over the rounds, with the least and the most in brackets. CPU is the gateway's own,
-summed over its processes. Compare figures of one run only: on another machine all of them differ.
+summed over its processes. Compare figures of one run only: on another machine all of them differ.{busy}
 
 ![CPU seconds per plain request and per streamed event](pictures/benchmarks/cost.svg)
 
@@ -67,6 +71,7 @@ def page(results: Results) -> str:
     lines += [f"- {name} is left out: {reason}" for name, reason in results["left_out"].items()]
     return PAGE.format(
         command=results["command"],
+        busy=BUSY if results["machine"]["load_before"] > results["machine"]["cpus"] / 2 else "",
         when=results["when"][:10],
         cpus=results["machine"]["cpus"],
         load=results["machine"]["load_before"],

@@ -131,6 +131,12 @@ def test_a_run_of_some_scenarios_has_gaps_in_its_tables(results: dict[str, Any])
     assert document.page(some)
 
 
+def test_a_busy_machine_is_named_on_the_page(results: dict[str, Any]) -> None:
+    assert "busy" not in document.page(results)
+    results["machine"]["load_before"] = 1.1
+    assert "**The machine was busy with other programs" in document.page(results)
+
+
 def test_the_page_and_its_charts_are_written(results: dict[str, Any], tmp_path: Path) -> None:
     document.publish(results, tmp_path)
     page = (tmp_path / "benchmarks.md").read_text()
