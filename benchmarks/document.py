@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BUSY = """
 
-**The machine was busy with other programs: CPU times are too high, those of large programs more than others, and times are
-mostly waits for a core.**"""
+**The machine was busy with other programs: CPU times are too high, those of large programs more than others, and
+latencies are mostly waits for a core.**"""
 PAGE = """\
 # Benchmarks
 
