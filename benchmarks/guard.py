@@ -41,11 +41,11 @@ BASELINE = Path(__file__).with_name("baseline.json")
 TOLERANCE = 0.25  # above the baseline, on a machine that does nothing else
 BUSY_TOLERANCE = 2.0  # above that, where other processes used all of the machine; in proportion where they used a part
 CALM = 0.1  # share of the machine that others may use while a baseline is written
-ROUNDS = 9
+ROUNDS = 7
 FIRST_PORT = 18_400
 NGINX_REQUESTS = 2  # times as many, since each is so cheap that a few would be all noise
 LOADS = {
-    "plain request": Load(3_000),
+    "plain request": Load(2_000),
     "streamed event": Load(100, 100, tokens=25, stream=True, interval_s=0.02, spread_s=0.5),
 }
 Ratios = dict[str, float]

@@ -15,7 +15,7 @@ from tests.support.program import free_port
 pytestmark = [
     pytest.mark.serial,
     pytest.mark.timing,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not NGINX.exists(), reason="nginx is not installed (Debian: nginx-light)"),
 ]
 
