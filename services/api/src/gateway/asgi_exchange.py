@@ -35,6 +35,10 @@ class AsgiExchange(Exchange):
         self._receive = receive
         self._send = send
 
+    def whole_body(self, limit: int) -> bytes | None:
+        """Not for such a request."""
+        raise NotImplementedError
+
     async def read_body(self, limit: int, progress: Callable[[int], object] = lambda _: None) -> bytes:
         """Not for such a request."""
         raise NotImplementedError

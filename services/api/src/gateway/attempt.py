@@ -206,7 +206,7 @@ async def _first_event(upstream: Response, stream: StreamDecoder, dialect: Diale
         raise error or EngineBadResponse("The engine answered a stream with something else.")
     head = b""
     while not stream.events_seen and stream.failure is None:
-        head += await next_events(upstream, stream)
+        head += await _next_events(upstream, stream)
     if stream.failure is not None and not stream.token_events:
         raise stream.failure
     return UpstreamResponse(upstream, head, stream)
@@ -228,12 +228,12 @@ async def _aggregate(
             engine.record_progress()
         last_event_at = deadline.phase("idle", idle, since=last_event_at if stream.events_seen == events_seen else None)
         events_seen = stream.events_seen
-        await next_events(upstream, stream)
+        await _next_events(upstream, stream)
     if stream.failure is not None:
         raise stream.failure
 
 
-async def next_events(upstream: Response, stream: StreamDecoder) -> bytes:
+async def _next_events(upstream: Response, stream: StreamDecoder) -> bytes:
     """Feeds the stream with its next bytes, or ends it; returns what may go to the client."""
     data = await upstream.chunk()
     return stream.feed(data) if data else stream.finish()

@@ -94,7 +94,8 @@ class Dispatch:
                 if not self._failed_with(error):
                     raise
             else:
-                self._penalize(self._failed)
+                if self._failed:
+                    self._penalize(self._failed)
                 return self._attempt.engine, response
 
     async def __aexit__(
@@ -112,7 +113,7 @@ class Dispatch:
         observation = self._exchange.observation
         engine = self._fleet.choose(
             self._request.model,
-            exclude=[failure.engine for failure in self._failed],
+            exclude=[failure.engine for failure in self._failed] if self._failed else (),
             visible=self._key.may_use,
             detailed=self._key.role == "admin",
         )

@@ -6,7 +6,7 @@ Nothing else writes to the client once the first byte is out. Before it, a faile
 
 from collections.abc import Iterator
 
-from gateway.attempt import Timeouts, UpstreamResponse, next_events
+from gateway.attempt import Timeouts, UpstreamResponse
 from gateway.deadline import DeadlineTimer, RequestDeadline
 from gateway.dialects.base import Endpoint, StreamDecoder, UsageScanner
 from gateway.dispatch import Dispatcher
@@ -62,7 +62,10 @@ class Relay:
         if exchange.method != "POST":
             raise MethodNotAllowed(f"{endpoint.path} takes POST only.", allow="POST")
         key = self.authenticate(exchange)
-        request = endpoint.dialect.parse(endpoint, await self._body(exchange))
+        body = exchange.whole_body(self._max_body)
+        if body is None:
+            body = await self._body(exchange)
+        request = endpoint.dialect.parse(endpoint, body)
         key.check_model(request.model)
         observation = exchange.observation
         observation.stream = request.stream
@@ -92,7 +95,7 @@ class Relay:
         return key
 
     async def _body(self, exchange: Exchange) -> bytes:
-        """The request's body.
+        """The request's body, which is still arriving or encoded.
 
         Raises:
             GatewayError: It is too long, stops arriving, or is damaged; or there is no room for it.
@@ -140,7 +143,8 @@ class Relay:
                 "idle", timeouts.idle, since=last_event_at if stream.events_seen == events_seen else None
             )
             events_seen = stream.events_seen
-            data = await next_events(upstream, stream)
+            received = await upstream.chunk()
+            data = stream.feed(received) if received else stream.finish()
 
     async def _send_plain(self, exchange: Exchange, body: bytes) -> None:
         """Sends a whole plain answer, piece by piece: a client that does not read it has not received it.

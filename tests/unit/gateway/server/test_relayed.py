@@ -81,11 +81,34 @@ def begin(recorder: Recorder) -> Begin:
 async def test_a_body_that_came_with_its_head_is_there_at_once(begin: Begin) -> None:
     exchange, _ = await begin()
     exchange.add(b"ab")
+    assert exchange.whole_body(4) is None
     exchange.add(b"cd")
     exchange.complete()
-    with pytest.raises(StopIteration) as caught:  # nothing is waited for
-        exchange.read_body(4).send(None)
-    assert caught.value.value == b"abcd"
+    assert exchange.whole_body(4) == b"abcd"
+
+
+async def test_a_body_without_a_byte_is_whole(begin: Begin) -> None:
+    exchange, _ = await begin()
+    exchange.complete()
+    assert exchange.whole_body(4) == b""
+
+
+async def test_a_whole_body_may_not_be_too_long(begin: Begin) -> None:
+    exchange, _ = await begin()
+    exchange.add(b"abcde")
+    exchange.complete()
+    with pytest.raises(BodyTooLarge):
+        exchange.whole_body(4)
+
+
+async def test_an_encoded_body_or_that_of_a_client_that_has_gone_is_not_whole(begin: Begin) -> None:
+    for headers, disconnected in (({b"content-encoding": b"gzip"}, False), ({}, True)):
+        exchange, _ = await begin(headers)
+        exchange.add(b"abcd")
+        exchange.complete()
+        if disconnected:
+            exchange.disconnect()
+        assert exchange.whole_body(100) is None
 
 
 async def test_a_body_comes_in_pieces(begin: Begin) -> None:

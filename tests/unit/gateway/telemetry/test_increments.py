@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 
-from gateway.telemetry.increments import BoundHistogram, BoundSummary, incrementer
+from gateway.telemetry.increments import BoundHistogram, BoundSummary, cell
 
 BOUNDS = (0.5, 1.0, 2.0)
 
@@ -25,10 +25,10 @@ def samples(registry: CollectorRegistry) -> dict[tuple[str, ...], float]:
 
 
 def test_a_counter_and_a_gauge_take_amounts(registry: CollectorRegistry) -> None:
-    incrementer(Counter("c", "help", ["l"], registry=registry).labels("a"))(2.5)
-    gauge = incrementer(Gauge("g", "help", ["l"], registry=registry).labels("a"))
-    gauge(3)
-    gauge(-1)
+    cell(Counter("c", "help", ["l"], registry=registry).labels("a"))[0] += 2.5
+    gauge = cell(Gauge("g", "help", ["l"], registry=registry).labels("a"))
+    gauge[0] += 3
+    gauge[0] -= 1
     assert samples(registry) == {("c_total", "a"): 2.5, ("g", "a"): 2.0}
 
 

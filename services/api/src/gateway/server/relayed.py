@@ -41,7 +41,6 @@ class RelayedExchange(Exchange):
 
     __slots__ = (
         "_abort",
-        "_content",
         "_ended",
         "_endpoint",
         "_ends_with_connection",
@@ -49,10 +48,12 @@ class RelayedExchange(Exchange):
         "_failure",
         "_flow",
         "_head",
+        "_held",
         "_is_chunked",
         "_is_http_1_0",
         "_on_disconnect",
         "_output",
+        "_pieces",
         "_unsent",
         "_waiter",
         "disconnected",
@@ -84,7 +85,8 @@ class RelayedExchange(Exchange):
         self.keep_alive = keep_alive
         self.half_closed = self.disconnected = self.response_started = self.response_complete = False
         self.more_body = True
-        self._content = bytearray()
+        self._pieces: list[bytes] = []  # of the body, not yet read
+        self._held = 0  # bytes in them
         self._failure: GatewayError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._on_disconnect: Callable[[], None] | None = None
@@ -97,8 +99,9 @@ class RelayedExchange(Exchange):
 
     def add(self, piece: bytes) -> None:
         """Adds a piece of the request's body; pauses a client that is faster than the application."""
-        self._content += piece
-        if len(self._content) > HIGH_WATER_LIMIT:
+        self._pieces.append(piece)
+        self._held += len(piece)
+        if self._held > HIGH_WATER_LIMIT:
             self._flow.pause_reading()
         self._wake()
 
@@ -144,16 +147,19 @@ class RelayedExchange(Exchange):
 
     # The request
 
+    def whole_body(self, limit: int) -> bytes | None:
+        """See `Exchange`."""
+        if self.more_body or self.disconnected or b"content-encoding" in self._values:
+            return None
+        if self._held > limit:
+            raise too_large(limit)
+        return self._take()
+
     async def read_body(self, limit: int, progress: Callable[[int], object] = lambda _: None) -> bytes:
         """See `Exchange`."""
-        length, coding = self.header(b"content-length"), self.header(b"content-encoding")
+        length = self.header(b"content-length")
         if length is not None and length.isdigit() and int(length) > limit:
             raise too_large(limit)
-        if not (self.more_body or self.disconnected or coding):  # it came with its head
-            content, self._content = self._content, bytearray()
-            if len(content) > limit:
-                raise too_large(limit)
-            return bytes(content)
         body = Body(limit, b",".join([value for name, value in self._headers if name == b"content-encoding"]))
         if self._expects_continue and self.more_body and not self._output.is_closing():
             self._output.write(CONTINUE)
@@ -168,25 +174,24 @@ class RelayedExchange(Exchange):
         Raises:
             ClientDisconnected, GatewayError: There will be no more, although the body is not complete.
         """
-        while not self._content and self.more_body and not (self.disconnected or self.half_closed or self._failure):
+        while not self._pieces and self.more_body and not (self.disconnected or self.half_closed or self._failure):
             self._flow.resume_reading()
-            await self._change()
-        if self._content and not self.disconnected:
-            content, self._content = self._content, bytearray()
-            return bytes(content)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self._pieces and not self.disconnected:
+            return self._take()
         if self._failure is not None:
             raise self._failure
         if self.more_body or self.disconnected:
             raise ClientDisconnected("The client closed the connection while it sent its request.")
         return b""
 
-    async def _change(self) -> None:
-        """Waits for whatever the connection has to say next."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def _take(self) -> bytes:
+        pieces = self._pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._held = 0
+        return body
 
     def on_disconnect(self, callback: Callable[[], None] | None) -> None:
         """See `Exchange`."""

@@ -17,7 +17,7 @@ from gateway.telemetry.record import RequestRecord
 if TYPE_CHECKING:
     from loguru import Record
 
-_MS = 1000.0
+_MS, _US = 1e3, 1e6
 
 
 def set_up_logs(level: str) -> LogWriter:
@@ -102,7 +102,7 @@ class RequestLog:
 
 
 def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * _MS, 3)
+    return None if seconds is None else round(seconds * _US) / _MS  # to the microsecond
 
 
 def _format(record: "Record") -> str:

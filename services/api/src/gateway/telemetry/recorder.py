@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from gateway.errors import AttemptResult, ProbeResult
 from gateway.telemetry.cost_counters import CostCounters
-from gateway.telemetry.increments import Increment, incrementer
+from gateway.telemetry.increments import Cell, cell
 from gateway.telemetry.initial_series import CANCELLATION_PHASES, KEY_TOKEN_TYPES, InitialSeries
 from gateway.telemetry.labels import Labels
 from gateway.telemetry.logs import RequestLog
@@ -56,8 +56,8 @@ class Recorder:
         self.metrics = metrics
         self._log = log
         log.writer.on_lost = metrics.log_lines_lost.inc
-        self._increments: dict[tuple[Counter, tuple[str, ...]], Increment] = {}
-        self._endings: dict[tuple[str, str, str, str, str], EndingSeries] = {}
+        self._cells: dict[tuple[Counter, tuple[str, ...]], Cell] = {}
+        self._endings: dict[tuple[str, str, bool, str, int], EndingSeries] = {}
         self._by_model: dict[str, ModelSeries] = {}
         self._by_key: dict[str, KeySeries] = {}
         self._engine_states: dict[str, Sequence[str]] = {}
@@ -134,14 +134,15 @@ class Recorder:
     def started(self, route: str, model: str) -> None:
         """A request has started."""
         label = self._models.label(model)
-        self._increment(self.metrics.requests_started, route, label)
-        self._model_series(label).inflight(1)
+        model_series = self._model_series(label)
+        model_series.started(route)[0] += 1
+        model_series.inflight[0] += 1
 
     def finished(self, record: RequestRecord) -> None:
         """A request has finished: moves its counters, then the gauge of those in flight, and writes its log line."""
         label, outcome = self._models.label(record.model, count=False), record.outcome
         model = self._model_series(label)
-        ending = (record.route, label, "true" if record.stream else "false", outcome, str(record.code))
+        ending = (record.route, label, record.stream, outcome, record.code)
         if (endings := self._endings.get(ending)) is None:
             endings = self._endings[ending] = EndingSeries(self.metrics, *ending)
         endings.count(record.duration)
@@ -155,7 +156,7 @@ class Recorder:
             self._observe_stream(record, model, key)
         if outcome != "ok":
             self._count_failure(record, label)
-        model.inflight(-1)
+        model.inflight[0] -= 1
         if record.log:
             self._log.write(record)
 
@@ -182,10 +183,10 @@ class Recorder:
     def _increment(self, metric: Counter, *labels: str, amount: float = 1) -> None:
         """Increments a counter, which is looked up once."""
         name = (metric, labels)
-        increment = self._increments.get(name)
-        if increment is None:
-            increment = self._increments[name] = incrementer(metric.labels(*labels))
-        increment(amount)
+        value = self._cells.get(name)
+        if value is None:
+            value = self._cells[name] = cell(metric.labels(*labels))
+        value[0] += amount
 
     def _model_series(self, label: str) -> ModelSeries:
         series = self._by_model.get(label)

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from gateway.errors import EngineReset, EngineTimeout, EngineUnreachable, GatewayError, OutOfResources
 from gateway.upstream.connect_limit import ConnectLimit
 from gateway.upstream.connect_timeout import connect_timeout
-from gateway.upstream.connection import Connection, Response
+from gateway.upstream.connection import Connection
 from gateway.upstream.engine_key import EngineKey
+from gateway.upstream.response import Response
 
 # Engines on uvicorn close idle connections after 5 s; a connection that was idle for longer than this is not reused.
 _IDLE_LIMIT_S = 4.0
@@ -77,13 +78,12 @@ class Upstream:
             EngineBadResponse: The answer is not HTTP.
             OutOfResources: This process cannot connect to anything.
         """
-        return await self._send(self._encode(method, path, body, headers))
-
-    async def _send(self, request: bytes) -> Response:
+        request = self._encode(method, path, body, headers)
         connection = self._take_idle()
         if connection is not None:
+            connection.send(request)
             try:
-                await connection.send(request)
+                await connection.wait_for_head()
             except EngineReset as error:
                 if error.has_begun:
                     raise

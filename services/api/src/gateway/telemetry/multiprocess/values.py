@@ -62,18 +62,21 @@ class Value:
             self._value, self._timestamp = self._file.read_value(self._key)
             self._cell = self._file.cell(self._key)
 
-    def _write(self) -> None:
-        self._file.write_value(self._key, self._value, self._timestamp)
-        if self._cell is None:
-            self._cell = self._file.cell(self._key)
+    @property
+    def cell(self) -> "memoryview[float] | None":
+        """The value's place in its file, as an array of one double; None while it has no space there.
+
+        Eight bytes are written at once: a scrape reads the old value or the new one.
+        """
+        return self._cell
 
     def inc(self, amount: float) -> None:
-        """Adds to the value."""
+        """Adds to the value. Any thread may; to add to the cell is for one thread only."""
         with _LOCK:
-            self._value = value = self._value + amount
             if (cell := self._cell) is not None:
-                cell[0] = value  # eight bytes at once: a scrape reads the old value or the new one
+                cell[0] += amount
             else:
+                self._value += amount
                 self._write()
 
     def set(self, value: float, timestamp: float | None = None) -> None:
@@ -84,7 +87,12 @@ class Value:
 
     def get(self) -> float:
         """The value."""
-        return self._value
+        return self._value if self._cell is None else self._cell[0]
+
+    def _write(self) -> None:
+        self._file.write_value(self._key, self._value, self._timestamp)
+        if self._cell is None:
+            self._cell = self._file.cell(self._key)
 
     def set_exemplar(self, exemplar: Any) -> None:
         """Does nothing: the files hold no exemplars."""
