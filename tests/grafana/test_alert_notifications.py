@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.grafana.conftest import running
+from tests.support.fake_exporter import FakeStack
 from tests.support.grafana.faults import Fault, Faults
 from tests.support.grafana.installation import Installation
 from tests.support.grafana.panels import dashboards, has_data, needs, panel_queries
@@ -28,6 +29,8 @@ from observability.files import as_yaml
 pytestmark = [pytest.mark.grafana, pytest.mark.timeout(900)]
 
 _DIVISOR = 20
+# What no real part does on demand, beside the real ones.
+_FAKES = ("nginx", "node-exporter", "gpu-exporter")
 _FIRING_TIMEOUT_S, _RESOLVED_TIMEOUT_S = 240, 300
 
 
@@ -42,8 +45,12 @@ def webhook() -> Iterator[WebhookReceiver]:
 def faults(stack: Stack) -> Iterator[Faults]:
     """The faults to inject. The load has stopped, so that ratios cover only the faulty requests."""
     stack.load.stop()
-    with Faults(stack, stack.faulty_gateway("failing"), stack.faulty_gateway("slow")) as faults:
-        yield faults
+    with FakeStack() as fakes:
+        for job in _FAKES:
+            stack.prometheus.targets[job] += fakes.targets[job]
+        failing, slow, lost = (stack.faulty_gateway(name) for name in ("failing", "slow", "lost"))
+        with Faults(stack, failing, slow, lost, fakes) as faults:
+            yield faults
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +109,12 @@ def test_faults_of_requests_and_endpoint(
     faults: Faults, compressed_grafana: Grafana, webhook: WebhookReceiver, results: Results
 ) -> None:
     results.faults += _inject(faults.of_requests_and_endpoint(), compressed_grafana, webhook)
+
+
+def test_faults_of_models_and_machines(
+    faults: Faults, compressed_grafana: Grafana, webhook: WebhookReceiver, results: Results
+) -> None:
+    results.faults += _inject(faults.of_models_and_machines(), compressed_grafana, webhook)
 
 
 def test_prometheus_down(

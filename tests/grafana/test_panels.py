@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.grafana, pytest.mark.timeout(300)]
 
 _SECONDS = 120
 # Conditions that these tests do not create; they do have a (simulated) GPU.
-_NOT_PROVIDED = {"needs-fault", "needs-store"}
+_NOT_PROVIDED = {"needs-fault", "needs-store", "needs-lora", "needs-mig", "needs-canary"}
 
 
 @pytest.mark.parametrize("dashboard", dashboards(), ids=lambda dashboard: dashboard["uid"])

@@ -1,10 +1,11 @@
-"""Expressions, evaluated by promtool over series that a test writes down."""
+"""Expressions and recording rules, evaluated by promtool over series that a test writes down."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
+from tests.support.generated_files import recording_groups
 
 from observability.recording.group import Group
 
@@ -62,5 +63,29 @@ def evaluate(
     file = directory / "promtool.test.yml"
     document = {"rule_files": ["rules.yml"], "evaluation_interval": f"{interval}s", "tests": [test]}
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    _run(file)
+
+
+def run_cases(directory: Path, cases: Path, *groups: Group, **expressions: str) -> None:
+    """Fails unless the cases of a file of `promtool test rules` hold for these groups, as they are shipped.
+
+    Args:
+        directory: for the test's files.
+        cases: the file, in which [RULES] stands for the rules.
+        groups: whose rules it tests.
+        expressions: PromQL by the word that stands for it in the file, escaped for where it stands.
+    """
+    text = cases.read_text(encoding="utf-8")
+    for place, value in {"[RULES]": '["rules.yml"]', **expressions}.items():
+        assert place in text
+        text = text.replace(place, value)
+    file = directory / cases.name
+    file.write_text(text, encoding="utf-8")
+    rules = recording_groups(*(group.name for group in groups))
+    (directory / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+    _run(file)
+
+
+def _run(file: Path) -> None:
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

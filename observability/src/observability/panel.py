@@ -18,6 +18,8 @@ GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "#EAB839", "orange", "red", "b
 # Kinds that show one current value per series.
 INSTANT_KINDS: tuple[Kind, ...] = ("stat", "table", "bargauge")
 STAT_WIDTH = 4
+# The unit of numbers of which every digit counts: with "short" and no decimals, Grafana shows 1,327 as "1 K".
+COUNT = "locale"
 # The gateway's names for models without series of their own, and what they are called where people read them.
 MODEL_TEXTS = (("none", "(no model)", ""), ("other", "(unknown model)", ""))
 # The end of the title of a tile that covers the selected time range. Every other tile shows the present, or names its

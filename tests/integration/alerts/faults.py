@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 from tests.integration.alerts.compressed_prometheus import CompressedPrometheus, wait
-from tests.integration.alerts.fake_exporter import FakeStack
 from tests.integration.gpu_exporter.exporter import Machine
 from tests.support.engine import Engine
+from tests.support.fake_exporter import FakeStack
 from tests.support.gateway import Gateway
 from tests.support.mock import Mock, chat
 from tests.support.program import frozen

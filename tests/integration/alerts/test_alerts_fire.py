@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from tests.integration.alerts import faults
 from tests.integration.alerts.compressed_prometheus import CompressedPrometheus, wait
-from tests.integration.alerts.fake_exporter import FakeStack
 from tests.integration.alerts.faults import Fault
 from tests.integration.gpu_exporter.exporter import Exporter, Machine, build_stub
+from tests.support.fake_exporter import FakeStack
 from tests.support.program import HOST
 from tests.support.services import Services
 

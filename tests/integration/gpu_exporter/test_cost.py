@@ -4,6 +4,7 @@ calls are not in it.
 .venv/bin/python -m pytest tests/integration/gpu_exporter/test_cost.py -s
 """
 
+import contextlib
 import os
 import statistics
 import time
@@ -25,10 +26,14 @@ def cpu(exporter: Exporter) -> float:
     return (int(after_name[11]) + int(after_name[12])) / _TICKS
 
 
-def running(exporter: Exporter) -> float:
-    """The same of the threads that live, to the nanosecond: an idle second is less than a tick."""
-    threads = Path(f"/proc/{exporter.pid}/task").glob("*/schedstat")
-    return sum(int(thread.read_text(encoding="ascii").split()[0]) for thread in threads) / 1e9
+def running(exporter: Exporter) -> dict[str, float]:
+    """The same of each thread that lives, to the nanosecond: an idle second is less than a tick."""
+    seconds = {}
+    for thread in Path(f"/proc/{exporter.pid}/task").iterdir():
+        # The thread of a connection may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            seconds[thread.name] = int((thread / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+    return seconds
 
 
 def resident(exporter: Exporter) -> float:
@@ -60,9 +65,9 @@ def test_a_scrape_costs_little(gpus: int, start: Start, machine: Machine) -> Non
         seconds.append(time.perf_counter() - began)
         assert status == 200
     scrape = (cpu(exporter) - before) / SCRAPES
-    before = running(exporter)
+    live = running(exporter)
     time.sleep(IDLE)  # a span of time is what is measured here
-    idle = (running(exporter) - before) / IDLE
+    idle = sum(spent - live.get(thread, 0.0) for thread, spent in running(exporter).items()) / IDLE
     share = scrape / INTERVAL + idle
     print(  # noqa: T201 -- `-s` shows what was measured
         f"\n{gpus} GPU(s): {scrape * 1000:.1f} ms CPU a scrape; wall p50 {statistics.median(seconds) * 1000:.1f} ms, "

@@ -13,8 +13,9 @@ from tests.support.gateway import Gateway, new_key, write_keys
 
 _CLIENTS = ("tester", "batch", "editor")
 _PAUSE_S = 0.5
-# Of 40 requests one is cancelled, one names an unknown model, one has an invalid key.
-_CANCELLED, _UNKNOWN_MODEL, _INVALID_KEY, _ROUND = 7, 19, 31, 40
+# Of 40 requests one is cancelled, one names an unknown model; of 160 one has an invalid key, or an alert would fire.
+_CANCELLED, _UNKNOWN_MODEL, _ROUND = 7, 19, 40
+_INVALID_KEY, _INVALID_KEY_ROUND = 31, 160
 
 
 class Load:
@@ -63,14 +64,15 @@ class Load:
                 if self._stopped.wait(_PAUSE_S):
                     return
                 model = self._models[number % len(self._models)]
-                status = self._send(http, number % _ROUND, model, text)
+                status = self._send(http, number, model, text)
                 with self._lock:
                     self.statuses[status] += 1
 
     def _send(self, http: httpx.Client, number: int, model: str, text: str) -> int:
         """Sends one request; returns its status, or 0 without a response."""
         body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 48}
-        headers = {"authorization": "Bearer gh-nobody"} if number == _INVALID_KEY else {}
+        headers = {"authorization": "Bearer gh-nobody"} if number % _INVALID_KEY_ROUND == _INVALID_KEY else {}
+        number %= _ROUND
         if number == _UNKNOWN_MODEL:
             body["model"] = "not-served"
         try:

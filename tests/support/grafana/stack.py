@@ -4,7 +4,9 @@ import contextlib
 import signal
 import socket
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.support.drill import NativeRig
 from tests.support.engine import DEMO, VLLM_MODELS, VLLM_PYTHON
@@ -12,6 +14,7 @@ from tests.support.gateway import Gateway
 from tests.support.grafana.load import Load
 from tests.support.grafana.prometheus import Prometheus
 from tests.support.grafana.simulated_gpu import SimulatedGpu
+from tests.support.mock import Mock, chat
 from tests.support.program import HOST, ROOT, Program, free_port, until
 from tests.support.services import Services
 
@@ -48,6 +51,18 @@ def listens(port: int) -> bool:
     """Whether a port accepts connections."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
+
+
+@dataclass(frozen=True)
+class FaultyGateway:
+    """A gateway with a mock engine that behaves as each request says."""
+
+    gateway: Gateway
+    mock: Mock
+
+    def chat(self, **fields: Any) -> dict[str, Any]:
+        """A chat request to its engine's model; `mock` in it says how the engine behaves."""
+        return chat(**{"model": self.mock.name, **fields})
 
 
 class Stack:
@@ -123,11 +138,12 @@ class Stack:
         # Its exporter exits at once when it cannot connect.
         until(lambda: listens(self._status), 20, "nginx listens")
 
-    def faulty_gateway(self, name: str) -> Gateway:
-        """Another gateway, with a mock engine that behaves as each request says; scraped like the first."""
-        gateway = self.services.gateway(self.services.mock(name=name))
+    def faulty_gateway(self, name: str) -> FaultyGateway:
+        """Another gateway, with a mock engine and a model of that name; scraped like the first."""
+        mock = self.services.mock(name=name, models=(name,))
+        gateway = self.services.gateway(mock)
         self.prometheus.targets["gateway"].append(f"{HOST}:{gateway.metrics_port}")
-        return gateway
+        return FaultyGateway(gateway, mock)
 
     def _renamed_model_file(self) -> str:
         """A model file for vLLM: the demo model under another name, so that its metrics are separate."""

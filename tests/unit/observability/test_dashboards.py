@@ -21,6 +21,7 @@ UNITS = {
         "mbytes",
         "bytes",
         "short",
+        "locale",
         "none",
         "string",
         "tokens/s",
@@ -73,6 +74,13 @@ def test_every_panel_has_a_unit_and_a_text_for_no_value(dashboard: dict[str, Any
         ]
         assert {defaults["unit"], *columns} <= UNITS, panel["title"]
         assert defaults["noValue"], panel["title"]
+
+
+def test_no_number_is_rounded_to_thousands(dashboard: dict[str, Any]) -> None:
+    """Grafana writes 1,327 of the unit "short" as "1 K" if there may be no decimals."""
+    for panel in panels(dashboard):
+        defaults = panel["fieldConfig"]["defaults"]
+        assert (defaults["unit"], defaults.get("decimals")) != ("short", 0), panel["title"]
 
 
 def test_panels_fill_the_grid_without_overlap_or_gap(dashboard: dict[str, Any]) -> None:

@@ -1,11 +1,9 @@
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
-from tests.support.generated_files import recording_groups
+from tests.support.promtool import run_cases
 
 from observability import settings
 from observability.promql import Scope
@@ -19,9 +17,7 @@ HOUR = Scope("1h")
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
 def test_ranges_are_counted_to_the_request(tmp_path: Path) -> None:
-    text = CASES.read_text(encoding="utf-8")
-    for place, value in {
-        "[RULES]": '["rules.yml"]',
+    expressions = {
         "FINISHED_BY_OUTCOME": history.finished(HOUR, "outcome"),
         "FINISHED_BY_MODEL": history.finished(HOUR, "model"),
         "FAILED_SHARE": history.failed_share(HOUR),
@@ -30,14 +26,9 @@ def test_ranges_are_counted_to_the_request(tmp_path: Path) -> None:
         "NOT_OK": history.not_ok_share(HOUR),
         "TTFT_P95": history.latency(HOUR, history.TTFT, 0.95),
         "WITHIN_1S": history.within_share(HOUR, "1.0"),
-    }.items():
-        assert place in text
-        text = text.replace(place, value.replace('"', '\\"') if place != "[RULES]" else value)
-    file = tmp_path / "dashboards.test.yml"
-    file.write_text(text, encoding="utf-8")
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump(recording_groups(dashboards.group().name)), encoding="utf-8")
-    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    }
+    escaped = {place: expr.replace('"', '\\"') for place, expr in expressions.items()}
+    run_cases(tmp_path, CASES, dashboards.group(), **escaped)
 
 
 def test_the_names_of_recorded_series_say_their_step() -> None:

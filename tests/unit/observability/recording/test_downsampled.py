@@ -1,11 +1,9 @@
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
-from tests.support.generated_files import recording_groups
+from tests.support.promtool import run_cases
 
 from observability import downsampling, recording, settings
 from observability.recording import dashboards, downsampled, extremes
@@ -15,15 +13,8 @@ CASES = Path(__file__).parent / "downsampled.test.yml"
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
 def test_long_steps_hold_what_the_short_ones_do(tmp_path: Path) -> None:
-    text = CASES.read_text(encoding="utf-8")
     made_of = (dashboards.group(), extremes.group(), extremes.machines(), downsampled.group())
-    rules = recording_groups(*(group.name for group in made_of))
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
-    assert "[RULES]" in text
-    file = tmp_path / "downsampled.test.yml"
-    file.write_text(text.replace("[RULES]", '["rules.yml"]'), encoding="utf-8")
-    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_cases(tmp_path, CASES, *made_of)
 
 
 def test_every_series_of_short_steps_has_long_ones() -> None:

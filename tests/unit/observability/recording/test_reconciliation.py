@@ -1,10 +1,8 @@
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
-from tests.support.generated_files import recording_groups
+from tests.support.promtool import run_cases
 
 from observability import settings
 from observability.queries import reconciliation
@@ -15,18 +13,7 @@ CASES = Path(__file__).parent / "reconciliation.test.yml"
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
 def test_residuals_by_cause(tmp_path: Path) -> None:
-    text = CASES.read_text(encoding="utf-8")
-    for place, value in {
-        "[RULES]": '["rules.yml"]',
-        "DRIFT": reconciliation.drift("5m").replace('"', r"\""),
-    }.items():
-        assert place in text
-        text = text.replace(place, value)
-    file = tmp_path / "reconciliation.test.yml"
-    file.write_text(text, encoding="utf-8")
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump(recording_groups(rules.group().name)), encoding="utf-8")
-    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_cases(tmp_path, CASES, rules.group(), DRIFT=reconciliation.drift("5m").replace('"', r"\""))
 
 
 def test_every_quantity_is_reconciled_once_a_minute_and_by_every_cause() -> None:

@@ -1,10 +1,8 @@
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
-from tests.support.generated_files import recording_groups
+from tests.support.promtool import run_cases
 
 from observability import downsampling, settings
 from observability.alerts import all_alerts
@@ -17,20 +15,14 @@ CASES = Path(__file__).parent / "slo.test.yml"
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
 def test_recorded_ratios(tmp_path: Path) -> None:
-    text = CASES.read_text(encoding="utf-8")
-    for place, value in {
-        "[RULES]": '["rules.yml"]',
-        "BURN_RATE_1H": slo.burn_rate("availability", "1h").replace('"', '\\"'),  # stands in double quotes
-        "BUDGET_LEFT": slo.budget_left("availability"),
-        "BAD_REQUESTS_1H": slo.bad_requests("availability", "1h"),
-    }.items():
-        assert place in text
-        text = text.replace(place, value)
-    file = tmp_path / "slo.test.yml"
-    file.write_text(text, encoding="utf-8")
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump(recording_groups(slo_rules.group().name)), encoding="utf-8")
-    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_cases(
+        tmp_path,
+        CASES,
+        slo_rules.group(),
+        BURN_RATE_1H=slo.burn_rate("availability", "1h").replace('"', '\\"'),  # stands in double quotes
+        BUDGET_LEFT=slo.budget_left("availability"),
+        BAD_REQUESTS_1H=slo.bad_requests("availability", "1h"),
+    )
 
 
 def test_each_service_level_is_recorded_over_every_window() -> None:

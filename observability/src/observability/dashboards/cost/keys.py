@@ -2,7 +2,7 @@
 
 from observability import links, settings
 from observability.dashboards.cost.engines import DOLLARS, NO_PRICE, NO_PRICE_OR_DATA, TO_THE_STEP
-from observability.panel import Key, Panel, Query, Thresholds, graph, largest, stat, table
+from observability.panel import COUNT, Key, Panel, Query, Thresholds, graph, largest, stat, table
 from observability.queries import cost, keys
 from observability.queries.gateway import JOB
 from observability.variables import Variables
@@ -26,7 +26,7 @@ def tiles(variables: Variables) -> tuple[Panel, ...]:
             "Requests by keys",
             "How many requests did they send?",
             f"when they end. Follows VM and key; {TO_THE_STEP}",
-            "short", keys.finished(full_range), decimals=0, job=JOB,
+            COUNT, keys.finished(full_range), decimals=0, job=JOB,
         ),
         stat(
             "Output tokens by keys",

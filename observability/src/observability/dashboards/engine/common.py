@@ -2,7 +2,7 @@
 
 from observability import links
 from observability.dashboards import palette
-from observability.panel import GREEN, RED, STAT_WIDTH, Panel, Query, Thresholds, graph, stat
+from observability.panel import COUNT, GREEN, RED, STAT_WIDTH, Panel, Query, Thresholds, graph, stat
 from observability.promql import NOT_SCRAPED, or_down, or_zero_while_up
 from observability.queries import extremes, launchers, llamacpp, vllm
 from observability.queries.gateway import JOB as GATEWAY_JOB
@@ -36,7 +36,7 @@ class CommonRows:
             stat(
                 "Restarts", "How often were engines started again in the selected time range?",
                 "attempts that failed count too; of a launcher that was itself started anew only what came after.",
-                "short", f"sum({launchers.starts(full_range)})", Thresholds.warn(2),
+                COUNT, f"sum({launchers.starts(full_range)})", Thresholds.warn(2),
                 no_value="No launcher scraped", decimals=0,
                 action="the launcher's log says why the previous engine exited.",
             ),
@@ -218,7 +218,7 @@ class CommonRows:
     ) -> Panel:
         """One number for each engine."""
         return Panel(
-            "stat", title, question, blind_spot, "short", STAT_WIDTH,
+            "stat", title, question, blind_spot, COUNT, STAT_WIDTH,
             (Query(of_vllm, "vLLM"), Query(of_llamacpp, "llama.cpp")),
             no_value=_NO_ENGINE, thresholds=thresholds or Thresholds(), decimals=0,
             value_mappings=((NOT_SCRAPED, "not scraped", RED),),

@@ -8,7 +8,7 @@ from observability.dashboards.gateway import latency as latency_panels
 from observability.dashboards.gateway import models as models_rows
 from observability.dashboards.gateway import process as process_rows
 from observability.dashboards.gateway import requests as requests_rows
-from observability.panel import GREEN, RED, Panel, Thresholds, stat
+from observability.panel import COUNT, GREEN, RED, Panel, Thresholds, stat
 from observability.queries import extremes
 from observability.queries.gateway import JOB, history, process, requests
 from observability.variables import Variables
@@ -89,14 +89,14 @@ def _now() -> tuple[Panel, ...]:
             "Workers down",
             "Are all workers running?",
             "a worker that hangs counts as running: see Event loop lag.",
-            "short", process.workers_missing(_NOW), Thresholds(GREEN, ((1, RED),)), job=JOB, decimals=0,
+            COUNT, process.workers_missing(_NOW), Thresholds(GREEN, ((1, RED),)), job=JOB, decimals=0,
             action="the log says why a worker exited: out of memory, or gunicorn's timeout.",
         ),
         stat(
             "Requests lost in worker crashes",
             "How many requests were lost since the gateway started?",
             "counts requests of killed workers; what nginx or the network lost is unknown.",
-            "short", process.lost_requests(_NOW), Thresholds(GREEN, ((1, RED),)), job=JOB, decimals=0,
+            COUNT, process.lost_requests(_NOW), Thresholds(GREEN, ((1, RED),)), job=JOB, decimals=0,
         ),
     )  # fmt: skip
 
@@ -109,7 +109,7 @@ def _selected_range() -> tuple[Panel, ...]:
             "Requests",
             "How many requests finished?",
             f"without health checks. {to_the_step}",
-            "short", history.finished(_FULL_RANGE), job=JOB, width=6, decimals=0,
+            COUNT, history.finished(_FULL_RANGE), job=JOB, width=6, decimals=0,
         ),
         stat(
             "Error rate",

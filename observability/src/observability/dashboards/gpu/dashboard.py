@@ -3,7 +3,7 @@
 from observability import links, settings
 from observability.dashboard import Dashboard, Row
 from observability.dashboards.gpu import health, usage
-from observability.panel import GREEN, GREY, RED, YELLOW, Key, Panel, Query, Thresholds, stat, table
+from observability.panel import COUNT, GREEN, GREY, RED, YELLOW, Key, Panel, Query, Thresholds, stat, table
 from observability.promql import TOO_LITTLE, or_too_little
 from observability.queries import gpu, stack, vllm
 from observability.variables import Variables
@@ -43,7 +43,7 @@ def _tiles() -> tuple[Panel, ...]:
             "GPUs missing",
             "Are all expected GPUs visible?",
             "the expected number is GPU_EXPORTER_EXPECTED, or the most that were ever visible.",
-            "short",
+            COUNT,
             gpu.missing(_NOW),
             Thresholds(GREEN, ((1, RED),)),
             no_value=_NO_GPU,

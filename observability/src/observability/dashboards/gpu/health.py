@@ -1,6 +1,6 @@
 """Rows of the GPU dashboard on throttling and faults."""
 
-from observability.panel import GREEN, ORANGE, Key, Panel, Query, graph, table, timeline
+from observability.panel import COUNT, GREEN, ORANGE, Key, Panel, Query, graph, table, timeline
 from observability.queries import gpu
 from observability.variables import Variables
 
@@ -59,7 +59,7 @@ def faults(variables: Variables) -> tuple[Panel, ...]:
             "XID errors",
             "Which errors did the driver report, in the selected time range?",
             "only errors while the exporter runs; an estimate where the time range starts between two scrapes.",
-            "short",
+            COUNT,
             7,
             (Query(gpu.xids(full_range), "Times"),),
             no_value="None in the selected time range",
@@ -74,7 +74,7 @@ def faults(variables: Variables) -> tuple[Panel, ...]:
             "Does the GPU have memory errors?",
             "since the driver was loaded; remapped rows over the lifetime of the GPU, after corrected errors and after "
             "uncorrectable ones. Consumer cards and T4s lack some counters.",
-            "short",
+            COUNT,
             17,
             tuple(Query(gpu.per_gpu(now, name), title) for name, title in memory),
             no_value="Not counted by this GPU",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from observability import links, settings
-from observability.panel import BLUE, GREEN, ORANGE, RED, YELLOW, Panel, Query, Thresholds, graph, stat
+from observability.panel import BLUE, COUNT, GREEN, ORANGE, RED, YELLOW, Panel, Query, Thresholds, graph, stat
 from observability.queries import slo
 from observability.variables import Variables
 
@@ -60,7 +60,7 @@ def tiles() -> tuple[Panel, ...]:
             "Failed requests (3d)",
             "How many requests failed on the server's side in three days?",
             "half a minute behind; what nginx answered with a 5xx of its own included. Of all models and VMs together.",
-            "short", f"sum({slo.bad_requests('availability', slo.BUDGET_WINDOW)})", decimals=0,
+            COUNT, f"sum({slo.bad_requests('availability', slo.BUDGET_WINDOW)})", decimals=0,
             no_value="No traffic in 3 days",
         ),
     )  # fmt: skip

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Self
 
 from tests.support.program import HOST
 
@@ -77,6 +78,12 @@ class FakeStack:
                 lambda: f"gpu_exporter_last_success_timestamp_seconds {time.time() - self.gpu_age_s}\n"
             ),
         }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @property
     def targets(self) -> dict[str, list[str]]:
