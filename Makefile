@@ -87,7 +87,7 @@ upgrade: .venv/.installed  ## Go to the newest version, or VERSION=…: backup, 
 
 ##@ Develop
 
-.PHONY: test test-long test-bare test-grafana check format dashboards settings golden lock demo-model bench clean
+.PHONY: test test-long test-bare test-grafana check format dashboards settings golden lock demo-model bench bench-baseline clean
 test: check  ## Everything that needs no GPU, in minutes (PYTEST_ARGS="-k keys")
 	@marks="$$(tests/missing-parts) and not long"; $(SAY) 'not run here: tests that take minutes (make test-long)'; \
 	if [ ! -e .venv-vllm/.installed ]; then marks="$$marks and not vllm"; \
@@ -134,18 +134,25 @@ lock: .venv/.installed  ## Choose all versions anew, with hashes
 	@for project in $(IMAGES); do \
 	  $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package glasshouse-launcher -c requirements.lock $$project/pyproject.toml -o $$project/requirements.lock; \
 	done
+	@$(SAY) 'benchmarks/peers/ …'
+	@for peer in benchmarks/peers/*.in; do \
+	  $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $$peer -o $${peer%.in}.lock; \
+	done
 	@$(SAY) 'requirements-torch.lock …'
 	@$(UV) pip compile -q --python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements-torch.overrides --generate-hashes requirements-torch.in -o requirements-torch.lock
 
 demo-model: .venv-vllm/.installed  ## Train the demo model again: minutes on 2 cores (installs torch: 7 GB)
 	@.venv-vllm/bin/python models/demo/train.py
 
-bench: .venv/.installed  ## Measure the gateway against a mock engine (ARGS="--help")
-	@.venv/bin/python benchmarks/run.py $(ARGS)
+bench: .venv/.installed  ## Measure the gateway beside nginx and other gateways, and write docs/benchmarks.md: an hour (ARGS="--short", ARGS="--help")
+	@read -ra arguments <<<"$${ARGS:---publish}"; $(if $(CA_BUNDLE),UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-1} ).venv/bin/python benchmarks/run.py "$${arguments[@]}"
+
+bench-baseline: .venv/.installed  ## Make the gateway's present cost what the tests' cost guard compares with
+	@.venv/bin/python benchmarks/guard.py --runs 3 --write
 
 clean:  ## End the stack; remove virtual environments, logs and caches (the secrets stay)
 	@if [ -e .venv/.installed ]; then $(GLASSHOUSE) down; fi
-	@rm -rf .venv .venv-vllm .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf .venv .venv-vllm .venv-bench .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help

@@ -8,7 +8,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 import psutil
@@ -16,13 +16,14 @@ import psutil
 from benchmarks import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+T = TypeVar("T")
 HOST = "127.0.0.1"
 POLL_S = 0.1
 REQUEST_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 15.0
-LOG_TAIL_CHARACTERS = 2_000
+LOG_TAIL_CHARACTERS = 600
 
 
 class NotReadyError(Exception):
@@ -48,25 +49,20 @@ class Child:
         """The root of the process tree that is measured."""
         return self.process.pid
 
-    def wait_ready(self, port: int, path: str, timeout_s: float) -> None:
-        """Wait until a GET of `path` returns 200.
+    def wait_until(self, ready: Callable[[], T | None], pause_s: float, timeout_s: float) -> T:
+        """Wait until `ready` returns something, and return it.
 
         Raises:
             NotReadyError: it has ended, or the timeout is over.
         """
         deadline = time.monotonic() + timeout_s
-        status = 0
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise NotReadyError(f"{self.name} ended with {self.process.returncode}:\n{self._log_tail()}")
-            try:
-                status, _ = request(port, "GET", path)
-            except (OSError, http.client.HTTPException):
-                status = 0
-            if status == http.client.OK:
-                return
-            time.sleep(POLL_S)
-        raise NotReadyError(f"{self.name}: {path} was {status} after {timeout_s:.0f} s:\n{self._log_tail()}")
+            if (found := ready()) is not None:
+                return found
+            time.sleep(pause_s)
+        raise NotReadyError(f"{self.name} is not ready after {timeout_s:.0f} s:\n{self._log_tail()}")
 
     def stop(self) -> None:
         """End the process, first with SIGTERM, then with SIGKILL, together with descendants that it has left behind."""

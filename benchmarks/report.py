@@ -1,93 +1,37 @@
-"""Turns measured rounds into the report: percentiles, medians, the table."""
+"""Turns the results of a run into figures and Markdown tables: medians over the rounds, and their spread."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from benchmarks import plan
+from benchmarks.targets.engine import DIRECT
 
-DIRECT = "direct"
-HEADINGS = (
-    "target",
-    "CPU-s per 1,000 requests",
-    "CPU-s per 100k streamed events",
-    "added TTFT p50 / p99 ms",
-    "RSS MB",
-    "failures",
-)
+Results = Mapping[str, Any]
+"""As `run.py` writes it."""
+Sample = Mapping[str, Any]
+"""A `measure.Sample` as JSON."""
+Reader = Callable[[Sample], float | None]
 
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One measurement of one target.
-
-    Args:
-        plain_done: plain requests with a correct response.
-        plain_cpu_s: CPU seconds of the target's processes meanwhile.
-        plain_wall_s: seconds that they took.
-        streams_done: complete and correct streams.
-        events: token events in them.
-        stream_cpu_s: CPU seconds of the target's processes meanwhile.
-        stream_wall_s: seconds that they took.
-        ttft_ms: milliseconds from sending a request to its first event, one for each complete stream.
-        rss_mb: resident memory of the target's processes at the end.
-        failures: reasons and how often each occurred.
-    """
-
-    plain_done: int
-    plain_cpu_s: float
-    plain_wall_s: float
-    streams_done: int
-    events: int
-    stream_cpu_s: float
-    stream_wall_s: float
-    ttft_ms: Sequence[float]
-    rss_mb: float
-    failures: Counter[str] = field(default_factory=Counter)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the round for the results file, with percentiles instead of the individual times."""
-        return {
-            "plain": {"done": self.plain_done, "cpu_s": self.plain_cpu_s, "wall_s": self.plain_wall_s},
-            "streams": {
-                "done": self.streams_done,
-                "token_events": self.events,
-                "cpu_s": self.stream_cpu_s,
-                "wall_s": self.stream_wall_s,
-                "ttft_p50_ms": percentile(self.ttft_ms, 50),
-                "ttft_p99_ms": percentile(self.ttft_ms, 99),
-            },
-            "rss_mb": self.rss_mb,
-            "failures": dict(self.failures),
-        }
+LABELS = {
+    DIRECT: "(the mock engine itself)",
+    "gateway-1": "**Glasshouse**, 1 worker",
+    "gateway-2": "**Glasshouse**, 2 workers",
+}
+NOTHING = "-"
+THOUSAND, HUNDRED_THOUSAND = 1_000, 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The reported figures of one target: medians over its rounds, None where nothing was measured.
+class Figure(NamedTuple):
+    """A figure of several rounds: the median, the least and the most."""
 
-    Args:
-        name: of the target.
-        cpu_s_per_1000: CPU seconds per 1,000 plain requests.
-        cpu_s_per_100k: CPU seconds per 100,000 token events.
-        added_p50_ms: median over the rounds of the median TTFT minus that of the mock itself in the same round.
-        added_p99_ms: the same for the 99th percentile.
-        rss_mb: the largest of all rounds.
-        failures: of all rounds.
-    """
-
-    name: str
-    cpu_s_per_1000: float | None
-    cpu_s_per_100k: float | None
-    added_p50_ms: float | None
-    added_p99_ms: float | None
-    rss_mb: float | None
-    failures: Counter[str]
+    median: float
+    low: float
+    high: float
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
@@ -101,54 +45,189 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-def summarise(name: str, rounds: Sequence[Round], direct: Sequence[Round]) -> Row:
-    """Return a target's row; `direct` are the mock's own rounds in the same order."""
-    return Row(
-        name=name,
-        cpu_s_per_1000=_median(
-            [1_000 * round_.plain_cpu_s / round_.plain_done for round_ in rounds if round_.plain_done]
-        ),
-        cpu_s_per_100k=_median([100_000 * round_.stream_cpu_s / round_.events for round_ in rounds if round_.events]),
-        added_p50_ms=_added(rounds, direct, 50) if name != DIRECT else None,
-        added_p99_ms=_added(rounds, direct, 99) if name != DIRECT else None,
-        rss_mb=max((round_.rss_mb for round_ in rounds), default=None),
-        failures=sum((round_.failures for round_ in rounds), Counter()),
-    )
+def figure(values: Sequence[float | None]) -> Figure | None:
+    """Return the figure of these rounds; None where no round has a value."""
+    known = [value for value in values if value is not None]
+    return Figure(statistics.median(known), min(known), max(known)) if known else None
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a Markdown table, with the failures beside the figures that they spoil."""
-    lines = [f"| {' | '.join(HEADINGS)} |", "|---" * len(HEADINGS) + "|"]
-    for row in rows:
-        added = "-" if row.name == DIRECT else f"{_show(row.added_p50_ms, 2)} / {_show(row.added_p99_ms, 2)}"
-        failures = sum(row.failures.values())
-        cells = [
-            "direct (the mock itself)" if row.name == DIRECT else row.name,
-            _show(row.cpu_s_per_1000, 3),
-            _show(row.cpu_s_per_100k, 2),
-            added,
-            _show(row.rss_mb, 0),
-            f"**{failures}**" if failures else "0",
+def cpu_per_request(sample: Sample) -> float | None:
+    """Return CPU seconds per 1,000 requests; None where none succeeded."""
+    return THOUSAND * sample["cpu_s"] / sample["done"] if sample["done"] else None
+
+
+def cpu_per_event(sample: Sample) -> float | None:
+    """Return CPU seconds per 100,000 streamed events; None where none arrived."""
+    return HUNDRED_THOUSAND * sample["cpu_s"] / sample["tokens"] if sample["tokens"] else None
+
+
+def requests_per_second(sample: Sample) -> float | None:
+    """Return correct answers per second; None where there was none."""
+    return sample["done"] / sample["wall_s"] if sample["done"] else None
+
+
+def events_per_second(sample: Sample) -> float | None:
+    """Return streamed events per second; None where there was none."""
+    return sample["tokens"] / sample["wall_s"] if sample["tokens"] else None
+
+
+def time_of(kind: str, percent: str) -> Reader:
+    """Return what reads a percentile of `total_ms`, `ttft_ms` or `gap_ms`."""
+
+    def read(sample: Sample) -> float | None:
+        timing = sample[kind]
+        return None if timing is None else float(timing[percent])
+
+    return read
+
+
+def over_rounds(results: Results, target: str, scenario: str, read: Reader) -> Figure | None:
+    """Return a figure of a target; None where it was not measured."""
+    return figure([read(sample) for sample in _samples(results, target, scenario)])
+
+
+def added(results: Results, target: str, scenario: str, kind: str, percent: str) -> Figure | None:
+    """Return by how much a target lengthens a time, in milliseconds.
+
+    It is compared with the engine itself in the same round, so that a slow minute of the machine affects both.
+    """
+    read = time_of(kind, percent)
+    pairs = zip(_samples(results, target, scenario), _samples(results, DIRECT, scenario), strict=True)
+    times = [(read(sample), read(direct)) for sample, direct in pairs]
+    return figure([None if mine is None or base is None else mine - base for mine, base in times])
+
+
+def memory_mb(results: Results, target: str) -> float:
+    """Return the most resident memory after any load, in megabytes."""
+    rounds = (sample["rss_mb"] for samples in results["targets"][target]["samples"].values() for sample in samples)
+    return float(max(rounds, default=results["targets"][target]["idle_rss_mb"]))
+
+
+def failures(results: Results) -> dict[str, Counter[str]]:
+    """Return by target the reasons of failures, and how often each occurred; only of those that have any."""
+    found: dict[str, Counter[str]] = {}
+    for name, target in results["targets"].items():
+        for scenario, samples in target["samples"].items():
+            for sample in samples:
+                for reason, count in sample["failures"].items():
+                    found.setdefault(name, Counter())[f"{scenario}: {reason}"] += count
+    return found
+
+
+def tables(results: Results) -> str:
+    """Return all tables, and below them the failures and what was left out."""
+    failed = failures(results)
+    parts = [costs(results), latencies(results), throughput(results), prompts(results)]
+    lines = [
+        f"- {name} failed: {count} times {reason}" for name in failed for reason, count in failed[name].most_common()
+    ]
+    lines += [f"- {name} is left out: {reason}" for name, reason in results["left_out"].items()]
+    return "\n\n".join([*parts, "\n".join(lines)] if lines else parts) + "\n"
+
+
+def costs(results: Results) -> str:
+    """Return the table of what each target costs."""
+    heads = (
+        "gateway", "does for each request", "CPU-s per 1,000 plain requests, 32 / 128 connections",
+        "CPU-s per 100k paced events", "CPU-s per 100k events flat out", "memory MB, idle / loaded", "start s",
+    )  # fmt: skip
+    rows = []
+    for name, target in results["targets"].items():
+        plain = (over_rounds(results, name, plan.plain(number), cpu_per_request) for number in (32, 128))
+        starts = figure(target["starts_s"])
+        rows.append([
+            label(results, name), target["does"], " / ".join(show(cost) for cost in plain),
+            show(over_rounds(results, name, plan.PACED, cpu_per_event)),
+            show(over_rounds(results, name, plan.FLAT_OUT, cpu_per_event)),
+            f"{target['idle_rss_mb']:.0f} / {memory_mb(results, name):.0f}", show(starts),
+        ])  # fmt: skip
+    return _table(heads, rows)
+
+
+def latencies(results: Results) -> str:
+    """Return the table of what each target adds to the time of a stream and of a plain request."""
+    heads = (
+        "gateway", "added TTFT p50 / p99 ms", "gap between paced events, p99 ms",
+        "added total, 1 connection, p50 / p99 ms", "total, 128 connections, p50 / p99 ms",
+        "events/s flat out",
+    )  # fmt: skip
+    rows = []
+    for name in results["targets"]:
+        ttft = [added(results, name, plan.PACED, "ttft_ms", percent) for percent in ("p50", "p99")]
+        alone = [added(results, name, plan.plain(1), "total_ms", percent) for percent in ("p50", "p99")]
+        many = [over_rounds(results, name, plan.plain(128), time_of("total_ms", percent)) for percent in ("p50", "p99")]
+        rows.append([
+            label(results, name), _pair(ttft if name != DIRECT else []),
+            show(over_rounds(results, name, plan.PACED, time_of("gap_ms", "p99"))),
+            _pair(alone if name != DIRECT else []), _pair(many),
+            show(over_rounds(results, name, plan.FLAT_OUT, events_per_second)),
+        ])  # fmt: skip
+    return _table(heads, rows)
+
+
+def throughput(results: Results) -> str:
+    """Return the table of requests per second by the number of connections."""
+    heads = ("gateway", *(f"requests/s, {number} connections" for number in plan.CONNECTIONS))
+    return _table(heads, [
+        [
+            label(results, name),
+            *(show(over_rounds(results, name, plan.plain(number), requests_per_second)) for number in plan.CONNECTIONS),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    for row in rows:
-        lines += [f"\n{row.name} failed: {count} times {reason}" for reason, count in row.failures.most_common()]
-    return "\n".join(lines)
+        for name in results["targets"]
+    ])  # fmt: skip
 
 
-def _added(rounds: Sequence[Round], direct: Sequence[Round], percent: float) -> float | None:
-    """Compare round by round, so that a slow minute of the machine affects both."""
-    differences = []
-    for round_, baseline in zip(rounds, direct, strict=True):
-        measured, base = percentile(round_.ttft_ms, percent), percentile(baseline.ttft_ms, percent)
-        if measured is not None and base is not None:
-            differences.append(measured - base)
-    return _median(differences)
+def prompts(results: Results) -> str:
+    """Return the table of what the size of a prompt costs, over 32 connections."""
+    heads = (
+        "gateway",
+        *(f"CPU-s per 1,000, {size} kB" for size in plan.PROMPTS_KB),
+        *(f"total p50 / p99 ms, {size} kB" for size in plan.PROMPTS_KB),
+    )
+    rows = []
+    for name in results["targets"]:
+        scenarios = [plan.prompt(size) for size in plan.PROMPTS_KB]
+        times = [
+            [over_rounds(results, name, scenario, time_of("total_ms", percent)) for percent in ("p50", "p99")]
+            for scenario in scenarios
+        ]
+        cpu = [show(over_rounds(results, name, scenario, cpu_per_request)) for scenario in scenarios]
+        rows.append([label(results, name), *cpu, *map(_pair, times)])
+    return _table(heads, rows)
 
 
-def _median(values: Sequence[float]) -> float | None:
-    return statistics.median(values) if values else None
+def label(results: Results, name: str) -> str:
+    """Return a target's name for a table, with its version."""
+    version = results["targets"][name]["version"]
+    return LABELS.get(name) or (f"{name} {version.rpartition('/')[2]}" if version else name)
 
 
-def _show(value: float | None, digits: int) -> str:
-    return "not measured" if value is None else f"{value:.{digits}f}"
+def show(value: Figure | None) -> str:
+    """Return a median to three figures, and behind it the range of the rounds where there are several."""
+    if value is None:
+        return NOTHING
+    if value.low == value.high:
+        return number(value.median)
+    return f"{number(value.median)} ({number(value.low)} to {number(value.high)})"
+
+
+def number(value: float) -> str:
+    """Return a number to three significant figures, with separators and without an exponent."""
+    if value == 0:
+        return "0"
+    places = 2 - math.floor(math.log10(abs(value)))
+    return f"{round(value, places):,.{max(places, 0)}f}"
+
+
+def _pair(values: Sequence[Figure | None]) -> str:
+    return " / ".join(NOTHING if value is None else number(value.median) for value in values) or NOTHING
+
+
+def _samples(results: Results, target: str, scenario: str) -> Sequence[Sample]:
+    found: Sequence[Sample] = results["targets"][target]["samples"].get(scenario, ())
+    return found
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import signal
 import statistics
@@ -18,16 +17,16 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # run as a script: make its package importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import uvloop
-
-from benchmarks import child, load, processes, report, targets, telemetry_overhead
+from benchmarks import child, load, native_programs, processes, report, targets, telemetry_overhead
+from benchmarks.load import Load
+from benchmarks.targets.gateway import start_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,7 +35,11 @@ WORKERS = 4
 PERIOD_S = 5.0  # between two scrapes of this stack's Prometheus: `scrape_interval` in prometheus/
 SCRAPE_SPEEDUP = 10  # times as many scrapes as in production, so that their cost can be measured
 STREAMS, TOKENS, INTERVAL_S, REPEATS = 50, telemetry_overhead.STREAM_TOKENS, 0.02, 4
-PLAIN = 5_000  # requests
+STREAM_LOAD = Load(
+    STREAMS * REPEATS, STREAMS, TOKENS, stream=True, interval_s=INTERVAL_S, spread_s=TOKENS * INTERVAL_S, timeout_s=600
+)
+ENDLESS = replace(STREAM_LOAD, requests=1_000_000, timeout_s=100_000)  # until it is ended
+PLAIN_LOAD = Load(5_000)
 MICRO = 1_000_000
 SCRAPES = 200
 BETWEEN_S = 0.05
@@ -62,16 +65,6 @@ class LoadPhase:
     failures: Counter[str]
 
 
-def streams(port: int, key: str, repeats: int) -> load.Outcome:
-    """Run the load in this process."""
-    endpoint = load.Endpoint(port, key)
-    return uvloop.run(
-        load.stream_load(
-            endpoint, streams=STREAMS, repeats=repeats, tokens=TOKENS, interval_s=INTERVAL_S, timeout_s=READY_S * 10
-        )
-    )
-
-
 def measure_load_phase(gateway: targets.Target, workspace: targets.Workspace, *, scraped: bool) -> LoadPhase:
     """Measure a phase of load, scraped `SCRAPE_SPEEDUP` times as often as in production, or not at all."""
     stopped, scrapes = threading.Event(), 0
@@ -86,7 +79,7 @@ def measure_load_phase(gateway: targets.Target, workspace: targets.Workspace, *,
     before = processes.usage(gateway.process.pid)
     if scraped:
         thread.start()
-    outcome = streams(gateway.port, workspace.key, REPEATS)
+    outcome = load.run(workspace.programs.load_generator, gateway.endpoint, STREAM_LOAD)
     stopped.set()
     if scraped:
         thread.join()
@@ -106,22 +99,13 @@ def scrape_once(gateway: targets.Target) -> tuple[float, bytes]:
 
 @contextmanager
 def background_load(gateway: targets.Target, workspace: targets.Workspace) -> Iterator[None]:
-    """Run load in another process until the end, so that it delays nothing that is timed in this one."""
-    context = multiprocessing.get_context("spawn")
-    stop = context.Event()
-    process = context.Process(target=_keep_streaming, args=(gateway.port, workspace.key, stop))
-    process.start()
+    """Run load until the end; the load generator, a process of its own, delays nothing that is timed in this one."""
+    process = load.start(workspace.programs.load_generator, gateway.endpoint, ENDLESS)
     try:
         yield
     finally:
-        stop.set()
-        process.join()
-
-
-def _keep_streaming(port: int, key: str, stop: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while not stop.is_set():
-        streams(port, key, 1)
+        process.kill()
+        process.communicate()
 
 
 def recycle(gateway: targets.Target) -> None:
@@ -197,18 +181,21 @@ def time_scrapes(gateway: targets.Target) -> ScrapeTimings:
 
 def run(workspace: targets.Workspace, rounds: int, recycles: int) -> Counter[str]:
     """Measure and print; return the failures."""
-    mock = targets.start_mock(workspace)
-    running = [mock]
+    engine = targets.Engine.start(workspace)
+    running = [engine.target]
     try:
-        gateway = targets.start_gateway(workspace, WORKERS)
+        gateway = start_gateway(workspace, WORKERS)
         running.append(gateway)
+        engine.pace(STREAM_LOAD)
         measure_load_phase(gateway, workspace, scraped=True)  # warm-up, discarded
         rows = [time_scrapes(gateway).row("fresh, idle")]
         phases: dict[bool, list[LoadPhase]] = {False: [], True: []}
         for number in range(rounds):
             for scraped in (False, True) if number % 2 else (True, False):
                 phases[scraped].append(measure_load_phase(gateway, workspace, scraped=scraped))
+        engine.pace(PLAIN_LOAD)
         plain_us = _plain_us(gateway, workspace)
+        engine.pace(STREAM_LOAD)
         with background_load(gateway, workspace):
             rows.append(time_scrapes(gateway).row("fresh, under load"))
             for _ in range(recycles):
@@ -237,8 +224,7 @@ def _compare(phases: dict[bool, list[LoadPhase]]) -> str:
 def _plain_us(gateway: targets.Target, workspace: targets.Workspace) -> float:
     """Return the CPU microseconds that a plain request costs the gateway."""
     before = processes.usage(gateway.process.pid).cpu_s
-    endpoint = load.Endpoint(gateway.port, workspace.key)
-    done = uvloop.run(load.plain_load(endpoint, requests=PLAIN, connections=32, tokens=16, timeout_s=READY_S * 10)).done
+    done = load.run(workspace.programs.load_generator, gateway.endpoint, PLAIN_LOAD).done
     return MICRO * (processes.usage(gateway.process.pid).cpu_s - before) / max(done, 1)
 
 
@@ -263,7 +249,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (busy := os.getloadavg()[0]) > (os.cpu_count() or 1) / 2:
         print(f"the machine is busy (load {busy:.1f}): times will be noisy", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="glasshouse-bench-", dir="/dev/shm") as directory:
-        failures = run(targets.Workspace(Path(directory), given.first_port), given.rounds, given.recycles)
+        workspace = targets.Workspace(Path(directory), given.first_port, native_programs.build())
+        failures = run(workspace, given.rounds, given.recycles)
     for reason, count in failures.items():
         print(f"failed: {count} times {reason}")
     return int(bool(failures))

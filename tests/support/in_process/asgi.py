@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gateway.exchange import ABORT_EXTENSION
+from gateway.asgi_exchange import ABORT_EXTENSION, AsgiExchange
+from gateway.dialects import DEFAULT_DIALECT
+
+if TYPE_CHECKING:
+    from gateway.telemetry.observation import RequestObservation
 
 DISCONNECT = {"type": "http.disconnect"}
 
@@ -51,3 +55,10 @@ class FakeAsgi:
     def body(self) -> bytes:
         """The body of the answer."""
         return b"".join(message["body"] for message in self.sent[1:])
+
+
+def exchange_on(asgi: FakeAsgi, observation: RequestObservation) -> AsgiExchange:
+    """An exchange that has begun."""
+    exchange = AsgiExchange(asgi.scope, asgi.receive, asgi.send)
+    exchange.begin(observation, DEFAULT_DIALECT)
+    return exchange

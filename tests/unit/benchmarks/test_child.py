@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from benchmarks import child, processes
-from tests.support.program import free_port, until
+from tests.support.program import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.mock_client import MockClient
-
 
 def _start(tmp_path: Path, *command: str) -> child.Child:
     return child.start("child", [sys.executable, *command], os.environ, tmp_path, tmp_path)
+
+
+def _never() -> None:
+    """Nothing is ready."""
 
 
 def _wait_for_output(started: child.Child) -> None:
@@ -47,18 +49,24 @@ def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pyt
     assert started.process.returncode == -signal.SIGKILL
 
 
-def test_a_child_that_ends_early_reports_its_log(tmp_path: Path) -> None:
-    started = _start(tmp_path, "-c", "raise SystemExit('no such option')")
-    with pytest.raises(child.NotReadyError, match="ended with 1:\nno such option"):
-        started.wait_ready(free_port(), "/", 20)
+def test_waiting_returns_what_is_ready(tmp_path: Path) -> None:
+    started = _start(tmp_path, "-c", "import time; time.sleep(60)")
+    answers = iter([None, None, 7])
+    assert started.wait_until(lambda: next(answers), 0.01, 20) == 7
     started.stop()
 
 
-def test_a_child_that_is_never_ready_times_out(tmp_path: Path, mock: MockClient) -> None:
-    mock.change(health=503)
+def test_a_child_that_ends_early_reports_its_log(tmp_path: Path) -> None:
+    started = _start(tmp_path, "-c", "raise SystemExit('no such option')")
+    with pytest.raises(child.NotReadyError, match="ended with 1:\nno such option"):
+        started.wait_until(_never, 0.01, 20)
+    started.stop()
+
+
+def test_a_child_that_is_never_ready_times_out(tmp_path: Path) -> None:
     started = _start(tmp_path, "-c", "import time; time.sleep(60)")
     began = time.monotonic()
-    with pytest.raises(child.NotReadyError, match="/health was 503 after 0 s"):
-        started.wait_ready(mock.port, "/health", 0.3)
+    with pytest.raises(child.NotReadyError, match="is not ready after 0 s"):
+        started.wait_until(_never, 0.01, 0.3)
     assert time.monotonic() - began >= 0.3
     started.stop()

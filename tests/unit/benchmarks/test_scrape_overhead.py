@@ -8,17 +8,17 @@ import subprocess
 import sys
 
 import pytest
-from benchmarks import targets
+from benchmarks import scrape_overhead
 from tests.support.program import free_port
 
-SCRAPE_OVERHEAD = targets.ROOT / "benchmarks" / "scrape_overhead.py"
+SCRAPE_OVERHEAD = scrape_overhead.__file__
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_small_run_measures_everything() -> None:
     options = ("--rounds", "1", "--recycles", "1", "--first-port", str(free_port()))
-    command = [sys.executable, str(SCRAPE_OVERHEAD), *options]
+    command = [sys.executable, SCRAPE_OVERHEAD, *options]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]

@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.deadline import RequestDeadline
+from gateway.deadline import DeadlineTimer, RequestDeadline
 from gateway.errors import ClientDisconnected, EngineTimeout, GatewayError, RequestTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-    from gateway.deadline import Phase
+    from gateway.deadline import Phase, Subscribe
 
 
 async def never() -> None:
     await asyncio.sleep(3600)
 
 
-def soon(seconds: float) -> Callable[[], Awaitable[None]]:
-    async def gone() -> None:
-        await asyncio.sleep(seconds)
+def soon(seconds: float) -> Subscribe:
+    """A client that goes after so many seconds."""
+    subscribed: list[Callable[[], None]] = []
 
-    return gone
+    def subscribe(callback: Callable[[], None] | None) -> None:
+        subscribed[:] = [callback] if callback else []
+
+    asyncio.get_running_loop().call_later(seconds, lambda: [callback() for callback in subscribed])
+    return subscribe
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +54,7 @@ PHASES: dict[str, tuple[type[GatewayError], str | None, str]] = {
 @pytest.mark.parametrize("name", PHASES)
 async def test_each_phase_ends_in_its_own_way(name: Phase) -> None:
     kind, code, reported = PHASES[name]
-    deadline = RequestDeadline(total=5)
+    deadline = RequestDeadline(DeadlineTimer(), total=5)
     begun = time.monotonic()
 
     async def guarded() -> None:
@@ -70,7 +74,7 @@ async def test_each_phase_ends_in_its_own_way(name: Phase) -> None:
 
 @pytest.mark.parametrize("name", PHASES)
 async def test_the_total_time_bounds_every_phase(name: Phase) -> None:
-    deadline = RequestDeadline(total=0.05)
+    deadline = RequestDeadline(DeadlineTimer(), total=0.05)
 
     async def guarded() -> None:
         with deadline:
@@ -85,7 +89,7 @@ async def test_the_total_time_bounds_every_phase(name: Phase) -> None:
 
 @pytest.mark.timing
 async def test_the_total_time_runs_over_all_phases() -> None:
-    deadline = RequestDeadline(total=0.2)
+    deadline = RequestDeadline(DeadlineTimer(), total=0.2)
     begun = time.monotonic()
 
     async def guarded() -> None:
@@ -103,7 +107,7 @@ async def test_the_total_time_runs_over_all_phases() -> None:
 
 @pytest.mark.timing
 async def test_a_phase_that_begins_anew_has_its_time_again() -> None:
-    deadline = RequestDeadline(total=5)
+    deadline = RequestDeadline(DeadlineTimer(), total=5)
     with deadline:
         for _ in range(10):
             deadline.phase("idle", 0.1)
@@ -112,7 +116,7 @@ async def test_a_phase_that_begins_anew_has_its_time_again() -> None:
 
 
 async def test_a_phase_that_goes_on_since_before_has_not() -> None:
-    deadline = RequestDeadline(total=5)
+    deadline = RequestDeadline(DeadlineTimer(), total=5)
 
     async def guarded() -> None:
         with deadline:
@@ -131,7 +135,7 @@ async def test_a_phase_that_goes_on_since_before_has_not() -> None:
 
 @pytest.mark.timing
 async def test_a_shorter_phase_behind_a_longer_one() -> None:
-    deadline = RequestDeadline(total=5)
+    deadline = RequestDeadline(DeadlineTimer(), total=5)
     begun = time.monotonic()
 
     async def guarded() -> None:
@@ -149,7 +153,7 @@ async def test_a_shorter_phase_behind_a_longer_one() -> None:
 
 
 async def test_a_longer_phase_behind_a_shorter_one() -> None:
-    deadline = RequestDeadline(total=5)
+    deadline = RequestDeadline(DeadlineTimer(), total=5)
     with deadline:
         deadline.phase("idle", 0.05)
         deadline.phase("ttft", 3)
@@ -158,7 +162,7 @@ async def test_a_longer_phase_behind_a_shorter_one() -> None:
 
 
 async def test_a_client_that_goes() -> None:
-    deadline = RequestDeadline(total=5)
+    deadline = RequestDeadline(DeadlineTimer(), total=5)
     deadline.watch_disconnect(soon(0.05))
 
     async def guarded() -> None:
@@ -172,7 +176,7 @@ async def test_a_client_that_goes() -> None:
 
 
 async def test_a_guard_is_used_again_after_an_attempt_that_failed() -> None:
-    deadline = RequestDeadline(total=5)
+    deadline = RequestDeadline(DeadlineTimer(), total=5)
 
     async def guarded(name: Phase) -> None:
         with deadline:
@@ -193,7 +197,7 @@ async def test_a_guard_is_used_again_after_an_attempt_that_failed() -> None:
 
 
 async def test_guards_inside_one_another_raise_once() -> None:
-    deadline = RequestDeadline(total=5)
+    deadline = RequestDeadline(DeadlineTimer(), total=5)
     with deadline:
 
         async def guarded() -> None:
@@ -210,14 +214,14 @@ async def test_guards_inside_one_another_raise_once() -> None:
 
 async def test_leaving_before_the_watcher_has_begun_warns_nobody() -> None:
     for _ in range(3):
-        deadline = RequestDeadline(total=5)
+        deadline = RequestDeadline(DeadlineTimer(), total=5)
         deadline.watch_disconnect(soon(0.01))
         deadline.stop()
     await asyncio.sleep(0.03)
 
 
 async def test_nothing_happens_after_a_stop() -> None:
-    deadline = RequestDeadline(total=0.05)
+    deadline = RequestDeadline(DeadlineTimer(), total=0.05)
     deadline.watch_disconnect(soon(0.05))
     deadline.phase("idle", 0.03)
     deadline.stop()
@@ -225,7 +229,7 @@ async def test_nothing_happens_after_a_stop() -> None:
 
 
 async def test_the_last_bytes_may_outlive_the_client_but_not_their_time() -> None:
-    deadline = RequestDeadline(total=5)
+    deadline = RequestDeadline(DeadlineTimer(), total=5)
     deadline.watch_disconnect(soon(0.03))
     with deadline:
         deadline.begin_final_write(1)
@@ -243,7 +247,7 @@ async def test_the_last_bytes_may_outlive_the_client_but_not_their_time() -> Non
 
 
 async def test_two_reasons_at_once_cancel_once_each() -> None:
-    deadline = RequestDeadline(total=5)
+    deadline = RequestDeadline(DeadlineTimer(), total=5)
     deadline.watch_disconnect(soon(0.05))
 
     async def attempt() -> None:
@@ -268,7 +272,7 @@ async def test_two_reasons_at_once_cancel_once_each() -> None:
 
 async def test_a_cancellation_from_outside_stays_one() -> None:
     async def work() -> None:
-        deadline = RequestDeadline(total=5)
+        deadline = RequestDeadline(DeadlineTimer(), total=5)
         try:
             with deadline:
                 deadline.phase("ttft", 3)
@@ -289,7 +293,7 @@ async def test_a_guard_needs_a_task() -> None:
 
     def outside() -> None:
         try:
-            RequestDeadline(total=1)
+            RequestDeadline(DeadlineTimer(), total=1)
         except RuntimeError as error:
             raised.append(error)
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gateway.deadline import RequestDeadline
+from gateway.deadline import DeadlineTimer, RequestDeadline
 from gateway.errors import ClientDisconnected, EngineTimeout
 
 
@@ -17,7 +17,7 @@ async def never() -> None:
 
 async def test_the_gateways_own_lag_is_not_the_engines_time() -> None:
     """What came while the event loop stood still is read before the phase is over."""
-    deadline = RequestDeadline(total=60)
+    deadline = RequestDeadline(DeadlineTimer(), total=60)
     came = asyncio.Event()
     asyncio.get_running_loop().call_later(0.1, came.set)
     with deadline:
@@ -30,7 +30,7 @@ async def test_the_gateways_own_lag_is_not_the_engines_time() -> None:
 
 
 async def test_a_phase_that_is_really_over_ends_a_moment_after_the_lag() -> None:
-    deadline = RequestDeadline(total=60)
+    deadline = RequestDeadline(DeadlineTimer(), total=60)
 
     async def guarded() -> None:
         with deadline:
@@ -44,7 +44,7 @@ async def test_a_phase_that_is_really_over_ends_a_moment_after_the_lag() -> None
 
 
 async def test_an_interrupt_ends_with_its_reason_and_the_first_one_counts() -> None:
-    deadline = RequestDeadline(total=60)
+    deadline = RequestDeadline(DeadlineTimer(), total=60)
     first, second = EngineTimeout("stalled", phase="ttft"), ClientDisconnected("gone")
     asyncio.get_running_loop().call_soon(deadline.interrupt, first)
     asyncio.get_running_loop().call_soon(deadline.interrupt, second)

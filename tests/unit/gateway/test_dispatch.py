@@ -7,23 +7,23 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.in_process.asgi import FakeAsgi
+from tests.support.in_process.asgi import FakeAsgi, exchange_on
 from tests.support.in_process.server import nonzero_samples
 from tests.support.in_process.upstream import FakeResponse, ready_engine
 
 from gateway.attempt import Timeouts, UpstreamResponse
-from gateway.deadline import RequestDeadline
+from gateway.deadline import DeadlineTimer, RequestDeadline
 from gateway.dialects import DEFAULT_DIALECT
 from gateway.dialects.openai.endpoints import CHAT
 from gateway.dispatch import Dispatcher
 from gateway.engines import Engine, Fleet
 from gateway.errors import EngineBadResponse, EngineReset, EngineUnreachable, ModelNotFound, NoEngineReady
-from gateway.exchange import Exchange
 from gateway.policies.keys import Key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from gateway.exchange import Exchange
     from gateway.telemetry.metrics import Metrics
     from gateway.telemetry.recorder import Recorder
 
@@ -45,8 +45,8 @@ async def opened(
     recorder: Recorder, *engines: Engine, model: str = "mock"
 ) -> AsyncIterator[tuple[Engine, UpstreamResponse, Exchange]]:
     asgi = FakeAsgi()
-    exchange = Exchange(asgi.scope, asgi.receive, asgi.send, recorder.begin("id-1", CHAT.path), DEFAULT_DIALECT)
-    exchange.deadline = RequestDeadline(total=5)
+    exchange = exchange_on(asgi, recorder.begin("id-1", CHAT.path))
+    exchange.deadline = RequestDeadline(DeadlineTimer(), total=5)
     request = DEFAULT_DIALECT.parse(CHAT, json.dumps({"model": model}).encode())
     dispatcher = Dispatcher(Fleet(engines, max_success_age=60), TIMEOUTS, recorder)
     try:

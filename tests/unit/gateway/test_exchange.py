@@ -7,54 +7,32 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.in_process.asgi import DISCONNECT, FakeAsgi, body_message
+from tests.support.in_process.asgi import DISCONNECT, FakeAsgi, exchange_on
 
+from gateway.asgi_exchange import AsgiExchange, exchange_of
 from gateway.dialects import DEFAULT_DIALECT
 from gateway.errors import (
-    BodyTooLarge,
     ClientDisconnected,
     EngineBadResponse,
     InvalidRequest,
     MethodNotAllowed,
     Unauthorized,
 )
-from gateway.exchange import Exchange, exchange_of, request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.telemetry.recorder import Recorder
 
-    Begin = Callable[[FakeAsgi], Exchange]
+    Begin = Callable[[FakeAsgi], AsgiExchange]
 
 
 @pytest.fixture
 def begin(recorder: Recorder) -> Begin:
-    def make(asgi: FakeAsgi) -> Exchange:
-        return Exchange(asgi.scope, asgi.receive, asgi.send, recorder.begin("id-1", "other"), DEFAULT_DIALECT)
+    def make(asgi: FakeAsgi) -> AsgiExchange:
+        return exchange_on(asgi, recorder.begin("id-1", "other"))
 
     return make
-
-
-async def test_a_body_comes_in_pieces(begin: Begin) -> None:
-    calls: list[int] = []
-    asgi = FakeAsgi(
-        body_message(b"a", more=True), body_message(b"", more=True), body_message(b"bc", more=True), body_message(b"d")
-    )
-    assert await begin(asgi).read_body(10, progress=calls.append) == b"abcd"
-    assert calls == [1, 3, 4]
-
-
-async def test_a_body_that_says_that_it_is_too_long_is_not_read(begin: Begin) -> None:
-    asgi = FakeAsgi(body_message(b"x" * 11), headers={b"content-length": b"11"})
-    with pytest.raises(BodyTooLarge):
-        await begin(asgi).read_body(10)
-    assert len(asgi.messages) == 1
-
-
-async def test_a_client_that_leaves_while_it_sends(begin: Begin) -> None:
-    with pytest.raises(ClientDisconnected):
-        await begin(FakeAsgi(body_message(b"a", more=True), DISCONNECT)).read_body(10)
 
 
 async def test_an_answer_in_pieces_has_the_requests_id(begin: Begin) -> None:
@@ -152,12 +130,19 @@ async def test_another_application_answers(begin: Begin) -> None:
 
 
 @pytest.mark.parametrize("given", [b"My-own.id_1:2", b"x" * 128])
-def test_a_request_id_that_is_safe_is_kept(given: bytes) -> None:
-    assert request_id({"headers": [(b"x-request-id", given)]}) == given.decode()
+def test_a_request_id_that_is_safe_is_kept(begin: Begin, given: bytes) -> None:
+    assert begin(FakeAsgi(headers={b"x-request-id": given})).request_id() == given.decode()
 
 
 @pytest.mark.parametrize("given", [b"", b"a b", b"x" * 129, b"\xff"])
-def test_any_other_request_id_is_replaced(given: bytes) -> None:
-    made = {request_id({"headers": [(b"x-request-id", given)]}) for _ in range(2)}
+def test_any_other_request_id_is_replaced(begin: Begin, given: bytes) -> None:
+    made = {begin(FakeAsgi(headers={b"x-request-id": given})).request_id() for _ in range(2)}
     assert len(made) == 2
     assert all(len(name) == 32 for name in made)
+
+
+def test_of_headers_with_the_same_name_the_first_counts(begin: Begin) -> None:
+    asgi = FakeAsgi()
+    asgi.scope["headers"] = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]
+    exchange = begin(asgi)
+    assert [exchange.header(name) for name in (b"a", b"b", b"c")] == [b"1", b"2", None]

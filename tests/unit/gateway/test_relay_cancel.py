@@ -243,9 +243,8 @@ async def test_a_stop_tells_the_clients_of_unfinished_requests(serve: Serve, alp
         await stream_client.send(post(chat(stream=True, mock={"fault": "stall:2"}), "connection: close"))
         await stream_client.until(b"w001")
         await alpha.wait_for(lambda truth: truth["running"] == 2)
-        for task in asyncio.all_tasks():
-            if "run_asgi" in repr(task.get_coro()):
-                task.cancel()
+        for task in gateway.server.server_state.tasks:
+            task.cancel()
         body = await plain_client.message()
         assert plain_client.head.startswith(b"HTTP/1.1 503 ")
         assert b'"code":"shutting_down"' in body

@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from gateway.asgi_exchange import App
 from gateway.attempt import Timeouts
 from gateway.background import running
 from gateway.cors import Cors
 from gateway.cost import CostLedger, EngineMeter, TimeShare, read_meters
 from gateway.dialects import DEFAULT_DIALECT, ENDPOINTS
 from gateway.engines import Engine, EngineMonitor, Fleet, PollSchedule
-from gateway.exchange import App
 from gateway.gateway_app import GatewayApp
 from gateway.policies.keys import KeyRing
 from gateway.relay import Relay

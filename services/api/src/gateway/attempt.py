@@ -1,8 +1,6 @@
 """One attempt at one engine: from sending the request to an answer that can be trusted, before the client sees it."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from gateway.cost import EngineMeter
@@ -10,7 +8,6 @@ from gateway.dialects.base import Dialect, Headers, InferenceRequest, StreamAggr
 from gateway.engines import Engine
 from gateway.errors import EngineBadResponse
 from gateway.exchange import Exchange
-from gateway.telemetry.observation import RequestObservation
 from gateway.upstream import Response, parse_retry_after
 
 _OK = 200
@@ -50,43 +47,58 @@ class UpstreamResponse(NamedTuple):
     scanner: UsageScanner | None = None
 
 
-@asynccontextmanager
-async def attempt(
-    engine: Engine, exchange: Exchange, request: InferenceRequest, timeouts: Timeouts, headers: Headers
-) -> AsyncIterator[UpstreamResponse]:
-    """Sends the request, reads an answer as far as it takes to trust it, and lets the engine go at the end.
-
-    A stream is trusted from its first event on, a plain answer when it is whole, or too large to be held. Leaving early
-    cuts the connection, which is how an engine learns that nobody wants its answer any more.
+class Attempt:
+    """One request to one engine, from its construction, from where on it counts as in flight, to `close`.
 
     Args:
         engine: The engine.
         exchange: The request's.
         request: What it asks.
         timeouts: How long each phase may take.
-        headers: Those of the engine's request; see `engine_headers`.
-
-    Raises:
-        EngineError, ClientError: There is an error instead, or no answer at all.
     """
-    observation, deadline, dialect = exchange.observation, exchange.deadline, request.endpoint.dialect
-    stream, aggregator = _decoders(engine, request)
-    # A plain answer comes whole: until then, a long one and a hung engine look the same. The engine's monitor tells
-    # them apart.
-    deadline.phase("total" if stream is None else "ttft", timeouts.total if stream is None else timeouts.ttft)
-    observation.token_events = 0
-    engine.inflight += 1
-    meter = engine.meter
-    if meter is not None:
-        meter.begin()
-    upstream: Response | None = None
-    finished = False
-    try:
+
+    __slots__ = ("_deadline", "_exchange", "_meter", "_request", "_stream", "_timeouts", "_upstream", "engine")
+
+    def __init__(self, engine: Engine, exchange: Exchange, request: InferenceRequest, timeouts: Timeouts) -> None:
+        self.engine = engine
+        self._exchange, self._deadline = exchange, exchange.deadline
+        self._request, self._timeouts = request, timeouts
+        self._meter: EngineMeter | None = engine.meter
+        self._stream: StreamDecoder | None = None
+        self._upstream: Response | None = None
+        exchange.observation.token_events = 0
+        engine.inflight += 1
+        if self._meter is not None:
+            self._meter.begin()
+
+    async def response(self, headers: Headers) -> UpstreamResponse:
+        """Sends the request, and reads an answer as far as it takes to trust it.
+
+        A stream is trusted from its first event on, a plain answer when it is whole, or too large to be held.
+
+        Args:
+            headers: Those of the engine's request; see `engine_headers`.
+
+        Raises:
+            EngineError, ClientError: There is an error instead, or no answer at all.
+        """
+        engine, exchange, request, timeouts, deadline = (
+            self.engine, self._exchange, self._request, self._timeouts, self._deadline,
+        )  # fmt: skip
+        dialect = request.endpoint.dialect
+        stream, aggregator = _decoders(engine, request)
+        self._stream = stream
+        # A plain answer comes whole: until then, a long one and a hung engine look the same. The engine's monitor tells
+        # them apart.
+        deadline.phase("total" if stream is None else "ttft", timeouts.total if stream is None else timeouts.ttft)
         with deadline:
             engine.waiting.add(deadline.interrupt)
             body = dialect.to_engine(request, as_stream=aggregator is not None)
-            upstream = await engine.upstream.request(b"POST", request.endpoint.engine_path, body, headers)
-            await _check_head(upstream, dialect)
+            self._upstream = upstream = await engine.upstream.request(
+                b"POST", request.endpoint.engine_path, body, headers
+            )
+            if upstream.status != _OK or b"content-encoding" in upstream.headers:
+                await _check_head(upstream, dialect)
             if stream is None:
                 response = await _read_plain(upstream, dialect)
             else:
@@ -95,22 +107,34 @@ async def attempt(
                 await _aggregate(upstream, aggregator, engine, exchange, timeouts.idle)
                 response = UpstreamResponse(upstream, aggregator.answer())
             if response.stream is None and response.scanner is None:
-                answer, observation.usage = dialect.parse_answer(response.head)
+                answer, exchange.observation.usage = dialect.parse_answer(response.head)
                 if answer is not response.head:
                     response = UpstreamResponse(upstream, answer)
-                if meter is not None:  # the answer is whole; its head says what it cost
-                    _charge(meter, observation, stream)
-                    meter = None
+                self._charge()  # the answer is whole; its head says what it cost
         engine.waiting.discard(deadline.interrupt)
-        yield response
-        finished = True
-    finally:
-        engine.waiting.discard(deadline.interrupt)
+        return response
+
+    def close(self, *, finished: bool) -> None:
+        """Lets the engine go.
+
+        Args:
+            finished: The answer has been relayed to its end. Otherwise the connection is cut, which is how an engine
+                learns that nobody wants its answer any more.
+        """
+        engine, stream = self.engine, self._stream
+        engine.waiting.discard(self._deadline.interrupt)
         engine.inflight -= 1
+        self._charge()
+        if self._upstream is not None:
+            self._upstream.close(linger=finished, reuse=stream is None or not engine.closes_after_streams)
+
+    def _charge(self) -> None:
+        """The attempt has left the engine, and pays for what it has used itself, once."""
+        meter, stream, observation = self._meter, self._stream, self._exchange.observation
         if meter is not None:
-            _charge(meter, observation, stream)
-        if upstream is not None:
-            upstream.close(linger=finished, reuse=stream is None or not engine.closes_after_streams)
+            self._meter = None
+            usd, equivalents = meter.end(observation.usage, 0 if stream is None else stream.token_events)
+            observation.charge(meter.engine, usd, equivalents)
 
 
 def _decoders(engine: Engine, request: InferenceRequest) -> tuple[StreamDecoder | None, StreamAggregator | None]:
@@ -132,12 +156,6 @@ def engine_headers(exchange: Exchange) -> Headers:
         if value is not None and _TRACE_VALUE.fullmatch(value):
             headers.append((name, value))
     return tuple(headers)
-
-
-def _charge(meter: EngineMeter, observation: RequestObservation, stream: StreamDecoder | None) -> None:
-    """The attempt has left the engine, and pays for what it has used itself."""
-    usd, equivalents = meter.end(observation.usage, 0 if stream is None else stream.token_events)
-    observation.charge(meter.engine, usd, equivalents)
 
 
 async def _check_head(upstream: Response, dialect: Dialect) -> None:
@@ -188,7 +206,7 @@ async def _first_event(upstream: Response, stream: StreamDecoder, dialect: Diale
         raise error or EngineBadResponse("The engine answered a stream with something else.")
     head = b""
     while not stream.events_seen and stream.failure is None:
-        head += await next_events(upstream, stream)
+        head += await _next_events(upstream, stream)
     if stream.failure is not None and not stream.token_events:
         raise stream.failure
     return UpstreamResponse(upstream, head, stream)
@@ -210,12 +228,12 @@ async def _aggregate(
             engine.record_progress()
         last_event_at = deadline.phase("idle", idle, since=last_event_at if stream.events_seen == events_seen else None)
         events_seen = stream.events_seen
-        await next_events(upstream, stream)
+        await _next_events(upstream, stream)
     if stream.failure is not None:
         raise stream.failure
 
 
-async def next_events(upstream: Response, stream: StreamDecoder) -> bytes:
+async def _next_events(upstream: Response, stream: StreamDecoder) -> bytes:
     """Feeds the stream with its next bytes, or ends it; returns what may go to the client."""
     data = await upstream.chunk()
     return stream.feed(data) if data else stream.finish()

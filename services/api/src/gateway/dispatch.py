@@ -6,11 +6,11 @@ busy engine at only one more.
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from types import TracebackType
 from typing import NamedTuple
 
-from gateway.attempt import Timeouts, UpstreamResponse, attempt, engine_headers
+from gateway.attempt import Attempt, Timeouts, UpstreamResponse, engine_headers
 from gateway.dialects.base import InferenceRequest
 from gateway.engines import Engine, Fleet
 from gateway.errors import (
@@ -31,8 +31,8 @@ from gateway.telemetry.observation import RequestObservation
 from gateway.telemetry.recorder import Recorder
 
 
-class _Attempt(NamedTuple):
-    """An engine that was asked, and when that began (`time.monotonic`)."""
+class _Failure(NamedTuple):
+    """An engine whose attempt failed, and when that began (`time.monotonic`)."""
 
     engine: Engine
     began: float
@@ -48,70 +48,114 @@ class Dispatcher:
     """
 
     def __init__(self, fleet: Fleet, timeouts: Timeouts, recorder: Recorder) -> None:
-        self._fleet = fleet
-        self._timeouts = timeouts
-        self._recorder = recorder
+        self.fleet = fleet
+        self.timeouts = timeouts
+        self.recorder = recorder
 
-    @asynccontextmanager
-    async def open(
-        self, exchange: Exchange, request: InferenceRequest, key: Key
-    ) -> AsyncIterator[tuple[Engine, UpstreamResponse]]:
-        """Finds an engine that answers, and yields it with its answer.
+    def open(self, exchange: Exchange, request: InferenceRequest, key: Key) -> "Dispatch":
+        """What finds an engine that answers.
 
         Args:
             exchange: The request's.
             request: What it asks.
             key: Whose request it is: what an error may tell depends on it.
+        """
+        return Dispatch(self, exchange, request, key)
+
+
+class Dispatch:
+    """One request on its way to an engine. Enter it for the engine that answers, and its answer.
+
+    Raises:
+        EngineError: On entering: the last attempt failed.
+        NoEngineReady: On entering: no engine is left to ask.
+        ModelNotFound: On entering: no engine serves the model.
+    """
+
+    __slots__ = (
+        *("_attempt", "_began", "_exchange", "_failed", "_fleet", "_key", "_on_trial", "_recorder", "_request"),
+        *("_retried_once", "_timeouts"),
+    )
+
+    def __init__(self, dispatcher: Dispatcher, exchange: Exchange, request: InferenceRequest, key: Key) -> None:
+        self._fleet, self._timeouts, self._recorder = dispatcher.fleet, dispatcher.timeouts, dispatcher.recorder
+        self._exchange, self._request, self._key = exchange, request, key
+        self._failed: list[_Failure] = []
+        self._retried_once = False
+
+    async def __aenter__(self) -> tuple[Engine, UpstreamResponse]:
+        headers = engine_headers(self._exchange)
+        self._fleet.budget.record_request()
+        while True:
+            self._begin()
+            try:
+                response = await self._attempt.response(headers)
+            except BaseException as error:
+                if not self._failed_with(error):
+                    raise
+            else:
+                if self._failed:
+                    self._penalize(self._failed)
+                return self._attempt.engine, response
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._attempt.close(finished=True)
+            self._attempt.engine.record_success()
+            self._end("ok")
+        else:
+            self._failed_with(error)
+
+    def _begin(self) -> None:
+        """Chooses an engine, and begins an attempt at it."""
+        observation = self._exchange.observation
+        engine = self._fleet.choose(
+            self._request.model,
+            exclude=[failure.engine for failure in self._failed] if self._failed else (),
+            visible=self._key.may_use,
+            detailed=self._key.role == "admin",
+        )
+        observation.engine = engine.name
+        observation.attempts += 1
+        self._began = time.monotonic()
+        self._on_trial = engine.is_due_for_trial
+        if self._on_trial:
+            engine.outlier.on_trial = True
+        self._attempt = Attempt(engine, self._exchange, self._request, self._timeouts)
+
+    def _end(self, result: AttemptResult) -> None:
+        """Counts the attempt, which has been closed."""
+        engine = self._attempt.engine
+        if self._on_trial:
+            engine.outlier.on_trial = False
+        self._recorder.attempt_finished(engine.name, result)
+
+    def _failed_with(self, error: BaseException) -> bool:
+        """Ends the attempt, which failed; whether another engine is to be asked.
 
         Raises:
-            EngineError: The last attempt failed.
-            NoEngineReady: No engine is left to ask.
-            ModelNotFound: No engine serves the model.
+            NoEngineReady: Instead of an error that only says that the engine is gone.
         """
-        observation = exchange.observation
-        headers = engine_headers(exchange)
-        self._fleet.budget.record_request()
-        failed: list[_Attempt] = []
-        retried_once = False
-        while True:
-            engine = self._fleet.choose(
-                request.model,
-                exclude=[each.engine for each in failed],
-                visible=key.may_use,
-                detailed=key.role == "admin",
-            )
-            observation.engine = engine.name
-            observation.attempts += 1
-            result: AttemptResult = "cancelled"
-            this = _Attempt(engine, time.monotonic())
-            if on_trial := engine.is_due_for_trial:
-                engine.outlier.on_trial = True
-            try:
-                async with attempt(engine, exchange, request, self._timeouts, headers) as response:
-                    self._penalize(failed)
-                    yield engine, response
-                result = "ok"
-                engine.record_success()
-            except GatewayError as error:
-                result = _result(error)
-                self._record(error, this, observation, on_trial=on_trial)
-                if not self._should_retry(error, this, failed, request, observation, retried_once=retried_once):
-                    if isinstance(error, EngineUnreachable):
-                        raise self._fleet.unavailable_error([engine], detailed=key.role == "admin") from error
-                    raise
-                retried_once |= not _is_gone(error)
-            except Exception:
-                result = "error"  # an error of our own, not a cancellation
-                raise
-            else:
-                return
-            finally:
-                if on_trial:
-                    engine.outlier.on_trial = False
-                self._recorder.attempt_finished(engine.name, result)
-            failed.append(this)
+        self._attempt.close(finished=False)
+        if not isinstance(error, GatewayError):
+            self._end("error" if isinstance(error, Exception) else "cancelled")  # one of our own, or a cancellation
+            return False
+        this = _Failure(self._attempt.engine, self._began)
+        try:
+            self._record(error, this)
+            if self._should_retry(error, this):
+                self._retried_once |= not _is_gone(error)
+                self._failed.append(this)
+                return True
+        finally:
+            self._end(_result(error))
+        if isinstance(error, EngineUnreachable):
+            raise self._fleet.unavailable_error([this.engine], detailed=self._key.role == "admin") from error
+        return False
 
-    def _record(self, error: GatewayError, this: _Attempt, observation: RequestObservation, *, on_trial: bool) -> None:
+    def _record(self, error: GatewayError, this: _Failure) -> None:
         """Records what a failed attempt proves about its engine.
 
         A failure that another engine might share (a 500, a slow first token) counts against the engine only once
@@ -130,33 +174,25 @@ class Dispatcher:
             engine.recheck.set()
         elif isinstance(error, EngineTimeout) and error.phase == "total":
             return
-        elif on_trial or _broke_midway(error, observation):
+        elif self._on_trial or _broke_midway(error, self._exchange.observation):
             self._penalize([this])
         elif isinstance(error, EngineBadResponse):
             engine.recheck.set()
 
-    def _penalize(self, failed: Sequence[_Attempt]) -> None:
+    def _penalize(self, failed: Sequence[_Failure]) -> None:
         """Counts these failures against their engines."""
         for engine, began in failed:
             engine.record_failure(began, others_ready=self._fleet.others_ready(engine))
 
-    def _should_retry(
-        self,
-        error: GatewayError,
-        this: _Attempt,
-        failed: Sequence[_Attempt],
-        request: InferenceRequest,
-        observation: RequestObservation,
-        *,
-        retried_once: bool,
-    ) -> bool:
+    def _should_retry(self, error: GatewayError, this: _Failure) -> bool:
         """Whether a failed attempt may be retried at another engine."""
-        tried = [each.engine for each in (this, *failed)]
+        tried = [each.engine for each in (this, *self._failed)]
         final = not isinstance(error, EngineError) or (isinstance(error, EngineTimeout) and error.phase == "total")
-        if observation.status is not None or final or not self._fleet.has_alternative(request.model, *tried):
+        has_begun = self._exchange.observation.status is not None
+        if has_begun or final or not self._fleet.has_alternative(self._request.model, *tried):
             return False
         if not _is_gone(error):
-            if retried_once:
+            if self._retried_once:
                 return False
             if not isinstance(error, EngineBusy) and not self._fleet.budget.try_acquire():
                 if this.engine.is_suspect:  # another engine has shown before that this one is to blame

@@ -1,16 +1,15 @@
-"""One request and its answer on their way through the gateway. What ASGI looks like is known here and nowhere above.
+"""One request and its answer, as whoever serves it sees them.
 
-`Exchange` stands on ASGI's `scope`, `receive` and `send`. The relay speaks to its methods only, so that a cycle of the
-server's own can take its place for the relayed paths.
+Where the request comes from and how the answer gets to the client is behind this interface: relayed requests are served
+on the connection itself (`gateway.server.relayed`), all others by way of ASGI (`gateway.asgi_exchange`).
 """
 
 import asyncio
+import os
 import re
-import secrets
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 
-from gateway.coding import Body, too_large
 from gateway.deadline import RequestDeadline
 from gateway.dialects.base import Dialect
 from gateway.errors import (
@@ -23,35 +22,34 @@ from gateway.errors import (
 )
 from gateway.telemetry.observation import RequestObservation
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
-# The ASGI extension by which a server lets its application cut the connection, by its callable `abort`.
-ABORT_EXTENSION = "glasshouse.abort"
-# The type of a scope for what is not a request that an application could serve. Its `error` is the answer.
-REFUSED = "glasshouse.refused"
 _ERROR_SEND_TIMEOUT_S = 5.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_ID_BYTES = 16
 
 
-class Exchange:
+def _random_ids() -> Iterator[str]:
+    """Ids of 128 random bits. The system is asked for many at a time, since each call takes a microsecond.
+
+    Begun by the first request of a worker: none is left over from before it was forked off.
+    """
+    while True:
+        digits = os.urandom(256 * _ID_BYTES).hex()
+        for start in range(0, len(digits), 2 * _ID_BYTES):
+            yield digits[start : start + 2 * _ID_BYTES]
+
+
+_new_ids = _random_ids()
+
+
+class Exchange(ABC):
     """One request and its answer.
-
-    Args:
-        scope: ASGI's.
-        receive: ASGI's.
-        send: ASGI's.
-        observation: Where the request is observed.
-        dialect: Whose errors the client understands.
 
     Attributes:
         method: The request's method.
-        observation: As given; `write_head` and `fail` keep its status true.
-        dialect: As given.
+        observation: Where the request is observed; `write_head` and `fail` keep its status true.
+        dialect: Whose errors the client understands.
         deadline: What may cut the request short. Set by whoever serves it with one.
         request_id_header: Goes with the engine's request and with every answer.
         extra_headers: Headers of every answer to this request: its id, and what lets a page of another site read it.
@@ -59,9 +57,7 @@ class Exchange:
 
     __slots__ = (
         "_headers",
-        "_receive",
-        "_scope",
-        "_send",
+        "_values",
         "deadline",
         "dialect",
         "extra_headers",
@@ -71,29 +67,48 @@ class Exchange:
     )
 
     deadline: RequestDeadline
+    observation: RequestObservation
+    dialect: Dialect
+    request_id_header: Header
+    extra_headers: list[Header]
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, observation: RequestObservation, dialect: Dialect
-    ) -> None:
-        self._scope = scope
-        self._headers: Sequence[Header] = scope["headers"]
-        self._receive = receive
-        self._send = send
-        self.method: str = scope["method"]
+    def __init__(self, method: str, headers: Sequence[Header]) -> None:
+        self.method = method
+        self._headers = headers
+        self._values = dict(reversed(headers))  # of headers with the same name, the first
+
+    def begin(self, observation: RequestObservation, dialect: Dialect) -> None:
+        """The exchange is about to be served."""
         self.observation = observation
         self.dialect = dialect
-        self.request_id_header: Header = (b"x-request-id", observation.request_id.encode())
-        self.extra_headers: list[Header] = [self.request_id_header]
+        self.request_id_header = (b"x-request-id", observation.request_id.encode())
+        self.extra_headers = [self.request_id_header]
 
     # The request
 
     def header(self, name: bytes) -> bytes | None:
         """A request header's value; `name` in lower case. None when it is not there."""
-        for key, value in self._headers:
-            if key == name:
-                return bytes(value)
-        return None
+        return self._values.get(name)
 
+    def request_id(self) -> str:
+        """The client's own `x-request-id` if it is safe to repeat, else a new one of 128 random bits."""
+        value = self._values.get(b"x-request-id")
+        if value is not None and _REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+        return next(_new_ids)
+
+    @abstractmethod
+    def whole_body(self, limit: int) -> bytes | None:
+        """The request's body, if all of it has arrived and it has no content coding; else None.
+
+        Args:
+            limit: Maximum size in bytes.
+
+        Raises:
+            BodyTooLarge: It is longer.
+        """
+
+    @abstractmethod
     async def read_body(self, limit: int, progress: Callable[[int], object] = lambda _: None) -> bytes:
         """The request's whole body, without its content coding.
 
@@ -107,56 +122,42 @@ class Exchange:
             InvalidRequest: It is not what its coding says, or its framing is not HTTP.
             UnsupportedCoding: Its coding is not supported.
         """
-        length = self.header(b"content-length")
-        if length is not None and length.isdigit() and int(length) > limit:
-            raise too_large(limit)
-        codings = [value for name, value in self._headers if name == b"content-encoding"]
-        body = Body(limit, b",".join(codings))
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnected("The client closed the connection while it sent its request.")
-            if piece := message.get("body", b""):
-                await body.add(piece)
-                progress(body.size)
-            if not message.get("more_body", False):
-                return body.end()
 
-    async def wait_for_disconnect(self) -> None:
-        """Returns when the client has closed its connection. Only after the whole body has been read."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+    @abstractmethod
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
+        """Has this called, once, when the client closes its connection; at once if it has. None: nothing is called."""
+
+    @abstractmethod
+    async def has_left(self) -> bool:
+        """Whether the client has closed its connection, or its side of it."""
 
     # The answer
 
-    def write_head(self, status: int, headers: Sequence[Header]) -> Awaitable[None]:
-        """Sends the answer's status and headers."""
-        self.observation.status = status
-        return self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self.extra_headers]})
+    @abstractmethod
+    async def write_head(self, status: int, headers: Sequence[Header]) -> None:
+        """Sends the answer's status and headers, at the latest with what is written next."""
 
-    def write(self, data: bytes) -> Awaitable[None]:
+    @abstractmethod
+    async def write(self, data: bytes) -> None:
         """Sends a piece of the answer's body. Waits while too much of what was sent before is unread."""
-        return self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    def end(self, data: bytes = b"") -> Awaitable[None]:
+    @abstractmethod
+    async def end(self, data: bytes = b"") -> None:
         """Sends the last piece of the answer's body."""
-        return self._send({"type": "http.response.body", "body": data})
 
+    @abstractmethod
     async def abort(self) -> None:
-        """Cuts the connection of a client that has gone or does not read, with whatever it has left unread.
+        """Cuts the connection of a client that has gone or does not read, with whatever it has left unread."""
 
-        Needs a server that offers `ABORT_EXTENSION` (see `gateway.server.scope`): ASGI itself has no word for it.
-        """
-        extension = self._scope.get("extensions", {}).get(ABORT_EXTENSION)
-        if extension is not None:
-            extension["abort"]()
-            await self.wait_for_disconnect()
+    @abstractmethod
+    def close(self) -> None:
+        """Whoever served the request is done: an answer that is not complete never will be."""
 
     def plain_headers(self, length: int | None) -> list[Header]:
         """The headers of an answer that is not a stream; `length` is that of its body, None where it is unknown."""
         headers = list(self.dialect.plain_headers)
         if length is not None:
-            headers.append((b"content-length", str(length).encode()))
+            headers.append((b"content-length", b"%d" % length))
         cost = self.observation.cost
         if cost is not None:
             headers.append((b"x-cost-usd", b"%.12f" % cost))  # without an exponent, as small as it may be
@@ -184,53 +185,9 @@ class Exchange:
 
     async def cancellation_reason(self) -> GatewayError:
         """Why the task that serves the request was cancelled: the client has gone, or else the worker stops."""
-        try:
-            async with asyncio.timeout(0):
-                await self.wait_for_disconnect()
-        except TimeoutError:
-            return ShuttingDown("The gateway is shutting down. Please try again.", retry_after=1)
-        return ClientDisconnected("The client closed the connection.")
-
-    # Other ASGI applications
-
-    async def delegate(self, app: App) -> None:
-        """Has an ASGI application answer, which finds this exchange by `exchange_of`.
-
-        The status and the route that it chooses are observed, and its answer gets the headers of every answer. HEAD
-        works wherever GET does: the server, which knows of the HEAD, leaves the body out.
-        """
-        scope, observation = self._scope, self.observation
-        scope.setdefault("state", {})["exchange"] = self
-        if self.method == "HEAD":
-            scope = {**scope, "method": "GET"}
-
-        async def observed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                observation.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *self.extra_headers]
-            await self._send(message)
-
-        try:
-            await app(scope, self._receive, observed)
-        finally:
-            if (route := scope.get("route")) is not None:
-                observation.route = route.path
-
-
-def exchange_of(scope: Scope) -> Exchange:
-    """The exchange that a request of a delegate belongs to."""
-    exchange: Exchange = scope["state"]["exchange"]
-    return exchange
-
-
-def request_id(scope: Scope) -> str:
-    """The client's own `x-request-id` if it is safe to repeat, else a new one of 128 random bits."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            if _REQUEST_ID.fullmatch(value):
-                return str(value, "ascii")
-            break
-    return secrets.token_hex(16)
+        if await self.has_left():
+            return ClientDisconnected("The client closed the connection.")
+        return ShuttingDown("The gateway is shutting down. Please try again.", retry_after=1)
 
 
 def _error_headers(error: GatewayError) -> list[Header]:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 from loguru import logger
 
+from gateway.asgi_exchange import REFUSED, App, AsgiExchange, Receive, Scope, Send
 from gateway.cors import Cors
 from gateway.deadline import cancellation_handled
 from gateway.dialects.base import Dialect, Endpoint
 from gateway.errors import GatewayError
-from gateway.exchange import REFUSED, App, Exchange, Receive, Scope, Send, request_id
+from gateway.exchange import Exchange
 from gateway.relay import Relay
 from gateway.telemetry.recorder import Recorder
 
@@ -28,6 +29,9 @@ class GatewayApp:
         fallback: The rest of the API, and the lifespan.
         recorder: Where each request is counted and logged when it ends.
         cors: Which pages of other sites may read the answers.
+
+    Attributes:
+        relayed: The relayed paths, as they are in a request's target.
     """
 
     def __init__(
@@ -39,57 +43,73 @@ class GatewayApp:
         recorder: Recorder,
         cors: Cors,
     ) -> None:
-        self._endpoints = endpoints
+        self.relayed = {path.encode(): endpoint for path, endpoint in endpoints.items()}
         self._dialect = dialect
         self._relay = relay
         self._fallback = fallback
         self._recorder = recorder
         self._cors = cors
 
+    async def relay(self, exchange: Exchange, endpoint: Endpoint) -> None:
+        """Serves a request to a relayed path, to its end."""
+        observation = self._recorder.begin(exchange.request_id(), endpoint.path)
+        exchange.begin(observation, endpoint.dialect)
+        try:
+            try:
+                self._cors.open(exchange)
+                if exchange.method != "OPTIONS" or not await self._preflight(exchange, "POST, OPTIONS"):
+                    await self._relay.serve(endpoint, exchange)
+            except BaseException as error:  # noqa: BLE001 - the last resort: whatever it is, the client gets an answer
+                await self._fail(exchange, error)
+        finally:
+            exchange.close()
+            observation.finish()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See the ASGI specification."""
+        """See the ASGI specification. Serves all that is not relayed."""
         if scope["type"] not in {"http", REFUSED}:
             await self._fallback(scope, receive, send)
             return
-        path: str = scope["path"]
-        endpoint = self._endpoints.get(path)
+        exchange = AsgiExchange(scope, receive, send)
         # Until a route is known to match, the path is the client's text, and must not become a label.
-        observation = self._recorder.begin(
-            request_id(scope), endpoint.path if endpoint else "other", log=path not in HEALTH_PATHS
-        )
-        dialect = endpoint.dialect if endpoint else self._dialect
-        exchange = Exchange(scope, receive, send, observation, dialect)
+        observation = self._recorder.begin(exchange.request_id(), "other", log=scope["path"] not in HEALTH_PATHS)
+        exchange.begin(observation, self._dialect)
         try:
             try:
                 if scope["type"] == REFUSED:  # the server could not read it, or does not accept it
                     raise scope["error"]  # noqa: TRY301 - one place answers all errors
                 self._cors.open(exchange)
-                if exchange.method == "OPTIONS" and await self._preflight(endpoint, exchange):
-                    pass
-                elif endpoint is not None:
-                    await self._relay.serve(endpoint, exchange)
-                else:
+                if exchange.method != "OPTIONS" or not await self._preflight(exchange, "GET, HEAD, OPTIONS"):
                     await exchange.delegate(self._fallback)
-            except GatewayError as error:
-                observation.error = error
-            except asyncio.CancelledError:
-                cancellation_handled()
-                observation.error = await exchange.cancellation_reason()
-            except Exception:  # noqa: BLE001 - the last resort: whatever it is, the client gets an answer
-                logger.exception("request {} failed inside the gateway", observation.request_id)
-                observation.error = GatewayError.unexpected(observation.request_id)
-            if observation.error is not None:  # also one that the fallback has left unanswered
-                await exchange.fail(observation.error)
+                if observation.error is not None:  # one that the fallback has left unanswered
+                    await exchange.fail(observation.error)
+            except BaseException as error:  # noqa: BLE001 - as above
+                await self._fail(exchange, error)
         finally:
             observation.finish()
 
-    async def _preflight(self, endpoint: Endpoint | None, exchange: Exchange) -> bool:
-        """Answers a browser's preflight request; False if the request is not one.
+    async def _fail(self, exchange: Exchange, error: BaseException) -> None:
+        """Answers a request that failed; raises what is neither an error nor a cancellation."""
+        observation = exchange.observation
+        if isinstance(error, GatewayError):
+            observation.error = error
+        elif isinstance(error, asyncio.CancelledError):
+            cancellation_handled()
+            observation.error = await exchange.cancellation_reason()
+        elif isinstance(error, Exception):
+            logger.opt(exception=error).error("request {} failed inside the gateway", observation.request_id)
+            observation.error = GatewayError.unexpected(observation.request_id)
+        else:
+            raise error
+        await exchange.fail(observation.error)
+
+    async def _preflight(self, exchange: Exchange, methods: str) -> bool:
+        """Answers a browser's preflight request for a path that takes these methods; False if it is not one.
 
         Raises:
             Forbidden: Pages of its origin may not call.
         """
-        headers = self._cors.preflight(exchange, "GET, HEAD, OPTIONS" if endpoint is None else "POST, OPTIONS")
+        headers = self._cors.preflight(exchange, methods)
         if headers is None:
             return False
         await exchange.write_head(_OK, [*headers, (b"content-length", b"0")])

@@ -6,8 +6,8 @@ Nothing else writes to the client once the first byte is out. Before it, a faile
 
 from collections.abc import Iterator
 
-from gateway.attempt import Timeouts, UpstreamResponse, next_events
-from gateway.deadline import RequestDeadline
+from gateway.attempt import Timeouts, UpstreamResponse
+from gateway.deadline import DeadlineTimer, RequestDeadline
 from gateway.dialects.base import Endpoint, StreamDecoder, UsageScanner
 from gateway.dispatch import Dispatcher
 from gateway.engines import Engine, Fleet
@@ -43,6 +43,7 @@ class Relay:
         self._uploads = Uploads(_MAX_LARGEST_BODIES * max_body)
         self._recorder = recorder
         self._dispatcher = Dispatcher(fleet, timeouts, recorder)
+        self._deadlines = DeadlineTimer()
 
     async def serve(self, endpoint: Endpoint, exchange: Exchange) -> None:
         """Serves one request. The caller answers it when this raises, and finishes its observation.
@@ -50,7 +51,7 @@ class Relay:
         Raises:
             GatewayError: The request failed; part of an answer may have been sent.
         """
-        exchange.deadline = deadline = RequestDeadline(total=self._timeouts.total)
+        exchange.deadline = deadline = RequestDeadline(self._deadlines, total=self._timeouts.total)
         try:
             with deadline:
                 await self._handle(endpoint, exchange, deadline)
@@ -61,12 +62,15 @@ class Relay:
         if exchange.method != "POST":
             raise MethodNotAllowed(f"{endpoint.path} takes POST only.", allow="POST")
         key = self.authenticate(exchange)
-        request = endpoint.dialect.parse(endpoint, await self._body(exchange))
+        body = exchange.whole_body(self._max_body)
+        if body is None:
+            body = await self._body(exchange)
+        request = endpoint.dialect.parse(endpoint, body)
         key.check_model(request.model)
         observation = exchange.observation
         observation.stream = request.stream
         observation.begin(self._fleet.label(request.model))
-        deadline.watch_disconnect(exchange.wait_for_disconnect)
+        deadline.watch_disconnect(exchange.on_disconnect)
         async with self._dispatcher.open(exchange, request, key) as (engine, response):
             with deadline:
                 if response.stream is not None:
@@ -91,7 +95,7 @@ class Relay:
         return key
 
     async def _body(self, exchange: Exchange) -> bytes:
-        """The request's body.
+        """The request's body, which is still arriving or encoded.
 
         Raises:
             GatewayError: It is too long, stops arriving, or is damaged; or there is no room for it.
@@ -139,7 +143,8 @@ class Relay:
                 "idle", timeouts.idle, since=last_event_at if stream.events_seen == events_seen else None
             )
             events_seen = stream.events_seen
-            data = await next_events(upstream, stream)
+            received = await upstream.chunk()
+            data = stream.feed(received) if received else stream.finish()
 
     async def _send_plain(self, exchange: Exchange, body: bytes) -> None:
         """Sends a whole plain answer, piece by piece: a client that does not read it has not received it.

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from tests.support.in_process.asgi import FakeAsgi
+from tests.support.in_process.asgi import FakeAsgi, exchange_on
 
-from gateway.dialects import DEFAULT_DIALECT, ENDPOINTS
+from gateway.dialects import ENDPOINTS
 from gateway.engines import Fleet
 from gateway.errors import MethodNotAllowed, NotFound
-from gateway.exchange import Exchange
 from gateway.routes import create_api
 
 if TYPE_CHECKING:
+    from gateway.exchange import Exchange
     from gateway.relay import Relay
     from gateway.telemetry.recorder import Recorder
 
@@ -23,7 +23,7 @@ async def call(recorder: Recorder, method: str, path: str) -> tuple[FakeAsgi, Ex
     app = create_api(Fleet((), max_success_age=60), cast("Relay", None), ENDPOINTS, cast("Any", None))
     asgi = FakeAsgi({"type": "http.request", "body": b"", "more_body": False}, method=method)
     asgi.scope |= {"path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "http"}
-    exchange = Exchange(asgi.scope, asgi.receive, asgi.send, recorder.begin("id-1", "other"), DEFAULT_DIALECT)
+    exchange = exchange_on(asgi, recorder.begin("id-1", "other"))
     await exchange.delegate(app)
     return asgi, exchange
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from math import inf
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from loguru import logger
 
@@ -25,6 +25,16 @@ KINDS = {"vllm": "vllm", "llamacpp": "llama_cpp"}
 # How long an engine that reported itself full is tried last, in seconds: without advice of its own, and at most.
 _DEFAULT_BUSY_S = 1.0
 _MAX_BUSY_S = 10.0
+
+
+class Preference:
+    """How much an engine is preferred to others for a request: of these numbers, the lowest first."""
+
+    TRIAL: Final = 0
+    READY: Final = 1
+    DEPRIORITIZED: Final = 2
+    LAST_RESORT: Final = 3
+    UNUSABLE: Final = 4
 
 
 class Engine:
@@ -97,6 +107,18 @@ class Engine:
     def is_deprioritized(self) -> bool:
         """Whether to prefer other engines: it reported itself full, or has failed and is busy proving that it works."""
         return time.monotonic() < self._busy_until or (self.outlier.failures > 0 and self.inflight > 0)
+
+    def preference(self, *, may_try: bool) -> int:
+        """How much it is preferred to others for a request; see `Preference`.
+
+        Args:
+            may_try: Whether the request may be the trial that decides whether an ejected engine returns.
+        """
+        if self.state == "ready":
+            return Preference.DEPRIORITIZED if self.is_deprioritized else Preference.READY
+        if may_try and self.is_due_for_trial:
+            return Preference.TRIAL
+        return Preference.LAST_RESORT if self.is_last_resort else Preference.UNUSABLE
 
     @property
     def aborts_on_disconnect(self) -> bool:

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from gateway.engines.engine import Engine
+from gateway.engines.engine import Engine, Preference
 from gateway.errors import ModelNotFound, NoEngineReady
 from gateway.retry_budget import RetryBudget
 
@@ -66,14 +66,16 @@ class Fleet:
             ModelNotFound: No engine serves it.
             NoEngineReady: An engine serves it, or may come to serve it, but not now.
         """
-        serving = [engine for engine in self.engines if model in engine.models and engine not in exclude]
-        ready = [engine for engine in serving if engine.ready]
-        trial = [engine for engine in serving if engine.is_due_for_trial] if not exclude else []
-        candidates = trial or [engine for engine in ready if not engine.is_deprioritized] or ready
-        if candidates := candidates or [engine for engine in serving if engine.is_last_resort]:
-            chosen = min(candidates, key=lambda engine: (engine.outstanding, engine.last_chosen))
+        chosen, lowest = None, (Preference.UNUSABLE, 0, 0)
+        for engine in self.engines:
+            if model in engine.models and engine not in exclude:
+                rank = (engine.preference(may_try=not exclude), engine.outstanding, engine.last_chosen)
+                if rank < lowest:
+                    chosen, lowest = engine, rank
+        if chosen is not None:
             chosen.last_chosen = next(self._choices)
             return chosen
+        serving = [engine for engine in self.engines if model in engine.models and engine not in exclude]
         # An engine that is still starting has not listed its models yet.
         pending = serving or [engine for engine in self.engines if not engine.models and engine.state == "starting"]
         if pending or not any(engine.models for engine in self.engines):
@@ -99,7 +101,10 @@ class Fleet:
 
     def label(self, model: str) -> str:
         """The model's label in metrics: its name if an engine serves it, else "other". A client's text is no label."""
-        return model if any(model in engine.models for engine in self.engines) else "other"
+        for engine in self.engines:
+            if model in engine.models:
+                return model
+        return "other"
 
     def has_alternative(self, model: str, *engines: Engine) -> bool:
         """Whether another ready engine than these serves `model`."""

@@ -8,10 +8,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from gateway.asgi_exchange import App, exchange_of
 from gateway.dialects.base import Endpoint
 from gateway.engines import Fleet
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
-from gateway.exchange import App, exchange_of
 from gateway.relay import Relay
 from gateway.routes import models, relayed, status
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from gateway.asgi_exchange import exchange_of
 from gateway.engines import Fleet
 from gateway.errors import ModelNotFound
-from gateway.exchange import exchange_of
 from gateway.relay import Relay
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from gateway.asgi_exchange import exchange_of
 from gateway.engines import Engine, Fleet
-from gateway.exchange import exchange_of
 from gateway.policies.keys import Key
 from gateway.relay import Relay
 

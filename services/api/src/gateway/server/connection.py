@@ -11,12 +11,12 @@ from collections import deque
 from typing import cast
 
 from gateway.errors import BodyTooLarge, GatewayError, RequestTimeout, TooManyConnections
-from gateway.exchange import Header, Scope
+from gateway.exchange import Header
+from gateway.server.cycles import AnyCycle, Cycles
 from gateway.server.descriptors import has_unread_data
 from gateway.server.owner import ConnectionOwner
 from gateway.server.reader import RequestReader
-from gateway.server.scope import Scopes
-from gateway.server.uvicorn_internals import Cycle, FlowControl, Output
+from gateway.server.uvicorn_internals import FlowControl
 
 # Bytes parsed at a time: thousands of small requests in one packet do not all begin before the first is answered.
 _MAX_READ = 16_384
@@ -45,9 +45,9 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader(self._begin, self._body, self._end)
-        self._running: Cycle | None = None
-        self._latest: Cycle | None = None
-        self._queue: deque[Cycle] = deque()
+        self._running: AnyCycle | None = None
+        self._latest: AnyCycle | None = None
+        self._queue: deque[AnyCycle] = deque()
         self._buffered = bytearray()
         self._ignores_input = self._closing = self._half_closed = self._head_timed = self._is_final = False
         self._idle_since, self._last_unsent = 0.0, 0
@@ -57,10 +57,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not derive from asyncio's
-        self._output = Output(self._transport, self.close)
         self._flow = FlowControl(self._transport)
-        address, client = (transport.get_extra_info(name) for name in ("sockname", "peername"))
-        self._scopes = Scopes(address, client, self._abort, self._server.state)
+        self._cycles = Cycles(
+            *(self._server, self._transport, self._flow), close=self.close, abort=self._abort, ended=self._on_answered
+        )
         self._is_admitted = self._server.register(self)
         self._idle_since = self._loop.time()
         self.deadline = self._idle_since + self._server.limits.header_timeout
@@ -75,7 +75,9 @@ class Connection(asyncio.Protocol):
         self._buffered.clear()
         self._running = self._latest = None
         self._flow.resume_writing()
+        # What refers back to this object goes now: the collector, which would find it, seldom looks.
         self._reader.close()
+        del self._cycles
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
@@ -174,9 +176,12 @@ class Connection(asyncio.Protocol):
                 "Please try again.",
                 retry_after=1,
             )
-        scope = self._scopes.request(method, target, version, headers)
-        self._is_final = not self._reader.keep_alive
-        self._enqueue(scope, expects_continue=self._reader.expects_continue, keep_alive=self._reader.keep_alive)
+        reader = self._reader
+        cycle = self._cycles.request(
+            *(method, target, version, headers), expects_continue=reader.expects_continue, keep_alive=reader.keep_alive
+        )
+        self._is_final = not reader.keep_alive
+        self._enqueue(cycle)
 
     def _body(self, piece: bytes) -> None:
         cycle = self._latest
@@ -193,11 +198,7 @@ class Connection(asyncio.Protocol):
 
     # Requests in order
 
-    def _enqueue(self, scope: Scope, *, expects_continue: bool = False, keep_alive: bool = True) -> None:
-        cycle = Cycle(
-            scope, self._output, self._flow,
-            expects_continue=expects_continue, keep_alive=keep_alive, ended=self._on_answered,
-        )  # fmt: skip
+    def _enqueue(self, cycle: AnyCycle) -> None:
         cycle.half_closed = self._half_closed
         self._latest = cycle
         if self._running is None:
@@ -207,7 +208,7 @@ class Connection(asyncio.Protocol):
             self._running.keep_alive = True  # it would have announced the end, but another request follows
         self._queue.append(cycle)
 
-    def _start(self, cycle: Cycle) -> None:
+    def _start(self, cycle: AnyCycle) -> None:
         self._running = cycle
         self._head_timed = False
         self.deadline = math.inf
@@ -215,7 +216,7 @@ class Connection(asyncio.Protocol):
             self._announce_close(cycle)
         self._server.run_task(cycle.run(self._server.app))
 
-    def _announce_close(self, cycle: Cycle) -> None:
+    def _announce_close(self, cycle: AnyCycle) -> None:
         """Makes the answer say `connection: close`, unless it has begun or more requests are waiting."""
         if not (self._queue or self._buffered or cycle.response_started):
             cycle.keep_alive = False
@@ -291,8 +292,8 @@ class Connection(asyncio.Protocol):
         self._flow.resume_reading()
         latest = self._latest
         if latest is None or not latest.more_body:
-            self._enqueue(self._scopes.refused(error, self._reader.headers), keep_alive=False)
+            self._enqueue(self._cycles.refused(error, self._reader.headers))
         elif latest.response_complete:
             self.close()
         else:
-            latest.fail(error)
+            latest.fail_body(error)

@@ -1,11 +1,31 @@
 """What a connection needs of the server that it belongs to."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
-from gateway.exchange import App
+from gateway.asgi_exchange import Receive, Scope, Send
+from gateway.dialects.base import Endpoint
+from gateway.exchange import Exchange
 from gateway.server.limits import Limits
+
+
+class Application(Protocol):
+    """What serves the requests: an ASGI application that relays some of them without ASGI.
+
+    Attributes:
+        relayed: The relayed paths, as they are in a request's target.
+    """
+
+    relayed: Mapping[bytes, Endpoint]
+
+    def relay(self, exchange: Exchange, endpoint: Endpoint) -> Coroutine[Any, Any, None]:
+        """Serves a request to a relayed path, to its end."""
+        ...
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """See the ASGI specification."""
+        ...
 
 
 class ConnectionOwner(Protocol):
@@ -21,7 +41,7 @@ class ConnectionOwner(Protocol):
     stopping: bool
 
     @property
-    def app(self) -> App:
+    def app(self) -> Application:
         """The application that serves the requests."""
         ...
 

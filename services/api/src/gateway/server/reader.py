@@ -84,8 +84,8 @@ class RequestReader:
                 raise MalformedRequest("The framing of the chunked body is larger than the body.")
 
     def close(self) -> None:
-        """Releases the parser, which refers back to this object."""
-        del self._parser
+        """Releases the parser, which refers back to this object, and the callbacks."""
+        del self._parser, self._begin, self._body, self._end
 
     def on_message_begin(self) -> None:
         """See httptools."""
@@ -105,12 +105,8 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools."""
-        if not self.in_head:  # a trailer
-            return
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expects_continue = True
-        self.headers.append((name, value))
+        if self.in_head:  # otherwise a trailer
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """See httptools."""
@@ -168,6 +164,10 @@ class RequestReader:
         if method == "CONNECT":
             raise MethodNotAllowed("This is not a proxy: CONNECT is not supported.", allow="GET, HEAD, POST")
         names = [name for name, _ in self.headers]
+        if b"expect" in names:
+            self.expects_continue = (b"expect", b"100-continue") in [
+                (name, value.lower()) for name, value in self.headers
+            ]
         hosts = names.count(b"host")
         if hosts > 1 or (hosts == 0 and version == "1.1"):
             raise MalformedRequest(f"A request must have exactly one Host header; this one has {hosts}.")

@@ -2,12 +2,36 @@
 
 import urllib.parse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 
+from gateway.asgi_exchange import ABORT_EXTENSION, REFUSED, Scope
 from gateway.errors import GatewayError, MalformedRequest
-from gateway.exchange import ABORT_EXTENSION, REFUSED, Header, Scope
+from gateway.exchange import Header
+
+
+class Target(NamedTuple):
+    """A request's target: its path without and with percent-encoding, and its query."""
+
+    path: str
+    raw_path: bytes
+    query: bytes
+
+
+def parse_target(target: bytes) -> Target:
+    """Parses a target.
+
+    Raises:
+        MalformedRequest: It is not a path.
+    """
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError:
+        raise MalformedRequest("The request target is not a path.") from None
+    raw_path = url.path or b"/"  # http://host without a path
+    path = raw_path.decode("ascii")
+    return Target(urllib.parse.unquote(path) if "%" in path else path, raw_path, url.query or b"")
 
 
 class Scopes:
@@ -24,18 +48,8 @@ class Scopes:
         self._server, self._client, self._state = server, client, state
         self._extensions = {ABORT_EXTENSION: {"abort": abort}}
 
-    def request(self, method: str, target: bytes, version: str, headers: list[Header]) -> Scope:
-        """The scope of a request.
-
-        Raises:
-            MalformedRequest: The target is not a path.
-        """
-        try:
-            url = httptools.parse_url(target)
-        except httptools.HttpParserInvalidURLError:
-            raise MalformedRequest("The request target is not a path.") from None
-        raw_path = url.path or b"/"  # http://host without a path
-        path = raw_path.decode("ascii")
+    def request(self, method: str, target: Target, version: str, headers: list[Header]) -> Scope:
+        """The scope of a request."""
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -45,9 +59,9 @@ class Scopes:
             "scheme": "http",
             "method": method,
             "root_path": "",
-            "path": urllib.parse.unquote(path) if "%" in path else path,
-            "raw_path": raw_path,
-            "query_string": url.query or b"",
+            "path": target.path,
+            "raw_path": target.raw_path,
+            "query_string": target.query,
             "headers": headers,
             "state": self._state.copy(),
             "extensions": self._extensions,

@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from functools import cached_property
 from typing import Any, cast
 
 from uvicorn.config import STARTUP_FAILURE, Config
@@ -15,13 +16,14 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import Server
 
+from gateway.asgi_exchange import Scope
 from gateway.errors import GatewayError
-from gateway.exchange import App, Scope
+from gateway.server.owner import Application
 
-__all__ = ["HIGH_WATER_LIMIT", "BaseServer", "Cycle", "FlowControl", "Output"]
+__all__ = ["CONTINUE", "HIGH_WATER_LIMIT", "BaseServer", "Cycle", "FlowControl", "Output"]
 
 _LOGGER = logging.getLogger("uvicorn.error")
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Output:
@@ -90,7 +92,7 @@ class Cycle(RequestResponseCycle):
             GatewayError: The rest of the body is not HTTP.
         """
         if self.waiting_for_100_continue and not self.transport.is_closing():
-            self.transport.write(_CONTINUE)
+            self.transport.write(CONTINUE)
             self.waiting_for_100_continue = False
         while not self.disconnected and not self.response_complete:
             if self.body or not (self.more_body or self._delivered):
@@ -118,7 +120,7 @@ class Cycle(RequestResponseCycle):
         self.more_body = False
         self.message_event.set()
 
-    def fail(self, error: GatewayError) -> None:
+    def fail_body(self, error: GatewayError) -> None:
         """The request's body will never be complete."""
         self.failure = error
         self.keep_alive = False
@@ -135,7 +137,7 @@ class Cycle(RequestResponseCycle):
             self.disconnected = True
         self.message_event.set()
 
-    def run(self, app: App) -> Coroutine[Any, Any, None]:
+    def run(self, app: Application) -> Coroutine[Any, Any, None]:
         """Runs the application for this request."""
         return self.run_asgi(cast(Any, app))
 
@@ -149,10 +151,10 @@ class BaseServer(Server):
         self._make = make
         self._listeners: list[socket.socket] = []
 
-    @property
-    def app(self) -> App:
+    @cached_property
+    def app(self) -> Application:
         """The application."""
-        return cast(App, self.config.loaded_app)
+        return cast(Application, self.config.loaded_app)
 
     @property
     def state(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import orjson
 # Bytes that are queued at most, about 10,000 lines of requests; further lines are lost.
 _MAX_QUEUED_BYTES = 4 * 1_048_576
 # How long lines are gathered before they are written, in seconds: to wake the thread costs more than to write a line.
-_BATCH_INTERVAL_S = 0.005
+_BATCH_INTERVAL_S = 0.02
 # Between two attempts to write to a stream that takes nothing, in seconds.
 _MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.001, 1.0
 # How long a process that exits waits for a reader that has stopped, in seconds.

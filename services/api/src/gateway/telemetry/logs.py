@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from traceback import format_tb
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -16,7 +17,7 @@ from gateway.telemetry.record import RequestRecord
 if TYPE_CHECKING:
     from loguru import Record
 
-_MS = 1000.0
+_MS, _US = 1e3, 1e6
 
 
 def set_up_logs(level: str) -> LogWriter:
@@ -61,6 +62,7 @@ class RequestLog:
     def __init__(self, level: str, writer: LogWriter) -> None:
         self.writer = writer
         self._is_enabled = level in {"debug", "info"}
+        self._second, self._prefix = 0, ""
 
     def write(self, record: RequestRecord) -> None:
         """Writes the line of a request. Runs on the event loop."""
@@ -68,7 +70,7 @@ class RequestLog:
             return
         usage = record.usage
         line = {
-            "ts": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "ts": self._timestamp(),
             "level": "info",
             "event": "request",
             "request_id": record.request_id,
@@ -90,9 +92,17 @@ class RequestLog:
         }
         self.writer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
+    def _timestamp(self) -> str:
+        """Now, in UTC, to the millisecond."""
+        now = time.time_ns() // 1_000_000
+        second, millisecond = divmod(now, 1_000)
+        if second != self._second:
+            self._second, self._prefix = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._prefix}.{millisecond:03d}+00:00"
+
 
 def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * _MS, 3)
+    return None if seconds is None else round(seconds * _US) / _MS  # to the microsecond
 
 
 def _format(record: "Record") -> str:

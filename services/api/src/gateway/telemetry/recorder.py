@@ -5,13 +5,13 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
 
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import Counter
 
 from gateway.errors import AttemptResult, ProbeResult
 from gateway.telemetry.cost_counters import CostCounters
-from gateway.telemetry.initial_series import CANCELLATION_PHASES, KEY_TOKEN_TYPES, TOKEN_TYPES, InitialSeries
+from gateway.telemetry.increments import Cell, cell
+from gateway.telemetry.initial_series import CANCELLATION_PHASES, KEY_TOKEN_TYPES, InitialSeries
 from gateway.telemetry.labels import Labels
 from gateway.telemetry.logs import RequestLog
 from gateway.telemetry.metrics import Metrics
@@ -20,12 +20,11 @@ from gateway.telemetry.multiprocess.counter_files import DiskSpaceMonitor
 from gateway.telemetry.observation import CLIENT_CLOSED_REQUEST, RequestObservation
 from gateway.telemetry.process import ProcessMetrics
 from gateway.telemetry.record import RequestRecord
+from gateway.telemetry.request_series import EndingSeries, KeySeries, ModelSeries
 from gateway.usage import Usage
 
 _LAG_PERIOD_S = 0.5
 _BEFORE_FIRST_EVENT, _AFTER_FIRST_EVENT = CANCELLATION_PHASES
-
-M = TypeVar("M", bound=MetricWrapperBase)
 
 
 class Recorder:
@@ -57,7 +56,10 @@ class Recorder:
         self.metrics = metrics
         self._log = log
         log.writer.on_lost = metrics.log_lines_lost.inc
-        self._children: dict[tuple[MetricWrapperBase, tuple[str, ...]], Any] = {}
+        self._cells: dict[tuple[Counter, tuple[str, ...]], Cell] = {}
+        self._endings: dict[tuple[str, str, bool, str, int], EndingSeries] = {}
+        self._by_model: dict[str, ModelSeries] = {}
+        self._by_key: dict[str, KeySeries] = {}
         self._engine_states: dict[str, Sequence[str]] = {}
         self._engine_models: dict[str, set[tuple[str, str, str]]] = {}
         shared = slots.directory()
@@ -123,68 +125,80 @@ class Recorder:
 
     def attempt_finished(self, engine: str, result: AttemptResult) -> None:
         """An attempt at an engine has ended."""
-        self._child(self.metrics.engine_requests, engine, result).inc()
+        self._increment(self.metrics.engine_requests, engine, result)
 
     def retried(self, engine: str) -> None:
         """An attempt at this engine failed, and the request is retried on another one."""
-        self._child(self.metrics.engine_retries, engine).inc()
+        self._increment(self.metrics.engine_retries, engine)
 
     def started(self, route: str, model: str) -> None:
         """A request has started."""
         label = self._models.label(model)
-        self._child(self.metrics.requests_started, route, label).inc()
-        self._child(self.metrics.inflight, label).inc()
+        model_series = self._model_series(label)
+        model_series.started(route)[0] += 1
+        model_series.inflight[0] += 1
 
     def finished(self, record: RequestRecord) -> None:
         """A request has finished: moves its counters, then the gauge of those in flight, and writes its log line."""
-        metrics, child = self.metrics, self._child
-        model = self._models.label(record.model, count=False)
-        stream = "true" if record.stream else "false"
-        child(metrics.requests, record.route, model, stream, record.outcome, str(record.code)).inc()
-        child(metrics.request_duration, record.route, model, stream).observe(record.duration)
-        # Behind TLS a client may have left long before its first token; that is noticed only when it is sent. Not
-        # knowing who has read theirs, none is counted (docs/decisions/0028).
-        ttft = None if record.outcome == "cancelled" else record.ttft
-        if ttft is not None:
-            child(metrics.time_to_first_token, model).observe(ttft)
-        if (tpot := record.time_per_output_token) is not None:
-            child(metrics.time_per_output_token, model).observe(tpot)
-        key = None if record.key is None else self._keys.label(record.key)
-        if key is not None:
-            child(metrics.key_requests, key, record.outcome).inc()
-            child(metrics.key_request_duration, key).observe(record.duration)
-            if ttft is not None:
-                child(metrics.key_time_to_first_token, key).observe(ttft)
+        label, outcome = self._models.label(record.model, count=False), record.outcome
+        model = self._model_series(label)
+        ending = (record.route, label, record.stream, outcome, record.code)
+        if (endings := self._endings.get(ending)) is None:
+            endings = self._endings[ending] = EndingSeries(self.metrics, *ending)
+        endings.count(record.duration)
+        key = None
+        if record.key is not None:
+            key = self._key_series(self._keys.label(record.key))
+            key.count(outcome, record.duration, record.usage)
         if record.usage is not None:
-            self._count_usage(model, key, record.usage)
-        if record.timeout_phase is not None:
-            child(metrics.timeouts, record.timeout_phase).inc()
-        if record.outcome == "cancelled":
-            is_early = record.code == CLIENT_CLOSED_REQUEST
-            child(metrics.cancellations, _BEFORE_FIRST_EVENT if is_early else _AFTER_FIRST_EVENT).inc()
-        if record.token_events and record.outcome != "ok":
-            child(metrics.wasted_tokens, model, record.outcome).inc(record.token_events)
-        child(metrics.inflight, model).dec()
+            model.count(record.usage)
+        if record.ttft is not None:
+            self._observe_stream(record, model, key)
+        if outcome != "ok":
+            self._count_failure(record, label)
+        model.inflight[0] -= 1
         if record.log:
             self._log.write(record)
 
-    def _count_usage(self, model: str, key: str | None, usage: Usage) -> None:
-        metrics, child = self.metrics, self._child
-        child(metrics.request_input_tokens, model).observe(usage.input)
-        child(metrics.request_output_tokens, model).observe(usage.output)
-        for kind, count in zip(TOKEN_TYPES, usage, strict=True):
-            if count:
-                child(metrics.tokens, model, kind).inc(count)
-                if key is not None and kind in KEY_TOKEN_TYPES:
-                    child(metrics.key_tokens, key, kind).inc(count)
+    def _observe_stream(self, record: RequestRecord, model: ModelSeries, key: KeySeries | None) -> None:
+        # Behind TLS a client may have left long before its first token; that is noticed only when it is sent. Not
+        # knowing who has read theirs, none is counted (docs/decisions/0028).
+        if record.ttft is not None and record.outcome != "cancelled":
+            model.time_to_first_token.observe(record.ttft)
+            if key is not None:
+                key.time_to_first_token.observe(record.ttft)
+        if (tpot := record.time_per_output_token) is not None:
+            model.time_per_output_token.observe(tpot)
 
-    def _child(self, metric: M, *labels: str) -> M:
-        """A metric's child. prometheus-client's own lookup costs more than counting does."""
+    def _count_failure(self, record: RequestRecord, model: str) -> None:
+        metrics = self.metrics
+        if record.timeout_phase is not None:
+            self._increment(metrics.timeouts, record.timeout_phase)
+        if record.outcome == "cancelled":
+            is_early = record.code == CLIENT_CLOSED_REQUEST
+            self._increment(metrics.cancellations, _BEFORE_FIRST_EVENT if is_early else _AFTER_FIRST_EVENT)
+        if record.token_events:
+            self._increment(metrics.wasted_tokens, model, record.outcome, amount=record.token_events)
+
+    def _increment(self, metric: Counter, *labels: str, amount: float = 1) -> None:
+        """Increments a counter, which is looked up once."""
         name = (metric, labels)
-        child = self._children.get(name)
-        if child is None:
-            child = self._children[name] = metric.labels(*labels)
-        return cast(M, child)
+        value = self._cells.get(name)
+        if value is None:
+            value = self._cells[name] = cell(metric.labels(*labels))
+        value[0] += amount
+
+    def _model_series(self, label: str) -> ModelSeries:
+        series = self._by_model.get(label)
+        if series is None:
+            series = self._by_model[label] = ModelSeries(self.metrics, label)
+        return series
+
+    def _key_series(self, label: str) -> KeySeries:
+        series = self._by_key.get(label)
+        if series is None:
+            series = self._by_key[label] = KeySeries(self.metrics, label)
+        return series
 
     async def monitor_event_loop(self) -> None:
         """Measures forever how late the event loop's timers fire, and what this process takes.

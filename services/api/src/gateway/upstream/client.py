@@ -5,7 +5,7 @@ import errno
 import socket
 import ssl
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from gateway.errors import EngineReset, EngineTimeout, EngineUnreachable, GatewayError, OutOfResources
 from gateway.upstream.connect_limit import ConnectLimit
 from gateway.upstream.connect_timeout import connect_timeout
-from gateway.upstream.connection import Connection, Response
+from gateway.upstream.connection import Connection
 from gateway.upstream.engine_key import EngineKey
+from gateway.upstream.response import Response
 
 # Engines on uvicorn close idle connections after 5 s; a connection that was idle for longer than this is not reused.
 _IDLE_LIMIT_S = 4.0
@@ -77,13 +78,12 @@ class Upstream:
             EngineBadResponse: The answer is not HTTP.
             OutOfResources: This process cannot connect to anything.
         """
-        return await self._send(self._encode(method, path, body, headers))
-
-    async def _send(self, request: bytes) -> Response:
+        request = self._encode(method, path, body, headers)
         connection = self._take_idle()
         if connection is not None:
+            connection.send(request)
             try:
-                await _or_abort(connection, connection.send(request))
+                await connection.wait_for_head()
             except EngineReset as error:
                 if error.has_begun:
                     raise
@@ -95,7 +95,7 @@ class Upstream:
         while True:
             connection, connect_s = await self._connect(request)
             try:
-                await _or_abort(connection, connection.wait_for_head())
+                await connection.wait_for_head()
             except EngineReset as error:
                 if is_retry or error.has_begun or connect_s < _SLOW_CONNECT_S:
                     raise
@@ -177,13 +177,3 @@ class Upstream:
         self._idle.append(connection)
         if len(self._idle) > _MAX_IDLE:
             self._idle.popleft().abort()
-
-
-async def _or_abort(connection: Connection, head: Coroutine[None, None, None]) -> None:
-    """Waits for the head of an answer; aborts the connection if none arrives."""
-    try:
-        await head
-    except BaseException:
-        # Whatever it was, even a cancellation: nobody waits for this answer any more.
-        connection.abort()
-        raise

@@ -7,7 +7,7 @@ another request, so that no client ever gets the answer to another client's requ
 import asyncio
 import select
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import cast
 
 import httptools
 
@@ -20,43 +20,6 @@ _HIGH_WATER = 65_536
 # A head of more bytes than this, including interim answers, does not come from an engine.
 _MAX_HEAD_BYTES = 524_288
 _FIRST_FINAL_STATUS = 200
-
-
-class Response(Protocol):
-    """An engine's answer whose head has arrived. Always `close` it."""
-
-    status: int
-    headers: dict[bytes, bytes]
-
-    async def chunk(self) -> bytes:
-        """The next bytes of the body as they arrive; b"" at its end.
-
-        Raises:
-            EngineReset: The connection broke before the body's end.
-            EngineBadResponse: The engine does not speak HTTP.
-        """
-
-    async def read(self, limit: int) -> bytes:
-        """The whole body.
-
-        Raises:
-            EngineReset, EngineBadResponse: As `chunk`; EngineBadResponse also if it is longer than `limit` bytes.
-        """
-
-    async def beginning(self, limit: int) -> bytes:
-        """The body's first `limit` bytes, or all of it: enough for an error's text.
-
-        Raises:
-            EngineReset, EngineBadResponse: As `chunk`.
-        """
-
-    def close(self, *, linger: bool = False, reuse: bool = True) -> None:
-        """Returns the connection to the pool if the answer is complete; else aborts it, which frees the engine at once.
-
-        Args:
-            linger: All that matters has arrived ([DONE]); the few bytes that end the body may follow later.
-            reuse: False for an engine that is known to close the connection now.
-        """
 
 
 class Connection(asyncio.Protocol):
@@ -79,11 +42,11 @@ class Connection(asyncio.Protocol):
         self._poll = select.poll()
         self._idle = True
         self.idle_since = self.connected_at = 0.0
-        self.is_reused = False
+        self._parser = httptools.HttpResponseParser(self)
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+        """Nothing of an answer has arrived."""
         self._in_interim = False
         self._head_bytes = 0
         self._chunks: list[bytes] = []
@@ -113,31 +76,36 @@ class Connection(asyncio.Protocol):
         """Whether any part of an answer to the current request, even an interim one, has arrived."""
         return self._head_bytes > 0
 
-    async def send(self, request: bytes) -> None:
-        """Sends a whole request and waits for the head of its answer.
+    def send(self, request: bytes) -> None:
+        """Sends a whole request on a connection that is usable; `wait_for_head` is next."""
+        self._reset()
+        self._idle = False
+        if self._transport is not None:
+            self._transport.write(request)
+
+    async def wait_for_head(self) -> None:
+        """Waits for the head of the answer to the request that was sent.
+
+        Without a head, whatever the reason, even a cancellation, the connection is aborted: nobody waits for it any
+        more.
 
         Raises:
             EngineReset: The connection broke first.
             EngineBadResponse: The answer is not HTTP.
         """
-        if self._transport is None:
-            raise EngineReset("The connection to the engine is closed.", has_begun=False)
-        self._reset()
-        self._idle = False
-        self._transport.write(request)
-        await self.wait_for_head()
-
-    async def wait_for_head(self) -> None:
-        """Waits for the head of the answer to the request that was sent; raises as `send` does."""
-        while not self._head:
-            await self._wait()
+        try:
+            while not self._head:
+                await self._change()
+        except BaseException:
+            self.abort()
+            raise
 
     async def chunk(self) -> bytes:
         """See `Response`."""
         while not self._chunks:
             if self._complete:
                 return b""
-            await self._wait()
+            await self._change()
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._buffered = 0
@@ -171,7 +139,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive &= reuse
         if self._complete and self._keep_alive and not self._chunks:
             self.idle_since = self._loop.time()
-            self._idle = self.is_reused = True
+            self._idle = True
             self._give_back(self)
         elif linger and self._keep_alive:
             self._linger = self._loop.call_later(_LINGER_S, self.abort)
@@ -183,14 +151,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _wait(self) -> None:
+    def _change(self) -> asyncio.Future[None]:
+        """What to wait for until more of the answer has arrived, or nothing more will."""
         if self._failure is not None:
             raise self._failure
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

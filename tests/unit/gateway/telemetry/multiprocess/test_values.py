@@ -6,8 +6,10 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import Counter
 from prometheus_client.mmap_dict import MmapedDict
 
+from gateway.telemetry.increments import cell
 from gateway.telemetry.multiprocess import counter_files, values
 from gateway.telemetry.multiprocess.counter_files import CounterFile
 from gateway.telemetry.multiprocess.values import value_class
@@ -47,6 +49,16 @@ def test_every_increment_is_in_the_file_at_once(tmp_path: Path) -> None:
         value.inc(1.5)
         assert value.get() == expected
         assert _in_file(tmp_path, "counter_3.db") == [(expected, 0.0)]
+
+
+def test_what_is_added_in_place_is_in_the_file_too(tmp_path: Path) -> None:
+    value = value_class(tmp_path, 0)(*COUNTER)
+    value.inc(1.0)
+    assert value.cell is not None
+    value.cell[0] += 2.0
+    value.inc(4.0)
+    assert value.get() == 7.0
+    assert _in_file(tmp_path, "counter_0.db") == [(7.0, 0.0)]
 
 
 def test_a_successor_in_the_slot_continues(tmp_path: Path) -> None:
@@ -96,11 +108,14 @@ def test_a_value_without_disk_space_is_written_once_there_is_some(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(counter_files, "preallocate", full)
+    counter = Counter("m", "help", registry=None)
     value: Any = value_class(tmp_path, 0)(*COUNTER)
-    value.inc(1.0)
+    counter._value = value
+    in_place = cell(counter)  # looked up while there is no space
+    in_place[0] += 1.0
     monkeypatch.undo()
     for file in tuple(counter_files.CounterFile.out_of_space):
         file.retry()
     value.inc(2.0)
-    value.inc(4.0)
+    in_place[0] += 4.0
     assert _in_file(tmp_path, "counter_0.db") == [(7.0, 0.0)]

@@ -19,6 +19,7 @@ _INITIAL_SIZE = 65_536
 # Length, key, padding, value and time: at most this much more than the key.
 _OVERHEAD = 4 + 8 + 16
 _VALUE = struct.Struct("dd")
+_DOUBLE_SIZE = 8
 
 
 class CounterFile(MmapedDict):
@@ -58,19 +59,23 @@ class CounterFile(MmapedDict):
         else:
             self._unwritten[key] = (value, timestamp)
 
-    @property
-    def memory(self) -> Any:
-        """The mapped file; another mapping once it has grown."""
-        return self._m
+    def cell(self, key: str) -> "memoryview[float] | None":
+        """The value of a key in the mapped file, as an array of one double; None while it has no space there.
 
-    def position(self, key: str) -> int:
-        """Where the value of a key is in the file, in bytes; 0 while it has no space there."""
-        return self._positions.get(key, 0)
+        It stays the value's place when the file grows and is mapped anew: both mappings are of the same file.
+        """
+        position = self._positions.get(key)
+        if position is None:
+            return None
+        return memoryview(self._m)[position : position + _DOUBLE_SIZE].cast("d")
 
     def close(self) -> None:
-        """See prometheus-client."""
+        """See prometheus-client. The mapping lasts as long as there are cells."""
         self.out_of_space.pop(self, None)
-        super().close()  # type: ignore[no-untyped-call]
+        self._m = None
+        if self._f is not None:
+            self._f.close()
+            self._f = None
 
     def retry(self) -> None:
         """Writes the values that had no disk space, if there is some now."""

@@ -4,7 +4,6 @@ Each request increments some twenty values. prometheus-client looks for a fork a
 anew each time; a worker does not fork, and a value's place never changes. docs/measured.md has what that saves.
 """
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
@@ -14,7 +13,6 @@ from prometheus_client.mmap_dict import mmap_key
 
 from gateway.telemetry.multiprocess.counter_files import CounterFile
 
-_DOUBLE = struct.Struct("d")
 # One for all: they share files, and the log's thread counts too.
 _LOCK = Lock()
 
@@ -42,7 +40,7 @@ class Value:
         files: Where this process's values are.
     """
 
-    __slots__ = ("_end", "_file", "_key", "_start", "_timestamp", "_value")
+    __slots__ = ("_cell", "_file", "_key", "_timestamp", "_value")
     files: ClassVar[_Files]
     # Read by prometheus-client.
     _multiprocess = True
@@ -62,25 +60,23 @@ class Value:
             self._file = self.files.open(f"{typ}_{multiprocess_mode}" if typ == "gauge" else typ)
             self._key = mmap_key(metric_name, name, list(labelnames), list(labelvalues), help_text)
             self._value, self._timestamp = self._file.read_value(self._key)
-            self._locate()
+            self._cell = self._file.cell(self._key)
 
-    def _locate(self) -> None:
-        """Finds the value's place in its file; there is none while the disk is full."""
-        self._start = self._file.position(self._key)
-        self._end = self._start + _DOUBLE.size
+    @property
+    def cell(self) -> "memoryview[float] | None":
+        """The value's place in its file, as an array of one double; None while it has no space there.
 
-    def _write(self) -> None:
-        self._file.write_value(self._key, self._value, self._timestamp)
-        self._locate()
+        Eight bytes are written at once: a scrape reads the old value or the new one.
+        """
+        return self._cell
 
     def inc(self, amount: float) -> None:
-        """Adds to the value."""
+        """Adds to the value. Any thread may; to add to the cell is for one thread only."""
         with _LOCK:
-            self._value = value = self._value + amount
-            if start := self._start:
-                # Assigned as a slice: `pack_into` would write a zero first, which a scrape may read.
-                self._file.memory[start : self._end] = _DOUBLE.pack(value)
+            if (cell := self._cell) is not None:
+                cell[0] += amount
             else:
+                self._value += amount
                 self._write()
 
     def set(self, value: float, timestamp: float | None = None) -> None:
@@ -91,7 +87,12 @@ class Value:
 
     def get(self) -> float:
         """The value."""
-        return self._value
+        return self._value if self._cell is None else self._cell[0]
+
+    def _write(self) -> None:
+        self._file.write_value(self._key, self._value, self._timestamp)
+        if self._cell is None:
+            self._cell = self._file.cell(self._key)
 
     def set_exemplar(self, exemplar: Any) -> None:
         """Does nothing: the files hold no exemplars."""
