@@ -212,10 +212,10 @@ async def measure(app: Any, *, timed: bool) -> dict[str, dict[str, float]]:
     measured = {}
     for unit, stream in (("plain request", False), ("streamed event", True)):
         path, requests = HotPath(app, stream=stream), REQUESTS // 10 if stream else REQUESTS
-        figures = await _calls(path, requests)
+        costs = await _calls(path, requests)
         if timed:
-            figures["CPU µs"] = await _cpu_us(path, requests)
-        measured[unit] = {name: figure / (EVENTS if stream else 1) for name, figure in figures.items()}
+            costs["CPU µs"] = await _cpu_us(path, requests)
+        measured[unit] = {name: cost / (EVENTS if stream else 1) for name, cost in costs.items()}
     return measured
 
 
@@ -245,7 +245,7 @@ def main() -> None:
         return
     print(f"| calls | {' | '.join(measured)} |\n|---|{'---|' * len(measured)}")
     for name in next(iter(measured.values())):
-        print(f"| {name} | {' | '.join(f'{figures[name]:.1f}' for figures in measured.values())} |")
+        print(f"| {name} | {' | '.join(f'{costs[name]:.1f}' for costs in measured.values())} |")
 
 
 if __name__ == "__main__":

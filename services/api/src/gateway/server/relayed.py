@@ -48,7 +48,7 @@ class RelayedExchange(Exchange):
         "_failure",
         "_flow",
         "_head",
-        "_held",
+        "_buffered",
         "_is_chunked",
         "_is_http_1_0",
         "_on_disconnect",
@@ -86,7 +86,7 @@ class RelayedExchange(Exchange):
         self.half_closed = self.disconnected = self.response_started = self.response_complete = False
         self.more_body = True
         self._pieces: list[bytes] = []  # of the body, not yet read
-        self._held = 0  # bytes in them
+        self._buffered = 0  # bytes in them
         self._failure: GatewayError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._on_disconnect: Callable[[], None] | None = None
@@ -100,8 +100,8 @@ class RelayedExchange(Exchange):
     def add(self, piece: bytes) -> None:
         """Adds a piece of the request's body; pauses a client that is faster than the application."""
         self._pieces.append(piece)
-        self._held += len(piece)
-        if self._held > HIGH_WATER_LIMIT:
+        self._buffered += len(piece)
+        if self._buffered > HIGH_WATER_LIMIT:
             self._flow.pause_reading()
         self._wake()
 
@@ -151,7 +151,7 @@ class RelayedExchange(Exchange):
         """See `Exchange`."""
         if self.more_body or self.disconnected or b"content-encoding" in self._values:
             return None
-        if self._held > limit:
+        if self._buffered > limit:
             raise too_large(limit)
         return self._take()
 
@@ -190,7 +190,7 @@ class RelayedExchange(Exchange):
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
-        self._held = 0
+        self._buffered = 0
         return body
 
     def on_disconnect(self, callback: Callable[[], None] | None) -> None:
