@@ -41,6 +41,7 @@ class RelayedExchange(Exchange):
 
     __slots__ = (
         "_abort",
+        "_buffered",
         "_ended",
         "_endpoint",
         "_ends_with_connection",
@@ -48,7 +49,6 @@ class RelayedExchange(Exchange):
         "_failure",
         "_flow",
         "_head",
-        "_buffered",
         "_is_chunked",
         "_is_http_1_0",
         "_on_disconnect",
