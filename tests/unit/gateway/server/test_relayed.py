@@ -225,6 +225,14 @@ async def test_a_client_that_leaves_behind_its_answer_is_nobodys_business(begin:
 # The answer
 
 
+@pytest.mark.parametrize("status", [529, 419, 599])
+async def test_a_status_that_has_no_phrase(begin: Begin, status: int) -> None:
+    exchange, transport = await begin()
+    await exchange.write_head(status, [(b"content-length", b"0")])
+    await exchange.end()
+    assert transport.written[0].startswith(b"HTTP/1.1 %d \r\n" % status)
+
+
 async def test_head_and_body_are_one_write(begin: Begin) -> None:
     exchange, transport = await begin()
     await exchange.write_head(200, exchange.plain_headers(2))

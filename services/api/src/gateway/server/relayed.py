@@ -259,7 +259,7 @@ class RelayedExchange(Exchange):
             raise RuntimeError("There is no head to begin the answer with.")
         status, headers = self._head
         self.response_started = True
-        parts = [_STATUS_LINES[status]]
+        parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]  # an engine may have one of its own
         length: bytes | None = None
         for header in (*headers, *self.extra_headers):
             parts.append(b"%b: %b\r\n" % header)
