@@ -1,5 +1,6 @@
 """The questions that the demo model was trained on, and their answers: models/demo/corpus/*.yaml."""
 
+import functools
 from typing import NamedTuple
 
 import yaml
@@ -17,10 +18,11 @@ class Question(NamedTuple):
     answer: str
 
 
-def questions() -> list[Question]:
+@functools.cache  # six modules ask while tests are collected, in each of xdist's workers
+def questions() -> tuple[Question, ...]:
     """Every question in every wording."""
     facts = [fact for path in sorted(CORPUS.glob("*.yaml")) for fact in yaml.safe_load(path.read_text("utf-8"))]
-    return [Question(fact["id"], fact["lang"], text, fact["a"]) for fact in facts for text in fact["q"]]
+    return tuple(Question(fact["id"], fact["lang"], text, fact["a"]) for fact in facts for text in fact["q"])
 
 
 def sample(lang: str, count: int) -> list[Question]:
