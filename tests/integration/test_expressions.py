@@ -19,8 +19,8 @@ from tests.support.prometheus import Prometheus
 from tests.support.services import Services
 from tests.support.time_compression import compressed_recording_rules
 
-from observability import recording, settings
-from observability.queries import events
+from observability import downsampling, recording, settings
+from observability.queries import events, gpu
 from observability.queries.gateway import engines
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
@@ -33,7 +33,7 @@ _JOB = re.compile(r'job=(~?)"([^"]+)"')
 # nginx and its exporter do not run here.
 _OF_NGINX = {name for name in recording.series() if name.startswith("reconciliation:nginx_requests_")}
 # Nor is the gateway restarted; and the engine, which other tests use too, may have started more than five minutes ago.
-_WITHOUT_DATA = {*_OF_NGINX, events.GATEWAY_STARTED, events.ENGINE_READY}
+_NO_EVENT = {events.GATEWAY_STARTED, events.ENGINE_READY}
 # Alerts whose expression is a filter, which returns nothing on a healthy stack.
 _FILTERS = {f"alert {name}" for name in (
     *("AvailabilityBudgetBurnFast", "AvailabilityBudgetBurnSlow", "LatencyBudgetBurnFast", "LatencyBudgetBurnSlow"),
@@ -78,12 +78,20 @@ def _watched(engine: Engine, services: Services, directory: Path, exits: context
     exits.callback(prometheus.stop)
     until(lambda: len(prometheus.ask("up == 1")) == len(addresses), 30, "every target is up")
     scraped = {series["metric"]["job"] for series in prometheus.ask("up")}
+    without = _without_data(engine)
     for name, expr in recording.series().items():
-        if name not in _WITHOUT_DATA and _can_be_evaluated(expr, scraped):
+        if name not in without and _can_be_evaluated(expr, scraped):
             _send_until_recorded(prometheus, name, gateway)
     until(lambda: _scraped(prometheus) == _counted(gateway), 10, "all of the traffic is scraped")
     until(lambda: bool(prometheus.ask(_SPENT)), 10, "what it cost is in the books, which come later")
     return prometheus
+
+
+def _without_data(engine: Engine) -> set[str]:
+    """What this stack has nothing to record of."""
+    # An L4 does not report the temperature of its memory.
+    gauges = {gpu.recorded("MEMORY_TEMP")} | ({engines.SERVED_BY_OTHERS} if engine.kind == "vllm" else set())
+    return _OF_NGINX | _NO_EVENT | gauges | {downsampling.long_steps(name) for name in gauges}
 
 
 def _send_until_recorded(prometheus: Prometheus, name: str, gateway: Gateway) -> None:
@@ -138,7 +146,10 @@ def _scraped(prometheus: Prometheus) -> float:
 def _can_be_evaluated(expression: str, scraped: set[str]) -> bool:
     """Whether this stack has every job of an expression, and of what is recorded for it; with `or`, one is enough."""
     needed = any if " or vector(0)" in expression else all
-    expression += "".join(expr for name, expr in recording.series().items() if f"{name}{{" in expression)
+    recorded, known = recording.series(), ""
+    while expression != known:
+        known = expression
+        expression += "".join(expr for name, expr in recorded.items() if f"{name}{{" in known and expr not in known)
     return needed(
         any(re.fullmatch(name, job) if regular else name == job for job in scraped)
         for regular, name in _JOB.findall(expression)
@@ -154,7 +165,7 @@ def test_every_expression_has_data_or_a_reason_for_none(
     evaluated |= {f"recorded {name}": _recorded(name) for name in recording.series() if f"recorded {name}" in evaluated}
     results = {name: prometheus.ask(expr) for name, expr in evaluated.items()}
     no_data = {name for name, series in results.items() if not series}
-    without = {f"recorded {name}" for name in _WITHOUT_DATA}
+    without = {f"recorded {name}" for name in _without_data(engine)}
     without |= {name for name in evaluated if name.endswith("annotation: Engine ready")}  # of the same event
     assert no_data - set(exempt()) - _FILTERS - without == set()
     values = [float(sample["value"][1]) for series in results.values() for sample in series]

@@ -118,7 +118,8 @@ def recorded_seconds(scope: Scope, name: str, *by: str, **labels: str) -> str:
     """How many seconds of the window a series was recorded for: that by which its counts become rates."""
 
     def seconds(increases: str, step_seconds: int) -> str:
-        return f"max by ({', '.join(by)}) (count_over_time({scope.over(increases)}) * {step_seconds})"
+        aggregation = f"max by ({', '.join(by)})" if by else "max"
+        return f"{aggregation} (count_over_time({scope.over(increases)}) * {step_seconds})"
 
     return _read(scope, name, seconds, by=by, **labels)
 

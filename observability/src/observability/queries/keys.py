@@ -5,7 +5,7 @@ to the step, where `increase` extrapolates.
 """
 
 from observability import downsampling, settings
-from observability.promql import Scope, per_scalar, share
+from observability.promql import Scope, share, share_of_each
 from observability.queries.gateway import JOB
 
 REQUESTS = "key:gateway_requests:increase1m"
@@ -82,7 +82,7 @@ def _per_second(scope: Scope, name: str) -> str:
 
 def _by_seconds(scope: Scope, counts: str) -> str:
     """Rates from counts of the window: by the seconds recorded of any key, since a new key has fewer."""
-    return per_scalar(counts, "/", downsampling.recorded_seconds(scope, DURATION_COUNT, vm="vm"))
+    return share_of_each(counts, downsampling.recorded_seconds(scope, DURATION_COUNT, vm="vm"))
 
 
 def _count(scope: Scope, name: str, *matchers: str, by: tuple[str, ...]) -> str:

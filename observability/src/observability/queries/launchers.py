@@ -56,16 +56,18 @@ def capacities(scope: Scope) -> str:
     return total(scope.highest(_launcher(scope, "launcher_capacity")), "job", "vm", "kind")
 
 
-def capacity(scope: Scope, kind: str, *by: str) -> str:
+def capacity(scope: Scope, engine: str, kind: str, *by: str) -> str:
     """A limit that engines were configured with, over all of them or each, from a recorded series.
 
     Args:
         scope: the window.
-        kind: slots and slot_context_tokens of llama.cpp, max_num_seqs of vLLM.
+        engine: the engines' job, vllm or llamacpp.
+        kind: such as slots or max_num_seqs.
         by: labels of the result.
     """
     aggregation = f"sum by ({', '.join(by)})" if by else "sum"
-    return downsampling.over_time(scope, CAPACITY, aggregation, f'kind="{kind}"', vm="vm")
+    matchers = f'job="{engine}-launcher", kind="{kind}"'
+    return downsampling.over_time(scope, CAPACITY, aggregation, matchers, vm="vm")
 
 
 def _launcher(scope: Scope, name: str, *matchers: str) -> str:

@@ -29,7 +29,10 @@ def row(variables: Variables) -> tuple[Panel, ...]:
             (
                 Query(llamacpp.longest_sequence(cell), "{{instance}} {{vm}}"),
                 Query(
-                    launchers.capacity(cell, "slot_context_tokens", "job", "vm"), "slot {{vm}}", dashed=True, colour=RED
+                    launchers.capacity(cell, llamacpp.JOB, "slot_context_tokens", "job", "vm"),
+                    "slot {{vm}}",
+                    dashed=True,
+                    colour=RED,
                 ),
             ),
             no_value="No llama.cpp scraped",
